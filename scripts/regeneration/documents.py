@@ -1,0 +1,171 @@
+"""Reading and writing OpenAPI documents, and walking through them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+
+from .errors import RegenerationError
+
+Document = dict[str, Any]
+Schema = dict[str, Any]
+
+METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+SCHEMA_PREFIX = "#/components/schemas/"
+JSON = "application/json"
+
+
+class _Loader(yaml.CSafeLoader):
+    """YAML 1.2 with the types of JSON: `no` is a string (a language code), a date is a string."""
+
+
+_Loader.yaml_implicit_resolvers = {}
+for _tag, _pattern, _first in (
+    ("bool", r"^(?:true|false)$", "tf"),
+    ("null", r"^(?:null|~|)$", ["n", "~", ""]),
+    ("int", r"^-?(?:0|[1-9][0-9]*)$", "-0123456789"),
+    ("float", r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?$", "-0123456789"),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), list(_first))
+
+
+class _Dumper(yaml.CSafeDumper):
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+def parse(text: str, source: str) -> Document:
+    """Parse JSON or YAML, whatever the file is called. `source` is named in errors."""
+    if not text.strip():
+        raise RegenerationError(f"{source} is empty: nothing to read a specification from.")
+    if text.lstrip()[:1] == "<":
+        raise RegenerationError(f"{source} is an HTML or XML page, not a specification. Look at what it says.")
+    try:
+        # JSON first: it is what is published, and its parser is by far the faster one.
+        document = json.loads(text)
+    except ValueError as json_error:
+        try:
+            document = yaml.load(text, Loader=_Loader)
+        except (yaml.YAMLError, ValueError, RecursionError) as yaml_error:
+            reason = str(json_error if text.lstrip()[:1] in "{[" else yaml_error).replace("\n", " ")
+            raise RegenerationError(f"{source} is neither JSON nor YAML, or is cut short: {reason}") from None
+    except RecursionError:
+        raise RegenerationError(f"{source} is nested too deeply to be a specification.") from None
+    if not isinstance(document, dict):
+        raise RegenerationError(f"{source} holds no JSON object, so it is not an OpenAPI document.")
+    return document
+
+
+def load(source: str | Path) -> Document:
+    """Read a document from a path or an http(s) URL."""
+    name = str(source)
+    try:
+        if re.match(r"https?://", name):
+            response = httpx.get(name, follow_redirects=True, timeout=60.0)
+            if not response.is_success:
+                raise RegenerationError(f"{name} answered {response.status_code}: check the address.")
+            data = response.content
+        else:
+            data = Path(source).read_bytes()
+        return parse(data.decode("utf-8-sig"), name)
+    except UnicodeDecodeError:
+        raise RegenerationError(f"{name} is not UTF-8 text, so it is not a specification.") from None
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise RegenerationError(f"{name} could not be fetched: {error or type(error).__name__}.") from None
+    except OSError as error:
+        raise RegenerationError(f"{name} could not be read: {error.strerror or error}.") from None
+
+
+def load_specification(source: str | Path) -> Document:
+    """Read a document and make sure that it is an OpenAPI 3 document with paths."""
+    document = load(source)
+    version = document.get("openapi")
+    if not (isinstance(version, str) and version.startswith("3.")):
+        raise RegenerationError(f"{source} is not an OpenAPI 3 document: it has no `openapi: 3.x` field.")
+    if not (isinstance(document.get("paths"), dict) and document["paths"]):
+        raise RegenerationError(f"{source} is an OpenAPI document without paths: nothing to generate from.")
+    return document
+
+
+def dump(document: Document, heading: str = "") -> str:
+    """Write YAML, the same text for the same document, under a heading of comment lines."""
+    text = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+    return "".join(f"# {line}\n" for line in heading.splitlines()) + str(text)
+
+
+def operations(document: Document) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Each (method, path, operation) of a document, in its order."""
+    for path, item in document.get("paths", {}).items():
+        for method in METHODS:
+            if isinstance(item, dict) and isinstance(item.get(method), dict):
+                yield method, path, item[method]
+
+
+def references(node: object) -> Iterator[str]:
+    """Every `$ref` in or below a node."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key == "$ref" and isinstance(value, str):
+                yield value
+            else:
+                yield from references(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from references(value)
+
+
+def resolve(document: Document, reference: str) -> Any:
+    """What a local `$ref` points at."""
+    node: Any = document
+    for part in reference.removeprefix("#/").split("/"):
+        part = part.replace("~1", "/").replace("~0", "~")
+        if not reference.startswith("#/") or not isinstance(node, dict) or part not in node:
+            raise RegenerationError(
+                f"`$ref: {reference}` points at nothing in this document. "
+                "The publication is incomplete: take the next one, or mend it in spec/overlay.yaml."
+            )
+        node = node[part]
+    return node
+
+
+def subschemas(schema: Schema) -> Iterator[Schema]:
+    """The schemas directly below a schema: of its properties, items, extras and alternatives."""
+    properties = schema.get("properties")
+    if isinstance(properties, dict):
+        yield from (value for value in properties.values() if isinstance(value, dict))
+    for key in ("items", "additionalProperties", "not"):
+        if isinstance(schema.get(key), dict):
+            yield schema[key]
+    for key in ("allOf", "anyOf", "oneOf", "prefixItems"):
+        if isinstance(schema.get(key), list):
+            yield from (value for value in schema[key] if isinstance(value, dict))
+
+
+def walk(schema: Schema) -> Iterator[Schema]:
+    """A schema and every schema below it, without following references."""
+    yield schema
+    for child in subschemas(schema):
+        yield from walk(child)
+
+
+def body_schemas(operation: dict[str, Any], *, direction: str) -> Iterator[tuple[dict[str, Any], str]]:
+    """The media type objects of an operation's request, or of its successes, each with its media type."""
+    if direction == "request":
+        bodies = [operation.get("requestBody")]
+    else:
+        bodies = [body for status, body in operation.get("responses", {}).items() if is_success(status)]
+    for body in bodies:
+        if isinstance(body, dict) and isinstance(body.get("content"), dict):
+            for media_type, content in body["content"].items():
+                if isinstance(content, dict):
+                    yield content, media_type
+
+
+def is_success(status: object) -> bool:
+    return str(status).startswith("2")

@@ -1,0 +1,223 @@
+"""Stage 4, lenience: what the service sends is read leniently, whatever the specification promises.
+
+These rules run after the overlay, so that what it states is read as leniently as what is published.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from .documents import JSON, SCHEMA_PREFIX, Document, Schema, body_schemas, is_success, operations, subschemas, walk
+from .errors import RegenerationError
+from .normalise import Rule, all_schemas, run
+from .operations import Operations
+from .schemas import NULL, is_anything, is_object, nullable, types
+
+# In this form the generator types a value as `Any | None` and returns it; for `{}` it drops it and returns None.
+ANYTHING: Schema = {"anyOf": [{}, NULL]}
+_PARSED_FORMATS = {"date-time", "date", "uuid"}
+
+
+def make_lenient(document: Document, covered: Operations) -> tuple[Document, dict[str, int]]:
+    """Apply every rule, in order. Returns the mended document, and for each rule how often it fired."""
+    hoist = Rule(
+        "named-parts",
+        "objects and enums inside a body get names that change with their place in it",
+        lambda result: _name_parts(result, covered),
+    )
+    return run((*RULES, hoist), document)
+
+
+def _responses(document: Document) -> Iterator[Schema]:
+    """Every schema that describes something the service sends, each once."""
+    components = document.get("components", {}).get("schemas", {})
+    seen: set[int] = set()
+    todo = [
+        content["schema"]
+        for _, _, operation in operations(document)
+        for content, _ in body_schemas(operation, direction="response")
+        if isinstance(content.get("schema"), dict)
+    ]
+    while todo:
+        for schema in walk(todo.pop()):
+            if id(schema) not in seen:
+                seen.add(id(schema))
+                yield schema
+                target = components.get(str(schema.get("$ref", "")).removeprefix(SCHEMA_PREFIX))
+                if isinstance(target, dict):
+                    todo.append(target)
+
+
+def _each_response(mend: Callable[[Schema], bool]) -> Callable[[Document], int]:
+    return lambda document: sum(mend(schema) for schema in list(_responses(document)))
+
+
+def _untyped_success(document: Document) -> int:
+    fired = 0
+    components = document.get("components", {}).get("schemas", {})
+    for method, path, operation in operations(document):
+        for status, body in operation.get("responses", {}).items():
+            if not is_success(status) or str(status) in ("204", "205"):
+                continue
+            content = body.setdefault("content", {}) or body.update(content={}) or body["content"]
+            if not content:
+                content[JSON] = {}
+            schema = content.get(JSON, {"schema": ANYTHING}).get("schema", {})
+            name = str(schema.get("$ref", "")).removeprefix(SCHEMA_PREFIX)
+            if name and is_anything(components.get(name, {"type": "object"})):
+                raise RegenerationError(
+                    f"{operation['operationId']} ({method.upper()} {path}) answers with a body that is untyped upstream: "
+                    f"say in spec/overlay.yaml what {name} holds, or take its name out of spec/operations.yaml."
+                )
+            if is_anything(schema):
+                content[JSON]["schema"] = {**schema, **ANYTHING}
+                fired += 1
+    return fired
+
+
+def _nothing_required(schema: Schema) -> bool:
+    return schema.pop("required", None) is not None
+
+
+def _unknown_fields_kept(schema: Schema) -> bool:
+    return schema.get("additionalProperties") is False and schema.pop("additionalProperties") is False
+
+
+def _strings_as_sent(schema: Schema) -> bool:
+    return schema.get("format") in _PARSED_FORMATS and schema.pop("format") is not None
+
+
+def _null_for_structures(schema: Schema) -> bool:
+    """A structure that may be null is parsed in a `try`, and kept as it came if it is not what was promised."""
+    properties = schema.get("properties", {})
+    fired = False
+    for name, child in properties.items():
+        if (is_object(child) or types(child) == ["array"] or "$ref" in child) and not is_anything(child):
+            properties[name] = nullable(child)
+            fired = True
+    return fired
+
+
+def _free_form_objects(document: Document) -> int:
+    """An object without properties is a plain dict. As a class of its own it would have to be unpacked first."""
+    bodies = {
+        id(content.get("schema"))
+        for _, _, operation in operations(document)
+        for direction in ("request", "response")
+        for content, _ in body_schemas(operation, direction=direction)
+    } | {id(schema) for schema in document.get("components", {}).get("schemas", {}).values()}
+    fired = 0
+    for schema in all_schemas(document):
+        extras = schema.get("additionalProperties", True)
+        if is_object(schema) and id(schema) not in bodies and not schema.get("properties"):
+            if extras is True or (isinstance(extras, dict) and is_anything(extras)):
+                for key in ("type", "properties", "required", "additionalProperties"):
+                    schema.pop(key, None)
+                fired += 1
+    return fired
+
+
+def _json_in_query(document: Document) -> int:
+    """A query parameter that is an object would be taken apart, key by key; what services expect is JSON text."""
+    fired = 0
+    for _, path, operation in operations(document):
+        for holder in (operation, document["paths"][path]):
+            for parameter in holder.get("parameters", []):
+                schema = parameter.get("schema")
+                if parameter.get("in") == "query" and isinstance(schema, dict) and is_object(schema):
+                    parameter["schema"] = {"type": "string"}
+                    fired += 1
+    return fired
+
+
+def _no_defaults(document: Document) -> int:
+    """A default is what the service does when a field is left out. Sent along, it overwrites what stands there."""
+    return sum(schema.pop("default", None) is not None for schema in all_schemas(document))
+
+
+def _open_enums(document: Document) -> int:
+    """`Literal[...] | str`: editors offer the known values, and a value that is older or newer is read all the same."""
+    fired = 0
+    for schema in all_schemas(document):
+        values = schema.get("enum")
+        if not isinstance(values, list) or schema.get("x-known-values"):
+            continue
+        fired += 1
+        known = [value for value in values if isinstance(value, str)]
+        null = None in values or "null" in types(schema)
+        members: list[Schema] = []
+        if known and len(known) == len([value for value in values if value is not None]):
+            members = [{"type": "string", "enum": known, "x-known-values": True}, {"type": "string"}]
+        kept = {key: value for key, value in schema.items() if key in ("description", "title")}
+        others = [{"type": name} for name in types(schema) if name not in ("string", "null")]
+        members = members or others or [{}]
+        schema.clear()
+        schema.update({"anyOf": [*members, NULL] if null else members} if len(members) > 1 or null else members[0])
+        schema.update(kept)
+    return fired
+
+
+def _name_parts(document: Document, covered: Operations) -> int:
+    """Make a component of every object and enum inside a body, named by its place."""
+    components: dict[str, Schema] = document.get("components", {}).get("schemas", {})
+    hoisted: dict[str, Schema] = {}
+
+    def name_of(place: str) -> str:
+        name = covered.parts.get(place) or _pascal(place)
+        number = 1
+        while name in components or name in hoisted:
+            number += 1
+            name = f"{covered.parts.get(place) or _pascal(place)}{number}"
+        return name
+
+    def visit(schema: Schema, place: str, top: bool = False) -> None:
+        for name, child in (schema.get("properties") or {}).items():
+            visit(child, f"{place}.{name}")
+        for key, suffix in (("items", "[]"), ("additionalProperties", "{}")):
+            if isinstance(schema.get(key), dict):
+                visit(schema[key], place + suffix)
+        for key in ("anyOf", "oneOf", "allOf"):
+            for child in schema.get(key, []):
+                visit(child, place)
+        is_enum = schema.pop("x-known-values", False)
+        if is_enum or (not top and is_object(schema)):
+            name = name_of(place)
+            hoisted[name] = dict(schema)
+            schema.clear()
+            schema["$ref"] = SCHEMA_PREFIX + name
+
+    for name, schema in components.items():
+        visit(schema, name, top=True)
+        schema.pop("title", None)
+    for _, path, operation in operations(document):
+        for direction in ("request", "response"):
+            for content, _ in body_schemas(operation, direction=direction):
+                if isinstance(content.get("schema"), dict):
+                    visit(content["schema"], f"{operation['operationId']}_{direction}")
+        for parameter in (*document["paths"][path].get("parameters", []), *operation.get("parameters", [])):
+            if isinstance(parameter.get("schema"), dict):
+                visit(parameter["schema"], f"{operation['operationId']}.{parameter['name']}")
+    if components or hoisted:
+        document["components"]["schemas"] = dict(sorted({**components, **hoisted}.items()))
+    return len(hoisted)
+
+
+def _pascal(place: str) -> str:
+    place = place.replace("[]", "_item").replace("{}", "_value")
+    return "".join(word[:1].upper() + word[1:] for word in re.split(r"[^A-Za-z0-9]+", place))
+
+
+RULES = (
+    Rule("untyped-success", "a success without a schema is dropped: the function returns None", _untyped_success),
+    Rule("nothing-required", "a missing field in an answer raises KeyError", _each_response(_nothing_required)),
+    Rule("unknown-fields-kept", "a field that is new is dropped", _each_response(_unknown_fields_kept)),
+    Rule("strings-as-sent", "a time or id in another form raises ValueError, and comes back changed",
+         _each_response(_strings_as_sent)),
+    Rule("json-in-query", "an object in the query is sent key by key", _json_in_query),
+    Rule("free-form-objects", "an object of any shape becomes a class instead of a dict", _free_form_objects),
+    Rule("no-defaults", "defaults are sent along, and overwrite what is stored", _no_defaults),
+    Rule("open-enums", "a value outside of an enum raises ValueError", _open_enums),
+    Rule("null-for-structures", "null for a list or an object raises TypeError", _each_response(_null_for_structures)),
+)

@@ -1,0 +1,114 @@
+"""Stable names: every operation and body gets its name from `operations.yaml`, and keeps none of the vendor's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .documents import JSON, SCHEMA_PREFIX, Document, Schema, body_schemas, is_success
+from .errors import RegenerationError
+from .operations import Body, Operation, Operations
+from .schemas import inline, join, types
+
+_LEFT_OUT = {"request": "readOnly", "response": "writeOnly"}
+
+
+def name_operations(document: Document, operations: Operations) -> int:
+    """Give operations, tags and bodies their stable names. Returns how many names were not the stable ones."""
+    renamed = 0
+    schemas: dict[str, Schema] = {}
+    for entry in operations.entries:
+        operation = document["paths"][entry.path][entry.method]
+        renamed += operation.get("operationId") != entry.name or operation.get("tags") != [entry.tag]
+        operation["operationId"], operation["tags"] = entry.name, [entry.tag]
+        for direction, body in (("request", entry.request), ("response", entry.response)):
+            if body is not None:
+                _ensure_body(operation, entry, direction)
+            for content, media_type in body_schemas(operation, direction=direction):
+                if media_type == JSON:
+                    renamed += _name_body(document, content, entry, direction, body, schemas)
+        for parameter in _parameters(document, entry):
+            if isinstance(parameter.get("schema"), dict):
+                parameter["schema"] = inline(document, parameter["schema"], str(entry))
+    document.setdefault("components", {})["schemas"] = dict(sorted(schemas.items()))
+    for kind in ("parameters", "requestBodies"):
+        document["components"].pop(kind, None)
+    return renamed
+
+
+def _name_body(
+    document: Document,
+    content: dict[str, Any],
+    entry: Operation,
+    direction: str,
+    body: Body | None,
+    schemas: dict[str, Schema],
+) -> int:
+    published = content.get("schema", {})
+    schema = _directed(inline(document, published, f"{entry}, {direction}"), direction)
+    if body is None:
+        content["schema"] = schema
+        return 0
+    if body.array:
+        # `{}` is what an untyped body looks like: then the array is ours to state.
+        if types(schema) not in ([], ["array"]):
+            raise RegenerationError(
+                f"{entry}: its {direction} is no longer an array but {types(schema)[0]}. "
+                f"If that is meant, write `{direction}: {body.name}` without [] in spec/operations.yaml."
+            )
+        schema = schema.get("items", {})
+    elif types(schema) == ["array"]:
+        raise RegenerationError(
+            f"{entry}: its {direction} is now an array. "
+            f"If that is meant, write `{direction}: {body.name}[]` in spec/operations.yaml."
+        )
+    schemas[body.name] = {"title": body.name} | (
+        join(schemas[body.name], schema) if body.name in schemas else {k: v for k, v in schema.items() if k != "title"}
+    )
+    reference = {"$ref": SCHEMA_PREFIX + body.name}
+    content["schema"] = {"type": "array", "items": reference} if body.array else reference
+    return int(content["schema"] != published)
+
+
+def _ensure_body(operation: dict[str, Any], entry: Operation, direction: str) -> None:
+    """Make room for a named body that upstream left untyped, for the overlay to fill."""
+    if direction == "request":
+        operation.setdefault("requestBody", {}).setdefault("content", {}).setdefault(JSON, {})
+        return
+    bodies = {
+        status: body
+        for status, body in operation["responses"].items()
+        if is_success(status) and str(status) not in ("204", "205")
+    }
+    if not bodies:
+        raise RegenerationError(f"{entry} has no success response, but operations.yaml names its body.")
+    for body in bodies.values():
+        if not body.get("content"):
+            body["content"] = {JSON: {}}
+
+
+def _directed(schema: Schema, direction: str) -> Schema:
+    """The schema as it is in one direction: no read-only properties in a request, no write-only in a response."""
+    left_out = _LEFT_OUT[direction]
+    result = {key: value for key, value in schema.items() if key not in ("readOnly", "writeOnly")}
+    if isinstance(schema.get("properties"), dict):
+        kept = {name: child for name, child in schema["properties"].items() if child.get(left_out) is not True}
+        result["properties"] = {name: _directed(child, direction) for name, child in kept.items()}
+        if "required" in schema:
+            result["required"] = [name for name in schema["required"] if name in kept]
+    for key in ("items", "additionalProperties"):
+        if isinstance(schema.get(key), dict):
+            result[key] = _directed(schema[key], direction)
+    for key in ("allOf", "anyOf", "oneOf"):
+        if isinstance(schema.get(key), list):
+            result[key] = [_directed(child, direction) for child in schema[key]]
+    return result
+
+
+def _parameters(document: Document, entry: Operation) -> list[dict[str, Any]]:
+    item = document["paths"][entry.path]
+    return [
+        parameter
+        for holder in (item, item[entry.method])
+        for parameter in holder.get("parameters", [])
+        if isinstance(parameter, dict)
+    ]

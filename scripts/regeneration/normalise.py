@@ -1,0 +1,166 @@
+"""Stage 2, normalise: rules for the faults that any operation can have. What only a person can know is the overlay's.
+
+Each rule changes the document it is given, a copy, and returns how many places it mended.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+from .documents import JSON, Document, Schema, body_schemas, operations, resolve, walk
+from .naming import name_operations
+from .operations import Operations
+from .schemas import nullable
+
+MULTIPART = "multipart/form-data"
+_SCHEMA_KEYWORDS = {"type", "properties", "required", "items", "$ref", "allOf", "anyOf", "oneOf"}
+
+
+@attrs.frozen
+class Rule:
+    """A rule and the fault that it mends."""
+
+    name: str
+    fault: str
+    apply: Callable[[Document], int]
+
+
+def normalise(document: Document, covered: Operations) -> tuple[Document, dict[str, int]]:
+    """Apply every rule, in order. Returns the mended document, and for each rule how often it fired."""
+    naming = Rule(
+        "stable-names",
+        "operationIds, tags and schema names change from one publication to the next",
+        lambda result: name_operations(result, covered),
+    )
+    return run((*RULES, naming), document)
+
+
+def run(rules: tuple[Rule, ...], document: Document) -> tuple[Document, dict[str, int]]:
+    """Apply rules to a copy of the document."""
+    result = copy.deepcopy(document)
+    return result, {rule.name: rule.apply(result) for rule in rules}
+
+
+def all_schemas(document: Document) -> list[Schema]:
+    """Every schema of the document: of components, bodies and parameters, with all that is below them."""
+    roots: list[Any] = list(document.get("components", {}).get("schemas", {}).values())
+    for _, path, operation in operations(document):
+        for holder in (operation, document["paths"][path]):
+            roots += [p.get("schema") for p in holder.get("parameters", []) if isinstance(p, dict)]
+        for direction in ("request", "response"):
+            roots += [content.get("schema") for content, _ in body_schemas(operation, direction=direction)]
+    found = {id(schema): schema for root in roots if isinstance(root, dict) for schema in walk(root)}
+    return list(found.values())
+
+
+def _shared_objects(document: Document) -> int:
+    """Put request bodies, responses and parameters that are references in their place, for the rules to see."""
+    fired = 0
+    for _, path, operation in operations(document):
+        for holder in (operation, document["paths"][path]):
+            if any("$ref" in parameter for parameter in holder.get("parameters", [])):
+                holder["parameters"] = [_resolved(document, parameter) for parameter in holder["parameters"]]
+                fired += 1
+        if "$ref" in operation.get("requestBody", {}):
+            operation["requestBody"] = _resolved(document, operation["requestBody"])
+            fired += 1
+        for status, body in operation.get("responses", {}).items():
+            if "$ref" in body:
+                operation["responses"][status] = _resolved(document, body)
+                fired += 1
+    return fired
+
+
+def _resolved(document: Document, node: dict[str, Any]) -> dict[str, Any]:
+    while "$ref" in node:
+        node = resolve(document, node["$ref"])
+    return copy.deepcopy(node)
+
+
+def _misplaced_schema(document: Document) -> int:
+    fired = 0
+    for _, _, operation in operations(document):
+        for body in (operation.get("requestBody"), *operation.get("responses", {}).values()):
+            content = body.get("content") if isinstance(body, dict) else None
+            if isinstance(content, dict) and content and set(content) & _SCHEMA_KEYWORDS:
+                body["content"] = {JSON: {"schema": content}}
+                fired += 1
+    return fired
+
+
+def _one_request_body(document: Document) -> int:
+    fired = 0
+    for _, _, operation in operations(document):
+        content = (operation.get("requestBody") or {}).get("content")
+        if isinstance(content, dict) and len(content) > 1:
+            media_type = next((name for name in (JSON, MULTIPART) if name in content), next(iter(content)))
+            operation["requestBody"]["content"] = {media_type: content[media_type]}
+            fired += 1
+    return fired
+
+
+def _any_error_body(document: Document) -> int:
+    """Every operation can answer 401, 403, 404 and 429; no error body is promised to have a shape, or to be JSON."""
+    shared = {"description": "An error. Its body may have any shape, and may not be JSON.", "content": {"*/*": {}}}
+    fired = 0
+    for _, _, operation in operations(document):
+        responses = operation.setdefault("responses", {})
+        errors = {status for status in responses if not str(status).startswith(("1", "2", "3"))}
+        fired += any(responses[status].get("content") for status in errors)
+        kept = {status: body for status, body in responses.items() if status not in errors}
+        statuses = sorted({str(status) for status in errors} | {"400", "401", "403", "404", "429"})
+        operation["responses"] = kept | {status: {"$ref": "#/components/responses/Error"} for status in statuses}
+    document.setdefault("components", {})["responses"] = {"Error": shared}
+    return fired
+
+
+def _openapi_3_0_nullable(document: Document) -> int:
+    fired = 0
+    for schema in all_schemas(document):
+        if "nullable" in schema:
+            fired += 1
+            if schema.pop("nullable") is True:
+                mended = nullable(_reference_as_member(schema))
+                schema.clear()
+                schema.update(mended)
+    return fired
+
+
+def _reference_as_member(schema: Schema) -> Schema:
+    if "$ref" not in schema:
+        return schema
+    return {"anyOf": [{"$ref": schema["$ref"]}], **{key: value for key, value in schema.items() if key != "$ref"}}
+
+
+def _titles(document: Document) -> int:
+    return sum(schema.pop("title", None) is not None for schema in all_schemas(document))
+
+
+def _examples_and_extensions(document: Document) -> int:
+    """Examples such as "<string>" for an integer are no examples, and extensions speak to the vendor's own tools."""
+    fired = 0
+    nodes: list[dict[str, Any]] = list(all_schemas(document))
+    for _, path, operation in operations(document):
+        nodes += [operation, document["paths"][path], *operation.get("parameters", [])]
+        for direction in ("request", "response"):
+            nodes += [content for content, _ in body_schemas(operation, direction=direction)]
+    for node in nodes:
+        for key in [k for k in node if k in ("example", "examples") or str(k).startswith("x-")]:
+            del node[key]
+            fired += 1
+    return fired
+
+
+RULES = (
+    Rule("shared-objects", "bodies and parameters by reference would be passed over by the other rules", _shared_objects),
+    Rule("misplaced-schema", "a schema's keywords stand where media types belong: the body is skipped", _misplaced_schema),
+    Rule("one-request-body", "a body is declared up to three times: all three are filled, multipart is sent", _one_request_body),
+    Rule("any-error-body", "errors are declared with the one shape that they do not have: others crash", _any_error_body),
+    Rule("nullable", "`nullable: true` is OpenAPI 3.0 and means nothing in a 3.1 document", _openapi_3_0_nullable),
+    Rule("titles", "titles become class names, and duplicates of them drop schemas", _titles),
+    Rule("examples-and-extensions", "examples do not match their own schemas", _examples_and_extensions),
+)

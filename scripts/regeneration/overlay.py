@@ -1,0 +1,81 @@
+"""Stage 3, overlay: apply `spec/overlay.yaml`, an OpenAPI Overlay 1.0 document.
+
+Targets are RFC 9535 JSONPath, evaluated by python-jsonpath. The overlay libraries on the package index take older dialects
+of JSONPath and do not tell whether an action changed anything, which is what tells us that upstream mended a fault.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import attrs
+import jsonpath
+
+from .documents import Document
+from .errors import RegenerationError
+
+_SETS = {"enum", "required", "type"}
+
+
+@attrs.frozen
+class AppliedAction:
+    """One action of the overlay, and whether it changed the document."""
+
+    target: str
+    description: str
+    changed: bool
+
+
+def apply_overlay(document: Document, overlay: Document) -> tuple[Document, list[AppliedAction]]:
+    """Apply each action in order. Returns the new document, and what each action did to it."""
+    if not str(overlay.get("overlay", "")).startswith("1.0") or not isinstance(overlay.get("actions"), list):
+        raise RegenerationError("spec/overlay.yaml is not an OpenAPI Overlay 1.0 document with actions.")
+    result = copy.deepcopy(document)
+    applied = []
+    for action in overlay["actions"]:
+        target = action.get("target") if isinstance(action, dict) else None
+        if not isinstance(target, str) or ("update" not in action and action.get("remove") is not True):
+            raise RegenerationError(f"spec/overlay.yaml: an action needs a target, and update or remove: {action}")
+        before = copy.deepcopy(result)
+        try:
+            matches = list(jsonpath.finditer(target, result))
+        except jsonpath.JSONPathError as error:
+            raise RegenerationError(f"spec/overlay.yaml: {target} is not JSONPath: {error}") from None
+        # From the last to the first, so that the places of earlier matches in an array still hold.
+        for match in reversed(matches):
+            if action.get("remove") is True:
+                _remove(result, match)
+            else:
+                _update(target, match.obj, action["update"])
+        applied.append(AppliedAction(target, str(action.get("description", "")), result != before))
+    return result, applied
+
+
+def _remove(document: Document, match: jsonpath.JSONPathMatch) -> None:
+    if match.parent is None:
+        raise RegenerationError("spec/overlay.yaml: an action would remove the whole document.")
+    del match.parent.obj[match.parts[-1]]
+
+
+def _update(target: str, node: object, update: Any) -> None:
+    if isinstance(node, list):
+        node.append(copy.deepcopy(update))
+    elif isinstance(node, dict) and isinstance(update, dict):
+        _merge(node, update)
+    else:
+        raise RegenerationError(f"spec/overlay.yaml: {target} is a single value; an update takes an object or an array.")
+
+
+def _merge(node: dict[str, Any], update: dict[str, Any]) -> None:
+    """Merge as the Overlay standard says: objects are merged, arrays joined, all else replaced.
+
+    In keywords that hold sets, a value that stands there already is not added again: the result would be no valid schema.
+    """
+    for key, value in update.items():
+        if isinstance(value, dict) and isinstance(node.get(key), dict):
+            _merge(node[key], value)
+        elif isinstance(value, list) and isinstance(node.get(key), list):
+            node[key] += [item for item in copy.deepcopy(value) if key not in _SETS or item not in node[key]]
+        else:
+            node[key] = copy.deepcopy(value)

@@ -1,0 +1,157 @@
+"""Operations on schemas that several stages need: putting references in place, and joining two schemas."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from .documents import Document, Schema, resolve
+from .errors import RegenerationError
+
+NULL: Schema = {"type": "null"}
+_WORDING = {"description", "title", "example", "examples", "deprecated"}
+
+
+def inline(document: Document, schema: Schema, where: str, above: tuple[str, ...] = ()) -> Schema:
+    """A copy of a schema with every reference replaced by what it points at.
+
+    The result depends on no schema name, and those are what the vendor renames. `where` is named in errors.
+    """
+    if isinstance(reference := schema.get("$ref"), str):
+        if reference in above:
+            chain = " -> ".join(name.rsplit("/", 1)[-1] for name in (*above, reference))
+            raise RegenerationError(
+                f"{where}: the schema refers to itself ({chain}), which no stable name can be derived for. "
+                "Break the circle with a `remove` action in spec/overlay.yaml, or take the operation out."
+            )
+        target = inline(document, resolve(document, reference), where, (*above, reference))
+        siblings = {key: value for key, value in schema.items() if key != "$ref"}
+        return {**target, **inline(document, siblings, where, above)} if siblings else target
+    result: Schema = {}
+    for key, value in schema.items():
+        if key == "properties" and isinstance(value, dict):
+            result[key] = {
+                name: inline(document, child, where, above) for name, child in value.items() if isinstance(child, dict)
+            }
+        elif key in ("items", "additionalProperties", "not") and isinstance(value, dict):
+            result[key] = inline(document, value, where, above)
+        elif key in ("allOf", "anyOf", "oneOf", "prefixItems") and isinstance(value, list):
+            result[key] = [inline(document, child, where, above) for child in value if isinstance(child, dict)]
+        else:
+            result[key] = copy.deepcopy(value)
+    return _flatten(result)
+
+
+def _flatten(schema: Schema) -> Schema:
+    """Put the members of `allOf` into the schema itself: all of one member, or of members that are all objects."""
+    members = schema.get("allOf")
+    if not isinstance(members, list) or not members:
+        return schema
+    if len(members) > 1 and not all(is_object(member) for member in members):
+        return schema
+    result: Schema = {}
+    for member in (*members, {key: value for key, value in schema.items() if key != "allOf"}):
+        for key, value in member.items():
+            if key == "properties":
+                result[key] = {**result.get(key, {}), **value}
+            elif key == "required":
+                result[key] = [*result.get(key, []), *(name for name in value if name not in result.get(key, []))]
+            else:
+                result[key] = value
+    return result
+
+
+def types(schema: Schema) -> list[str]:
+    """The values of `type`, none when it is not given."""
+    declared = schema.get("type", [])
+    return list(declared) if isinstance(declared, list) else [declared]
+
+
+def is_object(schema: Schema) -> bool:
+    return types(schema) == ["object"] or ("properties" in schema and not types(schema))
+
+
+def is_anything(schema: Schema) -> bool:
+    """Whether a schema says nothing about the value."""
+    return not set(schema) - _WORDING - {"readOnly", "writeOnly"}
+
+
+def join(first: Schema, second: Schema) -> Schema:
+    """The schema of a value that is described by one of two schemas: what either allows, the result allows."""
+    if _essence(first) == _essence(second):
+        return first
+    if is_anything(first) or is_anything(second):
+        # One of the two places was left untyped upstream; what the other says is better than nothing.
+        return {**first, **second} if is_anything(first) else {**second, **first}
+    wording = {key: value for key, value in {**second, **first}.items() if key in _WORDING}
+    if is_object(first) and is_object(second):
+        return _join_objects(first, second) | wording
+    one, other = _core(first), _core(second)
+    if _essence(one) == _essence(other):
+        return nullable(one) | wording
+    if types(one) == types(other) == ["array"]:
+        both = {"type": "array", "items": join(one.get("items", {}), other.get("items", {}))}
+    elif "enum" in one and "enum" in other and types(one) == types(other):
+        both = one | {"enum": [*one["enum"], *(value for value in other["enum"] if value not in one["enum"])]}
+    elif types(one) == types(other) and len(types(one)) == 1:
+        both = {key: value for key, value in one.items() if other.get(key) == value}
+    else:
+        members = [*_alternatives(one), *(m for m in _alternatives(other) if m not in _alternatives(one))]
+        both = {"anyOf": members}
+    both = {key: value for key, value in both.items() if key not in _WORDING}
+    return (nullable(both) if one != first or other != second else both) | wording
+
+
+def _join_objects(first: Schema, second: Schema) -> Schema:
+    properties: dict[str, Any] = dict(first.get("properties", {}))
+    for name, schema in second.get("properties", {}).items():
+        properties[name] = join(properties[name], schema) if name in properties else schema
+    result = {"type": "object", "properties": properties}
+    if required := [name for name in first.get("required", []) if name in second.get("required", [])]:
+        result["required"] = required
+    return result
+
+
+def nullable(schema: Schema) -> Schema:
+    """The same schema, with null allowed."""
+    if is_anything(schema) or "null" in types(schema) or NULL in schema.get("anyOf", schema.get("oneOf", [])):
+        return schema
+    wording = {key: value for key, value in schema.items() if key in _WORDING}
+    core = {key: value for key, value in schema.items() if key not in _WORDING}
+    if types(core) and not {"enum", "const", "properties"} & set(core) and "array" not in types(core):
+        return {**core, "type": [*types(core), "null"], **wording}
+    return {"anyOf": [*_alternatives(core), NULL], **wording}
+
+
+def _core(schema: Schema) -> Schema:
+    """The schema without null among its alternatives."""
+    if "null" in types(schema):
+        rest = [name for name in types(schema) if name != "null"]
+        core = {**schema, "type": rest[0] if len(rest) == 1 else rest}
+        if "enum" in core:
+            core["enum"] = [value for value in core["enum"] if value is not None]
+        return core
+    members = _alternatives(schema)
+    rest_members = [member for member in members if member != NULL]
+    if len(rest_members) == len(members):
+        return schema
+    wording = {key: value for key, value in schema.items() if key in _WORDING}
+    return ({**rest_members[0], **wording}) if len(rest_members) == 1 else {"anyOf": rest_members, **wording}
+
+
+def _alternatives(schema: Schema) -> list[Schema]:
+    for key in ("anyOf", "oneOf"):
+        if isinstance(schema.get(key), list) and not set(schema) - _WORDING - {key}:
+            return list(schema[key])
+    return [{key: value for key, value in schema.items() if key not in _WORDING}]
+
+
+def _essence(node: Any, names: bool = False) -> Any:
+    """A schema without its wording, to compare with another."""
+    if isinstance(node, dict):
+        return {
+            key: _essence(value, key == "properties" and not names)
+            for key, value in node.items()
+            if names or key not in _WORDING
+        }
+    return [_essence(value) for value in node] if isinstance(node, list) else node

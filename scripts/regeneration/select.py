@@ -1,0 +1,62 @@
+"""Stage 1, select: the part of a published document that holds the covered operations, as it is published."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from .documents import METHODS, Document, references, resolve
+from .errors import RegenerationError
+from .operations import Operations
+
+
+def select(document: Document, operations: Operations) -> Document:
+    """The covered operations with all that they refer to. Nothing is changed, only left out.
+
+    Raises RegenerationError when the document lacks an operation or something that one refers to.
+    """
+    paths: dict[str, Any] = {}
+    for entry in operations.entries:
+        item = document["paths"].get(entry.path)
+        if not isinstance(item, dict) or not isinstance(item.get(entry.method), dict):
+            raise RegenerationError(
+                f"The specification has no operation {entry}. "
+                "If it moved, give its new method and path in spec/operations.yaml; if it is gone, take its entry out."
+            )
+        shared = {key: value for key, value in item.items() if key not in METHODS}
+        paths.setdefault(entry.path, shared)[entry.method] = item[entry.method]
+    part = {key: document[key] for key in ("openapi", "info", "servers") if key in document}
+    part["paths"] = paths
+    components = _components(document, paths)
+    schemes = {name for item in paths.values() for name in _security_schemes(item)}
+    published = document.get("components", {}).get("securitySchemes", {})
+    if used := {name: published[name] for name in sorted(schemes) if name in published}:
+        components["securitySchemes"] = used
+    if components:
+        part["components"] = components
+    return copy.deepcopy(part)
+
+
+def _components(document: Document, paths: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, dict[str, Any]] = {}
+    todo = sorted(set(references(paths)))
+    while todo:
+        reference = todo.pop()
+        target = resolve(document, reference)
+        parts = reference.removeprefix("#/").split("/")
+        if len(parts) != 3 or parts[0] != "components":
+            raise RegenerationError(f"`$ref: {reference}` does not point at a component, which is all that is supported.")
+        kind = found.setdefault(parts[1], {})
+        if parts[2] not in kind:
+            kind[parts[2]] = target
+            todo.extend(references(target))
+    return {kind: dict(sorted(entries.items())) for kind, entries in sorted(found.items())}
+
+
+def _security_schemes(item: dict[str, Any]) -> set[str]:
+    return {
+        name
+        for method in METHODS
+        for requirement in item.get(method, {}).get("security", [])
+        for name in requirement
+    }
