@@ -28,7 +28,8 @@ SPEC = ROOT / "spec"
 def main() -> int:
     """Run the pipeline. Returns the exit code: 0 done, 1 differs (--check), 2 refused."""
     parser = argparse.ArgumentParser(
-        description=(__doc__ or "").split("\n", 1)[0], epilog="Exit codes: 0 done, 1 differs (--check), 2 refused."
+        description=(__doc__ or "").split("\n", 1)[0],
+        epilog="Exit codes: 0 done, 1 differs (--check), 2 refused.",
     )
     parser.add_argument("specification", nargs="?", help="path or http(s) URL of an OpenAPI document, JSON or YAML")
     parser.add_argument("--check", action="store_true", help="change nothing, and exit 1 if anything would change")

@@ -7,9 +7,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
 
-from .documents import JSON, SCHEMA_PREFIX, Document, Schema, body_schemas, is_success, operations, subschemas, walk
+from .documents import (
+    JSON,
+    SCHEMA_PREFIX,
+    Document,
+    Schema,
+    body_schemas,
+    is_success,
+    operations,
+    walk,
+)
 from .errors import RegenerationError
 from .normalise import Rule, all_schemas, run
 from .operations import Operations
@@ -68,8 +76,9 @@ def _untyped_success(document: Document) -> int:
             name = str(schema.get("$ref", "")).removeprefix(SCHEMA_PREFIX)
             if name and is_anything(components.get(name, {"type": "object"})):
                 raise RegenerationError(
-                    f"{operation['operationId']} ({method.upper()} {path}) answers with a body that is untyped upstream: "
-                    f"say in spec/overlay.yaml what {name} holds, or take its name out of spec/operations.yaml."
+                    f"{operation['operationId']} ({method.upper()} {path}) answers with a body that is untyped "
+                    f"upstream: say in spec/overlay.yaml what {name} holds, or take its name out of "
+                    "spec/operations.yaml."
                 )
             if is_anything(schema):
                 content[JSON]["schema"] = {**schema, **ANYTHING}
@@ -111,11 +120,11 @@ def _free_form_objects(document: Document) -> int:
     fired = 0
     for schema in all_schemas(document):
         extras = schema.get("additionalProperties", True)
-        if is_object(schema) and id(schema) not in bodies and not schema.get("properties"):
-            if extras is True or (isinstance(extras, dict) and is_anything(extras)):
-                for key in ("type", "properties", "required", "additionalProperties"):
-                    schema.pop(key, None)
-                fired += 1
+        free = extras is True or (isinstance(extras, dict) and is_anything(extras))
+        if free and is_object(schema) and id(schema) not in bodies and not schema.get("properties"):
+            for key in ("type", "properties", "required", "additionalProperties"):
+                schema.pop(key, None)
+            fired += 1
     return fired
 
 
@@ -151,8 +160,9 @@ def _open_enums(document: Document) -> int:
         if known and len(known) == len([value for value in values if value is not None]):
             members = [{"type": "string", "enum": known, "x-known-values": True}, {"type": "string"}]
         kept = {key: value for key, value in schema.items() if key in ("description", "title")}
-        others = [{"type": name} for name in types(schema) if name not in ("string", "null")]
-        members = members or others or [{}]
+        others: list[Schema] = [{"type": name} for name in types(schema) if name not in ("string", "null")]
+        anything: list[Schema] = [{}]
+        members = members or others or anything
         schema.clear()
         schema.update({"anyOf": [*members, NULL] if null else members} if len(members) > 1 or null else members[0])
         schema.update(kept)
@@ -210,14 +220,25 @@ def _pascal(place: str) -> str:
 
 
 RULES = (
-    Rule("untyped-success", "a success without a schema is dropped: the function returns None", _untyped_success),
+    Rule(
+        "untyped-success",
+        "a success without a schema is dropped: the function returns None",
+        _untyped_success,
+    ),
     Rule("nothing-required", "a missing field in an answer raises KeyError", _each_response(_nothing_required)),
     Rule("unknown-fields-kept", "a field that is new is dropped", _each_response(_unknown_fields_kept)),
-    Rule("strings-as-sent", "a time or id in another form raises ValueError, and comes back changed",
-         _each_response(_strings_as_sent)),
+    Rule(
+        "strings-as-sent",
+        "a time or id in another form raises ValueError, and comes back changed",
+        _each_response(_strings_as_sent),
+    ),
     Rule("json-in-query", "an object in the query is sent key by key", _json_in_query),
     Rule("free-form-objects", "an object of any shape becomes a class instead of a dict", _free_form_objects),
     Rule("no-defaults", "defaults are sent along, and overwrite what is stored", _no_defaults),
     Rule("open-enums", "a value outside of an enum raises ValueError", _open_enums),
-    Rule("null-for-structures", "null for a list or an object raises TypeError", _each_response(_null_for_structures)),
+    Rule(
+        "null-for-structures",
+        "null for a list or an object raises TypeError",
+        _each_response(_null_for_structures),
+    ),
 )

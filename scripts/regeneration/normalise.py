@@ -105,7 +105,10 @@ def _one_request_body(document: Document) -> int:
 
 def _any_error_body(document: Document) -> int:
     """Every operation can answer 401, 403, 404 and 429; no error body is promised to have a shape, or to be JSON."""
-    shared = {"description": "An error. Its body may have any shape, and may not be JSON.", "content": {"*/*": {}}}
+    shared = {
+        "description": "An error. Its body may have any shape, and may not be JSON.",
+        "content": {"*/*": {}},
+    }
     fired = 0
     for _, _, operation in operations(document):
         responses = operation.setdefault("responses", {})
@@ -133,7 +136,10 @@ def _openapi_3_0_nullable(document: Document) -> int:
 def _reference_as_member(schema: Schema) -> Schema:
     if "$ref" not in schema:
         return schema
-    return {"anyOf": [{"$ref": schema["$ref"]}], **{key: value for key, value in schema.items() if key != "$ref"}}
+    return {
+        "anyOf": [{"$ref": schema["$ref"]}],
+        **{key: value for key, value in schema.items() if key != "$ref"},
+    }
 
 
 def _titles(document: Document) -> int:
@@ -156,11 +162,31 @@ def _examples_and_extensions(document: Document) -> int:
 
 
 RULES = (
-    Rule("shared-objects", "bodies and parameters by reference would be passed over by the other rules", _shared_objects),
-    Rule("misplaced-schema", "a schema's keywords stand where media types belong: the body is skipped", _misplaced_schema),
-    Rule("one-request-body", "a body is declared up to three times: all three are filled, multipart is sent", _one_request_body),
-    Rule("any-error-body", "errors are declared with the one shape that they do not have: others crash", _any_error_body),
-    Rule("nullable", "`nullable: true` is OpenAPI 3.0 and means nothing in a 3.1 document", _openapi_3_0_nullable),
+    Rule(
+        "shared-objects",
+        "bodies and parameters by reference would be passed over by the other rules",
+        _shared_objects,
+    ),
+    Rule(
+        "misplaced-schema",
+        "a schema's keywords stand where media types belong: the body is skipped",
+        _misplaced_schema,
+    ),
+    Rule(
+        "one-request-body",
+        "a body is declared up to three times: all three are filled, multipart is sent",
+        _one_request_body,
+    ),
+    Rule(
+        "any-error-body",
+        "errors are declared with the one shape that they do not have: others crash",
+        _any_error_body,
+    ),
+    Rule(
+        "nullable",
+        "`nullable: true` is OpenAPI 3.0 and means nothing in a 3.1 document",
+        _openapi_3_0_nullable,
+    ),
     Rule("titles", "titles become class names, and duplicates of them drop schemas", _titles),
     Rule("examples-and-extensions", "examples do not match their own schemas", _examples_and_extensions),
 )

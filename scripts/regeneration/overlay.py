@@ -1,7 +1,7 @@
 """Stage 3, overlay: apply `spec/overlay.yaml`, an OpenAPI Overlay 1.0 document.
 
-Targets are RFC 9535 JSONPath, evaluated by python-jsonpath. The overlay libraries on the package index take older dialects
-of JSONPath and do not tell whether an action changed anything, which is what tells us that upstream mended a fault.
+Targets are RFC 9535 JSONPath, evaluated by python-jsonpath. The overlay libraries on the package index take older
+dialects of JSONPath, and do not tell whether an action changed anything: that shows that upstream mended a fault.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ def apply_overlay(document: Document, overlay: Document) -> tuple[Document, list
 def _remove(document: Document, match: jsonpath.JSONPathMatch) -> None:
     if match.parent is None:
         raise RegenerationError("spec/overlay.yaml: an action would remove the whole document.")
-    del match.parent.obj[match.parts[-1]]
+    holder: Any = match.parent.obj
+    del holder[match.parts[-1]]
 
 
 def _update(target: str, node: object, update: Any) -> None:
@@ -64,13 +65,15 @@ def _update(target: str, node: object, update: Any) -> None:
     elif isinstance(node, dict) and isinstance(update, dict):
         _merge(node, update)
     else:
-        raise RegenerationError(f"spec/overlay.yaml: {target} is a single value; an update takes an object or an array.")
+        raise RegenerationError(
+            f"spec/overlay.yaml: {target} is a single value; an update takes an object or an array."
+        )
 
 
 def _merge(node: dict[str, Any], update: dict[str, Any]) -> None:
     """Merge as the Overlay standard says: objects are merged, arrays joined, all else replaced.
 
-    In keywords that hold sets, a value that stands there already is not added again: the result would be no valid schema.
+    In keywords that hold sets, a value that stands there is not added again: the result would be no valid schema.
     """
     for key, value in update.items():
         if isinstance(value, dict) and isinstance(node.get(key), dict):

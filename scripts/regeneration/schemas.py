@@ -55,7 +55,10 @@ def _flatten(schema: Schema) -> Schema:
             if key == "properties":
                 result[key] = {**result.get(key, {}), **value}
             elif key == "required":
-                result[key] = [*result.get(key, []), *(name for name in value if name not in result.get(key, []))]
+                result[key] = [
+                    *result.get(key, []),
+                    *(name for name in value if name not in result.get(key, [])),
+                ]
             else:
                 result[key] = value
     return result
@@ -90,7 +93,7 @@ def join(first: Schema, second: Schema) -> Schema:
     if _essence(one) == _essence(other):
         return nullable(one) | wording
     if types(one) == types(other) == ["array"]:
-        both = {"type": "array", "items": join(one.get("items", {}), other.get("items", {}))}
+        both: Schema = {"type": "array", "items": join(one.get("items", {}), other.get("items", {}))}
     elif "enum" in one and "enum" in other and types(one) == types(other):
         both = one | {"enum": [*one["enum"], *(value for value in other["enum"] if value not in one["enum"])]}
     elif types(one) == types(other) and len(types(one)) == 1:
@@ -114,7 +117,7 @@ def _join_objects(first: Schema, second: Schema) -> Schema:
 
 def nullable(schema: Schema) -> Schema:
     """The same schema, with null allowed."""
-    if is_anything(schema) or "null" in types(schema) or NULL in schema.get("anyOf", schema.get("oneOf", [])):
+    if is_anything(schema) or "null" in types(schema) or NULL in [*schema.get("anyOf", []), *schema.get("oneOf", [])]:
         return schema
     wording = {key: value for key, value in schema.items() if key in _WORDING}
     core = {key: value for key, value in schema.items() if key not in _WORDING}

@@ -25,7 +25,7 @@ def select(document: Document, operations: Operations) -> Document:
             )
         shared = {key: value for key, value in item.items() if key not in METHODS}
         paths.setdefault(entry.path, shared)[entry.method] = item[entry.method]
-    part = {key: document[key] for key in ("openapi", "info", "servers") if key in document}
+    part: Document = {key: document[key] for key in ("openapi", "info", "servers") if key in document}
     part["paths"] = paths
     components = _components(document, paths)
     schemes = {name for item in paths.values() for name in _security_schemes(item)}
@@ -45,7 +45,9 @@ def _components(document: Document, paths: dict[str, Any]) -> dict[str, Any]:
         target = resolve(document, reference)
         parts = reference.removeprefix("#/").split("/")
         if len(parts) != 3 or parts[0] != "components":
-            raise RegenerationError(f"`$ref: {reference}` does not point at a component, which is all that is supported.")
+            raise RegenerationError(
+                f"`$ref: {reference}` does not point at a component, which is all that is supported."
+            )
         kind = found.setdefault(parts[1], {})
         if parts[2] not in kind:
             kind[parts[2]] = target
@@ -55,8 +57,5 @@ def _components(document: Document, paths: dict[str, Any]) -> dict[str, Any]:
 
 def _security_schemes(item: dict[str, Any]) -> set[str]:
     return {
-        name
-        for method in METHODS
-        for requirement in item.get(method, {}).get("security", [])
-        for name in requirement
+        name for method in METHODS for requirement in item.get(method, {}).get("security", []) for name in requirement
     }

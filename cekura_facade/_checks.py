@@ -1,0 +1,122 @@
+"""Checks of what callers give, made before anything is sent."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeGuard
+
+from generated_client.models import GeneratedMetric, GenerateMetricsRequest, Metric, MetricCreate
+
+from ._errors import InvalidRequestError
+
+MAX_METRICS = 100
+MetricInput = GeneratedMetric | MetricCreate | Mapping[str, Any]
+
+
+def generation_request(agent_id: int | None, assistant_id: str | None, num_metrics: int) -> GenerateMetricsRequest:
+    """The body of the generate call. Raises InvalidRequestError."""
+    if (agent_id is None) == (assistant_id is None):
+        given = "neither is" if agent_id is None else "both are"
+        raise InvalidRequestError(f"Give either agent_id or assistant_id: {given} given.")
+    if not _is_int(num_metrics) or not 1 <= num_metrics <= MAX_METRICS:
+        raise InvalidRequestError(f"num_metrics={num_metrics!r}: give a whole number from 1 to {MAX_METRICS}.")
+    request = GenerateMetricsRequest(num_metrics=num_metrics)
+    if agent_id is not None:
+        request.agent_id = positive_id("agent_id", agent_id)
+    if assistant_id is not None:
+        request.assistant_id = text_id("assistant_id", assistant_id)
+    return request
+
+
+def positive_id(name: str, value: object) -> int:
+    """An id that is a number. Raises InvalidRequestError."""
+    if not _is_int(value) or value < 1:
+        raise InvalidRequestError(f"{name}={value!r}: give the id as a whole number, 1 or more.")
+    return value
+
+
+def text_id(name: str, value: object) -> str:
+    """An id that is a text. Raises InvalidRequestError."""
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidRequestError(f"{name}={value!r}: give the id as a text that is not empty.")
+    return value
+
+
+def progress_id(value: object) -> str:
+    """A progress id: a UUID, as text. Raises InvalidRequestError."""
+    if isinstance(value, uuid.UUID):
+        return str(value)
+    if not is_progress_id(value):
+        raise InvalidRequestError(
+            f"progress_id={value!r}: give the progress_id of a GenerationJob, a UUID such as "
+            "'3f2b8c1e-5d4a-4f6b-9a7c-0e1d2c3b4a5f'."
+        )
+    return str(value)
+
+
+def is_progress_id(value: object) -> bool:
+    try:
+        return isinstance(value, str) and str(uuid.UUID(value)) == value.lower()
+    except ValueError:
+        return False
+
+
+def scope(agent_id: object, project_id: object, assistant_id: object) -> tuple[int | None, int | None, str | None]:
+    """What to list. Raises InvalidRequestError."""
+    return (
+        None if agent_id is None else positive_id("agent_id", agent_id),
+        None if project_id is None else positive_id("project_id", project_id),
+        None if assistant_id is None else text_id("assistant_id", assistant_id),
+    )
+
+
+def timeout(value: object) -> float:
+    """How long to wait for a job, in seconds. Raises InvalidRequestError."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+        raise InvalidRequestError(f"timeout={value!r}: give seconds, 0 or more (0 looks once).")
+    return float(value)
+
+
+def metrics_to_create(metrics: object) -> list[dict[str, Any]]:
+    """The fields of each metric, as they will be sent. Raises InvalidRequestError."""
+    wanted = "give a list of GeneratedMetric, MetricCreate or mappings"
+    if isinstance(metrics, str | bytes | Mapping | GeneratedMetric | MetricCreate | Metric) or not isinstance(
+        metrics, Iterable
+    ):
+        raise InvalidRequestError(f"metrics is a {type(metrics).__name__}: {wanted}.")
+    fields = [_fields(index, metric) for index, metric in enumerate(metrics)]
+    if not fields:
+        raise InvalidRequestError(f"metrics is empty, there is nothing to save: {wanted}.")
+    return fields
+
+
+def _fields(index: int, metric: object) -> dict[str, Any]:
+    if isinstance(metric, Metric):
+        raise InvalidRequestError(
+            f"metric {index} is a Metric, which is saved already (id {metric.id}). "
+            "To save a copy, give a mapping with the fields that it shall have."
+        )
+    if isinstance(metric, GeneratedMetric | MetricCreate):
+        fields = metric.to_dict()
+    elif isinstance(metric, Mapping):
+        fields = dict(metric)
+    else:
+        raise InvalidRequestError(
+            f"metric {index} is a {type(metric).__name__}: give a GeneratedMetric, a MetricCreate or a mapping."
+        )
+    name = fields.get("name")
+    if not isinstance(name, str) or not name.strip():
+        raise InvalidRequestError(f"metric {index}: name is {name!r}: give it a name.")
+    try:
+        if not all(isinstance(key, str) for key in fields):
+            raise TypeError("a field's name is not a text")
+        json.dumps(fields, ensure_ascii=False, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidRequestError(f"metric {index} ({name!r}) cannot be written as JSON: {error}.") from None
+    return fields
+
+
+def _is_int(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)

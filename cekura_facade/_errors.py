@@ -1,0 +1,231 @@
+"""The errors that this package raises.
+
+CekuraError
+├─ ConfigurationError            no usable credential, address or setting
+├─ InvalidRequestError           (also a ValueError) refused before anything was sent
+├─ APIError                      something went wrong between here and the service
+│  ├─ APIConnectionError         no answer
+│  │  └─ APITimeoutError         no answer in time
+│  ├─ APIStatusError             an answer that is no success
+│  │  ├─ BadRequestError         400
+│  │  ├─ AuthenticationError     401
+│  │  ├─ PermissionDeniedError   403
+│  │  ├─ NotFoundError           404
+│  │  ├─ RateLimitError          429
+│  │  └─ InternalServerError     5xx
+│  └─ UnexpectedResponseError    a success that is not what the API promises
+├─ GenerationFailedError         the service gave up on a job
+├─ GenerationTimeoutError        a job was not finished in time
+└─ BulkCreateUncertainError      it cannot be told which metrics are saved
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+if TYPE_CHECKING:
+    from generated_client.models import GeneratedMetric, GenerateMetricsProgress, Metric
+
+
+class CekuraError(Exception):
+    """Base of all errors of this package.
+
+    Attributes:
+        progress_id: Id of the generation job that the call was about, once the service gave it; otherwise None.
+            `metrics.job(progress_id)` picks the job up again, in any process.
+        metrics: Suggestions that had come back before the call failed, so that none is lost. Empty otherwise.
+    """
+
+    progress_id: str | None = None
+    metrics: Sequence[GeneratedMetric] = ()
+
+    def __reduce__(self) -> tuple[Callable[..., CekuraError], tuple[Any, ...]]:
+        # The default calls the class with `args`, which fails for every error that takes more than a message.
+        return _restore, (type(self), self.args, self.__dict__)
+
+
+def _restore(kind: type[CekuraError], args: tuple[Any, ...], state: dict[str, Any]) -> CekuraError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class ConfigurationError(CekuraError):
+    """No usable API key, an unreadable configuration file, or a setting that cannot work. Nothing was sent."""
+
+
+class InvalidRequestError(CekuraError, ValueError):
+    """The arguments cannot be right. Nothing was sent."""
+
+
+class APIError(CekuraError):
+    """A request did not end with a result.
+
+    Attributes:
+        message: What happened, and what to do.
+        method: The HTTP method of the request.
+        url: The address of the request, without credentials.
+    """
+
+    def __init__(self, message: str, *, method: str, url: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.method = method
+        self.url = url
+
+
+class APIConnectionError(APIError):
+    """The service could not be reached, or the connection was lost before its answer was complete."""
+
+
+class APITimeoutError(APIConnectionError):
+    """The service did not answer in time."""
+
+
+@attrs.frozen
+class Problem:
+    """One thing that the service refuses in a request.
+
+    Attributes:
+        message: Why.
+        field: The field it is about, None when it is about the whole.
+        index: The position of the metric in the request, from 0; None when the request is not an array.
+        name: The name of that metric, if it has one.
+    """
+
+    message: str
+    field: str | None = None
+    index: int | None = None
+    name: str | None = None
+
+    def __str__(self) -> str:
+        metric = "" if self.index is None else f"metric {self.index}" + (f" ({self.name!r})" if self.name else "")
+        return ": ".join(part for part in (metric, self.field, self.message) if part)
+
+
+class APIStatusError(APIError):
+    """The service, or a proxy before it, answered with a status that is no success.
+
+    Attributes:
+        status_code: The HTTP status.
+        body: The body: parsed if it is JSON, otherwise its text.
+        request_id: What the service calls this request, if it says so: quote it when you ask for help.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        method: str,
+        url: str,
+        status_code: int,
+        body: Any = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(message, method=method, url=url)
+        self.status_code = status_code
+        self.body = body
+        self.request_id = request_id
+
+
+class BadRequestError(APIStatusError):
+    """400: the service refuses the request.
+
+    Attributes:
+        problems: What it refuses, one by one, in the order of the answer.
+    """
+
+    problems: tuple[Problem, ...] = ()
+
+
+class AuthenticationError(APIStatusError):
+    """401: the API key or token is not accepted."""
+
+
+class PermissionDeniedError(APIStatusError):
+    """403: the API key or token is valid, but not for this."""
+
+
+class NotFoundError(APIStatusError):
+    """404: what the request names does not exist, or not for this account."""
+
+
+class RateLimitError(APIStatusError):
+    """429: too many requests.
+
+    Attributes:
+        retry_after: How long the service asks to wait, in seconds; None when it does not say.
+    """
+
+    retry_after: float | None = None
+
+
+class InternalServerError(APIStatusError):
+    """5xx: the service or a proxy failed. Whether the request was carried out is not known."""
+
+
+class UnexpectedResponseError(APIError):
+    """A success that is not what the API promises: HTML, an empty body, JSON of another shape.
+
+    Attributes:
+        status_code: The HTTP status.
+        body: The body: parsed if it is JSON, otherwise its text.
+    """
+
+    def __init__(self, message: str, *, method: str, url: str, status_code: int, body: Any = None) -> None:
+        super().__init__(message, method=method, url=url)
+        self.status_code = status_code
+        self.body = body
+
+
+class GenerationFailedError(CekuraError):
+    """The service gave up on a generation job. Start another one.
+
+    Attributes:
+        progress_id: Id of the job.
+        reason: What the service says about it, None when it says nothing.
+    """
+
+    def __init__(self, progress_id: str, reason: str | None) -> None:
+        super().__init__(
+            f"Generation job {progress_id} failed: {reason or 'the service gives no reason'}. "
+            "Nothing was saved; start another job with metrics.generate(...)."
+        )
+        self.progress_id = progress_id
+        self.reason = reason
+
+
+class GenerationTimeoutError(CekuraError):
+    """A generation job was not finished in time. It goes on, and can be picked up again.
+
+    Attributes:
+        progress_id: Id of the job.
+        last_progress: What the service said last, None when no poll succeeded.
+    """
+
+    def __init__(self, progress_id: str, last_progress: GenerateMetricsProgress | None, waited: float) -> None:
+        state = f"its status was {last_progress.status!r}" if last_progress else "no poll succeeded"
+        super().__init__(
+            f"Generation job {progress_id} was not finished after {waited:g} seconds ({state}). "
+            f"It goes on: pick it up with metrics.job({progress_id!r}).wait()."
+        )
+        self.progress_id = progress_id
+        self.last_progress = last_progress
+
+
+class BulkCreateUncertainError(CekuraError):
+    """It cannot be told which metrics are saved. Nothing more was sent.
+
+    Attributes:
+        created: The metrics that are known to be saved, in the order given.
+        unconfirmed: The fields of those that may or may not be saved, in the order given.
+    """
+
+    def __init__(self, message: str, *, created: Sequence[Metric], unconfirmed: Sequence[dict[str, Any]]) -> None:
+        super().__init__(message)
+        self.created = list(created)
+        self.unconfirmed = list(unconfirmed)

@@ -1,0 +1,155 @@
+"""From an HTTP response to the error that it means, with what the service says and what to do."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+
+from ._config import Credential
+from ._errors import (
+    APIStatusError,
+    AuthenticationError,
+    BadRequestError,
+    InternalServerError,
+    NotFoundError,
+    PermissionDeniedError,
+    Problem,
+    RateLimitError,
+    UnexpectedResponseError,
+)
+
+_SHOWN = 300  # characters of a body in a message
+
+_KINDS: dict[int, tuple[type[APIStatusError], str]] = {
+    400: (BadRequestError, "Mend the request; sending it again as it is will not help."),
+    401: (AuthenticationError, "The credential ({source}) is not accepted: check it, or make a new one."),
+    403: (PermissionDeniedError, "The credential ({source}) is valid, but may not do this."),
+    404: (NotFoundError, "Check the id and the address: it does not exist, or not for this account."),
+    429: (RateLimitError, "Too many requests: wait{wait}, then try again."),
+}
+
+
+def status_error(response: httpx.Response, credential: Credential) -> APIStatusError:
+    """The error for a response that is no success."""
+    status, request = response.status_code, response.request
+    kind, advice = _KINDS.get(status, (APIStatusError, "This is not an answer the API documents."))
+    if status >= 500:
+        kind, advice = InternalServerError, "The service or a proxy before it failed: try again later."
+    elif response.is_redirect:
+        advice = f"It redirects to {_origin_of_redirect(response)}, where no credential is sent: check the base URL."
+    body = body_of(response, credential)
+    problems = tuple(find_problems(body, _names_in(request))) if status == 400 else ()
+    said = "; ".join(map(str, problems)) if problems else describe(body)
+    wait = retry_after(response)
+    advice = advice.format(source=credential.source, wait=f" {wait:g} seconds" if wait is not None else "")
+    error = kind(
+        f"{request.method} {request.url.path} answered {status}: {said} {advice}",
+        method=request.method,
+        url=str(request.url),
+        status_code=status,
+        body=body,
+        request_id=response.headers.get("x-request-id"),
+    )
+    if isinstance(error, BadRequestError):
+        error.problems = problems
+    if isinstance(error, RateLimitError):
+        error.retry_after = wait
+    return error
+
+
+def unexpected(response: httpx.Response, credential: Credential, why: str) -> UnexpectedResponseError:
+    """The error for a success that is not what the API promises."""
+    request, body = response.request, body_of(response, credential)
+    return UnexpectedResponseError(
+        f"{request.method} {request.url.path} answered {response.status_code}, but {why}: {describe(body)} "
+        "Check the base URL, and whether a proxy or login page answers in place of the service.",
+        method=request.method,
+        url=str(request.url),
+        status_code=response.status_code,
+        body=body,
+    )
+
+
+def body_of(response: httpx.Response, credential: Credential) -> Any:
+    """The body, parsed if it is JSON, otherwise its text; without the credential, should it be echoed."""
+    text = credential.redact(response.content).decode("utf-8", errors="replace")
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def describe(body: Any) -> str:
+    """A body in one short sentence."""
+    if isinstance(body, dict) and isinstance(body.get("detail") or body.get("error"), str):
+        text = str(body.get("detail") or body.get("error"))
+    elif isinstance(body, str):
+        text = body.strip()
+        if text[:1] == "<":
+            return "an HTML page."
+    else:
+        text = json.dumps(body, ensure_ascii=False)
+    text = " ".join(text.split())
+    if not text:
+        return "an empty body."
+    return (text if len(text) <= _SHOWN else text[:_SHOWN] + "…").rstrip(".") + "."
+
+
+def find_problems(body: Any, names: dict[int, str]) -> Iterator[Problem]:
+    """What a 400 complains about, in the shapes that such services use."""
+    if isinstance(body, list) and any(isinstance(item, dict) for item in body):
+        for index, item in enumerate(body):
+            for field, message in _messages(item):
+                yield Problem(message, field, index, names.get(index))
+    else:
+        for field, message in _messages(body):
+            yield Problem(message, field)
+
+
+def _messages(node: Any, field: str | None = None) -> Iterator[tuple[str | None, str]]:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            inner = None if key in ("detail", "error", "non_field_errors") else key
+            yield from _messages(value, ".".join(part for part in (field, inner) if part) or None)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _messages(value, field)
+    elif node not in ("", None):
+        yield field, " ".join(str(node).split())[:_SHOWN] if str(node).lstrip()[:1] != "<" else "an HTML page"
+
+
+def _names_in(request: httpx.Request) -> dict[int, str]:
+    """The names of the metrics in a request whose body is an array."""
+    try:
+        body = json.loads(request.content)
+    except (ValueError, RecursionError, httpx.RequestNotRead):
+        return {}
+    if not isinstance(body, list):
+        return {}
+    return {
+        i: item["name"] for i, item in enumerate(body) if isinstance(item, dict) and isinstance(item.get("name"), str)
+    }
+
+
+def retry_after(response: httpx.Response) -> float | None:
+    """How many seconds the service asks to wait, whether it says so in seconds or as a date."""
+    value = response.headers.get("retry-after", "").strip()
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(value).timestamp() - time.time()
+        except (ValueError, TypeError, OverflowError):
+            return None
+    return max(seconds, 0.0) if math.isfinite(seconds) else None
+
+
+def _origin_of_redirect(response: httpx.Response) -> str:
+    target = response.next_request
+    return f"{target.url.scheme}://{target.url.netloc.decode('ascii')}{target.url.path}" if target else "nowhere"

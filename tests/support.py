@@ -1,0 +1,184 @@
+"""What tests share: one way to drive both clients, and a server on 127.0.0.1 that answers as it is told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import socketserver
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import attrs
+import h11
+
+from cekura_facade import AsyncCekura, Cekura
+
+Kind = Literal["sync", "async"]
+
+
+class Either:
+    """A Cekura, or an AsyncCekura that is driven as if it were one: the same test says what both must do."""
+
+    def __init__(self, kind: Kind, *args: Any, **settings: Any) -> None:
+        self.kind = kind
+        self.runner = asyncio.Runner() if kind == "async" else None
+        self.given = settings.get("http_client")
+        try:
+            self.client: Any = self.run(self._make(args, settings)) if self.runner else Cekura(*args, **settings)
+        except BaseException:
+            if self.runner is not None:
+                self.runner.close()
+            raise
+
+    @staticmethod
+    async def _make(args: Any, settings: Any) -> AsyncCekura:
+        return AsyncCekura(*args, **settings)
+
+    def run(self, awaitable: Any) -> Any:
+        """Run a coroutine of the asynchronous client to its end."""
+        assert self.runner is not None
+        return self.runner.run(awaitable)
+
+    @property
+    def metrics(self) -> Any:
+        return _Blocking(self, self.client.metrics)
+
+    def endpoint(self, module: Any, *args: Any, **arguments: Any) -> Any:
+        """Call a module of the generated client, through `.api`."""
+        if self.kind == "async":
+            return self.run(module.asyncio_detailed(*args, client=self.client.api, **arguments))
+        return module.sync_detailed(*args, client=self.client.api, **arguments)
+
+    def close_client(self) -> None:
+        self.client.close() if self.runner is None else self.run(self.client.aclose())
+
+    def close(self) -> None:
+        self.close_client()
+        if self.given is not None:
+            self.given.close() if self.runner is None else self.run(self.given.aclose())
+        if self.runner is not None:
+            self.runner.close()
+
+
+class _Blocking:
+    """An object whose coroutine functions are run to their end, and whose results are wrapped as well."""
+
+    def __init__(self, either: Either, target: Any) -> None:
+        self._either, self._target = either, target
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._target, name)
+        if not callable(value):
+            return value
+
+        def call(*args: Any, **arguments: Any) -> Any:
+            result = value(*args, **arguments)
+            if asyncio.iscoroutine(result):
+                result = self._either.run(result)
+            return _Blocking(self._either, result) if hasattr(result, "progress_id") else result
+
+        return call
+
+
+@attrs.frozen
+class Received:
+    """A request as it came in."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+Reply = bytes | Callable[[Received], bytes]
+
+
+def reply(
+    status: int = 200, body: object = b"", headers: dict[str, str] | None = None, *, type: str = "application/json"
+) -> bytes:
+    """A complete HTTP/1.1 response. A body that is not bytes is written as JSON."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    lines = [f"HTTP/1.1 {status} X", f"Content-Type: {type}", f"Content-Length: {len(content)}"]
+    lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
+    return "\r\n".join([*lines, "", ""]).encode() + content
+
+
+@attrs.define
+class Scripted:
+    """A running server: `replies` are given one after the other, the last one for good. `b""` hangs up."""
+
+    url: str
+    replies: list[Reply]
+    received: list[Received] = attrs.field(factory=list)
+    lock: threading.Lock = attrs.field(factory=threading.Lock)
+
+    def answer(self, request: Received) -> bytes:
+        with self.lock:
+            self.received.append(request)
+            reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
+        return reply(request) if callable(reply) else reply
+
+
+@contextmanager
+def scripted(*replies: Reply) -> Iterator[Scripted]:
+    """Serve scripted replies on 127.0.0.1. Bytes are sent as they are, so that they may be anything but HTTP."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            while (request := _read(self.request)) is not None:
+                answer = server.answer(request)
+                if not answer:
+                    return
+                self.request.sendall(answer)
+                if b"content-length" not in answer.lower():
+                    return
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+        allow_reuse_address = True
+
+    with Server(("127.0.0.1", 0), Handler) as listening:
+        server = Scripted(f"http://127.0.0.1:{listening.server_address[1]}", list(replies))
+        thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server
+        finally:
+            listening.shutdown()
+            thread.join()
+
+
+def _read(connection: socket.socket) -> Received | None:
+    parser, body, request = h11.Connection(h11.SERVER), b"", None
+    while True:
+        event = parser.next_event()
+        if event is h11.NEED_DATA:
+            try:
+                parser.receive_data(connection.recv(65536))
+            except OSError:
+                return None
+        elif isinstance(event, h11.Request):
+            request = event
+        elif isinstance(event, h11.Data):
+            body += event.data
+        elif isinstance(event, h11.EndOfMessage):
+            assert request is not None
+            headers = {name.decode().lower(): value.decode() for name, value in request.headers}
+            return Received(request.method.decode(), request.target.decode(), headers, body)
+        else:
+            return None
+
+
+@contextmanager
+def closed_port() -> Iterator[str]:
+    """An address that nothing listens at, and that nobody else is given meanwhile."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"

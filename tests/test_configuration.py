@@ -1,0 +1,228 @@
+"""Where credential and address come from, and what is refused before anything is sent."""
+
+from __future__ import annotations
+
+import copy
+import os
+import pickle
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+import cekura_facade as facade
+from cekura_facade.sandbox import Sandbox
+from tests.support import Either, reply, scripted
+
+SECRET = "sk-very-secret-0123456789"
+
+
+def configure(home: Path, text: str | bytes) -> Path:
+    file = home / ".cekura" / "config.toml"
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return file
+
+
+def headers_sent(client: Callable[..., Either], *args: Any, **settings: Any) -> dict[str, str]:
+    with scripted(reply(200, [])) as server:
+        os.environ.setdefault("CEKURA_API_URL", server.url)
+        try:
+            client(*args, **settings).metrics.list(agent_id=1)
+        finally:
+            del os.environ["CEKURA_API_URL"]
+    return server.received[0].headers
+
+
+def test_an_argument_comes_before_the_environment(
+    client: Callable[..., Either], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CEKURA_API_KEY", "from-environment")
+    assert headers_sent(client, "from-argument")["x-cekura-api-key"] == "from-argument"
+    assert "authorization" not in headers_sent(client, "from-argument")
+
+
+def test_the_environment_comes_before_the_file(
+    client: Callable[..., Either], monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    configure(home, 'api_key = "from-file"')
+    assert headers_sent(client)["x-cekura-api-key"] == "from-file"
+    monkeypatch.setenv("CEKURA_API_KEY", "from-environment")
+    assert headers_sent(client)["x-cekura-api-key"] == "from-environment"
+    monkeypatch.setenv("CEKURA_API_KEY", "")
+    assert headers_sent(client)["x-cekura-api-key"] == "from-file"
+
+
+def test_a_bearer_token_is_sent_as_one(client: Callable[..., Either], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CEKURA_API_KEY", "from-environment")
+    sent = headers_sent(client, bearer_token="token")
+    assert sent["authorization"] == "Bearer token"
+    assert "x-cekura-api-key" not in sent
+
+
+@pytest.mark.parametrize("expiry", ["", "{:%Y-%m-%dT%H:%M:%SZ}", "{:%Y-%m-%dT%H:%M:%S}"])
+def test_an_access_token_of_the_vendors_login_is_used_while_it_is_valid(
+    client: Callable[..., Either], home: Path, expiry: str
+) -> None:
+    file = 'access_token = "token"\n'
+
+    def with_expiry(moment: datetime) -> str:
+        return file + (f'token_expires_at = "{expiry.format(moment)}"\n' if expiry else "")
+
+    configure(home, with_expiry(datetime.now(UTC) + timedelta(hours=1)))
+    assert headers_sent(client)["authorization"] == "Bearer token"
+    if expiry:
+        configure(home, with_expiry(datetime.now(UTC) - timedelta(seconds=1)))
+        with pytest.raises(facade.ConfigurationError, match="expired"):
+            client()
+
+
+def test_the_address_comes_from_argument_environment_and_file(
+    client: Callable[..., Either], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    configure(home, f'api_url = "{sandbox.url}/from-file/"')
+    assert "/from-file/" in repr(client("key").client)
+    monkeypatch.setenv("CEKURA_API_URL", "http://127.0.0.1:1/from-environment")
+    assert "/from-environment" in repr(client("key").client)
+    assert sandbox.url in repr(client("key", base_url=sandbox.url).client)
+
+
+def test_the_default_address_is_the_vendors(client: Callable[..., Either]) -> None:
+    assert "https://api.cekura.ai" in repr(client("key").client)
+
+
+@pytest.mark.parametrize("ending", ["", "/", "/prefix", "/prefix/"])
+def test_an_address_may_have_a_path(client: Callable[..., Either], ending: str) -> None:
+    with scripted(reply(200, [])) as server:
+        client("key", base_url=server.url + ending).metrics.list(agent_id=1)
+    assert server.received[0].path == ending.rstrip("/") + "/test_framework/v1/metrics/?agent_id=1"
+
+
+def test_no_key_says_where_keys_come_from(client: Callable[..., Either]) -> None:
+    with pytest.raises(facade.ConfigurationError, match=r"CEKURA_API_KEY.*config\.toml"):
+        client()
+
+
+@pytest.mark.parametrize("content", [f'api_key = "{SECRET}', f"api_key = {SECRET}", b"\xff\xfe" + SECRET.encode()])
+def test_a_file_that_cannot_be_read_says_which(client: Callable[..., Either], home: Path, content: str | bytes) -> None:
+    configure(home, content)
+    with pytest.raises(facade.ConfigurationError, match=r"~/\.cekura/config\.toml") as caught:
+        client()
+    assert SECRET not in everything_of(caught.value)
+
+
+def test_a_file_that_may_not_be_read_says_so(client: Callable[..., Either], home: Path) -> None:
+    configure(home, "").unlink()
+    (home / ".cekura" / "config.toml").mkdir()
+    with pytest.raises(facade.ConfigurationError, match="cannot be read"):
+        client()
+
+
+def test_a_file_that_is_not_needed_is_not_read(client: Callable[..., Either], home: Path) -> None:
+    configure(home, "nonsense")
+    client("key", base_url="http://127.0.0.1:1")
+
+
+@pytest.mark.parametrize("url", ["api.cekura.ai", "//x", "ftp://x", "http://", "", 5, "http://u:p@x", "http://x?a=1"])
+def test_an_address_that_is_none_is_refused(client: Callable[..., Either], url: Any) -> None:
+    with pytest.raises(facade.ConfigurationError, match="address from base_url="):
+        client("key", base_url=url)
+
+
+@pytest.mark.parametrize("key", ["", " ", "a b", "a\n", "\tkey", "clé", "a\x00b", 5, b"key"])
+@pytest.mark.parametrize("argument", ["api_key", "bearer_token"])
+def test_a_key_that_cannot_be_sent_is_refused(client: Callable[..., Either], argument: str, key: Any) -> None:
+    with pytest.raises(facade.ConfigurationError, match=argument) as caught:
+        client(**{argument: f"{SECRET}{key}" if isinstance(key, str) and key else key})
+    assert SECRET not in everything_of(caught.value)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"timeout": 0},
+        {"timeout": -1},
+        {"timeout": "5"},
+        {"timeout": None},
+        {"timeout": float("nan")},
+        {"timeout": float("inf")},
+        {"max_retries": -1},
+        {"max_retries": 1.5},
+        {"max_retries": True},
+        {"max_response_bytes": 0},
+        {"http_client": 5},
+        {"bearer_token": "and a key"},
+    ],
+)
+def test_a_setting_that_cannot_work_is_refused(client: Callable[..., Either], settings: dict[str, Any]) -> None:
+    with pytest.raises(facade.ConfigurationError, match=f"{next(iter(settings))}"):
+        client(SECRET, **settings)
+
+
+def test_the_other_kind_of_http_client_is_refused(client: Callable[..., Either], kind: str) -> None:
+    transport = httpx.MockTransport(lambda request: httpx.Response(500))
+    other: Any = httpx.AsyncClient(transport=transport) if kind == "sync" else httpx.Client(transport=transport)
+    with pytest.raises(facade.ConfigurationError, match="http_client"):
+        client("key", http_client=other)
+
+
+def everything_of(error: BaseException | None) -> str:
+    """All that a logger or an error reporter could print of an error: messages, causes, variables of every frame."""
+    found, todo, seen = [], [error], set()
+    while todo:
+        each = todo.pop()
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        found += [repr(each), str(each), repr(getattr(each, "__notes__", "")), repr(vars(each))]
+        traceback = each.__traceback__
+        while traceback is not None:
+            code = traceback.tb_frame.f_code
+            if "cekura" in code.co_filename or "httpx" in code.co_filename or "httpcore" in code.co_filename:
+                for name, value in traceback.tb_frame.f_locals.items():
+                    found += [f"{name}={value!r}", repr(_attributes(value))]
+            traceback = traceback.tb_next
+        todo += [each.__cause__, each.__context__]
+    return "\n".join(found)
+
+
+def _attributes(value: object) -> dict[str, object]:
+    names = [*getattr(value, "__dict__", {}), *getattr(type(value), "__slots__", ())]
+    shown = {name: getattr(value, name, None) for name in names}
+    return {name: list(v.items()) if isinstance(v, httpx.Headers) else v for name, v in shown.items()}
+
+
+@pytest.mark.parametrize("settings", [{"api_key": SECRET}, {"bearer_token": SECRET}], ids=["key", "token"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        reply(401, {"detail": f"{SECRET} is not a key"}),
+        reply(400, [{"name": [SECRET]}]),
+        reply(500, SECRET.encode()),
+        reply(200, SECRET.encode()),
+        reply(200, {"progress_id": SECRET}),
+        reply(307, b"", {"Location": "http://127.0.0.1:1/elsewhere"}),
+        b"",
+        b"not HTTP",
+    ],
+)
+def test_no_error_shows_the_credential(client: Callable[..., Either], settings: dict[str, str], answer: bytes) -> None:
+    with scripted(answer) as server, pytest.raises(facade.APIError) as caught:
+        client(base_url=server.url, max_retries=0, **settings).metrics.generate(agent_id=1)
+    assert SECRET in str(server.received[0].headers)
+    assert SECRET not in str(caught.value) + repr(vars(caught.value))
+    if not isinstance(caught.value, facade.UnexpectedResponseError):
+        assert SECRET not in everything_of(caught.value)
+
+
+def test_no_client_shows_the_credential(client: Callable[..., Either]) -> None:
+    cekura = client(SECRET, base_url="http://127.0.0.1:1").client
+    for each in (cekura, cekura.metrics, cekura.api, cekura._http, cekura._http.settings):
+        assert SECRET not in repr(each) + str(each) + repr(_attributes(each))
+    with pytest.raises(TypeError):
+        pickle.dumps(cekura._http.settings)
+    with pytest.raises(TypeError):
+        copy.deepcopy(cekura._http.settings)

@@ -1,0 +1,251 @@
+"""Bad input and bad answers: each ends with the error that says so, before anything is sent where that is possible."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import cekura_facade as facade
+from cekura_facade.sandbox import Sandbox
+from tests.support import Either, closed_port, reply, scripted
+
+JOB = "0f8fad5b-d9cb-469f-a165-70867728950e"
+GOOD = {"name": "x", "eval_type": "binary"}
+HTML = b"<!doctype html><title>Sign in</title>"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"agent_id": 1, "assistant_id": "a"},
+        {"agent_id": 0},
+        {"agent_id": "1"},
+        {"agent_id": True},
+        {"assistant_id": ""},
+        {"assistant_id": " "},
+        {"assistant_id": 5},
+        {"agent_id": 1, "num_metrics": 0},
+        {"agent_id": 1, "num_metrics": 101},
+        {"agent_id": 1, "num_metrics": 2.0},
+        {"agent_id": 1, "num_metrics": True},
+        {"agent_id": 1, "num_metrics": None},
+    ],
+)
+@pytest.mark.parametrize("method", ["generate", "generate_and_create"])
+def test_a_generation_that_cannot_be_right_is_not_sent(
+    cekura: Either, sandbox: Sandbox, method: str, arguments: dict[str, Any]
+) -> None:
+    with pytest.raises(facade.InvalidRequestError, match=r"[Gg]ive"):
+        getattr(cekura.metrics, method)(**arguments)
+    assert sandbox.requests == []
+
+
+@pytest.mark.parametrize(
+    "metrics",
+    [
+        [],
+        iter([]),
+        None,
+        5,
+        "name",
+        GOOD,
+        facade.MetricCreate(name="x", eval_type="binary"),
+        [GOOD, None],
+        [GOOD, "x"],
+        [GOOD, [GOOD]],
+        [GOOD, {}],
+        [GOOD, {"name": ""}],
+        [GOOD, {"name": 5}],
+        [GOOD, facade.GeneratedMetric()],
+        [GOOD, facade.Metric(id=5, name="saved")],
+        [GOOD, GOOD | {"configuration": {1, 2}}],
+        [GOOD, GOOD | {"configuration": float("nan")}],
+        [GOOD, GOOD | {"description": "\ud800"}],
+        [GOOD, GOOD | {5: 5}],
+    ],
+)
+def test_what_is_no_metric_is_not_sent(cekura: Either, sandbox: Sandbox, metrics: Any) -> None:
+    with pytest.raises(facade.InvalidRequestError) as caught:
+        cekura.metrics.create_in_bulk(metrics)
+    assert sandbox.requests == []
+    if isinstance(metrics, list) and metrics:
+        assert "metric 1" in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["", "x", "../secrets", JOB + "\n", "{" + JOB + "}", 5, None, b"x"])
+def test_a_progress_id_that_is_none_is_refused(cekura: Either, sandbox: Sandbox, value: Any) -> None:
+    with pytest.raises(facade.InvalidRequestError, match="UUID"):
+        cekura.metrics.job(value)
+
+
+@pytest.mark.parametrize("timeout", [-1, float("nan"), "5", None, True])
+def test_a_time_out_that_is_none_is_refused(cekura: Either, sandbox: Sandbox, timeout: Any) -> None:
+    with pytest.raises(ValueError, match="seconds"):
+        cekura.metrics.job(JOB).wait(timeout=timeout)
+    with pytest.raises(ValueError, match="seconds"):
+        cekura.metrics.generate_and_create(agent_id=1, timeout=timeout)
+    assert sandbox.requests == []
+
+
+def test_a_refused_metric_is_named_with_its_field(cekura: Either, sandbox: Sandbox) -> None:
+    bad = {"name": "Old kind", "eval_type": "binary", "type": "basic"}
+    with pytest.raises(facade.BadRequestError) as caught:
+        cekura.metrics.create_in_bulk([GOOD, bad, GOOD | {"eval_type": "enum"}])
+    assert [(p.index, p.name, p.field) for p in caught.value.problems] == [
+        (1, "Old kind", "type"),
+        (2, "x", "enum_values"),
+    ]
+    assert "metric 1 ('Old kind'): type: " in str(caught.value)
+    assert sandbox.metrics == []
+
+
+@pytest.mark.parametrize(
+    ("body", "problems"),
+    [
+        ({"agent_id": ["why", "and why"]}, [("agent_id", "why"), ("agent_id", "and why")]),
+        ({"a": {"b": ["why"]}}, [("a.b", "why")]),
+        ({"non_field_errors": ["why"]}, [(None, "why")]),
+        ({"detail": "why"}, [(None, "why")]),
+        ({"error": "why"}, [(None, "why")]),
+        ("why", [(None, "why")]),
+        (["why", "and why"], [(None, "why"), (None, "and why")]),
+        ({}, []),
+        (None, []),
+    ],
+)
+def test_every_shape_of_a_400_is_understood(client: Callable[..., Either], body: Any, problems: list[Any]) -> None:
+    with scripted(reply(400, body)) as server, pytest.raises(facade.BadRequestError) as caught:
+        client("key", base_url=server.url).metrics.generate(agent_id=1)
+    assert [(problem.field, problem.message) for problem in caught.value.problems] == problems
+    assert caught.value.body == body
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, facade.BadRequestError),
+        (401, facade.AuthenticationError),
+        (403, facade.PermissionDeniedError),
+        (404, facade.NotFoundError),
+        (409, facade.APIStatusError),
+        (413, facade.APIStatusError),
+        (429, facade.RateLimitError),
+        (500, facade.InternalServerError),
+        (502, facade.InternalServerError),
+        (503, facade.InternalServerError),
+        (504, facade.InternalServerError),
+    ],
+)
+@pytest.mark.parametrize("body", [b'{"detail": "because"}', HTML, b"", b"[1, 2]", b"\xff\xfe", b'"text"', b"null"])
+def test_every_status_has_its_error(
+    client: Callable[..., Either], status: int, error: type[facade.APIStatusError], body: bytes
+) -> None:
+    answer = reply(status, body, {"X-Request-Id": "r-1"})
+    with scripted(answer) as server, pytest.raises(facade.APIStatusError) as caught:
+        client("key", base_url=server.url, max_retries=0).metrics.generate(agent_id=1)
+    assert type(caught.value) is error
+    assert caught.value.status_code == status
+    assert caught.value.request_id == "r-1"
+    assert caught.value.method == "POST"
+    assert caught.value.url == server.url + "/test_framework/v1/metrics/generate_metrics/"
+    assert "<title>" not in str(caught.value)
+
+
+NO_RESULTS = [
+    HTML,
+    b"",
+    b"null",
+    b"5",
+    b'"x"',
+    b"[5]",
+    b'{"id": 1}',
+    b'{"status": 5}',
+    b"\xff",
+    b"[" * 100_000,
+    b'[{"id": "1"}]',
+]
+
+
+@pytest.mark.parametrize("body", NO_RESULTS, ids=lambda body: str(body[:20]))
+@pytest.mark.parametrize("step", ["generate", "poll", "create", "list"])
+def test_a_success_that_is_none_is_never_a_result(client: Callable[..., Either], step: str, body: bytes) -> None:
+    with scripted(reply(201 if step == "create" else 200, body)) as server:
+        metrics = client("key", base_url=server.url, max_retries=0).metrics
+        calls: dict[str, Callable[[], Any]] = {
+            "generate": lambda: metrics.generate(agent_id=1),
+            "poll": lambda: metrics.job(JOB).poll(),
+            "create": lambda: metrics.create_in_bulk([GOOD]),
+            "list": lambda: metrics.list(agent_id=1),
+        }
+        with pytest.raises(facade.UnexpectedResponseError) as caught:
+            calls[step]()
+    assert caught.value.progress_id == (JOB if step == "poll" else None)
+    assert "Check the base URL" in str(caught.value)
+
+
+@pytest.mark.parametrize("metrics", [None, {}, "x", [None], ["x"], [[]]])
+def test_a_completed_job_without_a_list_of_metrics_is_no_result(client: Callable[..., Either], metrics: Any) -> None:
+    answer = {"agent_id": 1, "status": "completed", "current_step": "", "metrics": metrics, "error": None}
+    with scripted(reply(200, answer)) as server, pytest.raises(facade.UnexpectedResponseError):
+        client("key", base_url=server.url).metrics.job(JOB).poll()
+
+
+def test_no_connection(client: Callable[..., Either]) -> None:
+    with closed_port() as url, pytest.raises(facade.APIConnectionError, match="Check the base URL") as caught:
+        client("key", base_url=url, max_retries=0).metrics.generate(agent_id=1)
+    assert not isinstance(caught.value, facade.APITimeoutError)
+
+
+def test_no_answer_in_time(client: Callable[..., Either]) -> None:
+    with scripted(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n1") as server:
+        with pytest.raises(facade.APITimeoutError, match="not known"):
+            client("key", base_url=server.url, timeout=0.2).metrics.generate(agent_id=1)
+    assert len(server.received) == 1
+
+
+def test_a_client_that_is_closed_says_so(cekura: Either, sandbox: Sandbox) -> None:
+    cekura.close_client()
+    with pytest.raises(facade.ConfigurationError, match="closed"):
+        cekura.metrics.generate(agent_id=1)
+    assert sandbox.requests == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        facade.ConfigurationError("m"),
+        facade.APIConnectionError("m", method="GET", url="u"),
+        facade.BadRequestError("m", method="GET", url="u", status_code=400, body={"a": 1}),
+        facade.UnexpectedResponseError("m", method="GET", url="u", status_code=200, body="b"),
+        facade.GenerationFailedError(JOB, "why"),
+        facade.GenerationTimeoutError(JOB, facade.GenerateMetricsProgress(status="queued"), 5.0),
+        facade.BulkCreateUncertainError("m", created=[facade.Metric(id=1)], unconfirmed=[{"name": "x"}]),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_errors_cross_processes_whole(error: facade.CekuraError) -> None:
+    error.progress_id = JOB
+    for copied in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+        assert type(copied) is type(error)
+        assert str(copied) == str(error)
+        assert vars(copied) == vars(error)
+
+
+def test_the_error_tree() -> None:
+    tree = {
+        "CekuraError": ["ConfigurationError", "InvalidRequestError", "APIError", "GenerationFailedError"],
+        "APIError": ["APIConnectionError", "APIStatusError", "UnexpectedResponseError"],
+        "APIConnectionError": ["APITimeoutError"],
+        "APIStatusError": ["BadRequestError", "AuthenticationError", "PermissionDeniedError", "NotFoundError"],
+        "ValueError": ["InvalidRequestError"],
+    }
+    tree["CekuraError"] += ["GenerationTimeoutError", "BulkCreateUncertainError"]
+    tree["APIStatusError"] += ["RateLimitError", "InternalServerError"]
+    for base, kinds in tree.items():
+        for name in kinds:
+            assert issubclass(getattr(facade, name), getattr(facade, base, ValueError))

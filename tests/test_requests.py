@@ -1,0 +1,194 @@
+"""What is sent, what is sent again, and where to: retries, redirects, limits."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+import cekura_facade as facade
+from generated_client.api.agents import get_agent
+from generated_client.api.metrics import delete_metric
+from tests.support import Either, Received, Reply, reply, scripted
+
+JOB = "0f8fad5b-d9cb-469f-a165-70867728950e"
+STARTED = reply(200, {"progress_id": JOB})
+SOON = {"Retry-After": "0"}
+
+
+def read(cekura: Either) -> Any:
+    return cekura.metrics.list(agent_id=1)
+
+
+def write(cekura: Either) -> Any:
+    return cekura.metrics.generate(agent_id=1)
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [*(reply(status, b"", SOON) for status in (408, 429, 500, 502, 503, 504)), b"", b"garbage", b"HTTP/1.1 200 OK\r\n"],
+    ids=lambda failure: str(failure[:14]),
+)
+def test_a_read_is_sent_again(client: Callable[..., Either], failure: bytes) -> None:
+    with scripted(failure, reply(200, [])) as server:
+        assert read(client("key", base_url=server.url)) == []
+    assert len(server.received) == 2
+
+
+@pytest.mark.parametrize("failure", [reply(429, b"", SOON), reply(503, b"", SOON)], ids=["429", "503"])
+def test_a_write_that_was_not_carried_out_is_sent_again(client: Callable[..., Either], failure: bytes) -> None:
+    with scripted(failure, STARTED) as server:
+        assert write(client("key", base_url=server.url)).progress_id == JOB
+    first, second = server.received
+    assert (first.method, first.path, first.json) == (second.method, second.path, second.json)
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [*(reply(status, b"") for status in (408, 500, 502, 503, 504)), reply(500, b"", SOON), b"", b"garbage"],
+    ids=lambda failure: str(failure[:14]),
+)
+def test_a_write_that_may_have_been_carried_out_is_not_sent_again(
+    client: Callable[..., Either], failure: bytes
+) -> None:
+    with scripted(failure, STARTED) as server:
+        with pytest.raises(facade.APIError):
+            write(client("key", base_url=server.url))
+        with pytest.raises(facade.APIError) if failure == b"" else pytest.raises(facade.NotFoundError):
+            server.replies[:] = [reply(404, b"") if failure else b""]
+            client("key", base_url=server.url).endpoint(delete_metric, 5)
+    assert [request.method for request in server.received] == ["POST", "DELETE"]
+
+
+def test_max_retries_is_how_often(client: Callable[..., Either]) -> None:
+    with scripted(reply(500, b"", SOON)) as server:
+        for retries in (0, 1, 4):
+            with pytest.raises(facade.InternalServerError):
+                read(client("key", base_url=server.url, max_retries=retries))
+            assert len(server.received) == retries + 1
+            server.received.clear()
+
+
+def test_retry_after_as_a_date_and_too_long_to_wait_for(client: Callable[..., Either]) -> None:
+    later = (datetime.now(UTC) + timedelta(hours=1)).strftime("%a, %d %b %Y %H:%M:%S GMT")
+    with scripted(reply(429, {"detail": "slow down"}, {"Retry-After": later})) as server:
+        with pytest.raises(facade.RateLimitError, match="slow down") as caught:
+            read(client("key", base_url=server.url))
+    assert len(server.received) == 1
+    assert caught.value.retry_after == pytest.approx(3600, abs=60)
+
+
+@pytest.mark.parametrize("value", ["", "soon", "-5", "nan", "1e999", "Mon, 99 Foo 2020"])
+def test_a_retry_after_that_is_none_is_as_good_as_absent(client: Callable[..., Either], value: str) -> None:
+    with scripted(reply(429, b"", {"Retry-After": value}), reply(200, [])) as server:
+        assert read(client("key", base_url=server.url)) == []
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_no_redirect_is_followed_to_another_origin(client: Callable[..., Either], status: int, kind: str) -> None:
+    http: Any = httpx.Client if kind == "sync" else httpx.AsyncClient
+    with scripted(reply(200, [])) as other:
+        for given in (None, lambda: http(follow_redirects=True)):
+            with scripted(reply(status, b"", {"Location": other.url + "/x/"})) as server:
+                for call in (read, write):
+                    cekura = client("key", base_url=server.url, http_client=given and given())
+                    with pytest.raises(facade.APIStatusError, match="redirects to " + other.url) as caught:
+                        call(cekura)
+                    assert caught.value.status_code == status
+    assert other.received == []
+
+
+def test_a_redirect_on_the_same_origin_is_followed_when_the_request_stays_the_same(
+    client: Callable[..., Either],
+) -> None:
+    def redirect(status: int) -> Reply:
+        return lambda request: reply(status, b"", {"Location": "/elsewhere/"})
+
+    with scripted(redirect(301), reply(200, []), redirect(308), STARTED, redirect(302)) as server:
+        cekura = client("key", base_url=server.url)
+        assert read(cekura) == []
+        assert write(cekura).progress_id == JOB
+        with pytest.raises(facade.APIStatusError):
+            write(cekura)
+    assert [request.path for request in server.received[1::2]] == ["/elsewhere/", "/elsewhere/"]
+    assert {request.headers["x-cekura-api-key"] for request in server.received} == {"key"}
+    assert server.received[2].json == server.received[3].json == {"agent_id": 1, "num_metrics": 1}
+
+
+def test_a_circle_of_redirects_ends(client: Callable[..., Either]) -> None:
+    with scripted(reply(302, b"", {"Location": "/again/"})) as server, pytest.raises(facade.APIStatusError):
+        read(client("key", base_url=server.url))
+    assert len(server.received) == 6
+
+
+def test_json_is_sent(client: Callable[..., Either]) -> None:
+    with scripted(STARTED) as server:
+        write(client("key", base_url=server.url))
+    request = server.received[0]
+    assert request.headers["content-type"] == "application/json"
+    assert request.headers["user-agent"].startswith(f"cekura-facade/{facade.__version__} ")
+    assert request.json == {"agent_id": 1, "num_metrics": 1}
+
+
+def test_a_given_http_client_is_sent_through_and_stays_open(client: Callable[..., Either], kind: str) -> None:
+    seen: list[str] = []
+
+    async def awaited_hook(request: httpx.Request) -> None:
+        seen.append(request.headers["x-mine"])
+
+    hooks: Any = [lambda request: seen.append(request.headers["x-mine"])] if kind == "sync" else [awaited_hook]
+    http: Any = (httpx.Client if kind == "sync" else httpx.AsyncClient)(
+        headers={"X-Mine": "1", "User-Agent": "acme/2"}, event_hooks={"request": hooks}
+    )
+    with scripted(reply(200, [])) as server:
+        cekura = client("key", base_url=server.url, http_client=http)
+        read(cekura)
+        cekura.close_client()
+        assert not http.is_closed
+    assert seen == ["1"]
+    assert server.received[0].headers["user-agent"].startswith("acme/2 cekura-facade/")
+
+
+def test_an_answer_beyond_the_limit_is_refused(client: Callable[..., Either]) -> None:
+    packed = gzip.compress(b"[" + b" " * 3_000_000 + b"]")
+    too_large = [
+        reply(200, b"[" + b" " * 2000 + b"]"),
+        b"HTTP/1.1 200 OK\r\n\r\n[" + b" " * 2000 + b"]",
+        reply(200, packed, {"Content-Encoding": "gzip"}),
+        reply(200, gzip.compress(packed), {"Content-Encoding": "gzip, gzip"}),
+        reply(200, b"[]", {"Content-Encoding": "br"}),
+    ]
+    for answer in too_large:
+        with scripted(answer) as server, pytest.raises(facade.UnexpectedResponseError):
+            read(client("key", base_url=server.url, max_response_bytes=1000))
+    with scripted(reply(200, gzip.compress(b"[]"), {"Content-Encoding": "gzip"})) as server:
+        assert read(client("key", base_url=server.url, max_response_bytes=1000)) == []
+
+
+def test_a_broken_encoding_is_no_result(client: Callable[..., Either]) -> None:
+    with scripted(reply(200, b"not gzip", {"Content-Encoding": "gzip"})) as server:
+        with pytest.raises(facade.APIConnectionError):
+            read(client("key", base_url=server.url, max_retries=0))
+
+
+def test_what_the_generated_client_asks_for_is_retried_as_well(client: Callable[..., Either]) -> None:
+    with scripted(reply(503, b""), reply(200, {"id": 1, "agent_name": "a", "new": 5})) as server:
+        agent = client("key", base_url=server.url).endpoint(get_agent, 1).parsed
+    assert (agent.agent_name, agent["new"]) == ("a", 5)
+    with scripted(reply(200, b"<html>")) as server, pytest.raises(facade.UnexpectedResponseError):
+        client("key", base_url=server.url).endpoint(get_agent, 1)
+
+
+def test_no_log_shows_the_credential(client: Callable[..., Either], caplog: pytest.LogCaptureFixture) -> None:
+    def echo(request: Received) -> bytes:
+        return reply(401, {"detail": request.headers["x-cekura-api-key"]})
+
+    with caplog.at_level(logging.DEBUG), scripted(echo) as server, pytest.raises(facade.AuthenticationError) as caught:
+        read(client("sk-very-secret", base_url=server.url))
+    assert caplog.records
+    assert "sk-very-secret" not in caplog.text + str(caught.value) + repr(caught.value.body)

@@ -1,0 +1,256 @@
+"""The main job, on both clients: suggest, wait, save, list."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import cekura_facade as facade
+from cekura_facade.sandbox import Sandbox
+from generated_client.api.agents import get_agent
+from generated_client.api.metrics import delete_metric, get_metric
+from tests.support import Either, closed_port, reply, scripted
+
+JOB = "0f8fad5b-d9cb-469f-a165-70867728950e"
+SUGGESTED = {"name": "Politeness", "description": "Is it polite?", "agent": 1, "eval_type": "binary", "scenarios": [3]}
+
+
+def progress(status: str = "completed", **fields: Any) -> bytes:
+    defaults = {"agent_id": 1, "status": status, "current_step": "step", "metrics": [], "error": None}
+    return reply(200, defaults | fields)
+
+
+def first(sandbox: Sandbox) -> int:
+    return next(iter(sandbox.agents))
+
+
+def test_suggestions_are_saved_as_they_came_with_their_progress_shown(cekura: Either, sandbox: Sandbox) -> None:
+    seen: list[facade.GenerateMetricsProgress] = []
+    saved = cekura.metrics.generate_and_create(agent_id=first(sandbox), num_metrics=7, on_progress=seen.append)
+
+    suggested = [metric.to_dict() for metric in seen[-1].metrics or []]
+    sent = next(request.json for request in sandbox.requests if request.path.rstrip("/").endswith("bulk_create"))
+    assert len(suggested) == 7
+    assert sent == suggested
+    assert set(SUGGESTED) < set(suggested[0])
+    assert [metric.id for metric in saved] == [metric["id"] for metric in sandbox.metrics]
+    assert [metric.name for metric in saved] == [metric["name"] for metric in suggested]
+    assert seen[-1].status == "completed"
+    assert all(before != after for before, after in zip(seen, seen[1:], strict=False))
+
+
+def test_the_steps_one_by_one_and_a_job_picked_up_by_its_id(cekura: Either, sandbox: Sandbox) -> None:
+    job = cekura.metrics.generate(agent_id=first(sandbox), num_metrics=2)
+    assert job.poll().status in ("queued", "in_progress")
+    suggested = cekura.metrics.job(job.progress_id).wait(timeout=30)
+    assert [type(metric) for metric in suggested] == [facade.GeneratedMetric] * 2
+    assert sandbox.metrics == []
+    saved = cekura.metrics.create_in_bulk(suggested)
+    assert {metric.id for metric in saved} <= {metric.id for metric in cekura.metrics.list(agent_id=first(sandbox))}
+
+
+def test_an_agent_can_be_named_by_its_assistant_id(cekura: Either, sandbox: Sandbox) -> None:
+    assistant_id = next(agent["assistant_id"] for agent in sandbox.agents.values() if agent.get("assistant_id"))
+    assert len(cekura.metrics.generate_and_create(assistant_id=assistant_id)) == 1
+
+
+def test_review_chooses_and_changes_what_is_saved(cekura: Either, sandbox: Sandbox) -> None:
+    def review(suggested: list[facade.GeneratedMetric]) -> list[facade.GeneratedMetric]:
+        suggested[1].name = "Renamed"
+        return suggested[1:]
+
+    saved = cekura.metrics.generate_and_create(agent_id=first(sandbox), num_metrics=3, review=review)
+    assert [metric.name for metric in saved][0] == "Renamed"
+    assert len(sandbox.metrics) == 2
+
+
+def test_review_may_choose_none(cekura: Either, sandbox: Sandbox) -> None:
+    assert cekura.metrics.generate_and_create(agent_id=first(sandbox), review=lambda suggested: []) == []
+    assert sandbox.metrics == []
+
+
+def test_a_review_that_forgets_to_return_loses_nothing(cekura: Either, sandbox: Sandbox) -> None:
+    with pytest.raises(facade.InvalidRequestError, match="review returned None") as caught:
+        cekura.metrics.generate_and_create(agent_id=first(sandbox), num_metrics=2, review=lambda suggested: None)
+    assert len(caught.value.metrics) == 2
+    assert caught.value.progress_id in sandbox.jobs
+
+
+def test_an_error_of_review_is_the_callers_with_the_job_named(cekura: Either, sandbox: Sandbox) -> None:
+    def review(suggested: Any) -> Any:
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine") as caught:
+        cekura.metrics.generate_and_create(agent_id=first(sandbox), review=review)
+    assert any(job in note for job in sandbox.jobs for note in caught.value.__notes__)
+
+
+def test_asynchronous_callbacks_are_awaited(sandbox: Sandbox, client: Callable[..., Either], kind: str) -> None:
+    if kind == "sync":
+        pytest.skip("only the asynchronous client awaits its callbacks")
+    seen = []
+
+    async def on_progress(state: facade.GenerateMetricsProgress) -> None:
+        seen.append(state.status)
+
+    async def review(suggested: list[facade.GeneratedMetric]) -> list[facade.GeneratedMetric]:
+        return suggested[:1]
+
+    cekura = client(sandbox.api_key, base_url=sandbox.url)
+    saved = cekura.metrics.generate_and_create(
+        agent_id=first(sandbox), num_metrics=2, review=review, on_progress=on_progress
+    )
+    assert len(saved) == 1
+    assert seen[-1] == "completed"
+
+
+def test_every_kind_of_metric_can_be_given(cekura: Either, sandbox: Sandbox) -> None:
+    given = [
+        {"name": "mapping", "eval_type": "binary", "agent": first(sandbox), "new": {"nested": [1, None]}},
+        facade.MetricCreate(name="model", eval_type="numeric", configuration={"a": 1}),
+        facade.GeneratedMetric.from_dict(SUGGESTED | {"agent": first(sandbox)}),
+    ]
+    saved = cekura.metrics.create_in_bulk(metric for metric in given)
+    assert [metric.name for metric in saved] == ["mapping", "model", "Politeness"]
+    assert sandbox.metrics[0]["new"] == {"nested": [1, None]}
+    assert sandbox.metrics[1]["configuration"] == {"a": 1}
+
+
+def test_the_order_given_is_the_order_returned(cekura: Either, sandbox: Sandbox) -> None:
+    names = [f"metric {number}" for number in range(20)]
+    saved = cekura.metrics.create_in_bulk({"name": name, "eval_type": "binary"} for name in names)
+    assert [metric.name for metric in saved] == names
+
+
+def test_a_failed_generation_says_why_and_which(cekura: Either, sandbox: Sandbox) -> None:
+    sandbox.fail_next_job("the model is on strike")
+    with pytest.raises(facade.GenerationFailedError, match="the model is on strike") as caught:
+        cekura.metrics.generate_and_create(agent_id=first(sandbox))
+    assert caught.value.reason == "the model is on strike"
+    assert caught.value.progress_id in str(caught.value)
+    assert caught.value.progress_id in sandbox.jobs
+
+
+def test_a_time_out_says_how_to_go_on(client: Callable[..., Either]) -> None:
+    with Sandbox(job_seconds=60) as slow:
+        cekura = client(slow.api_key, base_url=slow.url)
+        job = cekura.metrics.generate(agent_id=first(slow))
+        with pytest.raises(facade.GenerationTimeoutError) as caught:
+            job.wait(timeout=0.5)
+    assert caught.value.progress_id == job.progress_id
+    assert f"metrics.job({job.progress_id!r}).wait()" in str(caught.value)
+    assert caught.value.last_progress is not None
+    assert caught.value.last_progress.status == "queued"
+
+
+def test_no_time_is_one_look(client: Callable[..., Either]) -> None:
+    with scripted(progress("in_progress")) as server, pytest.raises(facade.GenerationTimeoutError):
+        client("key", base_url=server.url).metrics.job(JOB).wait(timeout=0)
+    assert len(server.received) == 1
+
+
+def test_an_unknown_status_is_not_finished_yet(client: Callable[..., Either]) -> None:
+    states = [
+        progress("queued"),
+        progress("paused"),
+        progress("in_progress"),
+        progress("queued"),
+        progress("completed"),
+    ]
+    seen = []
+    with scripted(*states) as server:
+        job = client("key", base_url=server.url).metrics.job(JOB)
+        assert job.wait(timeout=30, on_progress=lambda state: seen.append(state.status)) == []
+    assert seen == ["queued", "paused", "in_progress", "queued", "completed"]
+
+
+def test_on_progress_is_called_with_what_is_new_only(client: Callable[..., Either]) -> None:
+    seen = []
+    with scripted(progress("queued"), progress("queued"), progress("queued"), progress("completed")) as server:
+        client("key", base_url=server.url).metrics.job(JOB).wait(on_progress=lambda state: seen.append(state.status))
+    assert len(server.received) == 4
+    assert seen == ["queued", "completed"]
+
+
+def test_a_poll_that_fails_does_not_end_the_wait(client: Callable[..., Either]) -> None:
+    page = reply(200, b"<html>login</html>", type="text/html")
+    polls = [reply(500), page, b"", reply(404, {"detail": "?"}), progress("completed", metrics=[SUGGESTED])]
+    with scripted(*polls) as server:
+        metrics = client("key", base_url=server.url, max_retries=0).metrics.job(JOB).wait(timeout=30)
+    assert [metric.to_dict() for metric in metrics] == [SUGGESTED]
+
+
+@pytest.mark.parametrize(("status", "error"), [(401, "AuthenticationError"), (403, "PermissionDeniedError")])
+def test_a_refusal_ends_the_wait_with_the_job_named(client: Callable[..., Either], status: int, error: str) -> None:
+    with scripted(reply(status, {"detail": "no"})) as server, pytest.raises(getattr(facade, error)) as caught:
+        client("key", base_url=server.url).metrics.job(JOB).wait(timeout=30)
+    assert caught.value.progress_id == JOB
+
+
+def test_a_wait_without_any_answer_ends_with_the_reason(client: Callable[..., Either]) -> None:
+    with closed_port() as url, pytest.raises(facade.APIConnectionError) as caught:
+        client("key", base_url=url, max_retries=0).metrics.job(JOB).wait(timeout=0.4)
+    assert caught.value.progress_id == JOB
+
+
+def test_suggestions_that_cannot_be_saved_are_on_the_error(client: Callable[..., Either]) -> None:
+    replies = [
+        reply(200, {"progress_id": JOB}),
+        progress(metrics=[SUGGESTED, SUGGESTED]),
+        reply(400, [{}, {"name": ["no"]}]),
+    ]
+    with scripted(*replies) as server, pytest.raises(facade.BadRequestError) as caught:
+        client("key", base_url=server.url).metrics.generate_and_create(agent_id=1)
+    assert [metric.to_dict() for metric in caught.value.metrics] == [SUGGESTED, SUGGESTED]
+    assert caught.value.progress_id == JOB
+
+
+def test_what_the_service_suggests_reaches_it_field_for_field(client: Callable[..., Either]) -> None:
+    strange = SUGGESTED | {"agent": None, "scenarios": "all", "eval_type": "brand-new", "deep": {"a": [1.5, "é", None]}}
+    replies = [reply(200, {"progress_id": JOB}), progress(metrics=[strange]), reply(201, [{"id": 5, "name": "x"}])]
+    with scripted(*replies) as server:
+        saved = client("key", base_url=server.url).metrics.generate_and_create(agent_id=1)
+    assert server.received[-1].json == [strange]
+    assert saved[0].id == 5
+
+
+def test_lists_are_narrowed_by_what_is_asked(client: Callable[..., Either]) -> None:
+    with scripted(reply(200, [])) as server:
+        metrics = client("key", base_url=server.url).metrics
+        metrics.list(agent_id=1)
+        metrics.list(project_id=2)
+        metrics.list(assistant_id="a/b c")
+        metrics.list()
+    queries = [request.path.partition("?")[2] for request in server.received]
+    assert queries == ["agent_id=1", "project_id=2", "assistant_id=a%2Fb+c", ""]
+
+
+def test_the_generated_client_is_at_hand_with_everything_under_it(cekura: Either, sandbox: Sandbox) -> None:
+    saved = cekura.metrics.create_in_bulk([{"name": "x", "eval_type": "binary"}])[0]
+    assert (
+        cekura.endpoint(get_agent, first(sandbox)).parsed.description == sandbox.agents[first(sandbox)]["description"]
+    )
+    assert cekura.endpoint(get_metric, str(saved.id)).parsed.name == "x"
+    assert cekura.endpoint(delete_metric, saved.id).status_code == 204
+    with pytest.raises(facade.NotFoundError):
+        cekura.endpoint(get_metric, str(saved.id))
+    assert sandbox.api_key not in repr(cekura.client.api)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda metric: pickle.loads(pickle.dumps(metric))])
+def test_a_copied_model_is_the_same(copied: Callable[[Any], Any]) -> None:
+    metric = facade.MetricCreate(name="x", eval_type="binary")
+    assert copied(metric) == metric
+    assert copied(metric).to_dict() == {"name": "x", "eval_type": "binary"}
+    assert "description=UNSET" in repr(metric)
+
+
+def test_json_of_the_generated_client_survives_a_round_trip() -> None:
+    odd = {"id": 1, "name": None, "eval_type": "new", "reviews": None, "configuration": [1], "unheard_of": {"x": 1}}
+    assert facade.Metric.from_dict(odd).to_dict() == odd
+    assert json.loads(json.dumps(facade.Metric.from_dict({}).to_dict())) == {}
