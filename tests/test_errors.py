@@ -203,8 +203,9 @@ def test_no_connection(client: Callable[..., Either]) -> None:
 
 def test_no_answer_in_time(client: Callable[..., Either]) -> None:
     with scripted(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n1") as server:
+        cekura = client("key", base_url=server.url, timeout=0.2)
         with pytest.raises(facade.APITimeoutError, match="not known"):
-            client("key", base_url=server.url, timeout=0.2).metrics.generate(agent_id=1)
+            cekura.metrics.generate(agent_id=1)
     assert len(server.received) == 1
 
 

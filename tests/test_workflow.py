@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import pickle
 from collections.abc import Callable
@@ -41,7 +42,7 @@ def test_suggestions_are_saved_as_they_came_with_their_progress_shown(cekura: Ei
     assert [metric.id for metric in saved] == [metric["id"] for metric in sandbox.metrics]
     assert [metric.name for metric in saved] == [metric["name"] for metric in suggested]
     assert seen[-1].status == "completed"
-    assert all(before != after for before, after in zip(seen, seen[1:], strict=False))
+    assert all(before != after for before, after in itertools.pairwise(seen))
 
 
 def test_the_steps_one_by_one_and_a_job_picked_up_by_its_id(cekura: Either, sandbox: Sandbox) -> None:
@@ -65,7 +66,7 @@ def test_review_chooses_and_changes_what_is_saved(cekura: Either, sandbox: Sandb
         return suggested[1:]
 
     saved = cekura.metrics.generate_and_create(agent_id=first(sandbox), num_metrics=3, review=review)
-    assert [metric.name for metric in saved][0] == "Renamed"
+    assert saved[0].name == "Renamed"
     assert len(sandbox.metrics) == 2
 
 

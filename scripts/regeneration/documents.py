@@ -19,10 +19,18 @@ Schema = dict[str, Any]
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 SCHEMA_PREFIX = "#/components/schemas/"
 JSON = "application/json"
+_VALUES = {"const", "default", "enum", "example", "examples"}  # keywords that hold values, and no schemas
 
 
 class _Loader(yaml.CSafeLoader):
     """YAML 1.2 with the types of JSON: `no` is a string (a language code), a date is a string."""
+
+
+class _Dumper(yaml.CSafeDumper):
+    """Quotes what either YAML 1.1 or our loader would take for something else than a string."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
 
 
 _Loader.yaml_implicit_resolvers = {}
@@ -32,12 +40,8 @@ for _tag, _pattern, _first in (
     ("int", r"^-?(?:0|[1-9][0-9]*)$", "-0123456789"),
     ("float", r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?$", "-0123456789"),
 ):
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), list(_first))
-
-
-class _Dumper(yaml.CSafeDumper):
-    def ignore_aliases(self, data: object) -> bool:
-        return True
+    for _class in (_Loader, _Dumper):
+        _class.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), list(_first))
 
 
 def parse(text: str, source: str) -> Document:
@@ -107,14 +111,14 @@ def operations(document: Document) -> Iterator[tuple[str, str, dict[str, Any]]]:
                 yield method, path, item[method]
 
 
-def references(node: object) -> Iterator[str]:
-    """Every `$ref` in or below a node."""
+def references(node: object, *, names: bool = False) -> Iterator[str]:
+    """Every `$ref` in or below a node. `names` says that its keys are names of properties, and no keywords."""
     if isinstance(node, dict):
         for key, value in node.items():
             if key == "$ref" and isinstance(value, str):
                 yield value
-            else:
-                yield from references(value)
+            elif names or not (key in _VALUES or str(key).startswith("x-")):
+                yield from references(value, names=key == "properties" and not names)
     elif isinstance(node, list):
         for value in node:
             yield from references(value)

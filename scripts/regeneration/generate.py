@@ -59,8 +59,8 @@ def generate(specification: Path, configuration: Path, package: Path) -> None:
 def _write_templates(folder: Path) -> None:
     """The generator's own templates, with two additions that no rule on the document can make.
 
-    A header on top of every file; and an UNSET that stays itself. As it is generated, a copied or unpickled model has an
-    UNSET of its own, which `to_dict` then takes for a value, and a repr shows each unset field as an object's address.
+    A header on top of every file; and an UNSET that stays itself. As it is generated, a copied or unpickled model has
+    an UNSET of its own, which `to_dict` takes for a value, and a repr shows each unset field as an object's address.
     """
     for template in files(generator).joinpath("templates").iterdir():
         if not template.name.endswith(".py.jinja") or template.name in ("setup.py.jinja", "endpoint_macros.py.jinja"):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from .documents import (
     JSON,
@@ -59,7 +60,8 @@ def _responses(document: Document) -> Iterator[Schema]:
 
 
 def _each_response(mend: Callable[[Schema], bool]) -> Callable[[Document], int]:
-    return lambda document: sum(mend(schema) for schema in list(_responses(document)))
+    # The inner schemas first: a rule may replace a schema by one that holds a copy of it.
+    return lambda document: sum(mend(schema) for schema in reversed(list(_responses(document))))
 
 
 def _untyped_success(document: Document) -> int:
@@ -101,12 +103,16 @@ def _strings_as_sent(schema: Schema) -> bool:
 def _null_for_structures(schema: Schema) -> bool:
     """A structure that may be null is parsed in a `try`, and kept as it came if it is not what was promised."""
     properties = schema.get("properties", {})
-    fired = False
-    for name, child in properties.items():
-        if (is_object(child) or types(child) == ["array"] or "$ref" in child) and not is_anything(child):
-            properties[name] = nullable(child)
-            fired = True
-    return fired
+    places: list[tuple[dict[str, Any], str]] = [(properties, name) for name in properties]
+    if isinstance(schema.get("additionalProperties"), dict):
+        places.append((schema, "additionalProperties"))
+    found = [(holder, key) for holder, key in places if is_object(holder[key]) or "$ref" in holder[key]]
+    # The items of an array stay as they are, unless they are arrays: a list of things is no list of perhaps-things.
+    lists = [*places, (schema, "items")] if isinstance(schema.get("items"), dict) else places
+    found += [(holder, key) for holder, key in lists if types(holder[key]) == ["array"]]
+    for holder, key in found:
+        holder[key] = nullable(holder[key])
+    return bool(found)
 
 
 def _free_form_objects(document: Document) -> int:

@@ -127,7 +127,7 @@ def _openapi_3_0_nullable(document: Document) -> int:
         if "nullable" in schema:
             fired += 1
             if schema.pop("nullable") is True:
-                mended = nullable(_reference_as_member(schema))
+                mended = dict(nullable(_reference_as_member(schema)))
                 schema.clear()
                 schema.update(mended)
     return fired

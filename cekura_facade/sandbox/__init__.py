@@ -1,0 +1,16 @@
+"""A fake of the Cekura API on 127.0.0.1, in memory: for demos and for tests, ours and yours.
+
+```python
+from cekura_facade.sandbox import Sandbox
+
+with Sandbox(job_seconds=0) as sandbox:
+    ...  # point a client at sandbox.url, with sandbox.api_key; then look at sandbox.metrics
+```
+"""
+
+from __future__ import annotations
+
+from cekura_facade.sandbox._sandbox import Sandbox
+from cekura_facade.sandbox._state import Job, RecordedRequest
+
+__all__ = ["Job", "RecordedRequest", "Sandbox"]

@@ -1,0 +1,453 @@
+"""The pipeline: what each rule mends, what is refused, and that the result is stable."""
+
+from __future__ import annotations
+
+import copy
+import json
+import lzma
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from regeneration.documents import dump, load, load_specification, parse
+from regeneration.errors import RegenerationError
+from regeneration.lenience import make_lenient
+from regeneration.normalise import normalise
+from regeneration.operations import Body, Operation, Operations
+from regeneration.overlay import apply_overlay
+from regeneration.pipeline import build, derive, differing_files
+from regeneration.schemas import join
+from regeneration.select import select
+
+from tests.support import reply, scripted
+
+ROOT = Path(__file__).parent.parent
+SPEC = ROOT / "spec"
+NEWEST = sorted((ROOT.parent / "shared" / "specs").glob("*.xz"))[-1:]
+NO_OVERLAY = {"overlay": "1.0.0", "actions": []}
+THING = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+
+
+def document(operation: dict[str, Any], schemas: dict[str, Any] | None = None) -> dict[str, Any]:
+    """A published document with one operation, POST /things/."""
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "T", "version": "1"},
+        "paths": {
+            "/things/": {
+                "post": {"operationId": "vendor-name_2", "responses": {"200": {"description": ""}}} | operation
+            }
+        },
+        "components": {"schemas": schemas or {}},
+    }
+
+
+def covered(request: str | None = "Sent", response: str | None = "Got", **parts: str) -> Operations:
+    bodies = {"request": request and Body.parse(request), "response": response and Body.parse(response)}
+    entry = Operation(name="do_it", tag="things", method="post", path="/things/", **bodies)  # type: ignore[arg-type]
+    return Operations((entry,), {place: name for name, place in parts.items()})
+
+
+def body(schema: dict[str, Any], *media_types: str) -> dict[str, Any]:
+    return {"content": {name: {"schema": schema} for name in media_types or ("application/json",)}}
+
+
+def got(schema: dict[str, Any], status: str = "200") -> dict[str, Any]:
+    return {"responses": {status: {"description": "", **body(schema)}}}
+
+
+def effective(published: dict[str, Any], operations: Operations, overlay: dict[str, Any] = NO_OVERLAY) -> Any:
+    before = copy.deepcopy(published)
+    result = derive(published, operations, overlay).effective
+    assert published == before
+    return result
+
+
+def schemas(published: dict[str, Any], operations: Operations) -> Any:
+    return effective(published, operations)["components"]["schemas"]
+
+
+@pytest.mark.parametrize(
+    ("declared", "kept"),
+    [
+        (["application/json", "application/x-www-form-urlencoded", "multipart/form-data"], "application/json"),
+        (["multipart/form-data", "application/json"], "application/json"),
+        (["application/x-www-form-urlencoded", "multipart/form-data"], "multipart/form-data"),
+        (["multipart/form-data"], "multipart/form-data"),
+    ],
+)
+def test_one_body_is_sent_and_it_is_json_where_it_can_be(declared: list[str], kept: str) -> None:
+    published = document({"requestBody": body(THING, *declared)})
+    result = effective(published, covered(None, None))
+    assert list(result["paths"]["/things/"]["post"]["requestBody"]["content"]) == [kept]
+
+
+def test_a_schema_in_place_of_media_types_is_put_where_it_belongs() -> None:
+    published = document({"requestBody": {"content": THING}})
+    assert schemas(published, covered("Sent", None))["Sent"] == {**THING}
+
+
+@pytest.mark.parametrize(
+    "untyped",
+    [{}, {"content": {}}, {"content": {"application/json": {}}}, {"content": {"application/json": {"schema": {}}}}],
+)
+def test_an_untyped_success_is_any_json(untyped: dict[str, Any]) -> None:
+    result = effective(document({"responses": {"200": {"description": "", **untyped}}}), covered(None, None))
+    content = result["paths"]["/things/"]["post"]["responses"]["200"]["content"]
+    assert content == {"application/json": {"schema": {"anyOf": [{}, {"type": "null"}]}}}
+
+
+def test_a_success_without_body_stays_without() -> None:
+    result = effective(document({"responses": {"204": {"description": "gone"}}}), covered(None, None))
+    assert result["paths"]["/things/"]["post"]["responses"]["204"] == {"description": "gone"}
+
+
+def test_a_named_body_without_a_type_is_the_overlays_to_state() -> None:
+    with pytest.raises(RegenerationError, match=r"do_it \(POST /things/\).*overlay\.yaml what Got holds"):
+        effective(document({}), covered(None))
+    overlay = {**NO_OVERLAY, "actions": [{"target": "$.components.schemas", "update": {"Got": THING}}]}
+    assert (
+        effective(document({}), covered(None), overlay)["components"]["schemas"]["Got"]["properties"]
+        == THING["properties"]
+    )
+
+
+def test_errors_have_any_shape_and_are_left_to_the_caller() -> None:
+    wrong = {"type": "object", "properties": {"field_name": {"type": "array", "items": {"type": "string"}}}}
+    published = document({"responses": {"204": {"description": ""}, "400": {"description": "", **body(wrong)}}})
+    result = effective(published, covered(None, None))
+    error = {"$ref": "#/components/responses/Error"}
+    responses = result["paths"]["/things/"]["post"]["responses"]
+    assert {status for status, each in responses.items() if each == error} == {"400", "401", "403", "404", "429"}
+    assert list(result["components"]["responses"]["Error"]["content"]) == ["*/*"]
+
+
+def test_a_response_is_read_leniently_and_a_request_is_not() -> None:
+    strict = {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["id", "kind"],
+        "properties": {
+            "id": {"type": "string", "format": "uuid", "readOnly": True},
+            "kind": {"type": "string", "enum": ["a", "b"], "default": "a"},
+            "at": {"type": "string", "format": "date-time"},
+            "parts": {"type": "array", "items": {"type": "object", "properties": {"x": {"type": "integer"}}}},
+            "free": {"type": "object", "additionalProperties": {}},
+            "secret": {"type": "string", "writeOnly": True},
+        },
+    }
+    published = document({"requestBody": body(strict), **got(strict)})
+    result = schemas(published, covered())
+    assert result["Got"] == {
+        "type": "object",
+        "properties": {
+            "id": {"type": "string"},
+            "kind": {"anyOf": [{"$ref": "#/components/schemas/GotKind"}, {"type": "string"}]},
+            "at": {"type": "string"},
+            "parts": {
+                "anyOf": [{"type": "array", "items": {"$ref": "#/components/schemas/GotPartsItem"}}, {"type": "null"}]
+            },
+            "free": {},
+        },
+    }
+    assert result["GotKind"] == {"type": "string", "enum": ["a", "b"]}
+    assert result["Sent"]["required"] == ["kind"]
+    assert "id" not in result["Sent"]["properties"]
+    assert "secret" in result["Sent"]["properties"]
+    assert result["Sent"]["properties"]["kind"]["anyOf"][1] == {"type": "string"}
+
+
+@pytest.mark.parametrize(
+    ("published", "mended"),
+    [
+        ({"type": "string", "nullable": True}, {"type": ["string", "null"]}),
+        ({"type": "string", "nullable": False}, {"type": "string"}),
+        ({"type": ["string", "null"], "nullable": True}, {"type": ["string", "null"]}),
+        ({"$ref": "#/components/schemas/Other", "nullable": True}, {"type": ["integer", "null"]}),
+        ({"allOf": [{"$ref": "#/components/schemas/Other"}], "nullable": True}, {"type": ["integer", "null"]}),
+        ({"oneOf": [{}, {"type": "null"}]}, {"oneOf": [{}, {"type": "null"}]}),
+    ],
+)
+def test_nullable_of_openapi_3_0(published: dict[str, Any], mended: dict[str, Any]) -> None:
+    schema = {"type": "object", "properties": {"x": published}}
+    result = schemas(document(got(schema), {"Other": {"type": "integer"}}), covered(None))
+    found = result["Got"]["properties"]["x"]
+    assert found == mended or found == {"anyOf": [{"type": "integer"}, {"type": "null"}]}
+
+
+def test_names_come_from_us_whatever_the_vendor_calls_things() -> None:
+    first = document(
+        got({"$ref": "#/components/schemas/VendorThing"}), {"VendorThing": THING | {"title": "Vendor title"}}
+    )
+    text = json.dumps(first).replace("VendorThing", "SchemaThingEditV2").replace("vendor-name_2", "thing_create")
+    one, other = (effective(each, covered(None)) for each in (first, json.loads(text)))
+    assert one == other
+    assert one["paths"]["/things/"]["post"]["operationId"] == "do_it"
+    assert one["paths"]["/things/"]["post"]["tags"] == ["things"]
+    assert list(one["components"]["schemas"]) == ["Got"]
+
+
+def test_parts_of_a_body_can_be_named() -> None:
+    nested = {"type": "object", "properties": {"rows": {"type": "array", "items": THING}}}
+    assert set(schemas(document(got(nested)), covered(None, Row="Got.rows[]"))) == {"Got", "Row"}
+    with pytest.raises(RegenerationError, match=r"names Row.*Got\.gone\[\]"):
+        schemas(document(got(nested)), covered(None, Row="Got.gone[]"))
+
+
+def test_arrays_are_named_by_their_items() -> None:
+    published = document(
+        {"requestBody": body({"type": "array", "items": THING}), **got({"type": "array", "items": THING})}
+    )
+    assert set(schemas(published, covered("Sent[]", "Got[]"))) == {"Got", "Sent"}
+    with pytest.raises(RegenerationError, match="now an array"):
+        schemas(published, covered("Sent[]", "Got"))
+    with pytest.raises(RegenerationError, match="no longer an array"):
+        schemas(document(got(THING)), covered(None, "Got[]"))
+
+
+def test_one_name_for_two_bodies_reads_both() -> None:
+    entries = tuple(
+        Operation(name=f"{method}_it", tag="things", method=method, path="/things/", response=Body("Got"))
+        for method in ("get", "post")
+    )
+    published = document(
+        got({"type": "object", "properties": {"a": {"type": "integer"}, "b": {}, "c": {"type": "string"}}})
+    )
+    published["paths"]["/things/"]["get"] = got(
+        {
+            "type": "object",
+            "properties": {"a": {"type": ["integer", "null"]}, "b": THING, "c": {"type": "integer"}, "d": {}},
+        }
+    )
+    properties = schemas(published, Operations(entries, {}))["Got"]["properties"]
+    assert properties["a"] == {"type": ["integer", "null"]}
+    assert properties["b"]["anyOf"][0] == {"$ref": "#/components/schemas/GotB"}
+    assert properties["c"] == {"anyOf": [{"type": "integer"}, {"type": "string"}]}
+    assert properties["d"] == {}
+
+
+def test_joining_allows_what_either_allows() -> None:
+    assert join({"type": "string", "enum": ["a"]}, {"type": "string", "enum": ["b", "a"]})["enum"] == ["a", "b"]
+    assert join({"type": "string", "maxLength": 5}, {"type": "string"}) == {"type": "string"}
+    assert join({"type": "integer"}, {"type": "integer", "description": "d"}) == {"type": "integer"}
+
+
+def test_an_object_in_the_query_is_json_text() -> None:
+    parameter = {"in": "query", "name": "filters", "schema": {"type": "object", "properties": {"a": {}}}}
+    result = effective(document({"parameters": [parameter]}), covered(None, None))
+    assert result["paths"]["/things/"]["post"]["parameters"][0]["schema"] == {"type": "string"}
+
+
+def test_the_overlay_follows_the_standard_and_says_what_it_changed() -> None:
+    overlay = {
+        "overlay": "1.0.0",
+        "actions": [
+            {"target": "$.list", "update": 3},
+            {"target": "$.object", "update": {"x": {"b": 2}, "tags": ["new"], "required": ["a", "b"]}},
+            {"target": "$.items[?@.drop]", "remove": True},
+            {"target": "$.items[?@.drop]", "remove": True},
+            {"target": "$.nowhere", "update": {"a": 1}},
+        ],
+    }
+    before = {
+        "list": [1],
+        "object": {"x": {"a": 1}, "tags": ["old"], "required": ["a"]},
+        "items": [{"drop": 1}, {}, {"drop": 2}],
+    }
+    result, actions = apply_overlay(before, overlay)
+    assert result == {
+        "list": [1, 3],
+        "object": {"x": {"a": 1, "b": 2}, "tags": ["old", "new"], "required": ["a", "b"]},
+        "items": [{}],
+    }
+    assert [action.changed for action in actions] == [True, True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    "overlay",
+    [{}, {"overlay": "2.0", "actions": []}, {"overlay": "1.0.0", "actions": [{"target": "$["}]}]
+    + [{"overlay": "1.0.0", "actions": [action]} for action in ({"target": "$[", "remove": True}, 5, {"update": {}})],
+)
+def test_an_overlay_that_is_none_is_refused(overlay: dict[str, Any]) -> None:
+    with pytest.raises(RegenerationError, match=r"overlay\.yaml"):
+        apply_overlay({"a": 1}, overlay)
+
+
+def test_what_is_missing_or_circular_is_named() -> None:
+    with pytest.raises(RegenerationError, match=r"no operation do_it \(POST /things/\)"):
+        select({"paths": {"/other/": {}}}, covered())
+    with pytest.raises(RegenerationError, match="components/schemas/Gone"):
+        effective(document(got({"$ref": "#/components/schemas/Gone"})), covered(None))
+    circle = {"A": {"type": "object", "properties": {"b": {"$ref": "#/components/schemas/B"}}}}
+    circle["B"] = {"type": "object", "properties": {"a": {"$ref": "#/components/schemas/A"}}}
+    with pytest.raises(RegenerationError, match=r"do_it \(POST /things/\).*A -> B -> A"):
+        effective(document(got({"$ref": "#/components/schemas/A"}), circle), covered(None))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "<!doctype html><p>no</p>", '{"openapi": "3.1.0", "paths": {', "[1]", "a: b: c", "5"]
+)
+def test_what_is_no_document_is_refused(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "spec.json"
+    file.write_text(text)
+    with pytest.raises(RegenerationError, match=r"spec\.json"):
+        load_specification(file)
+
+
+def test_json_and_yaml_are_read_whatever_the_name(tmp_path: Path) -> None:
+    value = {
+        "openapi": "3.1.0",
+        "paths": {"/": {}},
+        "codes": ["no", "on", "2024-01-01", "1_000", "~x", "0x1", ""],
+    }
+    for name, text in (
+        ("a.yaml", json.dumps(value)),
+        ("b.json", yaml.safe_dump(value)),
+        ("c.txt", dump(value, "Heading")),
+    ):
+        (tmp_path / name).write_text(text)
+        assert load_specification(tmp_path / name) == value
+    tricky = {"strings": ["1e3", "1.", "-0", "yes", "0o7", "null", "=", "#", "- x", ": "]}
+    assert parse(dump(tricky), "x") == yaml.safe_load(dump(tricky)) == tricky
+    assert parse("a: no\nb: 2024-01-01\nc: 5\nd: true\ne:\n", "x") == {
+        "a": "no",
+        "b": "2024-01-01",
+        "c": 5,
+        "d": True,
+        "e": None,
+    }
+
+
+def test_a_url_is_read_and_an_error_page_is_not() -> None:
+    with scripted(
+        reply(200, {"openapi": "3.1.0", "paths": {"/": {}}}), reply(404, b"no"), reply(200, b"<html>")
+    ) as server:
+        assert load_specification(server.url)["paths"] == {"/": {}}
+        with pytest.raises(RegenerationError, match="answered 404"):
+            load_specification(server.url)
+        with pytest.raises(RegenerationError, match="HTML"):
+            load_specification(server.url)
+
+
+def regenerate(*arguments: str | Path, root: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, root / "scripts" / "regenerate.py", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of what the pipeline reads and writes, to run it on."""
+    for name in ("spec", "scripts", "generated_client"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def test_the_committed_client_is_what_the_specification_gives(checkout: Path) -> None:
+    shutil.rmtree(checkout / "generated_client")
+    (checkout / "spec" / "openapi.yaml").unlink()
+    assert regenerate(root=checkout).returncode == 0
+    for name in ("spec", "generated_client"):
+        assert differing_files(checkout / name, ROOT / name) == []
+
+
+def test_check_names_what_differs_and_changes_nothing(checkout: Path) -> None:
+    assert regenerate("--check", root=checkout).returncode == 0
+    changed, extra = checkout / "generated_client" / "client.py", checkout / "generated_client" / "mine.py"
+    changed.write_text("# edited\n")
+    extra.write_text("")
+    (checkout / "generated_client" / "models" / "metric.py").unlink()
+    with (checkout / "spec" / "openapi.yaml").open("a") as file:
+        file.write("# edited\n")
+    result = regenerate("--check", root=checkout)
+    assert result.returncode == 1
+    assert result.stdout.split() == [
+        "generated_client/client.py",
+        "generated_client/mine.py",
+        "generated_client/models/metric.py",
+        "spec/openapi.yaml",
+    ]
+    assert changed.read_text() == "# edited\n"
+
+
+def test_another_specification_becomes_the_committed_one(checkout: Path) -> None:
+    published = load(SPEC / "upstream.yaml")
+    operation = published["paths"]["/test_framework/v1/metrics/"]["get"]
+    operation["parameters"].append({"in": "query", "name": "brand_new", "schema": {"type": "string"}})
+    published["components"]["schemas"]["MetricList"]["properties"]["shiny"] = {"type": "boolean"}
+    published["paths"]["/test_framework/v1/unrelated/"] = {"get": {"responses": {}}}
+    source = checkout / "published.json"
+    source.write_text(yaml.safe_dump(published))
+    assert regenerate(source, root=checkout).returncode == 0
+    upstream = load(checkout / "spec" / "upstream.yaml")
+    assert "/test_framework/v1/unrelated/" not in upstream["paths"]
+    assert upstream["paths"]["/test_framework/v1/metrics/"]["get"] == operation
+    assert "shiny: bool | Unset" in (checkout / "generated_client" / "models" / "metric.py").read_text()
+    assert "brand_new" in (checkout / "generated_client" / "api" / "metrics" / "list_metrics.py").read_text()
+    assert regenerate("--check", root=checkout).returncode == 0
+
+
+def test_output_leaves_the_checkout_as_it_is(checkout: Path, tmp_path: Path) -> None:
+    before = {file: file.read_bytes() for file in checkout.rglob("*") if file.is_file() and file.suffix != ".pyc"}
+    for _ in range(2):
+        assert regenerate(SPEC / "upstream.yaml", "--output", tmp_path / "out", root=checkout).returncode == 0
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["generated_client"]
+    assert differing_files(tmp_path / "out" / "generated_client", ROOT / "generated_client") == []
+    assert {file: file.read_bytes() for file in before} == before
+
+
+def test_output_does_not_replace_what_it_did_not_write(checkout: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "out" / "generated_client"
+    mine.mkdir(parents=True)
+    (mine / "__init__.py").write_text("mine = 1\n")
+    result = regenerate("--output", tmp_path / "out", root=checkout)
+    assert result.returncode == 2
+    assert "was not generated" in result.stderr
+    assert (mine / "__init__.py").read_text() == "mine = 1\n"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["/nowhere/spec.json"], ["http://127.0.0.1:9/x"], ["--check", "--output", "x"], ["-x"]]
+)
+def test_what_cannot_be_done_is_said_in_a_line(arguments: list[str], checkout: Path) -> None:
+    result = regenerate(*arguments, root=checkout)
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+    assert regenerate("--check", root=checkout).returncode == 0
+
+
+def test_every_generated_file_says_so() -> None:
+    for file in (ROOT / "generated_client").rglob("*"):
+        if file.is_file() and "__pycache__" not in file.parts:
+            assert "`python scripts/regenerate.py`" in "".join(file.read_text().splitlines(keepends=True)[:2]), file
+
+
+@pytest.mark.skipif(not NEWEST, reason="the published specifications are not here: ../shared/specs")
+def test_the_newest_published_specification_gives_the_same_client_but_for_wording(tmp_path: Path) -> None:
+    (tmp_path / "published.json").write_bytes(lzma.decompress(NEWEST[0].read_bytes()))
+    published = load_specification(tmp_path / "published.json")
+    derivation = build(published, SPEC, tmp_path)
+    assert _facts(derivation.upstream) == _facts(load(SPEC / "upstream.yaml"))
+    assert _facts(derivation.effective) == _facts(load(SPEC / "openapi.yaml"))
+
+
+def _facts(node: Any, names: bool = False) -> Any:
+    """A document without its wording: what it promises, not how it says so."""
+    wording = {"description", "summary", "example", "examples", "x-spec-enum-id", "x-mint"}
+    if isinstance(node, dict):
+        return {k: _facts(v, k == "properties" and not names) for k, v in node.items() if names or k not in wording}
+    return [_facts(value) for value in node] if isinstance(node, list) else node
+
+
+def test_the_stages_are_pure() -> None:
+    published = load(SPEC / "upstream.yaml")
+    operations = covered(None, None)
+    small = document({"requestBody": body(THING, "application/json", "multipart/form-data")})
+    for stage in (normalise, make_lenient):
+        before = copy.deepcopy(small)
+        stage(small, operations)
+        assert small == before
+    assert load(SPEC / "upstream.yaml") == published
