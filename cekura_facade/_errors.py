@@ -190,6 +190,8 @@ class GenerationFailedError(CekuraError):
         reason: What the service says about it, None when it says nothing.
     """
 
+    progress_id: str
+
     def __init__(self, progress_id: str, reason: str | None) -> None:
         super().__init__(
             f"Generation job {progress_id} failed: {reason or 'the service gives no reason'}. "
@@ -206,6 +208,8 @@ class GenerationTimeoutError(CekuraError):
         progress_id: Id of the job.
         last_progress: What the service said last, None when no poll succeeded.
     """
+
+    progress_id: str
 
     def __init__(self, progress_id: str, last_progress: GenerateMetricsProgress | None, waited: float) -> None:
         state = f"its status was {last_progress.status!r}" if last_progress else "no poll succeeded"

@@ -267,10 +267,13 @@ def test_the_overlay_follows_the_standard_and_says_what_it_changed() -> None:
     assert [action.changed for action in actions] == [True, True, True, False, False]
 
 
+_NO_ACTIONS: list[Any] = [{"target": "$[", "remove": True}, 5, {"update": {}}]
+
+
 @pytest.mark.parametrize(
     "overlay",
     [{}, {"overlay": "2.0", "actions": []}, {"overlay": "1.0.0", "actions": [{"target": "$["}]}]
-    + [{"overlay": "1.0.0", "actions": [action]} for action in ({"target": "$[", "remove": True}, 5, {"update": {}})],
+    + [{"overlay": "1.0.0", "actions": [action]} for action in _NO_ACTIONS],
 )
 def test_an_overlay_that_is_none_is_refused(overlay: dict[str, Any]) -> None:
     with pytest.raises(RegenerationError, match=r"overlay\.yaml"):

@@ -102,7 +102,9 @@ def answers(schema: dict[str, Any], leaf: dict[str, Any]) -> st.SearchStrategy[A
     match schema.get("type"):
         case "object" if schema.get("properties"):
             fields = {name: answers(child, leaf) for name, child in schema["properties"].items()}
-            unknown = st.dictionaries(st.sampled_from(["new", "newer"]), st.sampled_from([1, None, [{}], {"a": "b"}]))
+            unknown: st.SearchStrategy[Any] = st.dictionaries(
+                st.sampled_from(["new", "newer"]), st.sampled_from([1, None, [{}], {"a": "b"}])
+            )
             known = st.fixed_dictionaries({}, optional=fields)
             return st.one_of(st.builds(lambda one, other: {**one, **other}, unknown, known), *null)
         case "array":

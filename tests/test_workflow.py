@@ -27,7 +27,7 @@ def progress(status: str = "completed", **fields: Any) -> bytes:
 
 
 def first(sandbox: Sandbox) -> int:
-    return next(iter(sandbox.agents))
+    return int(next(iter(sandbox.agents)))
 
 
 def test_suggestions_are_saved_as_they_came_with_their_progress_shown(cekura: Either, sandbox: Sandbox) -> None:
