@@ -9,64 +9,121 @@ python scripts/regenerate.py SPECIFICATION --output DIR     write DIR/generated_
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
 import sys
 from pathlib import Path
 
 try:
-    from regeneration.documents import load_specification
+    from regeneration.documents import load, load_specification
     from regeneration.errors import RegenerationError
-    from regeneration.pipeline import PACKAGE, Derivation, build, differing_files, scratch
+    from regeneration.pipeline import PACKAGE, Derivation, build, differing_files, write_documents
+    from regeneration.place import put_in_place, scratch
+    from regeneration.report import Report, compare, markdown, uncovered, with_changes
 except ModuleNotFoundError as error:
     sys.exit(f"{error.name} is not installed. Install what regeneration needs: pip install -e '.[regenerate]'")
 
 ROOT = Path(__file__).resolve().parent.parent
 SPEC = ROOT / "spec"
+UNCOVERED = "uncovered.txt"
+EXIT_CODES = "Exit codes: 0 done; 1 differs (--check) or breaking (--fail-on); 2 refused, nothing changed; 130 stopped."
 
 
 def main() -> int:
-    """Run the pipeline. Returns the exit code: 0 done, 1 differs (--check), 2 refused."""
-    parser = argparse.ArgumentParser(
-        description=(__doc__ or "").split("\n", 1)[0],
-        epilog="Exit codes: 0 done, 1 differs (--check), 2 refused.",
-    )
+    """Run the pipeline. Returns the exit code."""
+    try:
+        return run(parse_arguments())
+    except RegenerationError as error:
+        print(f"regenerate: {error}", file=sys.stderr)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"regenerate: {where}{error.strerror or error}. Nothing was changed.", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("regenerate: interrupted.", file=sys.stderr)
+        return 130
+    return 2
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line; ends the program with exit code 2 when it cannot be right."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0], epilog=EXIT_CODES)
     parser.add_argument("specification", nargs="?", help="path or http(s) URL of an OpenAPI document, JSON or YAML")
     parser.add_argument("--check", action="store_true", help="change nothing, and exit 1 if anything would change")
     parser.add_argument("--output", type=Path, metavar="DIR", help="write the package below DIR and nothing else")
+    parser.add_argument("--package", default=PACKAGE, metavar="NAME", help="name of the package, with --output")
+    parser.add_argument(
+        "--select",
+        default="operations.yaml",
+        metavar="WHICH",
+        help="operations.yaml (default), all, exposed (those with x-mcp-expose: true), or a file like operations.yaml; "
+        "other than the default with --output",
+    )
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write what changed as Markdown")
+    parser.add_argument("--fail-on", choices=["breaking"], help="exit 1 and change nothing if there is such a change")
     arguments = parser.parse_args()
     if arguments.check and arguments.output:
         parser.error("--check compares the committed client, and --output leaves it alone: give one of them")
-    try:
-        return run(arguments.specification, check=arguments.check, output=arguments.output)
-    except RegenerationError as error:
-        print(f"regenerate: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"regenerate: {error.filename or 'disk'}: {error.strerror}", file=sys.stderr)
-        return 2
+    if not arguments.output and (arguments.package != PACKAGE or arguments.select != "operations.yaml"):
+        parser.error("--package and --select are for a package of your own: say where with --output DIR")
+    if not arguments.package.isidentifier():
+        parser.error(f"--package {arguments.package}: give a name that Python can import")
+    return arguments
 
 
-def run(specification: str | None, *, check: bool, output: Path | None) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Build in a scratch folder next to where the result belongs, then compare it or move it into place."""
-    published = load_specification(specification or SPEC / "upstream.yaml")
-    with scratch(output or ROOT) as folder:
-        made = Path(folder)
-        derivation = build(published, SPEC, made)
-        if check:
-            return _check(made)
-        if output is not None:
-            _move(made / PACKAGE, output / PACKAGE)
-        else:
-            for name in ("upstream.yaml", "openapi.yaml"):
-                if name != "upstream.yaml" or specification:
-                    os.replace(made / name, SPEC / name)
-            _move(made / PACKAGE, ROOT / PACKAGE)
-    _say(derivation, (output or ROOT) / PACKAGE)
+    published = load_specification(arguments.specification or SPEC / "upstream.yaml")
+    with scratch(arguments.output or ROOT) as made:
+        derivation = build(published, SPEC, made, package=arguments.package, selection=arguments.select)
+        if arguments.output:
+            place = arguments.output / arguments.package
+            refuse_foreign(place)
+            put_in_place([(made / arguments.package, place)], made / "aside")
+            print(summary(derivation, place))
+            return 0
+        write_documents(derivation, made)
+        if arguments.check:
+            return check(made)
+        report = report_on(derivation, published, fresh=bool(arguments.specification))
+        text = markdown(report)
+        if arguments.report:
+            arguments.report.write_text(text, encoding="utf-8")
+        print(text)
+        if arguments.fail_on and report.of("breaking"):
+            print("regenerate: there are breaking changes: nothing was changed.", file=sys.stderr)
+            return 1
+        install(made, published, report, fresh=bool(arguments.specification))
+    print(summary(derivation, ROOT / PACKAGE))
     return 0
 
 
-def _check(made: Path) -> int:
+def report_on(derivation: Derivation, published: dict[str, object], *, fresh: bool) -> Report:
+    """What changes against the committed effective specification."""
+    committed = SPEC / "openapi.yaml"
+    changes = compare(load(committed), derivation.effective) if committed.is_file() else ()
+    known = SPEC / UNCOVERED
+    new: tuple[str, ...] = ()
+    if fresh and known.is_file():
+        before = set(known.read_text("utf-8").splitlines())
+        new = tuple(name for name in uncovered(published, derivation.effective) if name not in before)
+    return Report(changes, new, derivation.rules_fired, derivation.overlay_actions)
+
+
+def install(made: Path, published: dict[str, object], report: Report, *, fresh: bool) -> None:
+    """Put all that a run made into its place, at once."""
+    refuse_foreign(ROOT / PACKAGE)
+    moves = [(made / "openapi.yaml", SPEC / "openapi.yaml"), (made / PACKAGE, ROOT / PACKAGE)]
+    if fresh:
+        lines = uncovered(published, load(made / "openapi.yaml"))
+        made.joinpath(UNCOVERED).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        moves += [(made / UNCOVERED, SPEC / UNCOVERED), (made / "upstream.yaml", SPEC / "upstream.yaml")]
+    changelog = ROOT / "CHANGELOG.md"
+    if report.changes and changelog.is_file():
+        made.joinpath("CHANGELOG.md").write_text(with_changes(changelog.read_text("utf-8"), report), encoding="utf-8")
+        moves.append((made / "CHANGELOG.md", changelog))
+    put_in_place(moves, made / "aside")
+
+
+def check(made: Path) -> int:
+    """Name the files that are not what this run gives. Returns 1 if there are any."""
     differing = [f"{PACKAGE}/{file.as_posix()}" for file in differing_files(made / PACKAGE, ROOT / PACKAGE)]
     committed = SPEC / "openapi.yaml"
     if not committed.is_file() or committed.read_bytes() != (made / "openapi.yaml").read_bytes():
@@ -78,22 +135,18 @@ def _check(made: Path) -> int:
     return 1 if differing else 0
 
 
-def _move(package: Path, place: Path) -> None:
+def refuse_foreign(place: Path) -> None:
+    """Raise RegenerationError if something stands there that no run of this made."""
     if place.exists():
-        if not (place / "py.typed").is_file() or "Generated by" not in (place / "__init__.py").read_text("utf-8"):
+        marker = place / "__init__.py"
+        if not marker.is_file() or "`python scripts/regenerate.py`" not in marker.read_text("utf-8", errors="replace"):
             raise RegenerationError(f"{place} exists and was not generated: move it away, or choose another folder.")
-        # Into the scratch folder first: the place is empty for as short a time as can be.
-        os.replace(place, package.parent / "old")
-    os.replace(package, place)
-    shutil.rmtree(package.parent / "old", ignore_errors=True)
 
 
-def _say(derivation: Derivation, package: Path) -> None:
-    paths = derivation.effective["paths"].values()
-    count = sum(len(set(item) & {"get", "put", "post", "delete", "patch"}) for item in paths)
-    print(f"{package}: {count} operations, {len(derivation.effective['components']['schemas'])} schemas.")
-    for name, fired in derivation.rules_fired.items():
-        print(f"  {name}: {fired}")
+def summary(derivation: Derivation, package: Path) -> str:
+    """One line: how much there is, and where."""
+    schemas = derivation.effective["components"]["schemas"]
+    return f"{package}: {len(derivation.operations.entries)} operations, {len(schemas)} schemas."
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from regeneration.overlay import apply_overlay
 from regeneration.pipeline import build, derive, differing_files
 from regeneration.schemas import join
 from regeneration.select import select
+from regeneration.validate import check_openapi
 
 from tests.support import reply, scripted
 
@@ -63,6 +64,7 @@ def got(schema: dict[str, Any], status: str = "200") -> dict[str, Any]:
 def effective(published: dict[str, Any], operations: Operations, overlay: dict[str, Any] = NO_OVERLAY) -> Any:
     before = copy.deepcopy(published)
     result = derive(published, operations, overlay).effective
+    check_openapi(result)
     assert published == before
     return result
 

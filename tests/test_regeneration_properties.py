@@ -17,6 +17,7 @@ from regeneration.documents import dump, parse
 from regeneration.generate import generate
 from regeneration.operations import Body, Operation, Operations
 from regeneration.pipeline import derive
+from regeneration.validate import check_openapi
 
 NAMES = st.sampled_from(["id", "name", "kind", "class", "Type", "self", "a-b", "x_1", "created_at", "data"])
 SCALARS = st.sampled_from(
@@ -131,6 +132,7 @@ def test_the_result_is_valid_and_stable(example: tuple[dict[str, Any], dict[str,
     overlay = {"overlay": "1.0.0", "actions": []}
     before = json.dumps(document)
     first = derive(document, Operations((OPERATION,), {}), overlay).effective
+    check_openapi(first)
     assert json.dumps(document) == before
     assert derive(json.loads(before), Operations((OPERATION,), {}), overlay).effective == first
     assert parse(dump(first), "the written document") == first

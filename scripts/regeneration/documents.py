@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import lzma
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,8 @@ Schema = dict[str, Any]
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 SCHEMA_PREFIX = "#/components/schemas/"
 JSON = "application/json"
+_PATIENCE = 120.0  # seconds, for the whole of a document from a URL
+_XZ = b"\xfd7zXZ\x00"
 _VALUES = {"const", "default", "enum", "example", "examples"}  # keywords that hold values, and no schemas
 
 
@@ -71,19 +75,32 @@ def load(source: str | Path) -> Document:
     name = str(source)
     try:
         if re.match(r"https?://", name):
-            response = httpx.get(name, follow_redirects=True, timeout=60.0)
-            if not response.is_success:
-                raise RegenerationError(f"{name} answered {response.status_code}: check the address.")
-            data = response.content
+            data = _fetch(name)
         else:
             data = Path(source).read_bytes()
+        if data.startswith(_XZ):
+            data = lzma.decompress(data)
         return parse(data.decode("utf-8-sig"), name)
+    except lzma.LZMAError:
+        raise RegenerationError(f"{name} is a broken .xz file: fetch it again.") from None
     except UnicodeDecodeError:
         raise RegenerationError(f"{name} is not UTF-8 text, so it is not a specification.") from None
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise RegenerationError(f"{name} could not be fetched: {error or type(error).__name__}.") from None
     except OSError as error:
         raise RegenerationError(f"{name} could not be read: {error.strerror or error}.") from None
+
+
+def _fetch(url: str) -> bytes:
+    deadline, data = time.monotonic() + _PATIENCE, bytearray()
+    with httpx.stream("GET", url, follow_redirects=True, timeout=30.0) as response:
+        if not response.is_success:
+            raise RegenerationError(f"{url} answered {response.status_code}: check the address.")
+        for chunk in response.iter_bytes():
+            data += chunk
+            if time.monotonic() > deadline:
+                raise RegenerationError(f"{url} was not read after {_PATIENCE:g} seconds: try again later.")
+    return bytes(data)
 
 
 def load_specification(source: str | Path) -> Document:
@@ -169,6 +186,18 @@ def body_schemas(operation: dict[str, Any], *, direction: str) -> Iterator[tuple
             for media_type, content in body["content"].items():
                 if isinstance(content, dict):
                     yield content, media_type
+
+
+def all_schemas(document: Document) -> list[Schema]:
+    """Every schema of the document: of components, bodies and parameters, with all that is below them."""
+    roots: list[Any] = list(document.get("components", {}).get("schemas", {}).values())
+    for _, path, operation in operations(document):
+        for holder in (operation, document["paths"][path]):
+            roots += [p.get("schema") for p in holder.get("parameters", []) if isinstance(p, dict)]
+        for direction in ("request", "response"):
+            roots += [content.get("schema") for content, _ in body_schemas(operation, direction=direction)]
+    found = {id(schema): schema for root in roots if isinstance(root, dict) for schema in walk(root)}
+    return list(found.values())
 
 
 def is_success(status: object) -> bool:

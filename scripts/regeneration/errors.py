@@ -5,3 +5,7 @@ from __future__ import annotations
 
 class RegenerationError(Exception):
     """The specification, or what we say about it, cannot be turned into a client. The message is for a person."""
+
+
+class MissingOperationError(RegenerationError):
+    """The specification lacks an operation that is covered."""

@@ -5,6 +5,7 @@ These rules run after the overlay, so that what it states is read as leniently a
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,13 +15,14 @@ from .documents import (
     SCHEMA_PREFIX,
     Document,
     Schema,
+    all_schemas,
     body_schemas,
     is_success,
     operations,
     walk,
 )
 from .errors import RegenerationError
-from .normalise import Rule, all_schemas, run
+from .normalise import Rule, run
 from .operations import Operations
 from .schemas import NULL, is_anything, is_object, nullable, types
 
@@ -180,12 +182,13 @@ def _name_parts(document: Document, covered: Operations) -> int:
     components: dict[str, Schema] = document.get("components", {}).get("schemas", {})
     hoisted: dict[str, Schema] = {}
 
+    taken = {_bare(name) for name in components}
+
     def name_of(place: str) -> str:
-        name = covered.parts.get(place) or _pascal(place)
-        number = 1
-        while name in components or name in hoisted:
-            number += 1
-            name = f"{covered.parts.get(place) or _pascal(place)}{number}"
+        wanted = covered.parts.get(place) or _pascal(place)
+        numbered = (f"{wanted}{number}" for number in itertools.count(2))
+        name = next(name for name in itertools.chain([wanted], numbered) if _bare(name) not in taken)
+        taken.add(_bare(name))
         return name
 
     def visit(schema: Schema, place: str, top: bool = False) -> None:
@@ -218,6 +221,11 @@ def _name_parts(document: Document, covered: Operations) -> int:
     if components or hoisted:
         document["components"]["schemas"] = dict(sorted({**components, **hoisted}.items()))
     return len(hoisted)
+
+
+def _bare(name: str) -> str:
+    """What two names must differ in for their classes and modules to have different names."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def _pascal(place: str) -> str:

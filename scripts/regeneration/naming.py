@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
-from .documents import JSON, SCHEMA_PREFIX, Document, Schema, body_schemas, is_success
+from .documents import JSON, SCHEMA_PREFIX, Document, Schema, all_schemas, body_schemas, is_success
 from .errors import RegenerationError
 from .operations import Body, Operation, Operations
 from .schemas import inline, join, types
@@ -16,10 +17,14 @@ def name_operations(document: Document, operations: Operations) -> int:
     """Give operations, tags and bodies their stable names. Returns how many names were not the stable ones."""
     renamed = 0
     schemas: dict[str, Schema] = {}
+    if operations.vendor_schemas:
+        _make_way(document, {body.name for e in operations.entries for body in (e.request, e.response) if body})
     for entry in operations.entries:
         operation = document["paths"][entry.path][entry.method]
         renamed += operation.get("operationId") != entry.name or operation.get("tags") != [entry.tag]
         operation["operationId"], operation["tags"] = entry.name, [entry.tag]
+        if not entry.covered:
+            continue
         for direction, body in (("request", entry.request), ("response", entry.response)):
             if body is not None:
                 _ensure_body(operation, entry, direction)
@@ -29,10 +34,25 @@ def name_operations(document: Document, operations: Operations) -> int:
         for parameter in _parameters(document, entry):
             if isinstance(parameter.get("schema"), dict):
                 parameter["schema"] = inline(document, parameter["schema"], str(entry))
-    document.setdefault("components", {})["schemas"] = dict(sorted(schemas.items()))
+    components = document.setdefault("components", {})
+    if operations.vendor_schemas:
+        schemas = {**components.get("schemas", {}), **schemas}
+    components["schemas"] = dict(sorted(schemas.items()))
     for kind in ("parameters", "requestBodies"):
-        document["components"].pop(kind, None)
+        components.pop(kind, None)
     return renamed
+
+
+def _make_way(document: Document, names: set[str]) -> None:
+    """Give the vendor's schemas that have one of our names another one."""
+    components = document.get("components", {}).get("schemas", {})
+    taken = sorted(names & set(components))
+    for name in taken:
+        other = next(f"{name}{number}" for number in itertools.count(2) if f"{name}{number}" not in components)
+        components[other] = components.pop(name)
+        for schema in all_schemas(document):
+            if schema.get("$ref") == SCHEMA_PREFIX + name:
+                schema["$ref"] = SCHEMA_PREFIX + other
 
 
 def _name_body(

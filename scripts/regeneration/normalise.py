@@ -11,12 +11,13 @@ from typing import Any
 
 import attrs
 
-from .documents import JSON, Document, Schema, body_schemas, operations, resolve, walk
+from .documents import JSON, Document, Schema, all_schemas, body_schemas, operations, resolve
 from .naming import name_operations
 from .operations import Operations
 from .schemas import nullable
 
 MULTIPART = "multipart/form-data"
+OCTETS = "application/octet-stream"
 _SCHEMA_KEYWORDS = {"type", "properties", "required", "items", "$ref", "allOf", "anyOf", "oneOf"}
 
 
@@ -43,18 +44,6 @@ def run(rules: tuple[Rule, ...], document: Document) -> tuple[Document, dict[str
     """Apply rules to a copy of the document."""
     result = copy.deepcopy(document)
     return result, {rule.name: rule.apply(result) for rule in rules}
-
-
-def all_schemas(document: Document) -> list[Schema]:
-    """Every schema of the document: of components, bodies and parameters, with all that is below them."""
-    roots: list[Any] = list(document.get("components", {}).get("schemas", {}).values())
-    for _, path, operation in operations(document):
-        for holder in (operation, document["paths"][path]):
-            roots += [p.get("schema") for p in holder.get("parameters", []) if isinstance(p, dict)]
-        for direction in ("request", "response"):
-            roots += [content.get("schema") for content, _ in body_schemas(operation, direction=direction)]
-    found = {id(schema): schema for root in roots if isinstance(root, dict) for schema in walk(root)}
-    return list(found.values())
 
 
 def _shared_objects(document: Document) -> int:
@@ -87,7 +76,9 @@ def _misplaced_schema(document: Document) -> int:
         for body in (operation.get("requestBody"), *operation.get("responses", {}).values()):
             content = body.get("content") if isinstance(body, dict) else None
             if isinstance(content, dict) and content and set(content) & _SCHEMA_KEYWORDS:
-                body["content"] = {JSON: {"schema": content}}
+                # Either the schema itself stands there, or each keyword is taken for a media type with its own schema.
+                inner = [value for value in content.values() if isinstance(value, dict) and "schema" in value]
+                body["content"] = {JSON: inner[0] if inner else {"schema": content}}
                 fired += 1
     return fired
 
@@ -100,6 +91,18 @@ def _one_request_body(document: Document) -> int:
             media_type = next((name for name in (JSON, MULTIPART) if name in content), next(iter(content)))
             operation["requestBody"]["content"] = {media_type: content[media_type]}
             fired += 1
+    return fired
+
+
+def _file_in_json(document: Document) -> int:
+    fired = 0
+    for _, _, operation in operations(document):
+        for body in operation.get("responses", {}).values():
+            content = body.get("content") if isinstance(body, dict) else None
+            schema = content.get(JSON, {}).get("schema", {}) if isinstance(content, dict) else {}
+            if schema.get("format") == "binary":
+                body["content"] = {OCTETS: {"schema": schema}}
+                fired += 1
     return fired
 
 
@@ -131,6 +134,23 @@ def _openapi_3_0_nullable(document: Document) -> int:
                 schema.clear()
                 schema.update(mended)
     return fired
+
+
+def _repeated_values(document: Document) -> int:
+    fired = 0
+    for schema in all_schemas(document):
+        for key in ("type", "required", "enum"):
+            values = schema.get(key)
+            if isinstance(values, list):
+                distinct = [value for index, value in enumerate(values) if not _stands_in(value, values[:index])]
+                fired += len(distinct) < len(values)
+                schema[key] = distinct
+    return fired
+
+
+def _stands_in(value: object, values: list[Any]) -> bool:
+    # In JSON, true is no 1, as it is in Python.
+    return any(type(other) is type(value) and other == value for other in values)
 
 
 def _reference_as_member(schema: Schema) -> Schema:
@@ -177,10 +197,16 @@ RULES = (
         "a body is declared up to three times: all three are filled, multipart is sent",
         _one_request_body,
     ),
+    Rule("file-in-json", "a file is declared as JSON, and cannot be read as that", _file_in_json),
     Rule(
         "any-error-body",
         "errors are declared with the one shape that they do not have: others crash",
         _any_error_body,
+    ),
+    Rule(
+        "repeated-values",
+        "a value is listed twice where a set belongs, which is no valid schema",
+        _repeated_values,
     ),
     Rule(
         "nullable",

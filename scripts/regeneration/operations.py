@@ -26,7 +26,10 @@ class Body:
 
 @attrs.frozen
 class Operation:
-    """One entry: found by method and path, never by the vendor's operationId."""
+    """One entry: found by method and path, never by the vendor's operationId.
+
+    `covered` ones stand in operations.yaml and get stable bodies; of others the bodies keep the vendor's schemas.
+    """
 
     name: str
     tag: str
@@ -34,6 +37,14 @@ class Operation:
     path: str
     request: Body | None = None
     response: Body | None = None
+    covered: bool = True
+
+    @classmethod
+    def uncovered(cls, method: str, path: str) -> Operation:
+        """An operation that has no entry: its name and tag are made from its method and path, which seldom move."""
+        first, *rest = path.strip("/").split("/")
+        words = [method, *(f"by_{part[1:-1]}" if part.startswith("{") else part for part in rest or [first])]
+        return cls(_snake("_".join(words)), _snake(first) or "root", method, path, covered=False)
 
     def __str__(self) -> str:
         return f"{self.name} ({self.method.upper()} {self.path})"
@@ -41,10 +52,32 @@ class Operation:
 
 @attrs.frozen
 class Operations:
-    """All entries, and the names of schemas inside bodies by their place (`Progress.metrics[]`)."""
+    """All entries, and the names of schemas inside bodies by their place (`Progress.metrics[]`).
+
+    `vendor_schemas` says that the vendor's schemas are kept as well, under the vendor's names.
+    """
 
     entries: tuple[Operation, ...]
     parts: dict[str, str]
+    vendor_schemas: bool = False
+
+    def of(self, method: str, path: str) -> Operation:
+        """The entry for an operation, made up if there is none."""
+        for entry in self.entries:
+            if (entry.method, entry.path) == (method, path):
+                return entry
+        return Operation.uncovered(method, path)
+
+    def only(self, keys: list[tuple[str, str]]) -> Operations:
+        """The entries for these (method, path), made up where there are none, and the vendor's schemas."""
+        entries = tuple(self.of(method, path) for method, path in keys)
+        names = {body.name for entry in entries for body in (entry.request, entry.response) if body is not None}
+        parts = {place: name for place, name in self.parts.items() if place.split(".")[0] in names}
+        return Operations(entries, parts, vendor_schemas=True)
+
+
+def _snake(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
 
 
 def load_operations(path: Path) -> Operations:
@@ -63,9 +96,13 @@ def load_operations(path: Path) -> Operations:
 
 
 def _operation(entry: dict[str, Any]) -> Operation:
-    bodies = {key: Body.parse(entry[key]) for key in ("request", "response") if key in entry}
     operation = Operation(
-        name=entry["name"], tag=entry["tag"], method=entry["method"].lower(), path=entry["path"], **bodies
+        name=entry["name"],
+        tag=entry["tag"],
+        method=entry["method"].lower(),
+        path=entry["path"],
+        request=Body.parse(entry["request"]) if "request" in entry else None,
+        response=Body.parse(entry["response"]) if "response" in entry else None,
     )
     if operation.method not in METHODS or not re.fullmatch(r"[a-z][a-z0-9_]*", operation.name):
         raise RegenerationError(f"operations.yaml: {operation} needs a snake_case name and an HTTP method.")

@@ -37,48 +37,53 @@ def apply_overlay(document: Document, overlay: Document) -> tuple[Document, list
         target = action.get("target") if isinstance(action, dict) else None
         if not isinstance(target, str) or ("update" not in action and action.get("remove") is not True):
             raise RegenerationError(f"spec/overlay.yaml: an action needs a target, and update or remove: {action}")
-        before = copy.deepcopy(result)
         try:
             matches = list(jsonpath.finditer(target, result))
         except jsonpath.JSONPathError as error:
             raise RegenerationError(f"spec/overlay.yaml: {target} is not JSONPath: {error}") from None
+        changed = False
         # From the last to the first, so that the places of earlier matches in an array still hold.
         for match in reversed(matches):
             if action.get("remove") is True:
-                _remove(result, match)
+                changed = _remove(match)
             else:
-                _update(target, match.obj, action["update"])
-        applied.append(AppliedAction(target, str(action.get("description", "")), result != before))
+                changed = _update(target, match.obj, action["update"]) or changed
+        applied.append(AppliedAction(target, str(action.get("description", "")), changed))
     return result, applied
 
 
-def _remove(document: Document, match: jsonpath.JSONPathMatch) -> None:
+def _remove(match: jsonpath.JSONPathMatch) -> bool:
     if match.parent is None:
         raise RegenerationError("spec/overlay.yaml: an action would remove the whole document.")
     holder: Any = match.parent.obj
     del holder[match.parts[-1]]
+    return True
 
 
-def _update(target: str, node: object, update: Any) -> None:
+def _update(target: str, node: object, update: Any) -> bool:
+    """Update a node in its place. Returns whether that changed it."""
     if isinstance(node, list):
         node.append(copy.deepcopy(update))
-    elif isinstance(node, dict) and isinstance(update, dict):
-        _merge(node, update)
-    else:
-        raise RegenerationError(
-            f"spec/overlay.yaml: {target} is a single value; an update takes an object or an array."
-        )
+        return True
+    if isinstance(node, dict) and isinstance(update, dict):
+        return _merge(node, update)
+    raise RegenerationError(f"spec/overlay.yaml: {target} is a single value; an update takes an object or an array.")
 
 
-def _merge(node: dict[str, Any], update: dict[str, Any]) -> None:
+def _merge(node: dict[str, Any], update: dict[str, Any]) -> bool:
     """Merge as the Overlay standard says: objects are merged, arrays joined, all else replaced.
 
     In keywords that hold sets, a value that stands there is not added again: the result would be no valid schema.
     """
+    changed = False
     for key, value in update.items():
         if isinstance(value, dict) and isinstance(node.get(key), dict):
-            _merge(node[key], value)
+            changed = _merge(node[key], value) or changed
         elif isinstance(value, list) and isinstance(node.get(key), list):
-            node[key] += [item for item in copy.deepcopy(value) if key not in _SETS or item not in node[key]]
+            added = [item for item in copy.deepcopy(value) if key not in _SETS or item not in node[key]]
+            node[key] += added
+            changed = bool(added) or changed
         else:
+            changed = key not in node or node[key] != value or changed
             node[key] = copy.deepcopy(value)
+    return changed

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import signal
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,8 +17,8 @@ from .lenience import make_lenient
 from .normalise import normalise
 from .operations import Operations, load_operations
 from .overlay import AppliedAction, apply_overlay
-from .select import select
-from .validate import validate
+from .select import ALL, EXPOSED, choose, select
+from .validate import check_openapi, check_promises
 
 PACKAGE = "generated_client"
 UPSTREAM_HEADING = (
@@ -32,30 +35,52 @@ EFFECTIVE_HEADING = (
 class Derivation:
     """What the stages before generation gave: the covered part, the effective specification, and what was mended."""
 
+    operations: Operations
     upstream: Document
     effective: Document
     rules_fired: dict[str, int]
     overlay_actions: tuple[AppliedAction, ...]
 
 
-def derive(published: Document, operations: Operations, overlay: Document) -> Derivation:
-    """Select, normalise, overlay, make lenient, validate."""
+def derive(published: Document, covered: Operations, overlay: Document, selection: str = "") -> Derivation:
+    """Select, normalise, overlay, make lenient; and check what can be checked at once."""
+    operations = choose(published, covered, selection)
     upstream = select(published, operations)
     normal, fired = normalise(upstream, operations)
     overlaid, actions = apply_overlay(normal, overlay)
     effective, fired_after = make_lenient(overlaid, operations)
-    validate(effective, operations)
-    return Derivation(upstream, effective, fired | fired_after, tuple(actions))
+    check_promises(effective, operations)
+    return Derivation(operations, upstream, effective, fired | fired_after, tuple(actions))
 
 
-def build(published: Document, spec: Path, target: Path, *, package: str = PACKAGE) -> Derivation:
-    """Derive and generate into `target`, which then holds the two derived documents and the package."""
-    derivation = derive(published, load_operations(spec / "operations.yaml"), load(spec / "overlay.yaml"))
-    target.joinpath("upstream.yaml").write_text(dump(derivation.upstream, UPSTREAM_HEADING), encoding="utf-8")
-    specification = target / "openapi.yaml"
-    specification.write_text(dump(derivation.effective, EFFECTIVE_HEADING), encoding="utf-8")
-    generate(specification, spec / "generator.yaml", target / package)
+def build(
+    published: Document, spec: Path, target: Path, *, package: str = PACKAGE, selection: str = "operations.yaml"
+) -> Derivation:
+    """Derive, and generate the package into `target` while the specification is validated."""
+    chosen = spec / "operations.yaml" if selection in (ALL, EXPOSED, "operations.yaml") else Path(selection)
+    covered = load_operations(chosen)
+    derivation = derive(published, covered, load(spec / "overlay.yaml"), selection)
+    # The same document as JSON, which the generator reads many times faster than YAML.
+    with TemporaryDirectory() as folder, _process_that_ctrl_c_does_not_reach() as other:
+        specification = Path(folder, "openapi.json")
+        specification.write_text(json.dumps(derivation.effective), encoding="utf-8")
+        validity = other.submit(check_openapi, derivation.effective)
+        try:
+            generate(specification, spec / "generator.yaml", target / package)
+        finally:
+            # What is not valid may fail to generate as well, and for a reason that is harder to understand.
+            validity.result()
     return derivation
+
+
+def write_documents(derivation: Derivation, target: Path) -> None:
+    """Write upstream.yaml and openapi.yaml."""
+    target.joinpath("upstream.yaml").write_text(dump(derivation.upstream, UPSTREAM_HEADING), encoding="utf-8")
+    target.joinpath("openapi.yaml").write_text(dump(derivation.effective, EFFECTIVE_HEADING), encoding="utf-8")
+
+
+def _process_that_ctrl_c_does_not_reach() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(1, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))
 
 
 def differing_files(made: Path, committed: Path) -> list[Path]:
@@ -69,9 +94,3 @@ def differing_files(made: Path, committed: Path) -> list[Path]:
         return one.is_file() and other.is_file() and one.read_bytes() == other.read_bytes()
 
     return sorted(file for file in {*below(made), *below(committed)} if not same(file))
-
-
-def scratch(near: Path) -> TemporaryDirectory[str]:
-    """A temporary folder on the same file system, so that what is made there can be moved into place at once."""
-    near.mkdir(parents=True, exist_ok=True)
-    return TemporaryDirectory(prefix=".regenerate-", dir=near, ignore_cleanup_errors=True)

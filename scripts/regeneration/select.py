@@ -6,12 +6,34 @@ import copy
 from typing import Any
 
 from .documents import METHODS, Document, references, resolve
-from .errors import RegenerationError
+from .documents import operations as each_operation
+from .errors import MissingOperationError, RegenerationError
 from .operations import Operations
+
+ALL, EXPOSED = "all", "exposed"
+
+
+def choose(document: Document, covered: Operations, selection: str) -> Operations:
+    """The operations of a selection: the covered ones, `all`, or those `exposed` by `x-mcp-expose: true`."""
+    if selection not in (ALL, EXPOSED):
+        return covered
+    keys = [
+        (method, path)
+        for method, path, operation in each_operation(document)
+        if selection == ALL or operation.get("x-mcp-expose") is True
+    ]
+    if not keys:
+        raise RegenerationError("The specification has no operation that carries `x-mcp-expose: true`.")
+    chosen = covered.only(keys)
+    taken: dict[tuple[str, str], str] = {}
+    for entry in chosen.entries:
+        if (other := taken.setdefault((entry.tag, entry.name), str(entry))) != str(entry):
+            raise RegenerationError(f"{entry} and {other} get the same name: name one in spec/operations.yaml.")
+    return chosen
 
 
 def select(document: Document, operations: Operations) -> Document:
-    """The covered operations with all that they refer to. Nothing is changed, only left out.
+    """The chosen operations with all that they refer to. Nothing is changed, only left out.
 
     Raises RegenerationError when the document lacks an operation or something that one refers to.
     """
@@ -19,7 +41,7 @@ def select(document: Document, operations: Operations) -> Document:
     for entry in operations.entries:
         item = document["paths"].get(entry.path)
         if not isinstance(item, dict) or not isinstance(item.get(entry.method), dict):
-            raise RegenerationError(
+            raise MissingOperationError(
                 f"The specification has no operation {entry}. "
                 "If it moved, give its new method and path in spec/operations.yaml; if it is gone, take its entry out."
             )

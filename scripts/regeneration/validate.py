@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from openapi_spec_validator import OpenAPIV31SpecValidator
-
 from .documents import Document, references, resolve
 from .errors import RegenerationError
 from .operations import Operations
 
 
-def validate(document: Document, operations: Operations) -> None:
-    """Raise RegenerationError, saying where, when the document cannot be generated from."""
+def check_promises(document: Document, operations: Operations) -> None:
+    """Raise RegenerationError when something is referred to, or named by operations.yaml, that is not there."""
     for reference in references(document):
         resolve(document, reference)
     schemas = document.get("components", {}).get("schemas", {})
@@ -24,6 +22,14 @@ def validate(document: Document, operations: Operations) -> None:
                 f"spec/operations.yaml names {name}, but there is nothing at {place} any more. "
                 "Give its new place, or state it in spec/overlay.yaml."
             )
+
+
+def check_openapi(document: Document) -> None:
+    """Raise RegenerationError, saying where, when the document is not valid OpenAPI 3.1."""
+    # Imported where it is used, which is a process of its own when a client is built: it takes its time.
+    from openapi_spec_validator import OpenAPIV31SpecValidator
+
     for error in OpenAPIV31SpecValidator(document).iter_errors():
         where = "/".join(str(part) for part in getattr(error, "absolute_path", ())) or "the document"
-        raise RegenerationError(f"The effective specification is not valid OpenAPI 3.1, at {where}: {error.args[0]}")
+        reason = str(error.args[0]).replace("\n", " ")[:300]
+        raise RegenerationError(f"The effective specification is not valid OpenAPI 3.1, at {where}: {reason}")

@@ -1,0 +1,69 @@
+"""Run the facade's workflow, sync and async, against the sandbox, on the generated client that is imported first.
+
+PYTHONPATH=DIR python scripts/workflow_check.py     checks the client in DIR/generated_client
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Any
+
+import generated_client
+from cekura_facade import AsyncCekura, Cekura
+from cekura_facade.sandbox import Sandbox
+from generated_client.api.agents import get_agent
+from generated_client.api.metrics import delete_metric, get_metric
+
+
+def main() -> int:
+    """Run both, and print where the client came from. Returns 0; an assertion or an error ends it otherwise."""
+    with Sandbox(job_seconds=0.3) as sandbox:
+        one = blocking(sandbox)
+        sandbox.metrics.clear()
+        other = asyncio.run(awaited(sandbox))
+    assert one == other, "sync and async differ"
+    print(generated_client.__path__[0])
+    return 0
+
+
+def blocking(sandbox: Sandbox) -> list[Any]:
+    """The whole workflow with Cekura. Returns what was sent to be saved."""
+    agent_id = next(iter(sandbox.agents))
+    with Cekura(sandbox.api_key, base_url=sandbox.url) as cekura:
+        saved = cekura.metrics.generate_and_create(agent_id=agent_id, num_metrics=5)
+        assert [metric.id for metric in saved] == [metric["id"] for metric in sandbox.metrics]
+        assert [metric.id for metric in cekura.metrics.list(agent_id=agent_id)] == [metric.id for metric in saved]
+        agent = get_agent.sync(agent_id, client=cekura.api)
+        metric = get_metric.sync(str(saved[0].id), client=cekura.api)
+        delete_metric.sync_detailed(int(str(saved[0].id)), client=cekura.api)
+    return looked_at(sandbox, agent, metric, saved)
+
+
+async def awaited(sandbox: Sandbox) -> list[Any]:
+    """The same with AsyncCekura."""
+    agent_id = next(iter(sandbox.agents))
+    async with AsyncCekura(sandbox.api_key, base_url=sandbox.url) as cekura:
+        saved = await cekura.metrics.generate_and_create(agent_id=agent_id, num_metrics=5)
+        assert [metric.id for metric in saved] == [metric["id"] for metric in sandbox.metrics]
+        listed = await cekura.metrics.list(agent_id=agent_id)
+        assert [metric.id for metric in listed] == [metric.id for metric in saved]
+        agent = await get_agent.asyncio(agent_id, client=cekura.api)
+        metric = await get_metric.asyncio(str(saved[0].id), client=cekura.api)
+        await delete_metric.asyncio_detailed(int(str(saved[0].id)), client=cekura.api)
+    return looked_at(sandbox, agent, metric, saved)
+
+
+def looked_at(sandbox: Sandbox, agent: Any, metric: Any, saved: list[Any]) -> list[Any]:
+    """Check what both have in common, and return the body of the last bulk_create."""
+    assert agent.agent_name == next(iter(sandbox.agents.values()))["agent_name"]
+    assert metric.name == saved[0].name
+    assert len(sandbox.metrics) == len(saved) - 1
+    sent = [request for request in sandbox.requests if request.path.rstrip("/").endswith("bulk_create")][-1].json
+    job = list(sandbox.jobs.values())[-1]
+    assert sent == job.suggestions, "a suggestion did not reach the service as it came"
+    return list(sent)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,451 @@
+"""Taking a new specification: the report of what changed, and all or nothing."""
+
+from __future__ import annotations
+
+import copy
+import json
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from regeneration.documents import load
+from regeneration.operations import load_operations
+from regeneration.pipeline import derive, differing_files
+from regeneration.place import put_in_place, scratch
+from regeneration.report import Change, Report, compare, markdown, with_changes
+from regeneration.select import choose
+
+from tests.support import reply, scripted
+
+ROOT = Path(__file__).parent.parent
+SPEC = ROOT / "spec"
+PUBLISHED = load(SPEC / "upstream.yaml")
+V1 = "/test_framework/v1"
+
+
+def published(**changes: Any) -> dict[str, Any]:
+    """The committed specification as if it were published anew, to be changed by a test."""
+    return copy.deepcopy(PUBLISHED)
+
+
+def effective(document: dict[str, Any]) -> dict[str, Any]:
+    return derive(document, load_operations(SPEC / "operations.yaml"), load(SPEC / "overlay.yaml")).effective
+
+
+def changes_of(document: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(change.kind, change.what) for change in compare(effective(published()), effective(document))]
+
+
+def test_nothing_changed_is_nothing_to_report() -> None:
+    assert changes_of(published()) == []
+    assert Report(()).bump == "none"
+
+
+def test_each_change_has_its_class() -> None:
+    new = published()
+    listing = new["paths"][f"{V1}/metrics/"]["get"]
+    listing["parameters"] = [p for p in listing["parameters"] if p["name"] != "slug"]
+    listing["parameters"].append({"in": "query", "name": "page", "schema": {"type": "integer"}})
+    listing["parameters"].append({"in": "query", "name": "tenant", "required": True, "schema": {"type": "string"}})
+    listing["description"] = "Said in other words."
+    listing["parameters"][0]["schema"]["type"] = "string"
+    agent = new["components"]["schemas"]["AIAgent"]["properties"]
+    del agent["agent_name"]
+    agent["inbound"]["type"] = "integer"
+    agent["brand_new"] = {"type": "boolean"}
+    agent["language"]["enum"] = ["en", "tlh"]
+    request = new["components"]["schemas"]["SchemaGenerateMetricsMetricCreate"]
+    request["properties"]["tone"] = {"type": "string"}
+    assert set(changes_of(new)) == {
+        ("breaking", "`list_metrics(slug)` is gone"),
+        ("breaking", "`list_metrics(tenant)` is new, and required"),
+        ("breaking", "`list_metrics(agent_id)` was `int` and is `str`"),
+        ("breaking", "`Agent.agent_name` is gone"),
+        ("breaking", "`Agent.inbound` was `bool` and is `int`"),
+        ("added", "`list_metrics(page)` is new"),
+        ("added", "`Agent.brand_new` is new"),
+        ("added", "`AgentLanguage: 'tlh'` is new"),
+        ("added", "`GenerateMetricsRequest.tone` is new"),
+        ("wording only", "`list_metrics()` is described in other words"),
+        *(
+            ("wording only", f"`AgentLanguage: {value!r}` is gone")
+            for value in PUBLISHED["components"]["schemas"]["AIAgent"]["properties"]["language"]["enum"]
+            if value != "en"
+        ),
+    }
+
+
+def test_names_that_the_vendor_changes_are_no_change() -> None:
+    new = published()
+    text = json.dumps(new).replace("SchemaPostMetricEdit", "MetricBulkV9").replace("metrics-generate_2", "generate_9")
+    assert text != json.dumps(new)
+    assert changes_of(json.loads(text)) == []
+
+
+def test_what_comes_and_goes_upstream_is_no_change() -> None:
+    typed = {"$ref": "#/components/schemas/Progress"}
+    new = published()
+    new["paths"][f"{V1}/metrics/generate_metrics_progress/"]["get"]["responses"]["200"]["content"] = {
+        "application/json": {"schema": typed}
+    }
+    item: dict[str, Any] = {"type": "object", "properties": {"name": {"type": "string"}}}
+    new["components"]["schemas"]["Progress"] = {
+        "type": "object",
+        "required": ["status"],
+        "properties": {
+            "status": {"type": "string", "enum": ["queued", "in_progress", "completed", "failed"]},
+            "error": {"type": "string", "nullable": True},
+            "metrics": {"type": "array", "items": item},
+        },
+    }
+    assert changes_of(new) == []
+    item["properties"]["shiny"] = {"type": "integer"}
+    assert changes_of(new) == [("added", "`GeneratedMetric.shiny` is new")]
+    as_a_metric = {"$ref": "#/components/schemas/MetricDetailV2"}
+    operation = new["paths"][f"{V1}/metrics/generate_metrics_progress/"]["get"]
+    operation["responses"]["200"]["content"]["application/json"]["schema"] = as_a_metric
+    del operation["parameters"]
+    assert changes_of(new) == []
+
+
+@pytest.mark.parametrize(
+    ("kinds", "bump"),
+    [
+        ((), "none"),
+        (("wording only",), "patch"),
+        (("wording only", "added"), "minor"),
+        (("added", "breaking"), "major"),
+    ],
+)
+def test_the_bump_is_what_semver_asks_for(kinds: Any, bump: str) -> None:
+    report = Report(tuple(Change(kind, "`x`") for kind in kinds))
+    assert report.bump == bump
+    assert f"Suggested version bump: **{bump}**" in markdown(report)
+
+
+def test_the_changelog_gets_each_entry_once() -> None:
+    report = Report((Change("breaking", "`a` is gone"), Change("added", "`b` is new"), Change("wording only", "`c`")))
+    log = "# Changelog\n\n## Unreleased\n\n### Added\n\n- Mine.\n\n## 1.0.0\n\n### Changed\n\n- Old.\n"
+    once = with_changes(log, report)
+    assert once == (
+        "# Changelog\n\n## Unreleased\n\n### Added\n\n- Mine.\n- `b` is new, since the API has it.\n"
+        "\n### Changed\n\n- **Breaking:** `a` is gone, following the API.\n\n## 1.0.0\n\n### Changed\n\n- Old.\n"
+    )
+    assert with_changes(once, report) == once
+    assert "## Unreleased\n\n### Added\n\n- `b`" in with_changes("# Changelog\n", report)
+
+
+def test_selections() -> None:
+    document = {
+        "paths": {
+            f"{V1}/metrics/": {"get": {"x-mcp-expose": True}, "post": {}},
+            "/other/{id}/do-it/": {"post": {"x-mcp-expose": True}, "parameters": []},
+        }
+    }
+    covered = load_operations(SPEC / "operations.yaml")
+    assert choose(document, covered, "operations.yaml") is covered
+    names = {(entry.tag, entry.name) for entry in choose(document, covered, "all").entries}
+    assert names == {("metrics", "list_metrics"), ("test_framework", "post_v1_metrics"), ("other", "post_by_id_do_it")}
+    exposed = choose(document, covered, "exposed")
+    assert {entry.name for entry in exposed.entries} == {"list_metrics", "post_by_id_do_it"}
+    assert exposed.parts == {}
+
+
+# From here on, the command is run on a copy of the checkout under git.
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    folder = tmp_path / "checkout"
+    for name in ("spec", "scripts", "generated_client"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in (".gitignore", "CHANGELOG.md"):
+        shutil.copy(ROOT / name, folder / name)
+    for command in (["init", "-q"], ["add", "-A"], ["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "x"]):
+        subprocess.run(["git", *command], cwd=folder, check=True)
+    return folder
+
+
+def status(checkout: Path) -> str:
+    return subprocess.run(
+        ["git", "status", "--porcelain"], cwd=checkout, capture_output=True, text=True, check=True
+    ).stdout
+
+
+def script(name: str, *arguments: str | Path, root: Path = ROOT, **settings: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, root / "scripts" / name, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, **settings)
+
+
+def regenerate(checkout: Path, *arguments: str | Path, **settings: Any) -> subprocess.CompletedProcess[str]:
+    return script("regenerate.py", *arguments, root=checkout, **settings)
+
+
+@pytest.fixture
+def changed(tmp_path: Path) -> Path:
+    """A publication that adds something and takes something away."""
+    document = published()
+    properties = document["components"]["schemas"]["AIAgent"]["properties"]
+    properties["brand_new"] = {"type": "boolean"}
+    del properties["email_id"]
+    document["paths"]["/test_framework/v9/things/"] = {"get": {"responses": {"200": {"description": ""}}}}
+    file = tmp_path / "published.json"
+    file.write_text(yaml.safe_dump(document))
+    return file
+
+
+def test_an_update_is_one_command(checkout: Path, changed: Path, tmp_path: Path) -> None:
+    result = regenerate(checkout, changed, "--report", tmp_path / "report.md")
+    assert result.returncode == 0, result.stderr
+    report = (tmp_path / "report.md").read_text()
+    assert report in result.stdout
+    for text in (
+        "**major**",
+        "`Agent.email_id` is gone",
+        "`Agent.brand_new` is new",
+        "`GET /test_framework/v9/things/`",
+    ):
+        assert text in report
+    changelog = (checkout / "CHANGELOG.md").read_text()
+    assert "- **Breaking:** `Agent.email_id` is gone, following the API." in changelog
+    assert changelog.index("brand_new") > changelog.index("## Unreleased")
+    assert "brand_new: bool" in (checkout / "generated_client" / "models" / "agent.py").read_text()
+    assert regenerate(checkout, "--check").returncode == 0
+    again = regenerate(checkout, changed)
+    assert "Suggested version bump: **none**" in again.stdout
+    assert "v9/things" not in again.stdout
+    assert (checkout / "CHANGELOG.md").read_text() == changelog
+
+
+def test_fail_on_breaking_changes_nothing(checkout: Path, changed: Path) -> None:
+    result = regenerate(checkout, changed, "--fail-on", "breaking")
+    assert result.returncode == 1
+    assert "`Agent.email_id` is gone" in result.stdout
+    assert "breaking" in result.stderr
+    assert status(checkout) == ""
+    assert regenerate(checkout, "--fail-on", "breaking").returncode == 0
+
+
+def test_a_package_of_ones_own(checkout: Path, tmp_path: Path) -> None:
+    arguments = ("--select", "all", "--output", tmp_path / "sdk", "--package", "acme_api")
+    assert regenerate(checkout, SPEC / "upstream.yaml", *arguments).returncode == 0
+    assert [file.name for file in (tmp_path / "sdk").iterdir()] == ["acme_api"]
+    assert status(checkout) == ""
+    code = "import acme_api.api.metrics.list_metrics, acme_api.models as m; print(m.Metric.__module__, m.AIAgent)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path / "sdk", capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("acme_api.models.metric ")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--select", "all"],
+        ["--package", "x"],
+        ["--output", "o", "--package", "a-b"],
+        ["--output", "o", "--select", "gone.yaml"],
+    ],
+)
+def test_what_makes_no_sense_together_is_refused(checkout: Path, arguments: list[str]) -> None:
+    result = regenerate(checkout, *arguments, cwd=checkout)
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+    shutil.rmtree(checkout / "o", ignore_errors=True)
+    assert status(checkout) == ""
+
+
+def broken() -> dict[str, str]:
+    """Publications that cannot be taken, with a word that the error must say."""
+    text = json.dumps(PUBLISHED)
+    gone, circular, nowhere = published(), published(), published()
+    del gone["paths"][f"{V1}/metrics/bulk_create/"]
+    circular["components"]["schemas"]["KnowledgeBaseFile"]["properties"]["parent"] = {
+        "$ref": "#/components/schemas/KnowledgeBaseFile"
+    }
+    del nowhere["components"]["schemas"]["TestSetInline"]
+    return {
+        "<!doctype html><title>Sorry</title>": "HTML",
+        "": "empty",
+        " \n": "empty",
+        text[: len(text) // 2]: "cut short",
+        "[]": "no JSON object",
+        '{"swagger": "2.0", "paths": {"/": {}}}': "OpenAPI 3",
+        '{"openapi": "3.1.0", "paths": {}}': "without paths",
+        "just words": "no JSON object",
+        json.dumps(gone): "create_metrics_in_bulk (POST /test_framework/v1/metrics/bulk_create/)",
+        json.dumps(circular): "list_metrics (GET /test_framework/v1/metrics/)",
+        json.dumps(nowhere): "#/components/schemas/TestSetInline",
+    }
+
+
+@pytest.mark.parametrize(("text", "word"), broken().items(), ids=list(broken().values()))
+def test_what_cannot_be_taken_is_said_in_a_line(checkout: Path, tmp_path: Path, text: str, word: str) -> None:
+    (tmp_path / "published.json").write_text(text)
+    result = regenerate(checkout, tmp_path / "published.json")
+    assert result.returncode == 2
+    assert word in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert status(checkout) == ""
+
+
+def test_a_url_that_does_not_answer_is_said_in_a_line(checkout: Path) -> None:
+    with scripted(reply(404, b"gone"), b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{", b"") as server:
+        for _ in range(3):
+            result = regenerate(checkout, server.url + "/openapi.json")
+            assert (result.returncode, result.stderr.count("\n")) == (2, 1)
+            assert server.url in result.stderr
+    assert status(checkout) == ""
+
+
+STAGES = [
+    "pipeline.load_operations",
+    "pipeline.select",
+    "pipeline.normalise",
+    "pipeline.apply_overlay",
+    "pipeline.make_lenient",
+    "pipeline.check_promises",
+    "pipeline.generate",
+    "place.put_in_place",
+]
+
+
+def stopped_at(checkout: Path, stage: str, specification: Path, *, after: bool = False) -> subprocess.Popen[str]:
+    """The command, holding still before (or after) a stage until its input is closed."""
+    module, name = stage.split(".")
+    code = f"""
+        import sys
+        sys.path.insert(0, {str(checkout / "scripts")!r})
+        from regeneration import {module}
+        stage = {module}.{name}
+
+        def held(*args, **kwargs):
+            result = stage(*args, **kwargs) if {after} else None
+            print("held", flush=True)
+            sys.stdin.read()
+            return result if {after} else stage(*args, **kwargs)
+
+        {module}.{name} = held
+        import regenerate
+        sys.argv = ["regenerate.py", {str(specification)!r}]
+        sys.exit(regenerate.main())
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    while line and line != "held\n":
+        line = process.stdout.readline()
+    assert line, process.communicate()
+    return process
+
+
+@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM], ids=lambda stop: stop.name)
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_run_that_is_stopped_at_a_stage_changes_nothing(
+    checkout: Path, changed: Path, stage: str, stop: signal.Signals
+) -> None:
+    process = stopped_at(checkout, stage, changed, after=stage == "pipeline.generate")
+    process.send_signal(stop)
+    _, stderr = process.communicate()
+    assert process.returncode != 0
+    assert "Traceback" not in stderr
+    assert status(checkout) == ""
+    assert regenerate(checkout, "--check").returncode == 0
+    assert not list(checkout.glob(".regenerate-*"))
+
+
+def test_a_run_that_is_killed_while_it_moves_things_has_moved_all(checkout: Path, changed: Path) -> None:
+    process = stopped_at(checkout, "place._move", changed)
+    process.kill()
+    process.communicate()
+    # The moving goes on in a process of its own, which ends by closing what it shared with the one that was killed.
+    assert regenerate(checkout, "--check").returncode == 0
+    assert "brand_new: bool" in (checkout / "generated_client" / "models" / "agent.py").read_text()
+
+
+def test_a_full_disk_changes_nothing(checkout: Path, changed: Path) -> None:
+    def small_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+    result = regenerate(checkout, changed, preexec_fn=small_files)
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+    assert "Nothing was changed" in result.stderr
+    assert status(checkout) == ""
+
+
+def test_a_move_that_fails_is_taken_back(tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    place.mkdir()
+    (place / "one").write_text("old")
+    with scratch(tmp_path) as made:
+        (made / "one").write_text("new")
+        with pytest.raises(OSError, match="gone"):
+            put_in_place([(made / "one", place / "one"), (made / "gone", place / "two")], made / "aside")
+    assert [(file.name, file.read_text()) for file in place.iterdir()] == [("one", "old")]
+    assert [file.name for file in tmp_path.iterdir()] == ["place"]
+
+
+def test_replay_runs_the_facade_on_every_version(tmp_path: Path) -> None:
+    lacking = published()
+    del lacking["paths"][f"{V1}/metrics/generate_metrics_progress/"]
+    broken = published()
+    del broken["components"]["schemas"]["TestSetInline"]
+    (tmp_path / "1.json").write_text(json.dumps(PUBLISHED))
+    (tmp_path / "2.yaml").write_text(yaml.safe_dump(PUBLISHED))
+    (tmp_path / "3.json").write_text(yaml.safe_dump(lacking))
+    done = script("replay.py", tmp_path, "--jobs", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[-1] == "2/2 versions flow in with no hand edit"
+    assert "0 breaking, 0 added, 0 wording only" in lines[2]
+    assert lines[-2].startswith("refused: 3: ")
+    assert "generate_metrics_progress" in lines[-2]
+    (tmp_path / "4.json").write_text(json.dumps(broken))
+    done = script("replay.py", tmp_path, "--jobs", "2")
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1] == "2/3 versions flow in with no hand edit"
+
+
+def test_verify_counts_what_works(tmp_path: Path) -> None:
+    (tmp_path / "spec.json").write_text(json.dumps(PUBLISHED))
+    done = script("verify.py", tmp_path / "spec.json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "7 of     7 operations generated" in done.stdout
+    assert "9 of     9 schemas generated" in done.stdout
+
+
+PUBLISHED_VERSIONS = sorted((ROOT.parent / "shared" / "specs").glob("*.xz"))
+
+
+@pytest.mark.skipif(not PUBLISHED_VERSIONS, reason="the published specifications are not here: ../shared/specs")
+def test_all_of_the_newest_specification_works() -> None:
+    done = script("verify.py", PUBLISHED_VERSIONS[-1])
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(not PUBLISHED_VERSIONS, reason="the published specifications are not here: ../shared/specs")
+def test_every_published_version_flows_in() -> None:
+    done = script("replay.py", ROOT.parent / "shared" / "specs")
+    assert done.returncode == 0, done.stdout
+    flowed, _, counted = done.stdout.splitlines()[-1].partition(" ")[0].partition("/")
+    assert flowed == counted
+    assert int(flowed) >= 12
+
+
+def test_the_copy_is_what_it_should_be(checkout: Path) -> None:
+    assert differing_files(checkout / "generated_client", ROOT / "generated_client") == []
