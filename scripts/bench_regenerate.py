@@ -41,16 +41,7 @@ def main() -> int:
             source = source.with_suffix(".json")
             source.write_bytes(arguments.specification.read_bytes())
         commands: dict[str, list[str | Path]] = {
-            "generator alone, whole": [
-                generator(),
-                "generate",
-                "--meta",
-                "none",
-                "--config",
-                CONFIGURATION,
-                "--path",
-                source,
-            ],
+            "generator alone, whole": [*generator(), "--config", CONFIGURATION, "--path", source],
             "covered operations": [sys.executable, ROOT / "scripts" / "regenerate.py", source],
             "--select all": [sys.executable, ROOT / "scripts" / "regenerate.py", source, "--select", "all"],
         }

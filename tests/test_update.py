@@ -360,7 +360,7 @@ def test_a_run_that_is_stopped_at_a_stage_changes_nothing(
 ) -> None:
     process = stopped_at(checkout, stage, changed, after=stage == "pipeline.generate")
     process.send_signal(stop)
-    _, stderr = process.communicate()
+    _, stderr = process.communicate(timeout=60)
     assert process.returncode != 0
     assert "Traceback" not in stderr
     assert status(checkout) == ""
@@ -371,7 +371,7 @@ def test_a_run_that_is_stopped_at_a_stage_changes_nothing(
 def test_a_run_that_is_killed_while_it_moves_things_has_moved_all(checkout: Path, changed: Path) -> None:
     process = stopped_at(checkout, "place._move", changed)
     process.kill()
-    process.communicate()
+    process.communicate(timeout=60)
     # The moving goes on in a process of its own, which ends by closing what it shared with the one that was killed.
     assert regenerate(checkout, "--check").returncode == 0
     assert "brand_new: bool" in (checkout / "generated_client" / "models" / "agent.py").read_text()

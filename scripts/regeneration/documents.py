@@ -74,10 +74,7 @@ def load(source: str | Path) -> Document:
     """Read a document from a path or an http(s) URL."""
     name = str(source)
     try:
-        if re.match(r"https?://", name):
-            data = _fetch(name)
-        else:
-            data = Path(source).read_bytes()
+        data = _fetch(name) if re.match(r"https?://", name) else Path(source).read_bytes()
         if data.startswith(_XZ):
             data = lzma.decompress(data)
         return parse(data.decode("utf-8-sig"), name)

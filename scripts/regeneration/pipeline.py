@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import signal
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,7 +16,7 @@ from .normalise import normalise
 from .operations import Operations, load_operations
 from .overlay import AppliedAction, apply_overlay
 from .select import ALL, EXPOSED, choose, select
-from .validate import check_openapi, check_promises
+from .validate import check_promises, validated_beside
 
 PACKAGE = "generated_client"
 UPSTREAM_HEADING = (
@@ -61,15 +59,11 @@ def build(
     covered = load_operations(chosen)
     derivation = derive(published, covered, load(spec / "overlay.yaml"), selection)
     # The same document as JSON, which the generator reads many times faster than YAML.
-    with TemporaryDirectory() as folder, _process_that_ctrl_c_does_not_reach() as other:
+    with TemporaryDirectory() as folder:
         specification = Path(folder, "openapi.json")
         specification.write_text(json.dumps(derivation.effective), encoding="utf-8")
-        validity = other.submit(check_openapi, derivation.effective)
-        try:
+        with validated_beside(specification):
             generate(specification, spec / "generator.yaml", target / package)
-        finally:
-            # What is not valid may fail to generate as well, and for a reason that is harder to understand.
-            validity.result()
     return derivation
 
 
@@ -77,10 +71,6 @@ def write_documents(derivation: Derivation, target: Path) -> None:
     """Write upstream.yaml and openapi.yaml."""
     target.joinpath("upstream.yaml").write_text(dump(derivation.upstream, UPSTREAM_HEADING), encoding="utf-8")
     target.joinpath("openapi.yaml").write_text(dump(derivation.effective, EFFECTIVE_HEADING), encoding="utf-8")
-
-
-def _process_that_ctrl_c_does_not_reach() -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(1, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))
 
 
 def differing_files(made: Path, committed: Path) -> list[Path]:

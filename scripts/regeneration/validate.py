@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 from .documents import Document, references, resolve
 from .errors import RegenerationError
 from .operations import Operations
@@ -26,10 +33,54 @@ def check_promises(document: Document, operations: Operations) -> None:
 
 def check_openapi(document: Document) -> None:
     """Raise RegenerationError, saying where, when the document is not valid OpenAPI 3.1."""
-    # Imported where it is used, which is a process of its own when a client is built: it takes its time.
+    # Imported where it is used, which is seldom in this process: it takes its time.
     from openapi_spec_validator import OpenAPIV31SpecValidator
 
     for error in OpenAPIV31SpecValidator(document).iter_errors():
         where = "/".join(str(part) for part in getattr(error, "absolute_path", ())) or "the document"
         reason = str(error.args[0]).replace("\n", " ")[:300]
         raise RegenerationError(f"The effective specification is not valid OpenAPI 3.1, at {where}: {reason}")
+
+
+@contextmanager
+def validated_beside(specification: Path) -> Iterator[None]:
+    """Do what is inside while `check_openapi` looks at the document in a process of its own, which ends by itself."""
+    command = [sys.executable, "-m", "regeneration.validate", str(specification)]
+    process = subprocess.Popen(
+        command,
+        cwd=Path(__file__).parent.parent,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    failure: RegenerationError | None = None
+    try:
+        yield
+    except RegenerationError as error:
+        # What is not valid may fail to generate as well, for a reason that is harder to understand.
+        failure = error
+    except BaseException:
+        process.kill()
+        process.communicate()
+        raise
+    said, _ = process.communicate()
+    if process.returncode != 0:
+        raise RegenerationError(said.strip().rpartition("\n")[2] or "The validator was ended before it was done.")
+    if failure is not None:
+        raise failure
+
+
+def main() -> int:
+    """Check the document whose path is the only argument; say what is wrong with it."""
+    try:
+        check_openapi(json.loads(Path(sys.argv[1]).read_text("utf-8")))
+    except RegenerationError as error:
+        print(error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
