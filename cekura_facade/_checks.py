@@ -9,6 +9,7 @@ from typing import Any, TypeGuard
 
 from generated_client.models import GeneratedMetric, GenerateMetricsRequest, Metric, MetricCreate
 
+from ._config import shown
 from ._errors import InvalidRequestError
 
 MAX_METRICS = 100
@@ -21,7 +22,7 @@ def generation_request(agent_id: int | None, assistant_id: str | None, num_metri
         given = "neither is" if agent_id is None else "both are"
         raise InvalidRequestError(f"Give either agent_id or assistant_id: {given} given.")
     if not _is_int(num_metrics) or not 1 <= num_metrics <= MAX_METRICS:
-        raise InvalidRequestError(f"num_metrics={num_metrics!r}: give a whole number from 1 to {MAX_METRICS}.")
+        raise InvalidRequestError(f"num_metrics={shown(num_metrics)}: give a whole number from 1 to {MAX_METRICS}.")
     request = GenerateMetricsRequest(num_metrics=num_metrics)
     if agent_id is not None:
         request.agent_id = positive_id("agent_id", agent_id)
@@ -32,15 +33,15 @@ def generation_request(agent_id: int | None, assistant_id: str | None, num_metri
 
 def positive_id(name: str, value: object) -> int:
     """An id that is a number. Raises InvalidRequestError."""
-    if not _is_int(value) or value < 1:
-        raise InvalidRequestError(f"{name}={value!r}: give the id as a whole number, 1 or more.")
+    if not _is_int(value) or not 1 <= value < 2**63:
+        raise InvalidRequestError(f"{name}={shown(value)}: give the id as a whole number, 1 or more.")
     return value
 
 
 def text_id(name: str, value: object) -> str:
     """An id that is a text. Raises InvalidRequestError."""
-    if not isinstance(value, str) or not value.strip():
-        raise InvalidRequestError(f"{name}={value!r}: give the id as a text that is not empty.")
+    if not isinstance(value, str) or not value.strip() or any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise InvalidRequestError(f"{name}={shown(value)}: give the id as a text that is not empty.")
     return value
 
 
@@ -50,7 +51,7 @@ def progress_id(value: object) -> str:
         return str(value)
     if not is_progress_id(value):
         raise InvalidRequestError(
-            f"progress_id={value!r}: give the progress_id of a GenerationJob, a UUID such as "
+            f"progress_id={shown(value)}: give the progress_id of a GenerationJob, a UUID such as "
             "'3f2b8c1e-5d4a-4f6b-9a7c-0e1d2c3b4a5f'."
         )
     return str(value)
@@ -75,8 +76,14 @@ def scope(agent_id: object, project_id: object, assistant_id: object) -> tuple[i
 def timeout(value: object) -> float:
     """How long to wait for a job, in seconds. Raises InvalidRequestError."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
-        raise InvalidRequestError(f"timeout={value!r}: give seconds, 0 or more (0 looks once).")
-    return float(value)
+        raise InvalidRequestError(f"timeout={shown(value)}: give seconds, 0 or more (0 looks once).")
+    return min(value, 1e9) * 1.0  # 30 years: beyond, the clock's arithmetic ends.
+
+
+def callback(name: str, value: object) -> None:
+    """A function of the caller's, if there is one. Raises InvalidRequestError."""
+    if value is not None and not callable(value):
+        raise InvalidRequestError(f"{name} is a {type(value).__name__}: give a function.")
 
 
 def metrics_to_create(metrics: object) -> list[dict[str, Any]]:
@@ -112,7 +119,7 @@ def _fields(index: int, metric: object) -> dict[str, Any]:
     try:
         if not all(isinstance(key, str) for key in fields):
             raise TypeError("a field's name is not a text")
-        json.dumps(fields, ensure_ascii=False, allow_nan=False).encode()
+        json.dumps(fields, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidRequestError(f"metric {index} ({name!r}) cannot be written as JSON: {error}.") from None
     return fields

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, cast
 
 import httpx
 
@@ -161,6 +161,33 @@ def _address(client: Cekura | AsyncCekura) -> str:
     return f"base_url={str(http.settings.base_url)!r}" if http is not None else ""
 
 
+class _Generated(AuthenticatedClient):
+    """The generated client, kept to the transport of the facade: without it, it has no credential."""
+
+    def with_headers(self, headers: dict[str, str]) -> Self:
+        return self._carried(super().with_headers(headers))
+
+    def with_cookies(self, cookies: dict[str, str]) -> Self:
+        return self._carried(super().with_cookies(cookies))
+
+    def with_timeout(self, timeout: httpx.Timeout) -> Self:
+        raise ConfigurationError("Give the time-out to Cekura(timeout=...) or AsyncCekura(timeout=...).")
+
+    def get_httpx_client(self) -> httpx.Client:
+        if self._client is None:
+            raise ConfigurationError("This is the client of an AsyncCekura: await the endpoint's asyncio functions.")
+        return self._client
+
+    def get_async_httpx_client(self) -> httpx.AsyncClient:
+        if self._async_client is None:
+            raise ConfigurationError("This is the client of a Cekura: call the endpoint's sync functions.")
+        return self._async_client
+
+    def _carried(self, other: Any) -> Self:
+        other._client, other._async_client = self._client, self._async_client
+        return cast(Self, other)
+
+
 def _generated(settings: Settings) -> AuthenticatedClient:
     # Without the token: the transport adds it to each request, and the generated client would show it.
-    return AuthenticatedClient(base_url=str(settings.base_url), token="")
+    return _Generated(base_url=str(settings.base_url), token="")

@@ -21,6 +21,15 @@ _KEYS_COME_FROM = (
 )
 
 
+def shown(value: object) -> str:
+    """A value for a message: in full if it is short, and without failing if it is a number of thousands of digits."""
+    try:
+        text = repr(value)
+    except ValueError:
+        return f"a {type(value).__name__} too long to show"
+    return text if len(text) <= 100 else text[:100] + "…"
+
+
 class Credential:
     """A secret and the header it travels in. Shows itself nowhere: not in repr, vars or a pickle."""
 
@@ -48,9 +57,16 @@ class Credential:
     def header_value(self) -> str:
         return self._reveal()[1]
 
-    def redact(self, body: bytes) -> bytes:
-        """The body without the secret, should a server have echoed it."""
-        return body.replace(self._reveal()[0].encode(), b"[redacted]")
+    def redact(self, value: Any) -> Any:
+        """Text, bytes or JSON without the secret, should a server have echoed it."""
+        secret = self._reveal()[0]
+        if isinstance(value, str):
+            return value.replace(secret, "[redacted]")
+        if isinstance(value, bytes):
+            return value.replace(secret.encode(), b"[redacted]")
+        if isinstance(value, dict):
+            return {self.redact(key): self.redact(item) for key, item in value.items()}
+        return [self.redact(item) for item in value] if isinstance(value, list) else value
 
     def __repr__(self) -> str:
         return f"<Credential from {self.source}>"
@@ -92,7 +108,9 @@ def resolve(
         return Settings(
             credential=_credential(api_key, bearer_token, config),
             base_url=_base_url(base_url, config),
-            timeout=_number("timeout", timeout, "seconds, more than 0", lambda value: 0 < value < float("inf")),
+            timeout=_number(
+                "timeout", timeout, "seconds, more than 0 and up to a million", lambda value: 0 < value <= 1e6
+            ),
             max_retries=int(_number("max_retries", max_retries, "a whole number, 0 or more", _is_count)),
             max_response_bytes=int(
                 _number("max_response_bytes", max_response_bytes, "bytes, a whole number, 1 or more", _is_size)
@@ -147,13 +165,14 @@ def _base_url(argument: str | None, config: _ConfigFile) -> httpx.URL:
         value, source = DEFAULT_BASE_URL, "the default"
     try:
         url = httpx.URL(value if isinstance(value, str) else "")
-    except httpx.InvalidURL:
+        url.host.encode("idna")
+    except (httpx.InvalidURL, UnicodeError):
         url = httpx.URL("")
-    if url.scheme not in ("http", "https") or not url.host:
+    if url.scheme not in ("http", "https") or not url.host.strip("."):
         raise ConfigurationError(
             f"The address from {source} is no http(s) URL. Give one with its scheme, like {DEFAULT_BASE_URL}."
         )
-    if url.userinfo or url.query or url.fragment:
+    if url.userinfo or "?" in value or "#" in value:
         raise ConfigurationError(f"The address from {source} holds a user, query or fragment: give the plain address.")
     return url
 
@@ -162,13 +181,17 @@ def _is_count(value: float) -> bool:
     return 0 <= value < float("inf") and value == int(value)
 
 
+def _is_duration(value: float) -> bool:
+    return 0 < value <= 1e6
+
+
 def _is_size(value: float) -> bool:
     return value >= 1 and _is_count(value)
 
 
 def _number(name: str, value: object, wanted: str, accept: Callable[[float], bool]) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value or not accept(value):
-        raise ConfigurationError(f"{name}={value!r}: give {wanted}.")
+        raise ConfigurationError(f"{name} is {shown(value)}: give {wanted}.")
     return value
 
 
@@ -188,14 +211,20 @@ class _ConfigFile:
 
     def _read(self) -> dict[str, Any]:
         try:
-            return tomllib.loads((Path.home() / CONFIG_FILE).read_text("utf-8"))
-        except (FileNotFoundError, NotADirectoryError, RuntimeError):
-            return {}  # RuntimeError: this user has no home folder.
+            home = Path.home()
+        except RuntimeError:
+            return {}  # This user has no home folder.
+        try:
+            return tomllib.loads((home / CONFIG_FILE).read_text("utf-8"))
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
         except tomllib.TOMLDecodeError as error:
             # Its message shows where, and nothing of what stands there.
             reason = f"is not TOML: {error}"
         except UnicodeDecodeError:
             reason = "is not UTF-8 text"
+        except (ValueError, RecursionError):
+            reason = "holds a number too long or a list too deep"
         except OSError as error:
             reason = f"cannot be read: {error.strerror}"
         raise ConfigurationError(f"{self.path} {reason}. Mend it, or give api_key=... and base_url=....")

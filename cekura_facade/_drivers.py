@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import httpx
 
-from ._errors import CekuraError
+from ._errors import CekuraError, InvalidRequestError
 from ._responses import unexpected
 from ._steps import DEADLINE, Call, Invoke, Pause, Steps
 
@@ -40,6 +40,9 @@ def run(steps: Steps[T], http: SyncHTTP) -> T:
                 time.sleep(step.seconds)
             elif isinstance(step, Invoke):
                 result = step.function(step.argument)
+                if inspect.iscoroutine(result):
+                    result.close()
+                    raise InvalidRequestError("review and on_progress may be coroutine functions for AsyncCekura only.")
             else:
                 result = _call(step, http)
         except BaseException as error:

@@ -212,7 +212,7 @@ class GenerationTimeoutError(CekuraError):
     progress_id: str
 
     def __init__(self, progress_id: str, last_progress: GenerateMetricsProgress | None, waited: float) -> None:
-        state = f"its status was {last_progress.status!r}" if last_progress else "no poll succeeded"
+        state = f"its status was {last_progress.status!r}" if last_progress else "no poll succeeded, see the cause"
         super().__init__(
             f"Generation job {progress_id} was not finished after {waited:g} seconds ({state}). "
             f"It goes on: pick it up with metrics.job({progress_id!r}).wait()."

@@ -13,12 +13,11 @@ import httpx
 
 from ._config import Settings
 from ._errors import APIConnectionError, APITimeoutError
-from ._responses import retry_after, status_error
+from ._responses import READS, retry_after, status_error
 from ._steps import DEADLINE, Pause, Steps
 
 MAX_PAUSE = 60.0  # seconds: what the service asks for beyond this is left to the caller
 _MAX_REDIRECTS = 5
-_READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 _NEVER_CONNECTED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
@@ -43,28 +42,33 @@ def exchange(request: httpx.Request, settings: Settings) -> Steps[httpx.Response
         if pause is None or retries >= settings.max_retries or pause > _remaining(deadline):
             if isinstance(outcome, httpx.Response):
                 raise status_error(outcome, settings.credential)
-            raise connection_error(request, outcome, retries)
+            raise connection_error(request, outcome, settings, retries)
         retries += 1
         yield Pause(pause)
 
 
-def connection_error(request: httpx.Request, outcome: httpx.TransportError, retries: int = 0) -> APIConnectionError:
+def connection_error(
+    request: httpx.Request, outcome: httpx.TransportError, settings: Settings, retries: int
+) -> APIConnectionError:
     """The error for a request without an answer."""
     kind = APITimeoutError if isinstance(outcome, httpx.TimeoutException) else APIConnectionError
     sent = (
         ""
-        if isinstance(outcome, _NEVER_CONNECTED) or request.method in _READS
+        if isinstance(outcome, _NEVER_CONNECTED) or request.method in READS
         else (" Whether the service carried it out is not known: look before you send it again.")
     )
     tries = f" after {retries + 1} tries" if retries else ""
     what = f"{type(outcome).__name__}: {outcome}" if str(outcome) else type(outcome).__name__
+    redact = settings.credential.redact
     error = kind(
-        f"{request.method} {request.url.path}: no answer from {request.url.host}{tries} ({what}).{sent} "
-        "Check the base URL and the network.",
+        redact(
+            f"{request.method} {request.url.path}: no answer from {request.url.host}{tries} ({what}).{sent} "
+            "Check the base URL and the network."
+        ),
         method=request.method,
-        url=str(request.url),
+        url=redact(str(request.url)),
     )
-    error.__cause__ = outcome
+    error.__cause__ = type(outcome)(redact(str(outcome)))
     return error
 
 
@@ -78,12 +82,12 @@ def _pause_before_retry(
     if isinstance(outcome, httpx.TransportError):
         if isinstance(outcome, httpx.UnsupportedProtocol | httpx.LocalProtocolError):
             return None
-        return delay if request.method in _READS or isinstance(outcome, _NEVER_CONNECTED) else None
+        return delay if request.method in READS or isinstance(outcome, _NEVER_CONNECTED) else None
     asked = retry_after(outcome)
     status = outcome.status_code
     if status not in _TRANSIENT:
         return None
-    if request.method not in _READS and not (status == 429 or (status == 503 and asked is not None)):
+    if request.method not in READS and not (status == 429 or (status == 503 and asked is not None)):
         return None
     if asked is None:
         return delay
@@ -93,7 +97,9 @@ def _pause_before_retry(
 def _followable(response: httpx.Response) -> httpx.Request | None:
     """The request that a redirect asks for, if it is the same request to the same origin."""
     target = response.next_request
-    if target is None or target.method != response.request.method or origin(target.url) != origin(response.request.url):
+    if target is None or target.method != response.request.method or target.url.userinfo:
+        return None
+    if origin(target.url) != origin(response.request.url):
         return None
     target.extensions = response.request.extensions
     return target

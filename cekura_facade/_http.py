@@ -5,8 +5,11 @@ Nobody else touches a header, a retry or a credential.
 
 from __future__ import annotations
 
+import json
 import platform
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -26,7 +29,8 @@ class SyncHTTP(httpx.Client):
     """Sends what the generated client asks for; through `given`, if the user brought an HTTP client."""
 
     def __init__(self, settings: Settings, given: httpx.Client | None) -> None:
-        super().__init__(transport=_Unused() if given else None)
+        with _set_up():
+            super().__init__(transport=_Unused() if given else None)
         self.settings = settings
         self.given = given
 
@@ -40,11 +44,12 @@ class SyncHTTP(httpx.Client):
         send = super().send if self.given is None else self.given.send
         try:
             _authorize(request, self.settings)
-            response = send(request, stream=True, follow_redirects=False)
+            response = send(request, stream=True, follow_redirects=False, **_auth(self.settings))
             try:
                 body = _Body(response, self.settings)
-                for chunk in response.iter_bytes():
-                    body.add(chunk)
+                for chunk in response.iter_bytes() if body.wanted else ():
+                    if not body.add(chunk):
+                        break
             finally:
                 response.close()
             return body.response()
@@ -59,7 +64,8 @@ class AsyncHTTP(httpx.AsyncClient):
     """As SyncHTTP, awaited."""
 
     def __init__(self, settings: Settings, given: httpx.AsyncClient | None) -> None:
-        super().__init__(transport=_Unused() if given else None)
+        with _set_up():
+            super().__init__(transport=_Unused() if given else None)
         self.settings = settings
         self.given = given
 
@@ -73,11 +79,13 @@ class AsyncHTTP(httpx.AsyncClient):
         send = super().send if self.given is None else self.given.send
         try:
             _authorize(request, self.settings)
-            response = await send(request, stream=True, follow_redirects=False)
+            response = await send(request, stream=True, follow_redirects=False, **_auth(self.settings))
             try:
                 body = _Body(response, self.settings)
-                async for chunk in response.aiter_bytes():
-                    body.add(chunk)
+                if body.wanted:
+                    async for chunk in response.aiter_bytes():
+                        if not body.add(chunk):
+                            break
             finally:
                 await response.aclose()
             return body.response()
@@ -106,7 +114,10 @@ class _Response(httpx.Response):
 
 
 class _Body:
-    """Collects the body of a response, up to the limits of size and time."""
+    """Collects the body of a response, up to the limits of size and time.
+
+    A success beyond them is refused. An error keeps its status, which says more than a body that is too large.
+    """
 
     def __init__(self, response: httpx.Response, settings: Settings) -> None:
         self.origin = response
@@ -114,18 +125,23 @@ class _Body:
         self.chunks: list[bytes] = []
         self.size = 0
         encoding = response.headers.get("content-encoding", "identity").strip().lower()
-        if encoding not in ("identity", "gzip", "x-gzip", "deflate", ""):
+        self.wanted = encoding in ("identity", "gzip", "x-gzip", "deflate", "")
+        if not self.wanted and response.is_success:
             raise self._refused(f"its body is encoded as {encoding!r}, which was not asked for")
         if response.headers.get("content-length", "").isdigit():
-            self._check_size(int(response.headers["content-length"]))
+            self.wanted = self.wanted and self._fits(int(response.headers["content-length"]))
 
-    def add(self, chunk: bytes) -> None:
+    def add(self, chunk: bytes) -> bool:
+        """Take a piece of the body. Returns whether more of it is wanted."""
         self.size += len(chunk)
-        self._check_size(self.size)
+        if not self._fits(self.size):
+            self.chunks.clear()
+            return False
         self.chunks.append(chunk)
         deadline = self.origin.request.extensions.get(DEADLINE)
         if deadline is not None and time.monotonic() > deadline:
             raise httpx.ReadTimeout("the answer was not complete at the deadline")
+        return True
 
     def response(self) -> _Response:
         dropped = ("content-encoding", "content-length", "transfer-encoding")
@@ -139,17 +155,41 @@ class _Body:
             extensions=self.origin.extensions,
         )
         response.next_request = self.origin.next_request
+        if response.next_request is not None:
+            _forget(response.next_request, self.settings)
         response.settings = self.settings
         return response
 
-    def _check_size(self, size: int) -> None:
-        if size > self.settings.max_response_bytes:
-            raise self._refused(f"its body is larger than max_response_bytes={self.settings.max_response_bytes}")
+    def _fits(self, size: int) -> bool:
+        limit = self.settings.max_response_bytes
+        if size > limit and self.origin.is_success:
+            raise self._refused(f"its body is larger than max_response_bytes={limit}")
+        return size <= limit
 
     def _refused(self, why: str) -> Exception:
         self.chunks.clear()
         empty = httpx.Response(self.origin.status_code, request=self.origin.request)
         return unexpected(empty, self.settings.credential, why)
+
+
+@contextmanager
+def _set_up() -> Iterator[None]:
+    """httpx reads proxies and certificates from the environment, and lets through whatever is wrong with them."""
+    try:
+        yield
+    except (ImportError, ValueError, OSError, httpx.InvalidURL) as error:
+        reason = str(error)
+    else:
+        return
+    raise ConfigurationError(
+        f"No HTTP client can be made: {reason}. Look at the variables *_PROXY and SSL_CERT_* of the environment, "
+        "or give an http_client of your own."
+    )
+
+
+def _auth(settings: Settings) -> dict[str, Any]:
+    # What a given client has for `auth` would take the place of our bearer token.
+    return {"auth": None} if settings.credential.header == "Authorization" else {}
 
 
 def _prepare(
@@ -164,6 +204,9 @@ def _prepare(
     address = str(url)
     if not address.startswith(("http://", "https://")):
         address = str(settings.base_url).rstrip("/") + address
+    if "json" in kwargs:
+        # As ASCII: half a surrogate pair, which JSON may hold, has no UTF-8.
+        kwargs["content"] = json.dumps(kwargs.pop("json"), allow_nan=False, separators=(",", ":")).encode()
     request = user.build_request(method, address, **kwargs)
     agent = request.headers.get("user-agent", "")
     request.headers["User-Agent"] = USER_AGENT if agent.startswith("python-httpx") else f"{agent} {USER_AGENT}".strip()

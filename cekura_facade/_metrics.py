@@ -81,6 +81,7 @@ class AsyncGenerationJob:
 
     async def wait(self, *, timeout: float = 600.0, on_progress: OnProgress | None = None) -> list[GeneratedMetric]:
         """As GenerationJob.wait, awaited. `on_progress` may be a coroutine function."""
+        checks.callback("on_progress", on_progress)
         waiting = workflow.wait(self.progress_id, checks.timeout(timeout), on_progress, fresh=self._fresh)
         return await arun(waiting, self._http)
 
@@ -177,6 +178,8 @@ class Metrics:
                 error, and once there were suggestions they are on it as well, as `metrics`.
         """
         request = checks.generation_request(agent_id, assistant_id, num_metrics)
+        checks.callback("review", review)
+        checks.callback("on_progress", on_progress)
         steps = workflow.generate_and_create(request, review, checks.timeout(timeout), on_progress)
         return run(steps, self._http)
 
@@ -233,6 +236,8 @@ class AsyncMetrics:
     ) -> list[Metric]:
         """As Metrics.generate_and_create, awaited. `review` and `on_progress` may be coroutine functions."""
         request = checks.generation_request(agent_id, assistant_id, num_metrics)
+        checks.callback("review", review)
+        checks.callback("on_progress", on_progress)
         steps = workflow.generate_and_create(request, review, checks.timeout(timeout), on_progress)
         return await arun(steps, self._http)
 

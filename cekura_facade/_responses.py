@@ -24,6 +24,7 @@ from ._errors import (
     UnexpectedResponseError,
 )
 
+READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _SHOWN = 300  # characters of a body in a message
 
 _KINDS: dict[int, tuple[type[APIStatusError], str]] = {
@@ -40,21 +41,21 @@ def status_error(response: httpx.Response, credential: Credential) -> APIStatusE
     status, request = response.status_code, response.request
     kind, advice = _KINDS.get(status, (APIStatusError, "This is not an answer the API documents."))
     if status >= 500:
-        kind, advice = InternalServerError, "The service or a proxy before it failed: try again later."
-    elif response.is_redirect:
-        advice = f"It redirects to {_origin_of_redirect(response)}, where no credential is sent: check the base URL."
+        kind, advice = InternalServerError, "The service or a proxy before it failed. " + _what_next(request)
+    elif response.has_redirect_location:
+        advice = f"It redirects to {_address_of_redirect(response)}, which is not followed: check the base URL."
     body = body_of(response, credential)
     problems = tuple(find_problems(body, _names_in(request))) if status == 400 else ()
     said = "; ".join(map(str, problems)) if problems else describe(body)
     wait = retry_after(response)
     advice = advice.format(source=credential.source, wait=f" {wait:g} seconds" if wait is not None else "")
     error = kind(
-        f"{request.method} {request.url.path} answered {status}: {said} {advice}",
+        credential.redact(f"{request.method} {request.url.path} answered {status}: {said} {advice}"),
         method=request.method,
-        url=str(request.url),
+        url=credential.redact(str(request.url)),
         status_code=status,
         body=body,
-        request_id=response.headers.get("x-request-id"),
+        request_id=credential.redact(response.headers.get("x-request-id")),
     )
     if isinstance(error, BadRequestError):
         error.problems = problems
@@ -66,23 +67,32 @@ def status_error(response: httpx.Response, credential: Credential) -> APIStatusE
 def unexpected(response: httpx.Response, credential: Credential, why: str) -> UnexpectedResponseError:
     """The error for a success that is not what the API promises."""
     request, body = response.request, body_of(response, credential)
-    return UnexpectedResponseError(
+    text = (
         f"{request.method} {request.url.path} answered {response.status_code}, but {why}: {describe(body)} "
-        "Check the base URL, and whether a proxy or login page answers in place of the service.",
+        "Check the base URL, and whether a proxy or login page answers in place of the service. "
+    )
+    return UnexpectedResponseError(
+        credential.redact(text + _what_next(request)).rstrip(),
         method=request.method,
-        url=str(request.url),
+        url=credential.redact(str(request.url)),
         status_code=response.status_code,
         body=body,
     )
 
 
+def _what_next(request: httpx.Request) -> str:
+    if request.method in READS:
+        return "Try again later."
+    return "Whether the request was carried out is not known: look (metrics.list) before you send it again."
+
+
 def body_of(response: httpx.Response, credential: Credential) -> Any:
     """The body, parsed if it is JSON, otherwise its text; without the credential, should it be echoed."""
-    text = credential.redact(response.content).decode("utf-8", errors="replace")
+    text = response.content.decode("utf-8", errors="replace")
     try:
-        return json.loads(text)
+        return credential.redact(json.loads(text))
     except (ValueError, RecursionError):
-        return text
+        return credential.redact(text)
 
 
 def describe(body: Any) -> str:
@@ -150,6 +160,6 @@ def retry_after(response: httpx.Response) -> float | None:
     return max(seconds, 0.0) if math.isfinite(seconds) else None
 
 
-def _origin_of_redirect(response: httpx.Response) -> str:
+def _address_of_redirect(response: httpx.Response) -> str:
     target = response.next_request
     return f"{target.url.scheme}://{target.url.netloc.decode('ascii')}{target.url.path}" if target else "nowhere"

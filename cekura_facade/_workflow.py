@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -89,6 +89,7 @@ def wait(
     started = good = time.monotonic()
     deadline = started + timeout
     last: GenerateMetricsProgress | None = None
+    failure: CekuraError | None = None
     pauses = _pauses(fresh)
     with about_job(progress_id):
         while True:
@@ -101,11 +102,11 @@ def wait(
                 if final or time.monotonic() - good > _PATIENCE:
                     raise
             except (APIConnectionError, InternalServerError, RateLimitError) as error:
-                if final and last is None:
-                    raise
+                failure = error
                 wanted = getattr(error, "retry_after", None) or 0.0
                 yield Pause(max(0.0, min(wanted, deadline - time.monotonic())))
             else:
+                failure = None
                 if on_progress is not None and progress != last:
                     yield Invoke(on_progress, progress)
                 last, good = progress, time.monotonic()
@@ -114,7 +115,7 @@ def wait(
                 if progress.status == "failed":
                     raise GenerationFailedError(progress_id, progress.error or None)
             if final:
-                raise GenerationTimeoutError(progress_id, last, timeout)
+                raise GenerationTimeoutError(progress_id, last, timeout) from failure
 
 
 def create_in_bulk(fields: Sequence[dict[str, Any]]) -> Steps[list[Metric]]:
@@ -140,8 +141,9 @@ def generate_and_create(
             chosen = yield Invoke(review, list(suggested))
             if chosen is None:
                 raise InvalidRequestError("review returned None: return the metrics to save, an empty list for none.")
-            chosen = list(chosen)
-        if not chosen:
+            if isinstance(chosen, Iterable) and not isinstance(chosen, str | Mapping | GeneratedMetric):
+                chosen = list(chosen)
+        if chosen == []:
             return []
         return (yield from create_in_bulk(checks.metrics_to_create(chosen)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from rich.console import Console
@@ -15,6 +16,8 @@ from cekura_facade.sandbox import Sandbox
 def main() -> int:
     """Run the demo. Returns the exit code."""
     console = Console()
+    # A proxy of the environment has no way to this machine's own addresses.
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
     with Sandbox(job_seconds=3) as sandbox, Cekura(sandbox.api_key, base_url=sandbox.url) as cekura:
         agent_id, agent = next(iter(sandbox.agents.items()))
         console.print(f"Sandbox at {sandbox.url}, generated client in {generated_client.__path__[0]}")

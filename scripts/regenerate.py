@@ -24,6 +24,7 @@ except ModuleNotFoundError as error:
 ROOT = Path(__file__).resolve().parent.parent
 SPEC = ROOT / "spec"
 UNCOVERED = "uncovered.txt"
+COMMAND = "`python scripts/regenerate.py`"  # stands in the header of every generated file
 EXIT_CODES = "Exit codes: 0 done; 1 differs (--check) or breaking (--fail-on); 2 refused, nothing changed; 130 stopped."
 
 
@@ -71,11 +72,12 @@ def parse_arguments() -> argparse.Namespace:
 def run(arguments: argparse.Namespace) -> int:
     """Build in a scratch folder next to where the result belongs, then compare it or move it into place."""
     published = load_specification(arguments.specification or SPEC / "upstream.yaml")
+    if not arguments.check:
+        refuse_foreign((arguments.output or ROOT) / arguments.package)
     with scratch(arguments.output or ROOT) as made:
         derivation = build(published, SPEC, made, package=arguments.package, selection=arguments.select)
         if arguments.output:
             place = arguments.output / arguments.package
-            refuse_foreign(place)
             put_in_place([(made / arguments.package, place)], made / "aside")
             print(summary(derivation, place))
             return 0
@@ -109,7 +111,6 @@ def report_on(derivation: Derivation, published: dict[str, object], *, fresh: bo
 
 def install(made: Path, published: dict[str, object], report: Report, *, fresh: bool) -> None:
     """Put all that a run made into its place, at once."""
-    refuse_foreign(ROOT / PACKAGE)
     moves = [(made / "openapi.yaml", SPEC / "openapi.yaml"), (made / PACKAGE, ROOT / PACKAGE)]
     if fresh:
         lines = uncovered(published, load(made / "openapi.yaml"))
@@ -137,10 +138,11 @@ def check(made: Path) -> int:
 
 def refuse_foreign(place: Path) -> None:
     """Raise RegenerationError if something stands there that no run of this made."""
-    if place.exists():
-        marker = place / "__init__.py"
-        if not marker.is_file() or "`python scripts/regenerate.py`" not in marker.read_text("utf-8", errors="replace"):
-            raise RegenerationError(f"{place} exists and was not generated: move it away, or choose another folder.")
+    files = [file for file in place.rglob("*") if file.is_file() and "__pycache__" not in file.parts]
+    foreign = [file for file in files if COMMAND not in file.read_text("utf-8", errors="replace")[:500]]
+    if place.is_file() or foreign:
+        name = foreign[0] if foreign else place
+        raise RegenerationError(f"{name} was not generated: move it away, or choose another folder.")
 
 
 def summary(derivation: Derivation, package: Path) -> str:

@@ -16,7 +16,8 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     """A home folder of the test's own, so that no test sees or changes the user's configuration."""
     folder = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(folder))
-    for name in ("CEKURA_API_KEY", "CEKURA_API_URL"):
+    proxies = [f"{kind}_proxy" for kind in ("http", "https", "all", "no")]
+    for name in ("CEKURA_API_KEY", "CEKURA_API_URL", *proxies, *map(str.upper, proxies)):
         monkeypatch.delenv(name, raising=False)
     return folder
 

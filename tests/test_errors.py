@@ -26,6 +26,9 @@ HTML = b"<!doctype html><title>Sign in</title>"
         {"agent_id": 0},
         {"agent_id": "1"},
         {"agent_id": True},
+        {"agent_id": 10**5000},
+        {"assistant_id": "\ud800"},
+        {"agent_id": 1, "num_metrics": 10**5000},
         {"assistant_id": ""},
         {"assistant_id": " "},
         {"assistant_id": 5},
@@ -65,7 +68,7 @@ def test_a_generation_that_cannot_be_right_is_not_sent(
         [GOOD, facade.Metric(id=5, name="saved")],
         [GOOD, GOOD | {"configuration": {1, 2}}],
         [GOOD, GOOD | {"configuration": float("nan")}],
-        [GOOD, GOOD | {"description": "\ud800"}],
+        [GOOD, GOOD | {"configuration": b"bytes"}],
         [GOOD, GOOD | {5: 5}],
     ],
 )

@@ -78,7 +78,9 @@ def schemas(published: dict[str, Any], operations: Operations) -> Any:
     [
         (["application/json", "application/x-www-form-urlencoded", "multipart/form-data"], "application/json"),
         (["multipart/form-data", "application/json"], "application/json"),
-        (["application/x-www-form-urlencoded", "multipart/form-data"], "multipart/form-data"),
+        (["application/x-www-form-urlencoded", "multipart/form-data"], "application/json"),
+        (["application/x-www-form-urlencoded"], "application/json"),
+        (["application/json; charset=utf-8", "multipart/form-data"], "application/json"),
         (["multipart/form-data"], "multipart/form-data"),
     ],
 )
@@ -445,6 +447,54 @@ def _facts(node: Any, names: bool = False) -> Any:
     if isinstance(node, dict):
         return {k: _facts(v, k == "properties" and not names) for k, v in node.items() if names or k not in wording}
     return [_facts(value) for value in node] if isinstance(node, list) else node
+
+
+@pytest.mark.parametrize(
+    "root", [THING | {"nullable": True}, THING | {"type": ["object", "null"]}, {"oneOf": [THING, {"type": "null"}]}]
+)
+def test_a_body_that_may_be_null_is_a_class_all_the_same(root: dict[str, Any]) -> None:
+    assert schemas(document(got(root)), covered(None))["Got"]["properties"] == THING["properties"]
+
+
+@pytest.mark.parametrize("root", [{"type": "string"}, {"type": "array", "items": {"type": "integer"}}])
+def test_a_body_that_is_no_object_is_refused(root: dict[str, Any]) -> None:
+    with pytest.raises(RegenerationError, match=r"do_it \(POST /things/\)"):
+        effective(document(got(root)), covered(None))
+
+
+def test_what_is_null_or_of_no_use_to_the_client_is_passed_over() -> None:
+    odd = got(THING | {"required": None, "properties": {"a": True, "b": {"type": "array", "items": True}}})
+    odd |= {"parameters": None, "callbacks": {"x": {"$ref": "#/components/callbacks/X"}}}
+    odd["responses"] |= {"404": None, "default": {"$ref": "#/components/responses/Bad"}}
+    odd["responses"]["200"]["headers"] = {"X": {"schema": {"$ref": "#/components/schemas/Header"}}}
+    published = document(odd, {"Header": {"type": "string"}})
+    published["components"] |= {"responses": {"Bad": {"description": ""}}, "callbacks": {"X": {}}}
+    published["openapi"] = "3.0.3"
+    assert schemas(published, covered(None))["Got"]["properties"] == {
+        "a": {},
+        "b": {"anyOf": [{"type": "array", "items": {}}, {"type": "null"}]},
+    }
+
+
+def test_yaml_may_have_numbers_for_keys() -> None:
+    assert parse("responses:\n  200: {}\n  true: {}\n", "x") == {"responses": {"200": {}, "true": {}}}
+
+
+def test_what_is_left_of_a_generated_package_is_replaced(checkout: Path) -> None:
+    (checkout / "generated_client" / "__init__.py").unlink()
+    (checkout / "generated_client" / "py.typed").unlink()
+    (checkout / "generated_client" / "__pycache__").mkdir()
+    (checkout / "generated_client" / "__pycache__" / "x.pyc").write_bytes(b"\0")
+    assert regenerate(root=checkout).returncode == 0
+    assert differing_files(checkout / "generated_client", ROOT / "generated_client") == []
+
+
+@pytest.mark.parametrize("arguments", [["--client", "nowhere"], ["--clinet", "x"], ["--client"], ["x"]])
+def test_the_demo_does_not_run_on_another_client_than_asked(arguments: list[str]) -> None:
+    command = [str(ROOT / "scripts" / "demo"), *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert "Usage" in result.stderr
 
 
 def test_the_stages_are_pure() -> None:

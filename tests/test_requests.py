@@ -171,6 +171,43 @@ def test_an_answer_beyond_the_limit_is_refused(client: Callable[..., Either]) ->
         assert read(client("key", base_url=server.url, max_response_bytes=1000)) == []
 
 
+@pytest.mark.parametrize("headers", [{"Content-Encoding": "br"}, {}])
+def test_an_error_beyond_the_limit_keeps_its_status(client: Callable[..., Either], headers: dict[str, str]) -> None:
+    with scripted(reply(503, b" " * 2000, headers | SOON), reply(401, b" " * 2000, headers)) as server:
+        cekura = client("key", base_url=server.url, max_response_bytes=1000)
+        with pytest.raises(facade.AuthenticationError):
+            read(cekura)
+    assert len(server.received) == 2
+
+
+@pytest.mark.parametrize("answer", [reply(500), reply(504), reply(200, b"<html>"), reply(200, [{"id": 1}])])
+def test_nobody_is_told_to_save_again_without_looking(client: Callable[..., Either], answer: bytes) -> None:
+    with scripted(answer) as server, pytest.raises(facade.APIError, match=r"look .* before you send it again"):
+        client("key", base_url=server.url).metrics.create_in_bulk([{"name": "x", "eval_type": "binary"}])
+    assert len(server.received) == 1
+
+
+def test_the_generated_client_stays_on_its_transport(client: Callable[..., Either], kind: str) -> None:
+    with scripted(reply(200, {"id": 1})) as server:
+        cekura = client("key", base_url=server.url)
+        api = cekura.client.api.with_headers({"X-Mine": "1"}).with_cookies({"a": "b"})
+        call = get_agent.sync if kind == "sync" else lambda *a, **k: cekura.run(get_agent.asyncio(*a, **k))
+        call(1, client=api)
+        assert server.received[0].headers["x-cekura-api-key"] == "key"
+        assert server.received[0].headers["x-mine"] == "1"
+        with pytest.raises(facade.ConfigurationError, match="time-out"):
+            api.with_timeout(httpx.Timeout(5))
+        with pytest.raises(facade.ConfigurationError):
+            api.get_async_httpx_client() if kind == "sync" else api.get_httpx_client()
+
+
+def test_a_bearer_token_is_not_replaced_by_what_a_given_client_has(client: Callable[..., Either], kind: str) -> None:
+    http: Any = (httpx.Client if kind == "sync" else httpx.AsyncClient)(auth=("user", "password"))
+    with scripted(reply(200, [])) as server:
+        read(client(bearer_token="token", base_url=server.url, http_client=http))
+    assert server.received[0].headers["authorization"] == "Bearer token"
+
+
 def test_a_broken_encoding_is_no_result(client: Callable[..., Either]) -> None:
     with scripted(reply(200, b"not gzip", {"Content-Encoding": "gzip"})) as server:
         cekura = client("key", base_url=server.url, max_retries=0)

@@ -194,9 +194,41 @@ def test_a_refusal_ends_the_wait_with_the_job_named(client: Callable[..., Either
 
 
 def test_a_wait_without_any_answer_ends_with_the_reason(client: Callable[..., Either]) -> None:
-    with closed_port() as url, pytest.raises(facade.APIConnectionError) as caught:
+    with closed_port() as url, pytest.raises(facade.GenerationTimeoutError, match="no poll succeeded") as caught:
         client("key", base_url=url, max_retries=0).metrics.job(JOB).wait(timeout=0.4)
     assert caught.value.progress_id == JOB
+    assert caught.value.last_progress is None
+    assert isinstance(caught.value.__cause__, facade.APIConnectionError)
+
+
+@pytest.mark.parametrize("chosen", [5, True, "name", {"name": "x"}, facade.GeneratedMetric.from_dict(SUGGESTED), [5]])
+def test_a_review_that_returns_no_metrics_loses_nothing(client: Callable[..., Either], chosen: Any) -> None:
+    replies = [reply(200, {"progress_id": JOB}), progress(metrics=[SUGGESTED])]
+    with scripted(*replies) as server, pytest.raises(facade.InvalidRequestError) as caught:
+        client("key", base_url=server.url).metrics.generate_and_create(agent_id=1, review=lambda suggested: chosen)
+    assert len(server.received) == 2
+    assert [metric.to_dict() for metric in caught.value.metrics] == [SUGGESTED]
+
+
+@pytest.mark.parametrize("argument", ["review", "on_progress"])
+def test_callbacks_are_looked_at_before_anything_is_sent(cekura: Either, sandbox: Sandbox, argument: str) -> None:
+    with pytest.raises(facade.InvalidRequestError, match=f"{argument} is a int"):
+        cekura.metrics.generate_and_create(agent_id=1, **{argument: 5})
+    assert sandbox.requests == []
+
+
+def test_coroutine_functions_are_refused_where_nobody_awaits_them(
+    sandbox: Sandbox, client: Callable[..., Either], kind: str
+) -> None:
+    if kind == "async":
+        pytest.skip("the asynchronous client awaits them")
+
+    async def on_progress(state: facade.GenerateMetricsProgress) -> None: ...
+
+    with pytest.raises(facade.InvalidRequestError, match="AsyncCekura"):
+        client(sandbox.api_key, base_url=sandbox.url).metrics.generate_and_create(
+            agent_id=first(sandbox), on_progress=on_progress
+        )
 
 
 def test_suggestions_that_cannot_be_saved_are_on_the_error(client: Callable[..., Either]) -> None:
@@ -212,7 +244,13 @@ def test_suggestions_that_cannot_be_saved_are_on_the_error(client: Callable[...,
 
 
 def test_what_the_service_suggests_reaches_it_field_for_field(client: Callable[..., Either]) -> None:
-    strange = SUGGESTED | {"agent": None, "scenarios": "all", "eval_type": "brand-new", "deep": {"a": [1.5, "é", None]}}
+    strange = SUGGESTED | {
+        "agent": None,
+        "scenarios": "all",
+        "eval_type": "brand-new",
+        "deep": {"a": [1.5, "é", None]},
+        "half": "\ud83d",
+    }
     replies = [reply(200, {"progress_id": JOB}), progress(metrics=[strange]), reply(201, [{"id": 5, "name": "x"}])]
     with scripted(*replies) as server:
         saved = client("key", base_url=server.url).metrics.generate_and_create(agent_id=1)

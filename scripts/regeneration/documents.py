@@ -23,7 +23,7 @@ SCHEMA_PREFIX = "#/components/schemas/"
 JSON = "application/json"
 _PATIENCE = 120.0  # seconds, for the whole of a document from a URL
 _XZ = b"\xfd7zXZ\x00"
-_VALUES = {"const", "default", "enum", "example", "examples"}  # keywords that hold values, and no schemas
+_VALUES = {"const", "enum", "example", "examples"}  # keywords that hold values, and no schemas
 
 
 class _Loader(yaml.CSafeLoader):
@@ -59,7 +59,7 @@ def parse(text: str, source: str) -> Document:
         document = json.loads(text)
     except ValueError as json_error:
         try:
-            document = yaml.load(text, Loader=_Loader)
+            document = _with_string_keys(yaml.load(text, Loader=_Loader))
         except (yaml.YAMLError, ValueError, RecursionError) as yaml_error:
             reason = str(json_error if text.lstrip()[:1] in "{[" else yaml_error).replace("\n", " ")
             raise RegenerationError(f"{source} is neither JSON nor YAML, or is cut short: {reason}") from None
@@ -68,6 +68,13 @@ def parse(text: str, source: str) -> Document:
     if not isinstance(document, dict):
         raise RegenerationError(f"{source} holds no JSON object, so it is not an OpenAPI document.")
     return document
+
+
+def _with_string_keys(node: Any) -> Any:
+    """YAML reads an unquoted `200:` as a number; in JSON, and so in OpenAPI, every key is a string."""
+    if isinstance(node, dict):
+        return {key if isinstance(key, str) else json.dumps(key): _with_string_keys(v) for key, v in node.items()}
+    return [_with_string_keys(value) for value in node] if isinstance(node, list) else node
 
 
 def load(source: str | Path) -> Document:
@@ -146,7 +153,7 @@ def resolve(document: Document, reference: str) -> Any:
         if not reference.startswith("#/") or not isinstance(node, dict) or part not in node:
             raise RegenerationError(
                 f"`$ref: {reference}` points at nothing in this document. "
-                "The publication is incomplete: take the next one, or mend it in spec/overlay.yaml."
+                "The publication is incomplete: take the next one."
             )
         node = node[part]
     return node
@@ -177,7 +184,7 @@ def body_schemas(operation: dict[str, Any], *, direction: str) -> Iterator[tuple
     if direction == "request":
         bodies = [operation.get("requestBody")]
     else:
-        bodies = [body for status, body in operation.get("responses", {}).items() if is_success(status)]
+        bodies = [body for status, body in (operation.get("responses") or {}).items() if is_success(status)]
     for body in bodies:
         if isinstance(body, dict) and isinstance(body.get("content"), dict):
             for media_type, content in body["content"].items():
@@ -190,7 +197,7 @@ def all_schemas(document: Document) -> list[Schema]:
     roots: list[Any] = list(document.get("components", {}).get("schemas", {}).values())
     for _, path, operation in operations(document):
         for holder in (operation, document["paths"][path]):
-            roots += [p.get("schema") for p in holder.get("parameters", []) if isinstance(p, dict)]
+            roots += [p.get("schema") for p in holder.get("parameters") or [] if isinstance(p, dict)]
         for direction in ("request", "response"):
             roots += [content.get("schema") for content, _ in body_schemas(operation, direction=direction)]
     found = {id(schema): schema for root in roots if isinstance(root, dict) for schema in walk(root)}

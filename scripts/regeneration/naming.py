@@ -8,7 +8,7 @@ from typing import Any
 from .documents import JSON, SCHEMA_PREFIX, Document, Schema, all_schemas, body_schemas, is_success
 from .errors import RegenerationError
 from .operations import Body, Operation, Operations
-from .schemas import inline, join, types
+from .schemas import inline, join, types, without_null
 
 _LEFT_OUT = {"request": "readOnly", "response": "writeOnly"}
 
@@ -28,6 +28,12 @@ def name_operations(document: Document, operations: Operations) -> int:
         for direction, body in (("request", entry.request), ("response", entry.response)):
             if body is not None:
                 _ensure_body(operation, entry, direction)
+                declared = [media_type for _, media_type in body_schemas(operation, direction=direction)]
+                if JSON not in declared:
+                    raise RegenerationError(
+                        f"{entry}: its {direction} is published as {', '.join(declared)}, and only JSON can be named: "
+                        f"take `{direction}:` out of its entry in spec/operations.yaml."
+                    )
             for content, media_type in body_schemas(operation, direction=direction):
                 if media_type == JSON:
                     renamed += _name_body(document, content, entry, direction, body, schemas)
@@ -64,7 +70,8 @@ def _name_body(
     schemas: dict[str, Schema],
 ) -> int:
     published = content.get("schema", {})
-    schema = _directed(inline(document, published, f"{entry}, {direction}"), direction)
+    # A body is there or not; that it may be null says nothing, and would leave it without a class.
+    schema = without_null(_directed(inline(document, published, f"{entry}, {direction}"), direction))
     if body is None:
         content["schema"] = schema
         return 0
@@ -92,7 +99,9 @@ def _name_body(
 def _ensure_body(operation: dict[str, Any], entry: Operation, direction: str) -> None:
     """Make room for a named body that upstream left untyped, for the overlay to fill."""
     if direction == "request":
-        operation.setdefault("requestBody", {}).setdefault("content", {}).setdefault(JSON, {})
+        content = operation.setdefault("requestBody", {}).setdefault("content", {})
+        if not content:
+            content[JSON] = {}
         return
     bodies = {
         status: body

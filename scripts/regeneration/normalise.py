@@ -6,6 +6,7 @@ Each rule changes the document it is given, a copy, and returns how many places 
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -37,7 +38,8 @@ def normalise(document: Document, covered: Operations) -> tuple[Document, dict[s
         "operationIds, tags and schema names change from one publication to the next",
         lambda result: name_operations(result, covered),
     )
-    return run((*RULES, naming), document)
+    # Rules turn 3.0 into 3.1 where the two differ.
+    return run((*RULES, naming), document | {"openapi": "3.1.0"})
 
 
 def run(rules: tuple[Rule, ...], document: Document) -> tuple[Document, dict[str, int]]:
@@ -83,13 +85,49 @@ def _misplaced_schema(document: Document) -> int:
     return fired
 
 
+def _nulls_and_booleans(document: Document) -> int:
+    """`parameters: null` is as good as none, and a schema that is `true` is one that says nothing."""
+    fired = 0
+    nodes: list[dict[str, Any]] = [document["paths"][path] for _, path, _ in operations(document)]
+    nodes += [operation for _, _, operation in operations(document)]
+    nodes += [operation["responses"] for operation in nodes if isinstance(operation.get("responses"), dict)]
+    for node in [*nodes, *all_schemas(document)]:
+        for key in [key for key, value in node.items() if value is None and key not in ("default", "const", "example")]:
+            del node[key]
+            fired += 1
+    for schema in all_schemas(document):
+        holders: list[tuple[dict[str, Any], list[str]]] = [(schema, ["items"])]
+        if isinstance(schema.get("properties"), dict):
+            holders.append((schema["properties"], list(schema["properties"])))
+        for holder, keys in holders:
+            for key in keys:
+                if holder.get(key) is True:
+                    holder[key] = {}
+                    fired += 1
+    return fired
+
+
+def _names_of_json(document: Document) -> int:
+    """`application/json; charset=utf-8` and `*/*` are JSON, where this service is concerned."""
+    fired = 0
+    for _, _, operation in operations(document):
+        for body in (operation.get("requestBody"), *operation.get("responses", {}).values()):
+            content = body.get("content") if isinstance(body, dict) else None
+            if isinstance(content, dict) and JSON not in content:
+                for name in [name for name in content if re.match(r"application/([\w.-]+\+)?json\b|\*/\*", name)][:1]:
+                    body["content"] = {JSON: content[name]} | {k: v for k, v in content.items() if k != name}
+                    fired += 1
+    return fired
+
+
 def _one_request_body(document: Document) -> int:
+    """A body is sent as JSON, which the service takes wherever it takes a form; as multipart where that is all."""
     fired = 0
     for _, _, operation in operations(document):
         content = (operation.get("requestBody") or {}).get("content")
-        if isinstance(content, dict) and len(content) > 1:
-            media_type = next((name for name in (JSON, MULTIPART) if name in content), next(iter(content)))
-            operation["requestBody"]["content"] = {media_type: content[media_type]}
+        if isinstance(content, dict) and content and list(content) not in ([JSON], [MULTIPART]):
+            body = content.get(JSON) or next(iter(content.values()))
+            operation["requestBody"]["content"] = {JSON: body}
             fired += 1
     return fired
 
@@ -167,21 +205,24 @@ def _titles(document: Document) -> int:
 
 
 def _examples_and_extensions(document: Document) -> int:
-    """Examples such as "<string>" for an integer are no examples, and extensions speak to the vendor's own tools."""
+    """Examples such as "<string>" for an integer are none; extensions, callbacks and links are not for this client."""
     fired = 0
     nodes: list[dict[str, Any]] = list(all_schemas(document))
     for _, path, operation in operations(document):
         nodes += [operation, document["paths"][path], *operation.get("parameters", [])]
+        nodes += [body for body in operation.get("responses", {}).values() if isinstance(body, dict)]
         for direction in ("request", "response"):
             nodes += [content for content, _ in body_schemas(operation, direction=direction)]
+    unused = ("example", "examples", "callbacks", "links", "headers")
     for node in nodes:
-        for key in [k for k in node if k in ("example", "examples") or str(k).startswith("x-")]:
+        for key in [key for key in node if key in unused or str(key).startswith("x-")]:
             del node[key]
             fired += 1
     return fired
 
 
 RULES = (
+    Rule("nulls-and-booleans", "null or true stands where an object or a list belongs", _nulls_and_booleans),
     Rule(
         "shared-objects",
         "bodies and parameters by reference would be passed over by the other rules",
@@ -192,6 +233,7 @@ RULES = (
         "a schema's keywords stand where media types belong: the body is skipped",
         _misplaced_schema,
     ),
+    Rule("names-of-json", "JSON is declared under another name, and passed over", _names_of_json),
     Rule(
         "one-request-body",
         "a body is declared up to three times: all three are filled, multipart is sent",

@@ -22,7 +22,7 @@ def inline(document: Document, schema: Schema, where: str, above: tuple[str, ...
             chain = " -> ".join(name.rsplit("/", 1)[-1] for name in (*above, reference))
             raise RegenerationError(
                 f"{where}: the schema refers to itself ({chain}), which no stable name can be derived for. "
-                "Break the circle with a `remove` action in spec/overlay.yaml, or take the operation out."
+                "Take the operation out of spec/operations.yaml until it is published otherwise."
             )
         target = inline(document, resolve(document, reference), where, (*above, reference))
         siblings = {key: value for key, value in schema.items() if key != "$ref"}
@@ -89,7 +89,7 @@ def join(first: Schema, second: Schema) -> Schema:
     wording = {key: value for key, value in {**second, **first}.items() if key in _WORDING}
     if is_object(first) and is_object(second):
         return _join_objects(first, second) | wording
-    one, other = _core(first), _core(second)
+    one, other = without_null(first), without_null(second)
     if _essence(one) == _essence(other):
         return nullable(one) | wording
     if types(one) == types(other) == ["array"]:
@@ -126,7 +126,7 @@ def nullable(schema: Schema) -> Schema:
     return {"anyOf": [*_alternatives(core), NULL], **wording}
 
 
-def _core(schema: Schema) -> Schema:
+def without_null(schema: Schema) -> Schema:
     """The schema without null among its alternatives."""
     if "null" in types(schema):
         rest = [name for name in types(schema) if name != "null"]

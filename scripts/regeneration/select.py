@@ -79,5 +79,8 @@ def _components(document: Document, paths: dict[str, Any]) -> dict[str, Any]:
 
 def _security_schemes(item: dict[str, Any]) -> set[str]:
     return {
-        name for method in METHODS for requirement in item.get(method, {}).get("security", []) for name in requirement
+        name
+        for method in METHODS
+        for requirement in (item.get(method) or {}).get("security") or []
+        for name in requirement
     }

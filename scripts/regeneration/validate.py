@@ -12,6 +12,7 @@ from pathlib import Path
 from .documents import Document, references, resolve
 from .errors import RegenerationError
 from .operations import Operations
+from .schemas import is_object
 
 
 def check_promises(document: Document, operations: Operations) -> None:
@@ -23,6 +24,11 @@ def check_promises(document: Document, operations: Operations) -> None:
         for body in (entry.request, entry.response):
             if body is not None and body.name not in schemas:
                 raise RegenerationError(f"{entry}: its body {body.name} is missing: an overlay action removed it.")
+            if body is not None and not is_object(schemas[body.name]):
+                raise RegenerationError(
+                    f"{entry}: its body {body.name} is no object any more. "
+                    "Say in spec/overlay.yaml what it holds, or take its name out of spec/operations.yaml."
+                )
     for place, name in operations.parts.items():
         if name not in schemas:
             raise RegenerationError(
