@@ -98,7 +98,7 @@ def test_suggestions_follow_from_the_description(sandbox: Sandbox, http: httpx.C
 
 
 def test_a_job_passes_its_stages() -> None:
-    with Sandbox(job_seconds=0.4) as sandbox:
+    with Sandbox(job_seconds=2) as sandbox:
         progress_id = ask(sandbox, "POST", GENERATE, {"agent_id": CLINIC}).json()["progress_id"]
         seen: list[dict[str, Any]] = []
         deadline = time.monotonic() + 10

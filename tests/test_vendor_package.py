@@ -9,11 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cekura
 import pytest
 
 from cekura_facade.sandbox import Sandbox
-
-cekura = pytest.importorskip("cekura")
 
 WORKFLOW = [
     ("POST", "/test_framework/v1/metrics/generate_metrics", 200),
