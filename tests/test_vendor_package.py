@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import cekura
+import cekura  # type: ignore[import-untyped]
 import pytest
 
 from cekura_facade.sandbox import Sandbox
