@@ -144,11 +144,11 @@ class _Body:
         return True
 
     def response(self) -> _Response:
-        dropped = ("content-encoding", "content-length", "transfer-encoding")
+        dropped = (b"content-encoding", b"content-length", b"transfer-encoding")
         content = b"".join(self.chunks)
         response = _Response(
             self.origin.status_code,
-            headers=[(name, value) for name, value in self.origin.headers.multi_items() if name not in dropped],
+            headers=[(name, value) for name, value in self.origin.headers.raw if name.lower() not in dropped],
             # What an error shows, it may show everywhere: in logs, in the variables of a traceback.
             content=content if self.origin.is_success else self.settings.credential.redact(content),
             request=self.origin.request,

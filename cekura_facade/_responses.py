@@ -40,6 +40,8 @@ def status_error(response: httpx.Response, credential: Credential) -> APIStatusE
     """The error for a response that is no success."""
     status, request = response.status_code, response.request
     kind, advice = _KINDS.get(status, (APIStatusError, "This is not an answer the API documents."))
+    wait = retry_after(response)
+    advice = advice.format(source=credential.source, wait=f" {wait:g} seconds" if wait is not None else "")
     if status >= 500:
         kind, advice = InternalServerError, "The service or a proxy before it failed. " + _what_next(request)
     elif response.has_redirect_location:
@@ -47,8 +49,6 @@ def status_error(response: httpx.Response, credential: Credential) -> APIStatusE
     body = body_of(response, credential)
     problems = tuple(find_problems(body, _names_in(request))) if status == 400 else ()
     said = "; ".join(map(str, problems)) if problems else describe(body)
-    wait = retry_after(response)
-    advice = advice.format(source=credential.source, wait=f" {wait:g} seconds" if wait is not None else "")
     error = kind(
         credential.redact(f"{request.method} {request.url.path} answered {status}: {said} {advice}"),
         method=request.method,

@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from cekura_facade.sandbox import Sandbox
 from tests.support import Either, Kind
+
+settings.register_profile("long", max_examples=10_000)
 
 
 @pytest.fixture(autouse=True)

@@ -137,7 +137,7 @@ def scripted(*replies: Reply) -> Iterator[Scripted]:
                 if not answer:
                     return
                 self.request.sendall(answer)
-                if b"content-length" not in answer.lower():
+                if b"content-length" not in answer.lower() or b"connection: close" in answer.lower():
                     return
 
     class Server(socketserver.ThreadingTCPServer):

@@ -121,6 +121,12 @@ def test_a_redirect_on_the_same_origin_is_followed_when_the_request_stays_the_sa
     assert server.received[2].json == server.received[3].json == {"agent_id": 1, "num_metrics": 1}
 
 
+def test_what_a_redirect_says_is_only_quoted(client: Callable[..., Either]) -> None:
+    redirect = reply(307, b"", {"Location": "//127.0.0.1:1/{wait!r}/{0.__class__"})
+    with scripted(redirect) as server, pytest.raises(facade.APIStatusError, match="which is not followed"):
+        write(client("key", base_url=server.url))
+
+
 def test_a_circle_of_redirects_ends(client: Callable[..., Either]) -> None:
     with scripted(reply(302, b"", {"Location": "/again/"})) as server, pytest.raises(facade.APIStatusError):
         read(client("key", base_url=server.url))

@@ -321,7 +321,8 @@ def stopped_at(checkout: Path, stage: str, specification: Path, *, after: bool =
     """The command, holding still before (or after) a stage until its input is closed."""
     module, name = stage.split(".")
     code = f"""
-        import sys
+        import signal, sys
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # A shell's background job has it ignored.
         sys.path.insert(0, {str(checkout / "scripts")!r})
         from regeneration import {module}
         stage = {module}.{name}
