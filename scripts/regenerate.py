@@ -9,6 +9,8 @@ python scripts/regenerate.py SPECIFICATION --output DIR     write DIR/generated_
 from __future__ import annotations
 
 import argparse
+import keyword
+import signal
 import sys
 from pathlib import Path
 
@@ -30,8 +32,12 @@ EXIT_CODES = "Exit codes: 0 done; 1 differs (--check) or breaking (--fail-on); 2
 
 def main() -> int:
     """Run the pipeline. Returns the exit code."""
+    arguments = parse_arguments()
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        # As Ctrl-C, so that what was begun is cleared away.
+        signal.signal(number, signal.default_int_handler)
     try:
-        return run(parse_arguments())
+        return run(arguments)
     except RegenerationError as error:
         print(f"regenerate: {error}", file=sys.stderr)
     except OSError as error:
@@ -64,7 +70,11 @@ def parse_arguments() -> argparse.Namespace:
         parser.error("--check compares the committed client, and --output leaves it alone: give one of them")
     if not arguments.output and (arguments.package != PACKAGE or arguments.select != "operations.yaml"):
         parser.error("--package and --select are for a package of your own: say where with --output DIR")
-    if not arguments.package.isidentifier():
+    if arguments.select != "operations.yaml" and (arguments.report or arguments.fail_on):
+        parser.error("--report and --fail-on compare the covered operations: leave --select out")
+    if arguments.specification == "":
+        parser.error("the specification is an empty text: give a path or URL, or nothing for spec/upstream.yaml")
+    if not arguments.package.isidentifier() or keyword.iskeyword(arguments.package):
         parser.error(f"--package {arguments.package}: give a name that Python can import")
     return arguments
 
@@ -76,22 +86,24 @@ def run(arguments: argparse.Namespace) -> int:
         refuse_foreign((arguments.output or ROOT) / arguments.package)
     with scratch(arguments.output or ROOT) as made:
         derivation = build(published, SPEC, made, package=arguments.package, selection=arguments.select)
+        if arguments.check:
+            write_documents(derivation, made)
+            return check(made)
+        if arguments.select == "operations.yaml":
+            report = report_on(derivation, published, fresh=bool(arguments.specification))
+            text = markdown(report)
+            if arguments.report:
+                arguments.report.write_text(text, encoding="utf-8")
+            print(text)
+            if arguments.fail_on and report.of("breaking"):
+                print("regenerate: there are breaking changes: nothing was changed.", file=sys.stderr)
+                return 1
         if arguments.output:
             place = arguments.output / arguments.package
             put_in_place([(made / arguments.package, place)], made / "aside")
             print(summary(derivation, place))
             return 0
         write_documents(derivation, made)
-        if arguments.check:
-            return check(made)
-        report = report_on(derivation, published, fresh=bool(arguments.specification))
-        text = markdown(report)
-        if arguments.report:
-            arguments.report.write_text(text, encoding="utf-8")
-        print(text)
-        if arguments.fail_on and report.of("breaking"):
-            print("regenerate: there are breaking changes: nothing was changed.", file=sys.stderr)
-            return 1
         install(made, published, report, fresh=bool(arguments.specification))
     print(summary(derivation, ROOT / PACKAGE))
     return 0

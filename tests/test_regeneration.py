@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import lzma
@@ -101,7 +102,7 @@ def test_a_schema_in_place_of_media_types_is_put_where_it_belongs() -> None:
 )
 def test_an_untyped_success_is_any_json(untyped: dict[str, Any]) -> None:
     result = effective(document({"responses": {"200": {"description": "", **untyped}}}), covered(None, None))
-    content = result["paths"]["/things/"]["post"]["responses"]["200"]["content"]
+    content = result["paths"]["/things/"]["post"]["responses"]["2XX"]["content"]
     assert content == {"application/json": {"schema": {"anyOf": [{}, {"type": "null"}]}}}
 
 
@@ -460,6 +461,58 @@ def test_a_body_that_may_be_null_is_a_class_all_the_same(root: dict[str, Any]) -
 def test_a_body_that_is_no_object_is_refused(root: dict[str, Any]) -> None:
     with pytest.raises(RegenerationError, match=r"do_it \(POST /things/\)"):
         effective(document(got(root)), covered(None))
+
+
+def test_alternatives_of_a_body_are_one_class_that_reads_all() -> None:
+    one, other = ({"type": "object", "properties": {name: {"type": "integer"}}} for name in "ab")
+    for key in ("oneOf", "anyOf"):
+        published = document({"requestBody": body({key: [one, other]}), **got({key: [one, other, {"type": "null"}]})})
+        result = schemas(published, covered())
+        assert set(result["Sent"]["properties"]) == set(result["Got"]["properties"]) == {"a", "b"}
+
+
+@pytest.mark.parametrize("null", [{"nullable": True}, {"type": ["array", "null"]}])
+def test_a_list_that_may_be_null_is_merged_with_what_the_overlay_says(null: dict[str, Any]) -> None:
+    rows = {"type": "array", "items": {"type": "object", "properties": {"new": {"type": "string"}}}} | null
+    said = {"rows": {"type": "array", "items": THING}}
+    overlay = {"overlay": "1.0.0", "actions": [{"target": "$.components.schemas.Got", "update": {"properties": said}}]}
+    published = document(got({"type": "object", "properties": {"rows": rows}}))
+    result = effective(published, covered(None, Row="Got.rows[]"), overlay)["components"]["schemas"]
+    assert set(result) == {"Got", "Row"}
+    assert set(result["Row"]["properties"]) == {"new", "name"}
+
+
+@pytest.mark.parametrize("status", ["200", "201", "202"])
+def test_a_success_is_read_whatever_its_status(status: str) -> None:
+    responses = effective(document(got(THING, status)), covered(None))["paths"]["/things/"]["post"]["responses"]
+    assert [name for name in responses if name.startswith("2")] == ["2XX"]
+
+
+@pytest.mark.parametrize("wrong", [{"required": True}, {"properties": []}, {"type": 5}, {"items": 5}, {"enum": "a"}])
+def test_a_malformed_schema_is_mended_or_refused(wrong: dict[str, Any]) -> None:
+    published = document(got({"type": "object", "properties": {"x": {"type": "object"} | wrong}}))
+    with contextlib.suppress(RegenerationError):
+        effective(published, covered(None))
+
+
+def test_a_constant_is_read_like_an_enum_and_a_file_in_json_like_a_text() -> None:
+    properties = {"kind": {"const": "a"}, "file": {"type": "string", "format": "binary"}, "yes": {"const": True}}
+    result = schemas(document(got({"type": "object", "properties": properties})), covered(None))
+    assert result["GotKind"]["enum"] == ["a"]
+    assert result["Got"]["properties"]["file"] == {"type": "string"}
+
+
+def test_names_that_collide_are_numbered() -> None:
+    components = {"foo_bar": THING, "FooBar": THING, "Got": THING}
+    published = document(got({"$ref": "#/components/schemas/foo_bar"}), components)
+    published["paths"]["/things"] = {"post": got({"$ref": "#/components/schemas/Got"})}
+    published["paths"]["/things_/"] = {"post": got({"$ref": "#/components/schemas/FooBar"})}
+    result = derive(published, covered(None), NO_OVERLAY, "all").effective
+    operations = [item["post"] for item in result["paths"].values()]
+    assert [operation["operationId"] for operation in operations] == ["do_it", "post_things", "post_things_2"]
+    assert set(result["components"]["schemas"]) == {"Got", "Got2", "FooBar", "foo_bar2"}
+    bodies = [operation["responses"]["2XX"]["content"]["application/json"]["schema"] for operation in operations]
+    assert [schema["$ref"].rpartition("/")[2] for schema in bodies] == ["Got", "Got2", "FooBar"]
 
 
 def test_what_is_null_or_of_no_use_to_the_client_is_passed_over() -> None:

@@ -82,6 +82,37 @@ def test_each_change_has_its_class() -> None:
     }
 
 
+def test_types_are_compared_as_python_has_them() -> None:
+    def with_parameters(**schemas: dict[str, Any]) -> dict[str, Any]:
+        document = published()
+        parameters = document["paths"][f"{V1}/metrics/"]["get"]["parameters"]
+        parameters += [{"in": "query", "name": name, "schema": schema} for name, schema in schemas.items()]
+        return effective(document)
+
+    either = [{"anyOf": [{"type": "string"}, {"type": other}]} for other in ("integer", "boolean")]
+    before = with_parameters(when={"type": "string"}, either=either[0], same={"type": ["string", "integer"]})
+    after = with_parameters(
+        when={"type": "string", "format": "date-time"},
+        either=either[1],
+        same={"type": ["integer", "string"]},
+    )
+    assert [(change.kind, change.what) for change in compare(before, after)] == [
+        ("breaking", "`list_metrics(either)` was `int | str` and is `bool | str`"),
+        ("breaking", "`list_metrics(when)` was `str` and is `datetime`"),
+        ("wording only", "`list_metrics(when)` is described in other words"),
+    ]
+
+
+def test_a_field_that_is_required_now_is_seen() -> None:
+    new = published()
+    new["components"]["schemas"]["SchemaPostMetricEdit"]["required"].append("agents")
+    new["components"]["schemas"]["SchemaGenerateMetricsMetricCreate"]["required"] = ["num_metrics", "agent_id"]
+    assert changes_of(new) == [
+        ("breaking", "`GenerateMetricsRequest.num_metrics` is required now"),
+        ("breaking", "`MetricCreate.agents` is required now"),
+    ]
+
+
 def test_names_that_the_vendor_changes_are_no_change() -> None:
     new = published()
     text = json.dumps(new).replace("SchemaPostMetricEdit", "MetricBulkV9").replace("metrics-generate_2", "generate_9")
@@ -233,6 +264,15 @@ def test_fail_on_breaking_changes_nothing(checkout: Path, changed: Path) -> None
     assert regenerate(checkout, "--fail-on", "breaking").returncode == 0
 
 
+def test_the_report_goes_with_output_as_well(checkout: Path, changed: Path, tmp_path: Path) -> None:
+    arguments = (changed, "--output", tmp_path / "out", "--report", tmp_path / "report.md")
+    assert regenerate(checkout, *arguments, "--fail-on", "breaking").returncode == 1
+    assert not (tmp_path / "out" / "generated_client").exists()
+    assert regenerate(checkout, *arguments).returncode == 0
+    assert "`Agent.email_id` is gone" in (tmp_path / "report.md").read_text()
+    assert status(checkout) == ""
+
+
 def test_a_package_of_ones_own(checkout: Path, tmp_path: Path) -> None:
     arguments = ("--select", "all", "--output", tmp_path / "sdk", "--package", "acme_api")
     assert regenerate(checkout, SPEC / "upstream.yaml", *arguments).returncode == 0
@@ -248,7 +288,10 @@ def test_a_package_of_ones_own(checkout: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
+        [""],
         ["--select", "all"],
+        ["--output", "o", "--package", "class"],
+        ["--output", "o", "--select", "all", "--fail-on", "breaking"],
         ["--package", "x"],
         ["--output", "o", "--package", "a-b"],
         ["--output", "o", "--select", "gone.yaml"],

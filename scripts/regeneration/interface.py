@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import attrs
 
 from .documents import JSON, SCHEMA_PREFIX, Document, Schema, is_success, operations
-from .schemas import NULL, is_anything, types
+from .schemas import is_anything, types
 
 Interface = dict[str, "Member"]
 _PYTHON = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
+_PARSED = {"date-time": "datetime", "date": "date", "uuid": "UUID", "binary": "File"}
 _SAID = ("description", "summary", "deprecated", "maximum", "minimum", "maxLength", "minLength", "pattern", "format")
 
 
@@ -30,54 +32,78 @@ class Member:
 def interface(document: Document) -> Interface:
     """Every member of the client by its name: `list_metrics()`, `list_metrics(agent_id)`, `Metric`, `Metric.name`."""
     members: Interface = {}
+    enums = {SCHEMA_PREFIX + name for name, schema in _schemas(document).items() if "enum" in schema}
+
+    def _type(schema: Schema) -> str:
+        return python_type(schema, enums)
+
     for _, path, operation in operations(document):
         name = operation["operationId"]
-        members[f"{name}()"] = Member(_result(operation), wording=_wording(operation))
+        members[f"{name}()"] = Member(_result(operation, enums), wording=_wording(operation))
         for parameter in (*document["paths"][path].get("parameters", []), *operation.get("parameters", [])):
             required = parameter.get("required") is True
             kind = _type(parameter.get("schema", {}))
-            members[f"{name}({parameter['name']})"] = Member(kind, True, required, _wording(parameter))
+            label = f"{name}({parameter['name']})"
+            if label in members:
+                label = f"{name}({parameter['name']}, in {parameter.get('in')})"
+            members[label] = Member(kind, True, required, _wording(parameter))
         body = operation.get("requestBody")
         if isinstance(body, dict):
             schema: Schema = next((content.get("schema", {}) for content in body.get("content", {}).values()), {})
             members[f"{name}(body)"] = Member(_type(schema), True, body.get("required") is True, _wording(body))
     given = _given_classes(document)
-    for name, schema in document.get("components", {}).get("schemas", {}).items():
+    for name, schema in _schemas(document).items():
         if "enum" in schema:
-            # An open enum is a hint: every text is accepted in its place.
+            # An open enum is a hint: every text is accepted in its place. Its name can be imported, though.
+            members[name] = Member("known values")
             members |= {f"{name}: {value!r}": Member("a known value", wording="") for value in schema["enum"]}
             continue
-        members[name] = Member("class", wording=_wording(schema))
+        extras = schema.get("additionalProperties")
+        kind = f"class of {_type(extras)}" if isinstance(extras, dict) and not is_anything(extras) else "class"
+        members[name] = Member(kind, wording=_wording(schema))
         for field, child in schema.get("properties", {}).items():
             required = name in given and field in schema.get("required", [])
             members[f"{name}.{field}"] = Member(_type(child), name in given, required, _wording(child))
     return members
 
 
-def _result(operation: dict[str, Any]) -> str:
+def _schemas(document: Document) -> dict[str, Schema]:
+    return dict(document.get("components", {}).get("schemas", {}))
+
+
+def _result(operation: dict[str, Any], enums: set[str]) -> str:
     kinds = {
-        _type(body["content"][JSON].get("schema", {}))
+        python_type(content.get("schema", {}), enums) if media_type == JSON else media_type
         for status, body in operation["responses"].items()
-        if is_success(status) and JSON in body.get("content", {})
+        if is_success(status)
+        for media_type, content in body.get("content", {}).items()
     }
     return " | ".join(sorted(kinds)) or "None"
 
 
-def _type(schema: Schema) -> str:
+def python_type(schema: Schema, enums: set[str]) -> str:
+    """The type that a value has in Python, as a text; the same text for the same type."""
     if "$ref" in schema:
         return str(schema["$ref"]).removeprefix(SCHEMA_PREFIX)
     members = [*schema.get("anyOf", []), *schema.get("oneOf", [])]
     if members:
-        rest = [_type(member) for member in members if member != NULL]
         # `Literal[...] | str` is a str to whoever reads it; its values are compared on their own.
-        known = ["str"] if {"type": "string"} in members else rest
-        return " | ".join([*dict.fromkeys(known), *(["None"] if NULL in members else [])])
+        kept = [m for m in members if not ({"type": "string"} in members and m.get("$ref") in enums)]
+        return _joined(python_type(member, enums) for member in kept)
+    if "const" in schema:
+        return f"Literal[{schema['const']!r}]"
     if is_anything(schema):
         return "Any"
     names = types(schema)
     if names == ["array"]:
-        return f"list[{_type(schema.get('items', {}))}]"
-    return " | ".join(_PYTHON.get(name, "dict") for name in names) or "Any"
+        return f"list[{python_type(schema.get('items', {}), enums)}]"
+    if names == ["string"] and schema.get("format") in _PARSED:
+        return _PARSED[str(schema["format"])]
+    return _joined(_PYTHON.get(name, "dict") for name in names) or "Any"
+
+
+def _joined(names: Iterable[str]) -> str:
+    return " | ".join(sorted(set(names), key=lambda name: (name == "None", name)))
 
 
 def _wording(node: dict[str, Any]) -> str:
@@ -87,7 +113,7 @@ def _wording(node: dict[str, Any]) -> str:
 
 def _given_classes(document: Document) -> set[str]:
     """The classes that callers make: those of request bodies, with all that these hold."""
-    components = document.get("components", {}).get("schemas", {})
+    components = _schemas(document)
     found: set[str] = set()
     todo = [str(o["requestBody"]) for _, _, o in operations(document) if isinstance(o.get("requestBody"), dict)]
     while todo:

@@ -19,9 +19,11 @@ from .documents import (
     body_schemas,
     is_success,
     operations,
+    subschemas,
     walk,
 )
 from .errors import RegenerationError
+from .naming import bare
 from .normalise import Rule, run
 from .operations import Operations
 from .schemas import NULL, is_anything, is_object, nullable, types
@@ -38,7 +40,12 @@ def make_lenient(document: Document, covered: Operations) -> tuple[Document, dic
         "objects and enums inside a body get names that change with their place in it",
         lambda result: _name_parts(result, covered),
     )
-    return run((*RULES, hoist), document)
+    untyped = Rule(
+        "untyped-success",
+        "a success without a schema is dropped: the function returns None",
+        lambda result: _untyped_success(result, covered),
+    )
+    return run((untyped, *RULES, hoist), document)
 
 
 def _responses(document: Document) -> Iterator[Schema]:
@@ -66,7 +73,7 @@ def _each_response(mend: Callable[[Schema], bool]) -> Callable[[Document], int]:
     return lambda document: sum(mend(schema) for schema in reversed(list(_responses(document))))
 
 
-def _untyped_success(document: Document) -> int:
+def _untyped_success(document: Document, covered: Operations) -> int:
     fired = 0
     components = document.get("components", {}).get("schemas", {})
     for method, path, operation in operations(document):
@@ -78,15 +85,30 @@ def _untyped_success(document: Document) -> int:
                 content[JSON] = {}
             schema = content.get(JSON, {"schema": ANYTHING}).get("schema", {})
             name = str(schema.get("$ref", "")).removeprefix(SCHEMA_PREFIX)
-            if name and is_anything(components.get(name, {"type": "object"})):
+            untyped = bool(name) and is_anything(components.get(name, {"type": "object"}))
+            if untyped and covered.of(method, path).covered:
                 raise RegenerationError(
                     f"{operation['operationId']} ({method.upper()} {path}) answers with a body that is untyped "
                     f"upstream: say in spec/overlay.yaml what {name} holds, or take its name out of "
                     "spec/operations.yaml."
                 )
-            if is_anything(schema):
+            if is_anything(schema) or untyped:
+                schema = {key: value for key, value in schema.items() if key != "$ref"}
                 content[JSON]["schema"] = {**schema, **ANYTHING}
                 fired += 1
+    return fired
+
+
+def _any_success_status(document: Document) -> int:
+    fired = 0
+    for _, _, operation in operations(document):
+        responses = operation.get("responses", {})
+        with_body = [
+            status for status, body in responses.items() if is_success(status) and JSON in body.get("content", {})
+        ]
+        if len(with_body) == 1 and with_body[0] != "2XX" and "2XX" not in responses:
+            operation["responses"] = {"2XX" if k == with_body[0] else k: body for k, body in responses.items()}
+            fired += 1
     return fired
 
 
@@ -99,6 +121,10 @@ def _unknown_fields_kept(schema: Schema) -> bool:
 
 
 def _strings_as_sent(schema: Schema) -> bool:
+    for child in subschemas(schema):
+        # Inside of JSON there is no file; the body itself may be one.
+        if child.get("format") == "binary":
+            del child["format"]
     return schema.get("format") in _PARSED_FORMATS and schema.pop("format") is not None
 
 
@@ -158,6 +184,8 @@ def _open_enums(document: Document) -> int:
     """`Literal[...] | str`: editors offer the known values, and a value that is older or newer is read all the same."""
     fired = 0
     for schema in all_schemas(document):
+        if "const" in schema and "enum" not in schema:
+            schema["enum"] = [schema.pop("const")]
         values = schema.get("enum")
         if not isinstance(values, list) or schema.get("x-known-values"):
             continue
@@ -182,13 +210,13 @@ def _name_parts(document: Document, covered: Operations) -> int:
     components: dict[str, Schema] = document.get("components", {}).get("schemas", {})
     hoisted: dict[str, Schema] = {}
 
-    taken = {_bare(name) for name in components}
+    taken = {bare(name) for name in components}
 
     def name_of(place: str) -> str:
         wanted = covered.parts.get(place) or _pascal(place)
         numbered = (f"{wanted}{number}" for number in itertools.count(2))
-        name = next(name for name in itertools.chain([wanted], numbered) if _bare(name) not in taken)
-        taken.add(_bare(name))
+        name = next(name for name in itertools.chain([wanted], numbered) if bare(name) not in taken)
+        taken.add(bare(name))
         return name
 
     def visit(schema: Schema, place: str, top: bool = False) -> None:
@@ -223,22 +251,13 @@ def _name_parts(document: Document, covered: Operations) -> int:
     return len(hoisted)
 
 
-def _bare(name: str) -> str:
-    """What two names must differ in for their classes and modules to have different names."""
-    return re.sub(r"[^a-z0-9]", "", name.lower())
-
-
 def _pascal(place: str) -> str:
     place = place.replace("[]", "_item").replace("{}", "_value")
     return "".join(word[:1].upper() + word[1:] for word in re.split(r"[^A-Za-z0-9]+", place))
 
 
 RULES = (
-    Rule(
-        "untyped-success",
-        "a success without a schema is dropped: the function returns None",
-        _untyped_success,
-    ),
+    Rule("any-success-status", "a success with another status than the one declared is dropped", _any_success_status),
     Rule("nothing-required", "a missing field in an answer raises KeyError", _each_response(_nothing_required)),
     Rule("unknown-fields-kept", "a field that is new is dropped", _each_response(_unknown_fields_kept)),
     Rule(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import re
 from typing import Any
 
 from .documents import JSON, SCHEMA_PREFIX, Document, Schema, all_schemas, body_schemas, is_success
 from .errors import RegenerationError
 from .operations import Body, Operation, Operations
-from .schemas import inline, join, types, without_null
+from .schemas import fold, inline, join, types, without_null
 
 _LEFT_OUT = {"request": "readOnly", "response": "writeOnly"}
 
@@ -50,15 +51,25 @@ def name_operations(document: Document, operations: Operations) -> int:
 
 
 def _make_way(document: Document, names: set[str]) -> None:
-    """Give the vendor's schemas that have one of our names another one."""
+    """Number the vendor's schemas whose classes would have one of our names, or that of another schema."""
     components = document.get("components", {}).get("schemas", {})
-    taken = sorted(names & set(components))
-    for name in taken:
-        other = next(f"{name}{number}" for number in itertools.count(2) if f"{name}{number}" not in components)
-        components[other] = components.pop(name)
-        for schema in all_schemas(document):
-            if schema.get("$ref") == SCHEMA_PREFIX + name:
-                schema["$ref"] = SCHEMA_PREFIX + other
+    taken = {bare(name) for name in names}
+    renamed: dict[str, str] = {}
+    for name in list(components):
+        numbered = (f"{name}{number}" for number in itertools.count(2))
+        other = next(each for each in itertools.chain([name], numbered) if bare(each) not in taken)
+        taken.add(bare(other))
+        if other != name:
+            renamed[SCHEMA_PREFIX + name] = SCHEMA_PREFIX + other
+            components[other] = components.pop(name)
+    for schema in all_schemas(document) if renamed else ():
+        if schema.get("$ref") in renamed:
+            schema["$ref"] = renamed[schema["$ref"]]
+
+
+def bare(name: str) -> str:
+    """What two names must differ in for their classes and modules to have different names."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def _name_body(
@@ -72,6 +83,7 @@ def _name_body(
     published = content.get("schema", {})
     # A body is there or not; that it may be null says nothing, and would leave it without a class.
     schema = without_null(_directed(inline(document, published, f"{entry}, {direction}"), direction))
+    schema = fold(schema, keep_null=direction == "request")
     if body is None:
         content["schema"] = schema
         return 0

@@ -107,6 +107,34 @@ def _nulls_and_booleans(document: Document) -> int:
     return fired
 
 
+def _incomplete_parts(document: Document) -> int:
+    fired = 0
+    for schema in all_schemas(document):
+        if schema.get("type") == "array" and not isinstance(schema.get("items"), dict):
+            schema["items"] = {}
+            fired += 1
+        for key in ("exclusiveMinimum", "exclusiveMaximum"):
+            if isinstance(schema.get(key), bool):
+                del schema[key]
+                fired += 1
+        if "required" in schema and not isinstance(schema["required"], list):
+            del schema["required"]
+            fired += 1
+        # Patterns are of another dialect than Python's, and nothing here looks at them.
+        fired += schema.pop("pattern", None) is not None
+    for _, path, operation in operations(document):
+        for parameter in (*document["paths"][path].get("parameters", []), *operation.get("parameters", [])):
+            if isinstance(parameter, dict) and "$ref" not in parameter and "schema" not in parameter:
+                content: dict[str, Any] = next(iter((parameter.pop("content", None) or {}).values()), {})
+                parameter["schema"] = content.get("schema", {"type": "string"})
+                fired += 1
+        for body in operation.get("responses", {}).values():
+            if isinstance(body, dict) and "$ref" not in body and "description" not in body:
+                body["description"] = ""
+                fired += 1
+    return fired
+
+
 def _names_of_json(document: Document) -> int:
     """`application/json; charset=utf-8` and `*/*` are JSON, where this service is concerned."""
     fired = 0
@@ -233,6 +261,7 @@ RULES = (
         "a schema's keywords stand where media types belong: the body is skipped",
         _misplaced_schema,
     ),
+    Rule("incomplete-parts", "something that OpenAPI 3.1 asks for is left out, or is of 3.0", _incomplete_parts),
     Rule("names-of-json", "JSON is declared under another name, and passed over", _names_of_json),
     Rule(
         "one-request-body",

@@ -84,6 +84,7 @@ def _merge(node: dict[str, Any], update: dict[str, Any]) -> bool:
             node[key] += added
             changed = bool(added) or changed
         else:
-            changed = key not in node or node[key] != value or changed
+            # Other words mend nothing: a fault that upstream mended in its own words is mended.
+            changed = ((key not in node or node[key] != value) and key not in ("description", "title")) or changed
             node[key] = copy.deepcopy(value)
     return changed

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 import attrs
 
 from .documents import Document, dump, load
+from .errors import RegenerationError
 from .generate import generate
 from .lenience import make_lenient
 from .normalise import normalise
@@ -42,7 +43,14 @@ class Derivation:
 
 def derive(published: Document, covered: Operations, overlay: Document, selection: str = "") -> Derivation:
     """Select, normalise, overlay, make lenient; and check what can be checked at once."""
-    operations = choose(published, covered, selection)
+    try:
+        return _derive(published, choose(published, covered, selection), overlay)
+    except (TypeError, AttributeError, KeyError, ValueError, RecursionError) as error:
+        # Something stands where OpenAPI has something else, and no rule knows of it.
+        raise RegenerationError(f"The specification is malformed: {type(error).__name__}: {error}.") from error
+
+
+def _derive(published: Document, operations: Operations, overlay: Document) -> Derivation:
     upstream = select(published, operations)
     normal, fired = normalise(upstream, operations)
     overlaid, actions = apply_overlay(normal, overlay)

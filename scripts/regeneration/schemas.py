@@ -9,6 +9,7 @@ from .documents import Document, Schema, resolve
 from .errors import RegenerationError
 
 NULL: Schema = {"type": "null"}
+_ANY_OBJECT = {"required", "description", "title", "nullable", "readOnly", "writeOnly", "default"}
 _WORDING = {"description", "title", "example", "examples", "deprecated"}
 
 
@@ -47,7 +48,7 @@ def _flatten(schema: Schema) -> Schema:
     members = schema.get("allOf")
     if not isinstance(members, list) or not members:
         return schema
-    if len(members) > 1 and not all(is_object(member) for member in members):
+    if len(members) > 1 and not all(is_object(member) or not set(member) - _ANY_OBJECT for member in members):
         return schema
     result: Schema = {}
     for member in (*members, {key: value for key, value in schema.items() if key != "allOf"}):
@@ -61,6 +62,31 @@ def _flatten(schema: Schema) -> Schema:
                 ]
             else:
                 result[key] = value
+    return result
+
+
+def fold(schema: Schema, *, keep_null: bool) -> Schema:
+    """A schema whose alternatives are all objects, as the one object that is read for any of them.
+
+    With `keep_null` off, null is taken off structures everywhere: whoever reads them leniently allows it anyway.
+    """
+    result = dict(schema)
+    for key in ("anyOf", "oneOf"):
+        members = [member for member in result.get(key, []) if member != NULL]
+        null = len(members) < len(result.get(key, [])) and keep_null
+        structures = bool(members) and all(is_object(member) for member in members)
+        if (structures or [types(member) for member in members] == [["array"]]) and not null:
+            del result[key]
+            folded = members[0]
+            for member in members[1:]:
+                folded = join(folded, member)
+            result = {**folded, **result}
+    if not keep_null and {"null"} < set(types(result)) <= {"null", "object", "array"}:
+        result = without_null(result)
+    if isinstance(result.get("properties"), dict):
+        result["properties"] = {name: fold(child, keep_null=keep_null) for name, child in result["properties"].items()}
+    if isinstance(result.get("items"), dict):
+        result["items"] = fold(result["items"], keep_null=keep_null)
     return result
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from typing import Any
+
+import attrs
 
 from .documents import METHODS, Document, references, resolve
 from .documents import operations as each_operation
@@ -25,11 +28,15 @@ def choose(document: Document, covered: Operations, selection: str) -> Operation
     if not keys:
         raise RegenerationError("The specification has no operation that carries `x-mcp-expose: true`.")
     chosen = covered.only(keys)
-    taken: dict[tuple[str, str], str] = {}
+    taken: set[tuple[str, str]] = set()
+    entries = []
     for entry in chosen.entries:
-        if (other := taken.setdefault((entry.tag, entry.name), str(entry))) != str(entry):
-            raise RegenerationError(f"{entry} and {other} get the same name: name one in spec/operations.yaml.")
-    return chosen
+        # Paths that differ only in what no Python name can hold: the later one is numbered.
+        names = itertools.chain([entry.name], (f"{entry.name}_{number}" for number in itertools.count(2)))
+        name = next(name for name in names if (entry.tag, name) not in taken)
+        taken.add((entry.tag, name))
+        entries.append(attrs.evolve(entry, name=name))
+    return attrs.evolve(chosen, entries=tuple(entries))
 
 
 def select(document: Document, operations: Operations) -> Document:

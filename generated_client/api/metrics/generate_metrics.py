@@ -34,10 +34,10 @@ def _get_kwargs(
 def _parse_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
 ) -> GenerateMetricsResponse | None:
-    if response.status_code == 200:
-        response_200 = GenerateMetricsResponse.from_dict(response.json())
+    if 200 <= response.status_code <= 299:
+        response_2xx = GenerateMetricsResponse.from_dict(response.json())
 
-        return response_200
+        return response_2xx
 
     if client.raise_on_unexpected_status:
         raise errors.UnexpectedStatus(response.status_code, response.content)
