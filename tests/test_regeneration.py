@@ -471,6 +471,13 @@ def test_alternatives_of_a_body_are_one_class_that_reads_all() -> None:
         assert set(result["Sent"]["properties"]) == set(result["Got"]["properties"]) == {"a", "b"}
 
 
+def test_an_item_that_may_be_null_stays_so() -> None:
+    rows = {"type": "array", "items": {"type": ["object", "null"], "properties": {"x": {"type": "integer"}}}}
+    result = schemas(document(got({"type": "object", "properties": {"rows": rows}})), covered(None))
+    items = result["Got"]["properties"]["rows"]["anyOf"][0]["items"]
+    assert {"type": "null"} in items["anyOf"]
+
+
 @pytest.mark.parametrize("null", [{"nullable": True}, {"type": ["array", "null"]}])
 def test_a_list_that_may_be_null_is_merged_with_what_the_overlay_says(null: dict[str, Any]) -> None:
     rows = {"type": "array", "items": {"type": "object", "properties": {"new": {"type": "string"}}}} | null

@@ -186,11 +186,18 @@ def test_an_error_beyond_the_limit_keeps_its_status(client: Callable[..., Either
     assert len(server.received) == 2
 
 
-@pytest.mark.parametrize("answer", [reply(500), reply(504), reply(200, b"<html>"), reply(200, [{"id": 1}])])
+@pytest.mark.parametrize("answer", [reply(500), reply(504), reply(200, b"<html>"), reply(200, [])])
 def test_nobody_is_told_to_save_again_without_looking(client: Callable[..., Either], answer: bytes) -> None:
     with scripted(answer) as server, pytest.raises(facade.APIError, match=r"look .* before you send it again"):
         client("key", base_url=server.url).metrics.create_in_bulk([{"name": "x", "eval_type": "binary"}])
     assert len(server.received) == 1
+
+
+@pytest.mark.parametrize("status", [200, 201, 202])
+def test_a_success_is_one_whatever_its_status(client: Callable[..., Either], status: int) -> None:
+    with scripted(reply(status, [{"id": 1}])) as server:
+        saved = client("key", base_url=server.url).metrics.create_in_bulk([{"name": "x", "eval_type": "binary"}])
+    assert [metric.id for metric in saved] == [1]
 
 
 def test_the_generated_client_stays_on_its_transport(client: Callable[..., Either], kind: str) -> None:

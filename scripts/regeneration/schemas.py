@@ -65,15 +65,15 @@ def _flatten(schema: Schema) -> Schema:
     return result
 
 
-def fold(schema: Schema, *, keep_null: bool) -> Schema:
+def fold(schema: Schema, *, keep_null: bool, is_item: bool = False) -> Schema:
     """A schema whose alternatives are all objects, as the one object that is read for any of them.
 
-    With `keep_null` off, null is taken off structures everywhere: whoever reads them leniently allows it anyway.
+    With `keep_null` off, null is taken off structures, but for the items of an array: lenience allows it to all others.
     """
-    result = dict(schema)
+    result, keep_here = dict(schema), keep_null or is_item
     for key in ("anyOf", "oneOf"):
         members = [member for member in result.get(key, []) if member != NULL]
-        null = len(members) < len(result.get(key, [])) and keep_null
+        null = len(members) < len(result.get(key, [])) and keep_here
         structures = bool(members) and all(is_object(member) for member in members)
         if (structures or [types(member) for member in members] == [["array"]]) and not null:
             del result[key]
@@ -81,12 +81,13 @@ def fold(schema: Schema, *, keep_null: bool) -> Schema:
             for member in members[1:]:
                 folded = join(folded, member)
             result = {**folded, **result}
-    if not keep_null and {"null"} < set(types(result)) <= {"null", "object", "array"}:
-        result = without_null(result)
+    if {"null"} < set(types(result)) <= {"null", "object", "array"}:
+        # As an alternative of its own, so that the structure beside it gets a name of its own.
+        result = nullable(without_null(result)) if keep_here else without_null(result)
     if isinstance(result.get("properties"), dict):
         result["properties"] = {name: fold(child, keep_null=keep_null) for name, child in result["properties"].items()}
     if isinstance(result.get("items"), dict):
-        result["items"] = fold(result["items"], keep_null=keep_null)
+        result["items"] = fold(result["items"], keep_null=keep_null, is_item=True)
     return result
 
 
