@@ -57,7 +57,7 @@ def _topics(description: str) -> list[str]:
     """What the description speaks of: its clauses, each cut to a few words."""
     printable = "".join(letter if letter.isprintable() else " " for letter in description)
     clauses = (clause.strip().removeprefix("and ") for clause in re.split(r"[.!?;:,]\s", f"{printable} "))
-    labels = [" ".join(clause.split()[:9])[:80] for clause in clauses if len(clause) >= 12]
+    labels = [" ".join(clause.split()[:14])[:80] for clause in clauses if len(clause) >= 12]
     return list(dict.fromkeys(labels)) or [printable.strip()[:80]]
 
 
@@ -79,7 +79,9 @@ def suggest(agent_id: int, description: str, count: int) -> list[dict[str, Any]]
             "agent": agent_id,
             "eval_type": eval_type,
             "scenarios": sorted({5000 + digest[number % 32] + step * 300 for step in range(1 + number % 3)}),
-            "rationale": (f'The description says: "{subject}".' if subject in topics else "It is part of many calls."),
+            "rationale": (
+                f'The description says: "{subject}".' if subject in topics else "It is part of many calls."
+            ),
         }
         if eval_type == "enum":
             suggestion["enum_values"] = list(_ENUM_VALUES[name])
