@@ -146,9 +146,7 @@ def test_only_the_next_job_fails(sandbox: Sandbox, http: httpx.Client) -> None:
         ({"assistant_id": "asst_unknown"}, 404, "detail"),
     ],
 )
-def test_generation_is_refused(
-    sandbox: Sandbox, http: httpx.Client, body: Any, status: int, field: str
-) -> None:
+def test_generation_is_refused(sandbox: Sandbox, http: httpx.Client, body: Any, status: int, field: str) -> None:
     jobs = len(sandbox.jobs)
     answer = http.post(GENERATE, json=body)
     assert (answer.status_code, list(answer.json())) == (status, [field])
@@ -309,11 +307,7 @@ BAD_FILTERS = ["", "{}", "[]", '{"operator":"not","conditions":[]}', conditions(
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *(
-            (name, value)
-            for name in ("agent_id", "project_id", "agents")
-            for value in ("", "x", "1" * 5000, "²")
-        ),
+        *((name, value) for name in ("agent_id", "project_id", "agents") for value in ("", "x", "1" * 5000, "²")),
         *(("filters", value) for value in BAD_FILTERS),
         ("filters", conditions(("agents__id", "contains", 1))),
         ("filters", conditions(("name", "in", [1]))),
@@ -325,11 +319,7 @@ def test_a_bad_query_is_refused(http: httpx.Client, name: str, value: str) -> No
 
 
 def test_agents_one_by_one_and_in_pages(sandbox: Sandbox, http: httpx.Client) -> None:
-    assert (
-        http.get(f"{AGENTS}{CLINIC}").json()
-        == http.get(f"{AGENTS}{CLINIC}/").json()
-        == sandbox.agents[CLINIC]
-    )
+    assert http.get(f"{AGENTS}{CLINIC}").json() == http.get(f"{AGENTS}{CLINIC}/").json() == sandbox.agents[CLINIC]
     first = http.get(AGENTS, params={"page_size": 2, "project_id": 12}).json()
     second = httpx.get(first["next"], headers=http.headers).json()
     assert first["count"] == 3

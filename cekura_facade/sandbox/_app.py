@@ -343,8 +343,6 @@ def build_app(state: State) -> ASGIApp:
         for path, handlers in paths.items()
         for slash in ("/", "")
     ]
-    app = Starlette(
-        routes=routes, exception_handlers=dict.fromkeys((Refused, HTTPException, Exception), _refused)
-    )
+    app = Starlette(routes=routes, exception_handlers=dict.fromkeys((Refused, HTTPException, Exception), _refused))
     app.router.redirect_slashes = False
     return _Recorder(app, state)

@@ -164,11 +164,7 @@ def _field_problems(sent: Any, fields: Mapping[str, _Field]) -> Problems:
     problems: Problems = {}
     for name, value in sent.items():
         field = fields.get(name)
-        if any(
-            letter == "\0" or "\ud800" <= letter <= "\udfff"
-            for text in _strings([name, value])
-            for letter in text
-        ):
+        if any(letter == "\0" or "\ud800" <= letter <= "\udfff" for text in _strings([name, value]) for letter in text):
             problems[name] = ["Null characters and surrogates are not allowed."]
         elif field and value is None and not field.nullable:
             problems[name] = ["This field may not be null."]
@@ -220,9 +216,7 @@ def _condition(field: str, op: str, value: Any) -> MetricTest:
     """One condition of a filter. Raises ValueError if it makes no sense."""
     accepts = {"agents__id": is_integer, "eval_type": is_text, "type": is_text, "name": is_text}[field]
     wanted = value if op == "in" and isinstance(value, list) else [value]
-    if not all(map(accepts, wanted)) or op not in (
-        ("in", "eq") if accepts is is_integer else ("in", "eq", "contains")
-    ):
+    if not all(map(accepts, wanted)) or op not in (("in", "eq") if accepts is is_integer else ("in", "eq", "contains")):
         raise ValueError(op)
 
     def matches(metric: Mapping[str, Any]) -> bool:

@@ -79,9 +79,7 @@ def suggest(agent_id: int, description: str, count: int) -> list[dict[str, Any]]
             "agent": agent_id,
             "eval_type": eval_type,
             "scenarios": sorted({5000 + digest[number % 32] + step * 300 for step in range(1 + number % 3)}),
-            "rationale": (
-                f'The description says: "{subject}".' if subject in topics else "It is part of many calls."
-            ),
+            "rationale": (f'The description says: "{subject}".' if subject in topics else "It is part of many calls."),
         }
         if eval_type == "enum":
             suggestion["enum_values"] = list(_ENUM_VALUES[name])
