@@ -30,7 +30,7 @@ PUBLISHED = load(SPEC / "upstream.yaml")
 V1 = "/test_framework/v1"
 
 
-def published(**changes: Any) -> dict[str, Any]:
+def published() -> dict[str, Any]:
     """The committed specification as if it were published anew, to be changed by a test."""
     return copy.deepcopy(PUBLISHED)
 

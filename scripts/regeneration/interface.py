@@ -56,7 +56,7 @@ def interface(document: Document) -> Interface:
         if "enum" in schema:
             # An open enum is a hint: every text is accepted in its place. Its name can be imported, though.
             members[name] = Member("known values")
-            members |= {f"{name}: {value!r}": Member("a known value", wording="") for value in schema["enum"]}
+            members |= {f"{name}: {value!r}": Member("a known value") for value in schema["enum"]}
             continue
         extras = schema.get("additionalProperties")
         kind = f"class of {_type(extras)}" if isinstance(extras, dict) and not is_anything(extras) else "class"

@@ -80,9 +80,7 @@ def _untyped_success(document: Document, covered: Operations) -> int:
         for status, body in operation.get("responses", {}).items():
             if not is_success(status) or str(status) in ("204", "205"):
                 continue
-            content = body.setdefault("content", {}) or body.update(content={}) or body["content"]
-            if not content:
-                content[JSON] = {}
+            content = body["content"] = body.get("content") or {JSON: {}}
             schema = content.get(JSON, {"schema": ANYTHING}).get("schema", {})
             name = str(schema.get("$ref", "")).removeprefix(SCHEMA_PREFIX)
             untyped = bool(name) and is_anything(components.get(name, {"type": "object"}))
