@@ -1,27 +1,27 @@
-"""Checks of what callers give, made before anything is sent."""
+"""Checks of what callers give, made before anything is sent. Each raises InvalidRequestError."""
 
 from __future__ import annotations
 
 import json
 import uuid
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeGuard
+from typing import Any
 
 from generated_client.models import GeneratedMetric, GenerateMetricsRequest, Metric, MetricCreate
 
 from ._config import shown
 from ._errors import InvalidRequestError
 
-MAX_METRICS = 100
+MAX_METRICS = 100  # of one job, and of one request that saves
 MetricInput = GeneratedMetric | MetricCreate | Mapping[str, Any]
 
 
 def generation_request(agent_id: int | None, assistant_id: str | None, num_metrics: int) -> GenerateMetricsRequest:
-    """The body of the generate call. Raises InvalidRequestError."""
+    """The body of the generate call."""
     if (agent_id is None) == (assistant_id is None):
         given = "neither is" if agent_id is None else "both are"
         raise InvalidRequestError(f"Give either agent_id or assistant_id: {given} given.")
-    if not _is_int(num_metrics) or not 1 <= num_metrics <= MAX_METRICS:
+    if not isinstance(num_metrics, int) or isinstance(num_metrics, bool) or not 1 <= num_metrics <= MAX_METRICS:
         raise InvalidRequestError(f"num_metrics={shown(num_metrics)}: give a whole number from 1 to {MAX_METRICS}.")
     request = GenerateMetricsRequest(num_metrics=num_metrics)
     if agent_id is not None:
@@ -32,21 +32,21 @@ def generation_request(agent_id: int | None, assistant_id: str | None, num_metri
 
 
 def positive_id(name: str, value: object) -> int:
-    """An id that is a number. Raises InvalidRequestError."""
-    if not _is_int(value) or not 1 <= value < 2**63:
+    """An id that is a number."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value < 2**63:
         raise InvalidRequestError(f"{name}={shown(value)}: give the id as a whole number, 1 or more.")
     return value
 
 
 def text_id(name: str, value: object) -> str:
-    """An id that is a text. Raises InvalidRequestError."""
+    """An id that is a text."""
     if not isinstance(value, str) or not value.strip() or any("\ud800" <= letter <= "\udfff" for letter in value):
         raise InvalidRequestError(f"{name}={shown(value)}: give the id as a text that is not empty.")
     return value
 
 
 def progress_id(value: object) -> str:
-    """A progress id: a UUID, as text. Raises InvalidRequestError."""
+    """A progress id: a UUID, as text."""
     if isinstance(value, uuid.UUID):
         return str(value)
     if not is_progress_id(value):
@@ -64,30 +64,21 @@ def is_progress_id(value: object) -> bool:
         return False
 
 
-def scope(agent_id: object, project_id: object, assistant_id: object) -> tuple[int | None, int | None, str | None]:
-    """What to list. Raises InvalidRequestError."""
-    return (
-        None if agent_id is None else positive_id("agent_id", agent_id),
-        None if project_id is None else positive_id("project_id", project_id),
-        None if assistant_id is None else text_id("assistant_id", assistant_id),
-    )
-
-
 def timeout(value: object) -> float:
-    """How long to wait for a job, in seconds. Raises InvalidRequestError."""
+    """How long to wait for a job, in seconds."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
         raise InvalidRequestError(f"timeout={shown(value)}: give seconds, 0 or more (0 looks once).")
     return min(value, 1e9) * 1.0  # 30 years: beyond, the clock's arithmetic ends.
 
 
 def callback(name: str, value: object) -> None:
-    """A function of the caller's, if there is one. Raises InvalidRequestError."""
+    """A function of the caller's, if there is one."""
     if value is not None and not callable(value):
         raise InvalidRequestError(f"{name} is a {type(value).__name__}: give a function.")
 
 
 def metrics_to_create(metrics: object) -> list[dict[str, Any]]:
-    """The fields of each metric, as they will be sent. Raises InvalidRequestError."""
+    """The fields of each metric, as they will be sent."""
     wanted = "give a list of GeneratedMetric, MetricCreate or mappings"
     if isinstance(metrics, str | bytes | Mapping | GeneratedMetric | MetricCreate | Metric) or not isinstance(
         metrics, Iterable
@@ -105,17 +96,14 @@ def _fields(index: int, metric: object) -> dict[str, Any]:
             f"metric {index} is a Metric, which is saved already (id {metric.id}). "
             "To save a copy, give a mapping with the fields that it shall have."
         )
-    if isinstance(metric, GeneratedMetric | MetricCreate):
-        fields = metric.to_dict()
-    elif isinstance(metric, Mapping):
-        fields = dict(metric)
-    else:
+    if not isinstance(metric, GeneratedMetric | MetricCreate | Mapping):
         raise InvalidRequestError(
             f"metric {index} is a {type(metric).__name__}: give a GeneratedMetric, a MetricCreate or a mapping."
         )
+    fields = dict(metric) if isinstance(metric, Mapping) else metric.to_dict()
     name = fields.get("name")
     if not isinstance(name, str) or not name.strip():
-        raise InvalidRequestError(f"metric {index}: name is {name!r}: give it a name.")
+        raise InvalidRequestError(f"metric {index}: name is {shown(name)}: give it a name.")
     try:
         if not all(isinstance(key, str) for key in fields):
             raise TypeError("a field's name is not a text")
@@ -123,7 +111,3 @@ def _fields(index: int, metric: object) -> dict[str, Any]:
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidRequestError(f"metric {index} ({name!r}) cannot be written as JSON: {error}.") from None
     return fields
-
-
-def _is_int(value: object) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -15,10 +16,17 @@ import httpx
 from ._errors import ConfigurationError
 
 DEFAULT_BASE_URL = "https://api.cekura.ai"
-CONFIG_FILE = Path(".cekura", "config.toml")
-_KEYS_COME_FROM = (
-    'Give api_key=... or bearer_token=..., set CEKURA_API_KEY, or put `api_key = "..."` into ~/.cekura/config.toml.'
-)
+_FILE = "~/.cekura/config.toml"
+_KEYS_COME_FROM = f'Give api_key=... or bearer_token=..., set CEKURA_API_KEY, or put `api_key = "..."` into {_FILE}.'
+_KEY, _TOKEN = "X-CEKURA-API-KEY", "Authorization"  # the header that each kind of credential travels in
+
+Secret = Callable[[], Any]
+Config = Callable[[], Mapping[str, Any]]
+
+
+def hide(secret: Any) -> Secret:
+    """Put a secret where nobody prints it: tracebacks and debuggers show variables and attributes, not closures."""
+    return lambda: secret
 
 
 def shown(value: object) -> str:
@@ -35,35 +43,23 @@ class Credential:
 
     __slots__ = ("_reveal", "header", "source")
 
-    def __init__(self, secret: object, *, header: str, source: str) -> None:
+    def __init__(self, secret: Secret, header: str, source: str) -> None:
         """Check the secret, and keep it. `source` says where it came from, for people."""
         self.header = header
         self.source = source
-        try:
-            if not isinstance(secret, str) or not secret:
-                raise ConfigurationError(f"The credential from {source} is not a text, or is empty. {_KEYS_COME_FROM}")
-            if not all("!" <= character <= "~" for character in secret):
-                raise ConfigurationError(
-                    f"The credential from {source} holds a space, a line break or a character outside of ASCII, "
-                    "which cannot be sent in a header. Was it copied or read together with something else?"
-                )
-            value = secret if header != "Authorization" else f"Bearer {secret}"
-            # A closure, because the attributes of an object are what debuggers and error reporters print.
-            self._reveal = _closure(secret, value)
-        finally:
-            # Tracebacks keep the variables of every function they went through.
-            del secret
+        if flaw := _flaw(secret()):
+            raise ConfigurationError(f"The credential from {source} {flaw}")
+        self._reveal = hide(secret())
 
     def header_value(self) -> str:
-        return self._reveal()[1]
+        return f"Bearer {self._reveal()}" if self.header == _TOKEN else str(self._reveal())
 
     def redact(self, value: Any) -> Any:
         """Text, bytes or JSON without the secret, should a server have echoed it."""
-        secret = self._reveal()[0]
         if isinstance(value, str):
-            return value.replace(secret, "[redacted]")
+            return value.replace(self._reveal(), "[redacted]")
         if isinstance(value, bytes):
-            return value.replace(secret.encode(), b"[redacted]")
+            return value.replace(self._reveal().encode(), b"[redacted]")
         if isinstance(value, dict):
             return {self.redact(key): self.redact(item) for key, item in value.items()}
         return [self.redact(item) for item in value] if isinstance(value, list) else value
@@ -72,95 +68,92 @@ class Credential:
         return f"<Credential from {self.source}>"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError(
-            "A credential cannot be pickled. Pass a progress id instead, and make a client where it is used."
+        raise TypeError("A credential cannot be pickled. Pass a progress id, and make a client where it is used.")
+
+
+def _flaw(secret: object) -> str | None:
+    if not isinstance(secret, str) or not secret:
+        return f"is not a text, or is empty. {_KEYS_COME_FROM}"
+    if not all("!" <= character <= "~" for character in secret):
+        return (
+            "holds a space, a line break or a character outside of ASCII, which cannot be sent in a header. "
+            "Was it copied or read together with something else?"
         )
+    return None
 
 
-def _closure(secret: str, header_value: str) -> Callable[[], tuple[str, str]]:
-    return lambda: (secret, header_value)
-
-
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class Settings:
-    """What a client was configured with."""
+    """What a client was configured with: checked, and ready for use."""
 
     credential: Credential
     base_url: httpx.URL
     timeout: float
     max_retries: int
     max_response_bytes: int
+    settle_timeout: float
 
 
-def resolve(
-    api_key: str | None,
-    bearer_token: str | None,
-    base_url: str | None,
-    timeout: float,
-    max_retries: int,
-    max_response_bytes: int,
-) -> Settings:
+def resolve(api_key: Secret, bearer_token: Secret, base_url: str | None, numbers: Mapping[str, Any]) -> Settings:
     """Settle the configuration. Raises ConfigurationError, saying what to do, when it cannot work."""
-    config = _ConfigFile()
-    try:
-        if api_key is not None and bearer_token is not None:
-            raise ConfigurationError("Both api_key and bearer_token are given: give the one that you mean.")
-        return Settings(
-            credential=_credential(api_key, bearer_token, config),
-            base_url=_base_url(base_url, config),
-            timeout=_number(
-                "timeout", timeout, "seconds, more than 0 and up to a million", lambda value: 0 < value <= 1e6
-            ),
-            max_retries=int(_number("max_retries", max_retries, "a whole number, 0 or more", _is_count)),
-            max_response_bytes=int(
-                _number("max_response_bytes", max_response_bytes, "bytes, a whole number, 1 or more", _is_size)
-            ),
-        )
-    finally:
-        del api_key, bearer_token, config
+    config = functools.cache(_read_file)  # It is read when something from it is needed, and not before.
+    for name, (wanted, fits) in _NUMBERS.items():
+        value = numbers[name]
+        if isinstance(value, bool) or not isinstance(value, int | float) or not fits(value):
+            raise ConfigurationError(f"{name} is {shown(value)}: give {wanted}.")
+    return Settings(
+        credential=_credential(api_key, bearer_token, config), base_url=_base_url(base_url, config), **numbers
+    )
 
 
-def _credential(api_key: str | None, bearer_token: str | None, config: _ConfigFile) -> Credential:
-    try:
-        if api_key is not None:
-            return Credential(api_key, header="X-CEKURA-API-KEY", source="api_key=")
-        if bearer_token is not None:
-            return Credential(bearer_token, header="Authorization", source="bearer_token=")
-        if os.environ.get("CEKURA_API_KEY"):
-            return Credential(os.environ["CEKURA_API_KEY"], header="X-CEKURA-API-KEY", source="CEKURA_API_KEY")
-        if config.get("api_key") is not None:
-            return Credential(config.get("api_key"), header="X-CEKURA-API-KEY", source=f"api_key in {config.path}")
-        if config.get("access_token") is not None:
-            _refuse_expired(config)
-            return Credential(
-                config.get("access_token"), header="Authorization", source=f"access_token in {config.path}"
-            )
-        raise ConfigurationError(f"No API key. {_KEYS_COME_FROM}")
-    finally:
-        del api_key, bearer_token, config
+def _is_count(value: float) -> bool:
+    return 0 <= value < float("inf") and isinstance(value, int)
 
 
-def _refuse_expired(config: _ConfigFile) -> None:
-    expires_at = config.get("token_expires_at")
+_NUMBERS: dict[str, tuple[str, Callable[[float], bool]]] = {
+    "timeout": ("seconds, more than 0 and up to a million", lambda value: 0 < value <= 1e6),
+    "max_retries": ("a whole number, 0 or more", _is_count),
+    "max_response_bytes": ("bytes, a whole number, 1 or more", lambda value: value >= 1 and _is_count(value)),
+    "settle_timeout": ("seconds, 0 or more and up to a million", lambda value: 0 <= value <= 1e6),
+}
+
+
+def _credential(api_key: Secret, bearer_token: Secret, config: Config) -> Credential:
+    if api_key() is not None and bearer_token() is not None:
+        raise ConfigurationError("Both api_key and bearer_token are given: give the one that you mean.")
+    candidates: list[tuple[Secret, str, str]] = [
+        (api_key, _KEY, "api_key="),
+        (bearer_token, _TOKEN, "bearer_token="),
+        (lambda: os.environ.get("CEKURA_API_KEY") or None, _KEY, "CEKURA_API_KEY"),
+        (lambda: config().get("api_key"), _KEY, f"api_key in {_FILE}"),
+        (lambda: config().get("access_token"), _TOKEN, f"access_token in {_FILE}"),
+    ]
+    for secret, header, source in candidates:
+        if secret() is not None:
+            if source.startswith("access_token"):
+                _refuse_expired(config().get("token_expires_at"))
+            return Credential(secret, header, source)
+    raise ConfigurationError(f"No API key. {_KEYS_COME_FROM}")
+
+
+def _refuse_expired(expires_at: Any) -> None:
     if expires_at is None:
         return
     try:
         moment = expires_at if isinstance(expires_at, datetime) else datetime.fromisoformat(str(expires_at))
     except ValueError:
-        raise ConfigurationError(f"token_expires_at in {config.path} is not a time in ISO 8601.") from None
+        raise ConfigurationError(f"token_expires_at in {_FILE} is not a time in ISO 8601.") from None
     if (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) <= datetime.now(UTC):
-        raise ConfigurationError(
-            f"The access token in {config.path} expired at {expires_at}: log in again. {_KEYS_COME_FROM}"
-        )
+        raise ConfigurationError(f"The access token in {_FILE} expired at {moment}: log in again. {_KEYS_COME_FROM}")
 
 
-def _base_url(argument: str | None, config: _ConfigFile) -> httpx.URL:
+def _base_url(argument: str | None, config: Config) -> httpx.URL:
     if argument is not None:
         value, source = argument, "base_url="
     elif os.environ.get("CEKURA_API_URL"):
         value, source = os.environ["CEKURA_API_URL"], "CEKURA_API_URL"
-    elif config.get("api_url") is not None:
-        value, source = config.get("api_url"), f"api_url in {config.path}"
+    elif config().get("api_url") is not None:
+        value, source = config()["api_url"], f"api_url in {_FILE}"
     else:
         value, source = DEFAULT_BASE_URL, "the default"
     try:
@@ -177,54 +170,21 @@ def _base_url(argument: str | None, config: _ConfigFile) -> httpx.URL:
     return url
 
 
-def _is_count(value: float) -> bool:
-    return 0 <= value < float("inf") and value == int(value)
-
-
-def _is_duration(value: float) -> bool:
-    return 0 < value <= 1e6
-
-
-def _is_size(value: float) -> bool:
-    return value >= 1 and _is_count(value)
-
-
-def _number(name: str, value: object, wanted: str, accept: Callable[[float], bool]) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != value or not accept(value):
-        raise ConfigurationError(f"{name} is {shown(value)}: give {wanted}.")
-    return value
-
-
-class _ConfigFile:
-    """The vendor's configuration file, read when something from it is needed, and not before."""
-
-    __slots__ = ("_values", "path")
-
-    def __init__(self) -> None:
-        self.path = "~/" + CONFIG_FILE.as_posix()
-        self._values: dict[str, Any] | None = None
-
-    def get(self, key: str) -> Any:
-        if self._values is None:
-            self._values = self._read()
-        return self._values.get(key)
-
-    def _read(self) -> dict[str, Any]:
-        try:
-            home = Path.home()
-        except RuntimeError:
+def _read_file() -> Mapping[str, Any]:
+    try:
+        return tomllib.loads(Path(_FILE).expanduser().read_text("utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except tomllib.TOMLDecodeError as error:
+        reason = f"is not TOML: {error}"  # Its message shows where, and nothing of what stands there.
+    except UnicodeDecodeError:
+        reason = "is not UTF-8 text"
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror}"
+    except RuntimeError as error:
+        if not isinstance(error, RecursionError):
             return {}  # This user has no home folder.
-        try:
-            return tomllib.loads((home / CONFIG_FILE).read_text("utf-8"))
-        except (FileNotFoundError, NotADirectoryError):
-            return {}
-        except tomllib.TOMLDecodeError as error:
-            # Its message shows where, and nothing of what stands there.
-            reason = f"is not TOML: {error}"
-        except UnicodeDecodeError:
-            reason = "is not UTF-8 text"
-        except (ValueError, RecursionError):
-            reason = "holds a number too long or a list too deep"
-        except OSError as error:
-            reason = f"cannot be read: {error.strerror}"
-        raise ConfigurationError(f"{self.path} {reason}. Mend it, or give api_key=... and base_url=....")
+        reason = "holds a list too deep"
+    except ValueError:
+        reason = "holds a number too long"
+    raise ConfigurationError(f"{_FILE} {reason}. Mend it, or give api_key=... and base_url=....")

@@ -37,10 +37,13 @@ class CekuraError(Exception):
         progress_id: Id of the generation job that the call was about, once the service gave it; otherwise None.
             `metrics.job(progress_id)` picks the job up again, in any process.
         metrics: Suggestions that had come back before the call failed, so that none is lost. Empty otherwise.
+        created: Metrics of the call that are known to be saved all the same, in the order given. Save the whole again:
+            these are not saved twice.
     """
 
     progress_id: str | None = None
     metrics: Sequence[GeneratedMetric] = ()
+    created: Sequence[Metric] = ()
 
     def __reduce__(self) -> tuple[Callable[..., CekuraError], tuple[Any, ...]]:
         # The default calls the class with `args`, which fails for every error that takes more than a message.
@@ -86,6 +89,39 @@ class APITimeoutError(APIConnectionError):
     """The service did not answer in time."""
 
 
+class _AnsweredError(APIError):
+    def __init__(
+        self, message: str, *, method: str, url: str, status_code: int, body: Any = None, request_id: str | None = None
+    ) -> None:
+        super().__init__(message, method=method, url=url)
+        self.status_code = status_code
+        self.body = body
+        self.request_id = request_id
+
+
+class APIStatusError(_AnsweredError):
+    """The service, or a proxy before it, answered with a status that is no success.
+
+    Attributes:
+        status_code: The HTTP status.
+        body: The body: parsed if it is JSON, otherwise its text.
+        request_id: What the service calls this request, if it says so: quote it when you ask for help.
+        retry_after: How long the service asks to wait, in seconds; None when it does not say.
+    """
+
+    retry_after: float | None = None
+
+
+class UnexpectedResponseError(_AnsweredError):
+    """A success that is not what the API promises: HTML, an empty body, JSON of another shape.
+
+    Attributes:
+        status_code: The HTTP status.
+        body: The body: parsed if it is JSON, otherwise its text.
+        request_id: What the service calls this request, if it says so.
+    """
+
+
 @attrs.frozen
 class Problem:
     """One thing that the service refuses in a request.
@@ -93,7 +129,7 @@ class Problem:
     Attributes:
         message: Why.
         field: The field it is about, None when it is about the whole.
-        index: The position of the metric in the request, from 0; None when the request is not an array.
+        index: The position of the metric among those given, from 0; None when the request is not an array.
         name: The name of that metric, if it has one.
     """
 
@@ -105,31 +141,6 @@ class Problem:
     def __str__(self) -> str:
         metric = "" if self.index is None else f"metric {self.index}" + (f" ({self.name!r})" if self.name else "")
         return ": ".join(part for part in (metric, self.field, self.message) if part)
-
-
-class APIStatusError(APIError):
-    """The service, or a proxy before it, answered with a status that is no success.
-
-    Attributes:
-        status_code: The HTTP status.
-        body: The body: parsed if it is JSON, otherwise its text.
-        request_id: What the service calls this request, if it says so: quote it when you ask for help.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        method: str,
-        url: str,
-        status_code: int,
-        body: Any = None,
-        request_id: str | None = None,
-    ) -> None:
-        super().__init__(message, method=method, url=url)
-        self.status_code = status_code
-        self.body = body
-        self.request_id = request_id
 
 
 class BadRequestError(APIStatusError):
@@ -155,31 +166,11 @@ class NotFoundError(APIStatusError):
 
 
 class RateLimitError(APIStatusError):
-    """429: too many requests.
-
-    Attributes:
-        retry_after: How long the service asks to wait, in seconds; None when it does not say.
-    """
-
-    retry_after: float | None = None
+    """429: too many requests. `retry_after` says how long to wait, if the service does."""
 
 
 class InternalServerError(APIStatusError):
     """5xx: the service or a proxy failed. Whether the request was carried out is not known."""
-
-
-class UnexpectedResponseError(APIError):
-    """A success that is not what the API promises: HTML, an empty body, JSON of another shape.
-
-    Attributes:
-        status_code: The HTTP status.
-        body: The body: parsed if it is JSON, otherwise its text.
-    """
-
-    def __init__(self, message: str, *, method: str, url: str, status_code: int, body: Any = None) -> None:
-        super().__init__(message, method=method, url=url)
-        self.status_code = status_code
-        self.body = body
 
 
 class GenerationFailedError(CekuraError):
@@ -222,7 +213,7 @@ class GenerationTimeoutError(CekuraError):
 
 
 class BulkCreateUncertainError(CekuraError):
-    """It cannot be told which metrics are saved. Nothing more was sent.
+    """It cannot be told which metrics are saved. Nothing more was sent. Its cause is what went wrong last.
 
     Attributes:
         created: The metrics that are known to be saved, in the order given.

@@ -1,99 +1,181 @@
-"""The two HTTP clients under the generated client: they put `exchange` to work, the one blocking, the other awaited.
+"""The two HTTP clients under the generated client: they send what `exchange` asks for, one blocking, one awaited.
 
-Nobody else touches a header, a retry or a credential.
+Nobody else touches a header or a credential.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import platform
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+import zlib
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import httpx
 
 from ._config import Settings
-from ._drivers import arun, run
 from ._errors import ConfigurationError
-from ._exchange import exchange, origin
+from ._exchange import DEADLINE, Budget, exchange, origin
 from ._responses import unexpected
-from ._steps import DEADLINE
+from ._steps import Outcome, arun, run
 from ._version import __version__
 
 USER_AGENT = f"cekura-facade/{__version__} python/{platform.python_version()} httpx/{httpx.__version__}"
 
 
-class SyncHTTP(httpx.Client):
-    """Sends what the generated client asks for; through `given`, if the user brought an HTTP client."""
+class HTTP:
+    """What both have in common.
 
-    def __init__(self, settings: Settings, given: httpx.Client | None) -> None:
-        with _set_up():
-            super().__init__(transport=_Unused() if given else None)
+    Attributes:
+        budget: How often anything may still be sent again.
+        unsettled: Until when a metric may yet be saved by a request whose caller did not wait for its outcome.
+    """
+
+    def __init__(self, settings: Settings, given: Any) -> None:
         self.settings = settings
-        self.given = given
+        self.budget = Budget(settings.max_retries)
+        self.unsettled: dict[Any, float] = {}
+        try:
+            super().__init__(transport=_Unused() if given else None)  # type: ignore[call-arg]
+        except (ImportError, ValueError, OSError, httpx.InvalidURL) as error:
+            reason = str(error)  # httpx lets through whatever is wrong with the environment.
+        else:
+            self.sender: Any = given or self
+            return
+        raise ConfigurationError(
+            f"No HTTP client can be made: {reason}. Look at the variables *_PROXY and SSL_CERT_* of the environment, "
+            "or give an http_client of your own."
+        )
+
+    def prepare(self, method: str, url: httpx.URL | str, **kwargs: Any) -> httpx.Request:
+        """The request for what the generated client asks for."""
+        if self.sender.is_closed:
+            raise ConfigurationError("This client is closed: make another one.")
+        address = str(url)
+        if not address.startswith(("http://", "https://")):
+            address = str(self.settings.base_url).rstrip("/") + address
+        if "json" in kwargs:
+            # As ASCII: half a surrogate pair, which JSON may hold, has no UTF-8.
+            kwargs["content"] = json.dumps(kwargs.pop("json"), allow_nan=False, separators=(",", ":")).encode()
+        request: httpx.Request = self.sender.build_request(method, address, **kwargs)
+        agent = request.headers.get("user-agent", "")
+        request.headers["User-Agent"] = (
+            USER_AGENT if agent.startswith("python-httpx") else f"{agent} {USER_AGENT}".strip()
+        )
+        request.headers["Accept-Encoding"] = "gzip"
+        return request
+
+    def _authorize(self, request: httpx.Request) -> None:
+        if origin(request.url) == origin(self.settings.base_url):
+            request.headers[self.settings.credential.header] = self.settings.credential.header_value()
+
+    def forget(self, request: httpx.Request | None) -> None:
+        """Take the credential out again: errors and responses hold on to their request."""
+        if request is not None:
+            request.headers.pop(self.settings.credential.header, None)
+
+    def _sending(self) -> dict[str, Any]:
+        # What a given client has for `auth` would take the place of our bearer token.
+        auth = {"auth": None} if self.settings.credential.header == "Authorization" else {}
+        return {"stream": True, "follow_redirects": False, **auth}
+
+
+class SyncHTTP(HTTP, httpx.Client):
+    """Sends what the generated client asks for; through `given`, if the user brought an HTTP client."""
 
     def request(self, method: str, url: httpx.URL | str, **kwargs: Any) -> httpx.Response:
         """Send one request, with all that `exchange` says about it. Raises an APIError."""
-        request = _prepare(self.given or self, self.settings, method, url, kwargs)
-        return run(exchange(request, self.settings), self)
+        return run(exchange(self, self.prepare(method, url, **kwargs)), self)
 
-    def attempt(self, request: httpx.Request) -> httpx.Response | httpx.TransportError:
+    def attempt(self, request: httpx.Request) -> Outcome:
         """Send a request once. Returns the answer, read to its end, or why there is none."""
-        send = super().send if self.given is None else self.given.send
+        body: _Body | None = None
+        request.extensions = {**request.extensions, "trace": _trace}
+        _attempt.deadline = request.extensions[DEADLINE]
         try:
-            _authorize(request, self.settings)
-            response = send(request, stream=True, follow_redirects=False, **_auth(self.settings))
+            self._authorize(request)
+            response = self.sender.send(request, **self._sending())
             try:
-                body = _Body(response, self.settings)
-                for chunk in response.iter_bytes() if body.wanted else ():
-                    if not body.add(chunk):
+                body = _Body(response, self)
+                for chunk in response.iter_raw() if body.wanted else ():
+                    body.add(chunk)
+                    if not body.wanted:
                         break
             finally:
                 response.close()
             return body.response()
         except httpx.RequestError as error:
+            if body is not None and not body.origin.is_success:
+                return body.response()
             failure = _bare(error)
         finally:
-            _forget(request, self.settings)
+            self.forget(request)
+            _attempt.deadline = None
         return failure
 
 
-class AsyncHTTP(httpx.AsyncClient):
+class AsyncHTTP(HTTP, httpx.AsyncClient):
     """As SyncHTTP, awaited."""
-
-    def __init__(self, settings: Settings, given: httpx.AsyncClient | None) -> None:
-        with _set_up():
-            super().__init__(transport=_Unused() if given else None)
-        self.settings = settings
-        self.given = given
 
     async def request(self, method: str, url: httpx.URL | str, **kwargs: Any) -> httpx.Response:
         """Send one request, with all that `exchange` says about it. Raises an APIError."""
-        request = _prepare(self.given or self, self.settings, method, url, kwargs)
-        return await arun(exchange(request, self.settings), self)
+        return await arun(exchange(self, self.prepare(method, url, **kwargs)), self)
 
-    async def attempt(self, request: httpx.Request) -> httpx.Response | httpx.TransportError:
+    async def attempt(self, request: httpx.Request) -> Outcome:
         """Send a request once. Returns the answer, read to its end, or why there is none."""
-        send = super().send if self.given is None else self.given.send
+        left = request.extensions[DEADLINE] - time.monotonic()
+        body: _Body | None = None
         try:
-            _authorize(request, self.settings)
-            response = await send(request, stream=True, follow_redirects=False, **_auth(self.settings))
-            try:
-                body = _Body(response, self.settings)
-                if body.wanted:
-                    async for chunk in response.aiter_bytes():
-                        if not body.add(chunk):
-                            break
-            finally:
-                await response.aclose()
-            return body.response()
-        except httpx.RequestError as error:
+            self._authorize(request)
+            # A little later than httpx's own time-outs, which tell apart what was never sent.
+            async with asyncio.timeout(max(left, 0.0) + 0.1):
+                response = await self.sender.send(request, **self._sending())
+                try:
+                    body = _Body(response, self)
+                    if body.wanted:
+                        async for chunk in response.aiter_raw():
+                            body.add(chunk)
+                            if not body.wanted:
+                                break
+                finally:
+                    await response.aclose()
+                return body.response()
+        except (httpx.RequestError, TimeoutError) as error:
+            if body is not None and not body.origin.is_success:
+                return body.response()
             failure = _bare(error)
         finally:
-            _forget(request, self.settings)
+            self.forget(request)
         return failure
+
+
+_LATE = "the answer was not complete in time"
+_attempt = threading.local()  # when the attempt of this thread ends
+
+
+def _trace(event: str, info: Mapping[str, Any]) -> None:
+    """Hold a new connection to the deadline of whatever is sent on it.
+
+    httpx's time-outs start anew with every byte that arrives.
+    """
+    if event.endswith(("connect_tcp.complete", "connect_unix_socket.complete", "start_tls.complete")):
+        stream = info["return_value"]
+        stream.read = _in_time(stream.read)
+
+
+def _in_time(read: Callable[..., bytes]) -> Callable[..., bytes]:
+    def read_in_time(max_bytes: int, timeout: float | None = None) -> bytes:
+        deadline = getattr(_attempt, "deadline", None)
+        if deadline is not None:
+            timeout = deadline - time.monotonic()
+            if timeout <= 0:
+                raise httpx.ReadTimeout(_LATE)
+        return read(max_bytes, timeout)
+
+    return read_in_time
 
 
 class _Unused(httpx.BaseTransport, httpx.AsyncBaseTransport):
@@ -103,129 +185,82 @@ class _Unused(httpx.BaseTransport, httpx.AsyncBaseTransport):
 class _Response(httpx.Response):
     """A response that has been read to its end. What should be JSON and is not raises an error of ours."""
 
-    settings: Settings
+    http: HTTP
 
     def json(self, **kwargs: Any) -> Any:
         try:
             return super().json(**kwargs)
         except (ValueError, RecursionError):
-            error = unexpected(self, self.settings.credential, "its body is not JSON")
+            error = unexpected(self, self.http.settings.credential, "its body is not JSON")
         raise error
 
 
 class _Body:
-    """Collects the body of a response, up to the limits of size and time.
+    """Collects and unpacks the body of a response, up to the limits of size and time.
 
-    A success beyond them is refused. An error keeps its status, which says more than a body that is too large.
+    A success beyond them is refused. An error keeps its status, which says more than its body, be it too large,
+    broken or late.
     """
 
-    def __init__(self, response: httpx.Response, settings: Settings) -> None:
+    def __init__(self, response: httpx.Response, http: HTTP) -> None:
         self.origin = response
-        self.settings = settings
-        self.chunks: list[bytes] = []
+        self.http = http
+        self.wanted = True
         self.size = 0
-        encoding = response.headers.get("content-encoding", "identity").strip().lower()
-        self.wanted = encoding in ("identity", "gzip", "x-gzip", "deflate", "")
-        if not self.wanted and response.is_success:
-            raise self._refused(f"its body is encoded as {encoding!r}, which was not asked for")
-        if response.headers.get("content-length", "").isdigit():
-            self.wanted = self.wanted and self._fits(int(response.headers["content-length"]))
+        self.chunks: list[bytes] = []
+        encoding = response.headers.get("content-encoding", "").strip().lower()
+        self.unpacker = zlib.decompressobj(31) if encoding in ("gzip", "x-gzip") else None
+        length = response.headers.get("content-length", "")
+        if self.unpacker is None and encoding not in ("", "identity"):
+            self._refuse(f"its body is encoded as {encoding!r}, which was not asked for")
+        elif length.isdigit() and int(length[:20]) > http.settings.max_response_bytes:
+            self._refuse(f"its body is larger than max_response_bytes={http.settings.max_response_bytes}")
 
-    def add(self, chunk: bytes) -> bool:
-        """Take a piece of the body. Returns whether more of it is wanted."""
+    def add(self, chunk: bytes) -> None:
+        """Take a piece of the body."""
+        limit = self.http.settings.max_response_bytes
+        if self.unpacker is not None:
+            try:
+                chunk = self.unpacker.decompress(chunk, limit - self.size + 1)
+            except zlib.error as error:
+                raise httpx.DecodingError(str(error)) from None
         self.size += len(chunk)
-        if not self._fits(self.size):
-            self.chunks.clear()
-            return False
         self.chunks.append(chunk)
-        deadline = self.origin.request.extensions.get(DEADLINE)
-        if deadline is not None and time.monotonic() > deadline:
-            raise httpx.ReadTimeout("the answer was not complete at the deadline")
-        return True
+        if self.size > limit:
+            self._refuse(f"its body is larger than max_response_bytes={limit}")
+        elif time.monotonic() > self.origin.request.extensions[DEADLINE]:
+            raise httpx.ReadTimeout(_LATE)
 
     def response(self) -> _Response:
+        """The response with what was collected."""
+        if self.unpacker is not None and self.chunks and not self.unpacker.eof and self.origin.is_success:
+            raise httpx.DecodingError("the packed body ends too early")
         dropped = (b"content-encoding", b"content-length", b"transfer-encoding")
         content = b"".join(self.chunks)
         response = _Response(
             self.origin.status_code,
             headers=[(name, value) for name, value in self.origin.headers.raw if name.lower() not in dropped],
             # What an error shows, it may show everywhere: in logs, in the variables of a traceback.
-            content=content if self.origin.is_success else self.settings.credential.redact(content),
+            content=content if self.origin.is_success else self.http.settings.credential.redact(content),
             request=self.origin.request,
             extensions=self.origin.extensions,
         )
         response.next_request = self.origin.next_request
-        if response.next_request is not None:
-            _forget(response.next_request, self.settings)
-        response.settings = self.settings
+        response.http = self.http
+        self.http.forget(response.next_request)
         return response
 
-    def _fits(self, size: int) -> bool:
-        limit = self.settings.max_response_bytes
-        if size > limit and self.origin.is_success:
-            raise self._refused(f"its body is larger than max_response_bytes={limit}")
-        return size <= limit
-
-    def _refused(self, why: str) -> Exception:
+    def _refuse(self, why: str) -> None:
+        self.wanted = False
         self.chunks.clear()
-        empty = httpx.Response(self.origin.status_code, request=self.origin.request)
-        return unexpected(empty, self.settings.credential, why)
+        if self.origin.is_success:
+            empty = httpx.Response(self.origin.status_code, request=self.origin.request)
+            raise unexpected(empty, self.http.settings.credential, why)
 
 
-@contextmanager
-def _set_up() -> Iterator[None]:
-    """httpx reads proxies and certificates from the environment, and lets through whatever is wrong with them."""
-    try:
-        yield
-    except (ImportError, ValueError, OSError, httpx.InvalidURL) as error:
-        reason = str(error)
-    else:
-        return
-    raise ConfigurationError(
-        f"No HTTP client can be made: {reason}. Look at the variables *_PROXY and SSL_CERT_* of the environment, "
-        "or give an http_client of your own."
-    )
-
-
-def _auth(settings: Settings) -> dict[str, Any]:
-    # What a given client has for `auth` would take the place of our bearer token.
-    return {"auth": None} if settings.credential.header == "Authorization" else {}
-
-
-def _prepare(
-    user: httpx.Client | httpx.AsyncClient,
-    settings: Settings,
-    method: str,
-    url: httpx.URL | str,
-    kwargs: dict[str, Any],
-) -> httpx.Request:
-    if user.is_closed:
-        raise ConfigurationError("This client is closed: make another one.")
-    address = str(url)
-    if not address.startswith(("http://", "https://")):
-        address = str(settings.base_url).rstrip("/") + address
-    if "json" in kwargs:
-        # As ASCII: half a surrogate pair, which JSON may hold, has no UTF-8.
-        kwargs["content"] = json.dumps(kwargs.pop("json"), allow_nan=False, separators=(",", ":")).encode()
-    request = user.build_request(method, address, **kwargs)
-    agent = request.headers.get("user-agent", "")
-    request.headers["User-Agent"] = USER_AGENT if agent.startswith("python-httpx") else f"{agent} {USER_AGENT}".strip()
-    # Only what is decoded in pieces of bounded size is asked for.
-    request.headers["Accept-Encoding"] = "gzip, deflate"
-    return request
-
-
-def _authorize(request: httpx.Request, settings: Settings) -> None:
-    if origin(request.url) == origin(settings.base_url):
-        request.headers[settings.credential.header] = settings.credential.header_value()
-
-
-def _forget(request: httpx.Request, settings: Settings) -> None:
-    """Take the credential out again: errors and responses hold on to their request."""
-    request.headers.pop(settings.credential.header, None)
-
-
-def _bare(error: httpx.RequestError) -> httpx.TransportError:
+def _bare(error: httpx.RequestError | TimeoutError) -> httpx.TransportError:
     """The same failure without its traceback and request, whose variables hold the headers that were sent."""
+    if isinstance(error, TimeoutError):
+        return httpx.ReadTimeout(_LATE)
     kind = type(error) if isinstance(error, httpx.TransportError) else httpx.RemoteProtocolError
     return kind(str(error))

@@ -9,8 +9,9 @@ from generated_client.models import GeneratedMetric, GenerateMetricsProgress, Me
 from . import _checks as checks
 from . import _workflow as workflow
 from ._checks import MetricInput
-from ._drivers import arun, run
 from ._http import AsyncHTTP, SyncHTTP
+from ._saving import create_in_bulk
+from ._steps import arun, run
 from ._workflow import OnProgress, Review
 
 
@@ -36,7 +37,7 @@ class GenerationJob:
         Raises:
             APIError: The service could not be asked, or did not answer as promised. `progress_id` is on the error.
         """
-        return run(workflow.poll(self.progress_id), self._http)
+        return run(workflow.poll(self._http, self.progress_id), self._http)
 
     def wait(self, *, timeout: float = 600.0, on_progress: OnProgress | None = None) -> list[GeneratedMetric]:
         """Poll on a growing schedule until the job is finished. A poll that fails does not end the wait.
@@ -55,7 +56,7 @@ class GenerationJob:
             APIError: The service refuses to tell, or could not be reached until the end. Every error has `progress_id`.
         """
         return run(
-            workflow.wait(self.progress_id, checks.timeout(timeout), on_progress, fresh=self._fresh),
+            workflow.wait(self._http, self.progress_id, checks.timeout(timeout), on_progress, fresh=self._fresh),
             self._http,
         )
 
@@ -77,12 +78,12 @@ class AsyncGenerationJob:
 
     async def poll(self) -> GenerateMetricsProgress:
         """As GenerationJob.poll, awaited."""
-        return await arun(workflow.poll(self.progress_id), self._http)
+        return await arun(workflow.poll(self._http, self.progress_id), self._http)
 
     async def wait(self, *, timeout: float = 600.0, on_progress: OnProgress | None = None) -> list[GeneratedMetric]:
         """As GenerationJob.wait, awaited. `on_progress` may be a coroutine function."""
         checks.callback("on_progress", on_progress)
-        waiting = workflow.wait(self.progress_id, checks.timeout(timeout), on_progress, fresh=self._fresh)
+        waiting = workflow.wait(self._http, self.progress_id, checks.timeout(timeout), on_progress, fresh=self._fresh)
         return await arun(waiting, self._http)
 
     def __repr__(self) -> str:
@@ -115,7 +116,7 @@ class Metrics:
             APIError: The service refused, or could not be reached.
         """
         request = checks.generation_request(agent_id, assistant_id, num_metrics)
-        return GenerationJob(self._http, run(workflow.generate(request), self._http), fresh=True)
+        return GenerationJob(self._http, run(workflow.generate(self._http, request), self._http), fresh=True)
 
     def job(self, progress_id: str) -> GenerationJob:
         """Pick up a job by its id, in another process or on another day. Nothing is sent.
@@ -145,7 +146,7 @@ class Metrics:
             BadRequestError: The service refuses a metric: `problems` tells which one and why. None was saved.
             APIError: The service could not be reached, or did not answer as promised.
         """
-        return run(workflow.create_in_bulk(checks.metrics_to_create(metrics)), self._http)
+        return run(create_in_bulk(self._http, checks.metrics_to_create(metrics)), self._http)
 
     def generate_and_create(
         self,
@@ -180,7 +181,7 @@ class Metrics:
         request = checks.generation_request(agent_id, assistant_id, num_metrics)
         checks.callback("review", review)
         checks.callback("on_progress", on_progress)
-        steps = workflow.generate_and_create(request, review, checks.timeout(timeout), on_progress)
+        steps = workflow.generate_and_create(self._http, request, review, checks.timeout(timeout), on_progress)
         return run(steps, self._http)
 
     def list(
@@ -200,7 +201,7 @@ class Metrics:
             InvalidRequestError: An id cannot be right. Nothing was sent.
             APIError: The service refused, or could not be reached.
         """
-        return run(workflow.list_all(*checks.scope(agent_id, project_id, assistant_id)), self._http)
+        return run(workflow.list_all(self._http, agent_id, project_id, assistant_id), self._http)
 
 
 class AsyncMetrics:
@@ -214,7 +215,9 @@ class AsyncMetrics:
     ) -> AsyncGenerationJob:
         """As Metrics.generate, awaited."""
         request = checks.generation_request(agent_id, assistant_id, num_metrics)
-        return AsyncGenerationJob(self._http, await arun(workflow.generate(request), self._http), fresh=True)
+        return AsyncGenerationJob(
+            self._http, await arun(workflow.generate(self._http, request), self._http), fresh=True
+        )
 
     def job(self, progress_id: str) -> AsyncGenerationJob:
         """As Metrics.job. Nothing is sent, so there is nothing to await."""
@@ -222,7 +225,7 @@ class AsyncMetrics:
 
     async def create_in_bulk(self, metrics: Iterable[MetricInput]) -> list[Metric]:
         """As Metrics.create_in_bulk, awaited."""
-        return await arun(workflow.create_in_bulk(checks.metrics_to_create(metrics)), self._http)
+        return await arun(create_in_bulk(self._http, checks.metrics_to_create(metrics)), self._http)
 
     async def generate_and_create(
         self,
@@ -238,11 +241,11 @@ class AsyncMetrics:
         request = checks.generation_request(agent_id, assistant_id, num_metrics)
         checks.callback("review", review)
         checks.callback("on_progress", on_progress)
-        steps = workflow.generate_and_create(request, review, checks.timeout(timeout), on_progress)
+        steps = workflow.generate_and_create(self._http, request, review, checks.timeout(timeout), on_progress)
         return await arun(steps, self._http)
 
     async def list(
         self, *, agent_id: int | None = None, project_id: int | None = None, assistant_id: str | None = None
     ) -> list[Metric]:
         """As Metrics.list, awaited."""
-        return await arun(workflow.list_all(*checks.scope(agent_id, project_id, assistant_id)), self._http)
+        return await arun(workflow.list_all(self._http, agent_id, project_id, assistant_id), self._http)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -24,6 +24,7 @@ from ._errors import (
     UnexpectedResponseError,
 )
 
+SUBJECTS = "cekura_facade.subjects"  # extension of a request: position and name of each metric in its body
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _SHOWN = 300  # characters of a body in a message
 
@@ -45,10 +46,12 @@ def status_error(response: httpx.Response, credential: Credential) -> APIStatusE
     if status >= 500:
         kind, advice = InternalServerError, "The service or a proxy before it failed. " + _what_next(request)
     elif response.has_redirect_location:
-        advice = f"It redirects to {_address_of_redirect(response)}, which is not followed: check the base URL."
-    body = body_of(response, credential)
-    problems = tuple(find_problems(body, _names_in(request))) if status == 400 else ()
-    said = "; ".join(map(str, problems)) if problems else describe(body)
+        target = response.next_request
+        address = f"{target.url.scheme}://{target.url.netloc.decode('ascii')}{target.url.path}" if target else "nowhere"
+        advice = f"It redirects to {address}, which is not followed: check the base URL."
+    body = _body(response, credential)
+    problems = tuple(_problems(body, request.extensions.get(SUBJECTS, ()))) if status == 400 else ()
+    said = "; ".join(map(str, problems)) if problems else _described(body)
     error = kind(
         credential.redact(f"{request.method} {request.url.path} answered {status}: {said} {advice}"),
         method=request.method,
@@ -59,34 +62,52 @@ def status_error(response: httpx.Response, credential: Credential) -> APIStatusE
     )
     if isinstance(error, BadRequestError):
         error.problems = problems
-    if isinstance(error, RateLimitError):
-        error.retry_after = wait
+    error.retry_after = wait
     return error
 
 
 def unexpected(response: httpx.Response, credential: Credential, why: str) -> UnexpectedResponseError:
     """The error for a success that is not what the API promises."""
-    request, body = response.request, body_of(response, credential)
+    request, body = response.request, _body(response, credential)
     text = (
-        f"{request.method} {request.url.path} answered {response.status_code}, but {why}: {describe(body)} "
-        "Check the base URL, and whether a proxy or login page answers in place of the service. "
+        f"{request.method} {request.url.path} answered {response.status_code}, but {why}: {_described(body)} "
+        f"Check the base URL, and whether a proxy or login page answers in place of the service. {_what_next(request)}"
     )
     return UnexpectedResponseError(
-        credential.redact(text + _what_next(request)).rstrip(),
+        credential.redact(text),
         method=request.method,
         url=credential.redact(str(request.url)),
         status_code=response.status_code,
         body=body,
+        request_id=credential.redact(response.headers.get("x-request-id")),
     )
+
+
+def retry_after(response: httpx.Response) -> float | None:
+    """How many seconds the service asks to wait, whether it says so in seconds or as a date."""
+    value = response.headers.get("retry-after", "").strip()
+    try:
+        seconds = float(value)
+    except ValueError:
+        now = _timestamp(response.headers.get("date", ""))  # Its own clock, for ours may be wrong.
+        seconds = (_timestamp(value) or math.nan) - (time.time() if now is None else now)
+    return max(seconds, 0.0) if math.isfinite(seconds) else None
+
+
+def _timestamp(date: str) -> float | None:
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None
 
 
 def _what_next(request: httpx.Request) -> str:
     if request.method in READS:
         return "Try again later."
-    return "Whether the request was carried out is not known: look (metrics.list) before you send it again."
+    return "Whether the request was carried out is not known: look before you send it again."
 
 
-def body_of(response: httpx.Response, credential: Credential) -> Any:
+def _body(response: httpx.Response, credential: Credential) -> Any:
     """The body, parsed if it is JSON, otherwise its text; without the credential, should it be echoed."""
     text = response.content.decode("utf-8", errors="replace")
     try:
@@ -95,28 +116,25 @@ def body_of(response: httpx.Response, credential: Credential) -> Any:
         return credential.redact(text)
 
 
-def describe(body: Any) -> str:
+def _described(body: Any) -> str:
     """A body in one short sentence."""
     if isinstance(body, dict) and isinstance(body.get("detail") or body.get("error"), str):
         text = str(body.get("detail") or body.get("error"))
-    elif isinstance(body, str):
-        text = body.strip()
-        if text[:1] == "<":
-            return "an HTML page."
     else:
-        text = json.dumps(body, ensure_ascii=False)
-    text = " ".join(text.split())
-    if not text:
-        return "an empty body."
+        text = body.strip() if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
+    if isinstance(body, str) and text[:1] == "<":
+        return "an HTML page."
+    text = " ".join(text.split()) or "an empty body"
     return (text if len(text) <= _SHOWN else text[:_SHOWN] + "…").rstrip(".") + "."
 
 
-def find_problems(body: Any, names: dict[int, str]) -> Iterator[Problem]:
+def _problems(body: Any, subjects: Sequence[tuple[int, str]]) -> Iterator[Problem]:
     """What a 400 complains about, in the shapes that such services use."""
     if isinstance(body, list) and any(isinstance(item, dict) for item in body):
         for index, item in enumerate(body):
+            position, name = subjects[index] if index < len(subjects) else (index, None)
             for field, message in _messages(item):
-                yield Problem(message, field, index, names.get(index))
+                yield Problem(message, field, position, name)
     else:
         for field, message in _messages(body):
             yield Problem(message, field)
@@ -132,34 +150,3 @@ def _messages(node: Any, field: str | None = None) -> Iterator[tuple[str | None,
             yield from _messages(value, field)
     elif node not in ("", None):
         yield field, " ".join(str(node).split())[:_SHOWN] if str(node).lstrip()[:1] != "<" else "an HTML page"
-
-
-def _names_in(request: httpx.Request) -> dict[int, str]:
-    """The names of the metrics in a request whose body is an array."""
-    try:
-        body = json.loads(request.content)
-    except (ValueError, RecursionError, httpx.RequestNotRead):
-        return {}
-    if not isinstance(body, list):
-        return {}
-    return {
-        i: item["name"] for i, item in enumerate(body) if isinstance(item, dict) and isinstance(item.get("name"), str)
-    }
-
-
-def retry_after(response: httpx.Response) -> float | None:
-    """How many seconds the service asks to wait, whether it says so in seconds or as a date."""
-    value = response.headers.get("retry-after", "").strip()
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            seconds = parsedate_to_datetime(value).timestamp() - time.time()
-        except (ValueError, TypeError, OverflowError):
-            return None
-    return max(seconds, 0.0) if math.isfinite(seconds) else None
-
-
-def _address_of_redirect(response: httpx.Response) -> str:
-    target = response.next_request
-    return f"{target.url.scheme}://{target.url.netloc.decode('ascii')}{target.url.path}" if target else "nowhere"

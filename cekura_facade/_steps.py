@@ -1,37 +1,24 @@
-"""What a workflow and an exchange yield: the steps that a driver carries out for them."""
+"""What workflows and exchanges yield, and the two drivers that carry it out: the one blocking, the other awaited.
+
+A workflow is a generator, in the way of httpx's auth flows: it decides, and does no input or output itself. What it
+yields is done for it and sent back; a failure is raised inside of it, at its `yield`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from typing import Any, Protocol, TypeVar
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable, Generator
+from typing import Any, Protocol, TypeVar, cast
 
 import attrs
 import httpx
 
-from generated_client.types import Response
+from ._errors import InvalidRequestError
 
 T = TypeVar("T")
-DEADLINE = "cekura_facade.deadline"  # key of a request's extensions: a time.monotonic()
-
-
-class Endpoint(Protocol):
-    """A module of the generated client."""
-
-    @property
-    def sync_detailed(self) -> Callable[..., Response[Any]]: ...
-    @property
-    def asyncio_detailed(self) -> Callable[..., Any]: ...
-
-
-@attrs.frozen
-class Call:
-    """Call an endpoint, and send back its Response. A result that is not a `wanted` raises UnexpectedResponseError."""
-
-    endpoint: Endpoint
-    arguments: dict[str, Any]
-    accept: Callable[[Any], bool]
-    promise: str
-    deadline: float | None = None
+Outcome = httpx.Response | httpx.TransportError
 
 
 @attrs.frozen
@@ -49,4 +36,65 @@ class Pause:
     seconds: float
 
 
-Steps = Generator[httpx.Request | Call | Invoke | Pause, Any, T]
+Steps = Generator[httpx.Request | Invoke | Pause, Any, T]  # a request is sent once; its outcome is sent back
+
+
+class Sender(Protocol):
+    """What sends a request once, blocking."""
+
+    def attempt(self, request: httpx.Request) -> Outcome: ...
+
+
+class AsyncSender(Protocol):
+    """What sends a request once, awaited."""
+
+    def attempt(self, request: httpx.Request) -> Awaitable[Outcome]: ...
+
+
+def run(steps: Steps[T], http: Sender) -> T:
+    """Run a generator of steps to its end, and return its result."""
+    result: Any = None
+    failure: BaseException | None = None
+    while True:
+        try:
+            step = steps.throw(failure) if failure is not None else steps.send(result)
+        except StopIteration as stop:
+            return cast(T, stop.value)
+        finally:
+            result = failure = None  # A traceback holds this frame: it must not hold the error in turn.
+        try:
+            if isinstance(step, httpx.Request):
+                result = http.attempt(step)
+            elif isinstance(step, Pause):
+                time.sleep(step.seconds)
+            else:
+                result = step.function(step.argument)
+                if inspect.iscoroutine(result):
+                    result.close()
+                    raise InvalidRequestError("review and on_progress may be coroutine functions for AsyncCekura only.")
+        except BaseException as error:
+            failure = error
+
+
+async def arun(steps: Steps[T], http: AsyncSender) -> T:
+    """As run, awaited."""
+    result: Any = None
+    failure: BaseException | None = None
+    while True:
+        try:
+            step = steps.throw(failure) if failure is not None else steps.send(result)
+        except StopIteration as stop:
+            return cast(T, stop.value)
+        finally:
+            result = failure = None
+        try:
+            if isinstance(step, httpx.Request):
+                result = await http.attempt(step)
+            elif isinstance(step, Pause):
+                await asyncio.sleep(step.seconds)
+            else:
+                result = step.function(step.argument)
+                if inspect.isawaitable(result):
+                    result = await result
+        except BaseException as error:
+            failure = error

@@ -1,40 +1,36 @@
-"""The workflow, written once: generators that yield calls and pauses, and return the result.
-
-`_drivers` runs them, blocking or awaited. A step that fails is raised inside of the generator, at its `yield`.
-"""
+"""The workflow, written once: generators that yield requests and pauses, and return the result."""
 
 from __future__ import annotations
 
+import itertools
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import attrs
-import backoff
-
-from generated_client.api.metrics import (
-    create_metrics_in_bulk,
-    generate_metrics,
-    generate_metrics_progress,
-    list_metrics,
-)
+from generated_client.api.metrics import generate_metrics, generate_metrics_progress, list_metrics
 from generated_client.models import GeneratedMetric, GenerateMetricsProgress, GenerateMetricsRequest, Metric
 from generated_client.types import UNSET
 
 from . import _checks as checks
 from ._errors import (
-    APIConnectionError,
+    APIError,
+    AuthenticationError,
+    BadRequestError,
     CekuraError,
     GenerationFailedError,
     GenerationTimeoutError,
-    InternalServerError,
     InvalidRequestError,
     NotFoundError,
-    RateLimitError,
-    UnexpectedResponseError,
+    PermissionDeniedError,
 )
-from ._steps import Call, Invoke, Pause, Steps
+from ._exchange import MAX_PAUSE, call, growing
+from ._saving import METRICS, are_metrics, create_in_bulk
+from ._steps import Invoke, Pause, Steps
+
+if TYPE_CHECKING:
+    from ._http import HTTP
 
 OnProgress = Callable[[GenerateMetricsProgress], object]
 Review = Callable[[list[GeneratedMetric]], Any]
@@ -43,24 +39,13 @@ Review = Callable[[list[GeneratedMetric]], Any]
 # is at most a fifth of what the job took, whether that is a second or five minutes.
 _FIRST_LOOK = 0.25
 _GROWTH = 1.2
-# For this long, in seconds, a job may be unknown (it may just have been started), or something else may answer in the
-# service's place.
-_PATIENCE = 10.0
+_PATIENCE = 10.0  # seconds that a job may be unknown for: it may just have been started
 
 
-@attrs.frozen
-class _Body:
-    """Fields that are sent as they are."""
-
-    fields: dict[str, Any]
-
-    def to_dict(self) -> dict[str, Any]:
-        return self.fields
-
-
-def generate(request: GenerateMetricsRequest) -> Steps[str]:
+def generate(http: HTTP, request: GenerateMetricsRequest) -> Steps[str]:
     """Step 1: start a job. Returns its progress id."""
-    response = yield Call(
+    response = yield from call(
+        http,
         generate_metrics,
         {"body": request},
         lambda result: checks.is_progress_id(getattr(result, "progress_id", None)),
@@ -69,42 +54,46 @@ def generate(request: GenerateMetricsRequest) -> Steps[str]:
     return str(response.progress_id)
 
 
-def poll(progress_id: str, deadline: float | None = None) -> Steps[GenerateMetricsProgress]:
+def poll(http: HTTP, progress_id: str, deadline: float = math.inf) -> Steps[GenerateMetricsProgress]:
     """Step 2: ask once how far a job has come."""
     with about_job(progress_id):
-        progress: GenerateMetricsProgress = yield Call(
+        progress: GenerateMetricsProgress = yield from call(
+            http,
             generate_metrics_progress,
             {"progress_id": progress_id},
             _is_progress,
             "an object with a status, and a list of metrics once that is 'completed'",
-            deadline,
+            deadline=deadline,
         )
         return progress
 
 
 def wait(
-    progress_id: str, timeout: float, on_progress: OnProgress | None, *, fresh: bool = False
+    http: HTTP, progress_id: str, timeout: float, on_progress: OnProgress | None, *, fresh: bool
 ) -> Steps[list[GeneratedMetric]]:
     """Step 2, until the job is finished. A poll that fails is no reason to give up a job that goes on."""
     started = good = time.monotonic()
     deadline = started + timeout
     last: GenerateMetricsProgress | None = None
     failure: CekuraError | None = None
-    pauses = _pauses(fresh)
+    # There is no pause before the first look at a job that may be finished.
+    pauses = itertools.chain([_FIRST_LOOK] if fresh else [0.0, _FIRST_LOOK])
+    pauses = itertools.chain(pauses, growing(_FIRST_LOOK * (_GROWTH - 1), MAX_PAUSE, _GROWTH))
     with about_job(progress_id):
         while True:
             yield Pause(max(0.0, min(next(pauses), deadline - time.monotonic())))
             # The last look is at the deadline, and has a moment of its own.
             final = time.monotonic() >= deadline
             try:
-                progress = yield from poll(progress_id, max(deadline, time.monotonic() + 1.0))
-            except (NotFoundError, UnexpectedResponseError):
-                if final or time.monotonic() - good > _PATIENCE:
+                progress = yield from poll(http, progress_id, max(deadline, time.monotonic() + 1.0))
+            except (BadRequestError, AuthenticationError, PermissionDeniedError):
+                raise
+            except APIError as error:
+                if isinstance(error, NotFoundError) and (final or time.monotonic() - good > _PATIENCE):
                     raise
-            except (APIConnectionError, InternalServerError, RateLimitError) as error:
                 failure = error
-                wanted = getattr(error, "retry_after", None) or 0.0
-                yield Pause(max(0.0, min(wanted, deadline - time.monotonic())))
+                asked = min(getattr(error, "retry_after", None) or 0.0, MAX_PAUSE)
+                yield Pause(max(0.0, min(asked, deadline - time.monotonic())))
             else:
                 failure = None
                 if on_progress is not None and progress != last:
@@ -113,28 +102,18 @@ def wait(
                 if progress.status == "completed":
                     return list(progress.metrics or [])
                 if progress.status == "failed":
-                    raise GenerationFailedError(progress_id, progress.error or None)
+                    reason = http.settings.credential.redact(progress.error or None)
+                    raise GenerationFailedError(progress_id, reason)
             if final:
                 raise GenerationTimeoutError(progress_id, last, timeout) from failure
 
 
-def create_in_bulk(fields: Sequence[dict[str, Any]]) -> Steps[list[Metric]]:
-    """Step 3: save metrics. Returns them as saved, in the order given."""
-    saved: list[Metric] = yield Call(
-        create_metrics_in_bulk,
-        {"body": [_Body(each) for each in fields]},
-        lambda result: _are_metrics(result) and len(result) == len(fields),
-        f"an array of {len(fields)} saved metrics, each with an id",
-    )
-    return saved
-
-
 def generate_and_create(
-    request: GenerateMetricsRequest, review: Review | None, timeout: float, on_progress: OnProgress | None
+    http: HTTP, request: GenerateMetricsRequest, review: Review | None, timeout: float, on_progress: OnProgress | None
 ) -> Steps[list[Metric]]:
     """All three steps."""
-    progress_id = yield from generate(request)
-    suggested = yield from wait(progress_id, timeout, on_progress, fresh=True)
+    progress_id = yield from generate(http, request)
+    suggested = yield from wait(http, progress_id, timeout, on_progress, fresh=True)
     with about_job(progress_id, suggested):
         chosen: Any = suggested
         if review is not None:
@@ -145,18 +124,18 @@ def generate_and_create(
                 chosen = list(chosen)
         if chosen == []:
             return []
-        return (yield from create_in_bulk(checks.metrics_to_create(chosen)))
+        return (yield from create_in_bulk(http, checks.metrics_to_create(chosen)))
 
 
-def list_all(agent_id: int | None, project_id: int | None, assistant_id: str | None) -> Steps[list[Metric]]:
+def list_all(http: HTTP, agent_id: int | None, project_id: int | None, assistant_id: str | None) -> Steps[list[Metric]]:
     """The metrics of a scope."""
-    arguments = {"agent_id": agent_id, "project_id": project_id, "assistant_id": assistant_id}
-    metrics: list[Metric] = yield Call(
-        list_metrics,
-        {name: UNSET if value is None else value for name, value in arguments.items()},
-        _are_metrics,
-        "an array of metrics, each with an id",
-    )
+    scope = {
+        "agent_id": None if agent_id is None else checks.positive_id("agent_id", agent_id),
+        "project_id": None if project_id is None else checks.positive_id("project_id", project_id),
+        "assistant_id": None if assistant_id is None else checks.text_id("assistant_id", assistant_id),
+    }
+    given = {name: value for name, value in scope.items() if value is not None}
+    metrics: list[Metric] = yield from call(http, list_metrics, given, are_metrics, METRICS)
     return metrics
 
 
@@ -174,16 +153,6 @@ def about_job(progress_id: str, metrics: Sequence[GeneratedMetric] = ()) -> Iter
         raise
 
 
-def _pauses(fresh: bool) -> Iterator[float]:
-    """The pauses before each look: none before the first one at a job that may be finished."""
-    growing = backoff.expo(base=_GROWTH, factor=_FIRST_LOOK * (_GROWTH - 1))
-    next(growing)  # The first value of a backoff generator is there to be thrown away.
-    yield _FIRST_LOOK if fresh else 0.0
-    if not fresh:
-        yield _FIRST_LOOK
-    yield from growing
-
-
 def _is_progress(result: object) -> bool:
     if not isinstance(result, GenerateMetricsProgress) or not isinstance(result.status, str):
         return False
@@ -193,11 +162,4 @@ def _is_progress(result: object) -> bool:
         return True
     return isinstance(result.metrics, list) and all(
         isinstance(metric, GeneratedMetric) and metric.to_dict() for metric in result.metrics
-    )
-
-
-def _are_metrics(result: object) -> bool:
-    return isinstance(result, list) and all(
-        isinstance(metric, Metric) and isinstance(metric.id, int) and not isinstance(metric.id, bool)
-        for metric in result
     )

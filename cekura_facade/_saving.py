@@ -1,0 +1,264 @@
+"""Saving each metric exactly once, by looking at what stands there: before anything is sent, and after whatever failed.
+
+The service knows no idempotency key, and to a caller a lost answer looks like a lost request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import backoff
+
+from generated_client.api.metrics import create_metrics_in_bulk, list_metrics
+from generated_client.models import Metric
+
+from ._checks import MAX_METRICS
+from ._errors import APIConnectionError, APIError, BulkCreateUncertainError, CekuraError, RateLimitError
+from ._exchange import MAX_PAUSE, call, growing, may_be_carried_out
+from ._steps import Pause, Steps
+
+if TYPE_CHECKING:
+    from ._http import HTTP
+
+METRICS = "an array of metrics, each with an id"
+_NAMES_LENGTH = 1500  # of the names in one address, in characters
+_FORMER_BINARY = ("binary_workflow_adherence", "binary_qualitative")
+
+
+@attrs.frozen
+class _Fields:
+    """Fields that are sent as they are."""
+
+    fields: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        return self.fields
+
+
+class _Wanted:
+    """The metrics to save, and what is known of each so far, by its position in the order given."""
+
+    def __init__(self, fields: Sequence[dict[str, Any]]) -> None:
+        self.fields = fields
+        self.saved: dict[int, Metric] = {}
+        self.failed: dict[int, APIError] = {}  # why it is not saved yet
+        self.refused: dict[int, APIError] = {}  # why it never will be
+
+    def created(self) -> list[Metric]:
+        return [self.saved[position] for position in sorted(self.saved)]
+
+    def missing(self) -> list[int]:
+        return [i for i in range(len(self.fields)) if i not in self.saved and i not in self.refused]
+
+    def unclear(self) -> list[int]:
+        return [i for i in self.missing() if i in self.failed and may_be_carried_out(self.failed[i])]
+
+    def key(self, position: int) -> tuple[str, str]:
+        return _text(self.fields[position].get("name")), _text(self.fields[position].get("description"))
+
+    def claim(self, found: Iterable[Metric], positions: Sequence[int]) -> list[Metric]:
+        """Take each metric that is found for one that is wanted. Returns those that are none of them.
+
+        One whose scope is the same comes first, then one that stands for the wanted scope among others.
+        """
+        taken = {metric.id for metric in self.saved.values()}
+        left = {metric.id: metric for metric in found if metric.id not in taken}
+        for same_scope in (True, False):
+            wanted: dict[tuple[str, str], list[int]] = {}
+            for position in positions:
+                if position not in self.saved:
+                    wanted.setdefault(self.key(position), []).append(position)
+            for metric in list(left.values()):
+                candidates = wanted.get((_text(metric.name), _text(metric.description)), [])
+                fitting = (i for i in candidates if _is_saved_as(self.fields[i], metric, same_scope))
+                for position in itertools.islice(fitting, 1):
+                    candidates.remove(position)
+                    self.saved[position] = left.pop(metric.id)
+        return list(left.values())
+
+    def take(self, answer: Sequence[Metric], positions: Sequence[int]) -> None:
+        """Take what the service saved: in the order sent, where it does not show by itself what is what."""
+        left = self.claim(answer, positions)
+        self.saved.update(zip((i for i in positions if i not in self.saved), left, strict=True))
+
+    def scopes(self) -> Iterator[dict[str, Any]]:
+        """What to list to see all that is missing, as arguments of list_metrics."""
+        scopes: dict[tuple[str, Any], None] = {}
+        names: list[str] = []
+        for fields in (self.fields[i] for i in self.missing()):
+            agents, assistant_id = _agents(fields.get("agents"), fields.get("agent")), fields.get("assistant_id")
+            if agents:
+                scopes["agent_id", min(agents)] = None
+            elif _is_int(fields.get("project")):
+                scopes["project_id", fields["project"]] = None
+            elif isinstance(assistant_id, str) and assistant_id:
+                scopes["assistant_id", assistant_id] = None
+            else:
+                names += [fields["name"], fields["name"].strip()]
+        names = list(dict.fromkeys(names))
+        while names:
+            lengths = itertools.accumulate(len(json.dumps(name)) for name in names)
+            some = max(1, sum(length <= _NAMES_LENGTH for length in lengths))
+            condition = {"field": "name", "op": "in", "value": names[:some]}
+            scopes["filters", json.dumps({"operator": "and", "conditions": [condition]})] = None
+            names = names[some:]
+        yield from ({name: value} for name, value in scopes)
+
+    def uncertain(self, why: APIError) -> BulkCreateUncertainError:
+        unconfirmed = [self.fields[i] for i in self.unclear()]
+        names = ", ".join(repr(fields["name"]) for fields in unconfirmed[:5]) + ("…" if len(unconfirmed) > 5 else "")
+        return BulkCreateUncertainError(
+            f"{len(unconfirmed)} of {len(self.fields)} metrics may or may not be saved ({names}): {why} Nothing "
+            "more was sent. Save all of them again later: what stands there by then is not saved twice.",
+            created=self.created(),
+            unconfirmed=unconfirmed,
+        )
+
+
+def create_in_bulk(http: HTTP, fields: Sequence[dict[str, Any]]) -> Steps[list[Metric]]:
+    """Step 3: save metrics. Returns them as saved, in the order given."""
+    wanted = _Wanted(fields)
+    try:
+        yield from _look(http, wanted, max(http.unsettled.get(wanted.key(i), 0.0) for i in wanted.missing()))
+        try:
+            yield from _send(http, wanted)
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            # The service may still be at work on what was sent when the same metrics are given next.
+            now = time.monotonic()
+            later = {wanted.key(i): now + http.settings.settle_timeout for i in wanted.missing()}
+            http.unsettled = {key: until for key, until in http.unsettled.items() if until > now} | later
+            raise
+    except CekuraError as error:
+        error.created = error.created or wanted.created()
+        raise
+    finally:
+        wanted.failed.clear()  # Their tracebacks hold this frame.
+        wanted.refused.clear()
+    return wanted.created()
+
+
+def _send(http: HTTP, wanted: _Wanted) -> Steps[None]:
+    """Send what is missing, and after a look send again what is missing still and may be sent again."""
+    size, delays = MAX_METRICS, growing(0.5, 8.0)
+    for retries in itertools.count():
+        sent = wanted.missing()
+        for start in range(0, len(sent), size):
+            yield from _send_chunk(http, wanted, sent[start : start + size])
+        unclear = wanted.unclear()
+        try:
+            yield from _look(http, wanted, time.monotonic() + http.settings.settle_timeout if unclear else 0.0)
+        except APIError as error:
+            if unclear:
+                raise wanted.uncertain(error) from error
+        errors = {i: wanted.failed[i] for i in wanted.missing()}
+        size = min(size, len(sent))
+        wanted.refused |= {i: error for i, error in errors.items() if not _may_be_sent_again(error, size)}
+        if not wanted.missing():
+            break
+        pause = max(
+            backoff.full_jitter(next(delays)), *(getattr(e, "retry_after", None) or 0.0 for e in errors.values())
+        )
+        if retries >= http.settings.max_retries or pause > MAX_PAUSE or not http.budget.take():
+            break
+        if any(getattr(error, "status_code", None) == 413 for error in errors.values()):
+            size = max(1, size // 2)
+        yield Pause(pause)
+    if unclear := wanted.unclear():
+        raise wanted.uncertain(wanted.failed[unclear[0]]) from wanted.failed[unclear[0]]
+    for i in sorted(wanted.failed.keys() - wanted.saved.keys()):
+        raise wanted.failed[i]
+
+
+def _send_chunk(http: HTTP, wanted: _Wanted, positions: Sequence[int]) -> Steps[None]:
+    """Send some of them once. If that fails, keep the reason, for the others can be saved all the same."""
+    taken = {metric.id for metric in wanted.saved.values()}
+    try:
+        answer = yield from call(
+            http,
+            create_metrics_in_bulk,
+            {"body": [_Fields(wanted.fields[i]) for i in positions]},
+            lambda result: (
+                are_metrics(result)
+                and len(taken.union(metric.id for metric in result)) == len(taken) + len(positions)
+                and len(result) == len(positions)
+            ),
+            f"an array of {len(positions)} saved metrics, each with an id of its own",
+            retries=0,
+            subjects=[(i, wanted.fields[i]["name"]) for i in positions],
+        )
+    except APIError as error:
+        wanted.failed.update(dict.fromkeys(positions, error))
+    else:
+        wanted.take(answer, positions)
+
+
+def _look(http: HTTP, wanted: _Wanted, until: float) -> Steps[None]:
+    """Look which of the missing are there, until all are, or a look at that time has shown that they are not."""
+    pauses = growing(0.25, 2.0)
+    while wanted.missing():
+        last = time.monotonic() >= until
+        try:
+            for scope in wanted.scopes():
+                found = yield from call(http, list_metrics, scope, are_metrics, METRICS)
+                wanted.claim(found, wanted.missing())
+        except APIError:
+            if last:
+                raise
+        if last:
+            return
+        yield Pause(max(0.0, min(next(pauses), until - time.monotonic())))
+
+
+def are_metrics(result: object) -> bool:
+    """Whether it is a list of saved metrics."""
+    return isinstance(result, list) and all(
+        isinstance(metric, Metric) and isinstance(metric.id, int) and not isinstance(metric.id, bool)
+        for metric in result
+    )
+
+
+def _may_be_sent_again(error: APIError, size: int) -> bool:
+    too_large = getattr(error, "status_code", None) == 413
+    return (
+        may_be_carried_out(error) or isinstance(error, RateLimitError | APIConnectionError) or (too_large and size > 1)
+    )
+
+
+def _is_saved_as(fields: dict[str, Any], metric: Metric, same_scope: bool) -> bool:
+    """Whether a saved metric of the same name and description is the one that is wanted.
+
+    What the service does not say of a metric, and what is left to the service, cannot differ.
+    """
+    eval_type = fields.get("eval_type")
+    if eval_type is not None and _kind(eval_type) != _kind(metric.eval_type):
+        return False
+    for name, value in (("project", metric.project), ("assistant_id", metric.assistant_id)):
+        if fields.get(name) and value and fields[name] != value:
+            return False
+    wanted = _agents(fields.get("agents"), fields.get("agent"))
+    agents = _agents(metric.agents, metric.additional_properties.get("agent"))
+    if same_scope:
+        return wanted == agents
+    return (wanted <= agents or not agents) if wanted else (not agents or bool(fields.get("assistant_id")))
+
+
+def _agents(agents: object, agent: object) -> set[int]:
+    return {each for each in [*(agents if isinstance(agents, list) else []), agent] if _is_int(each)}
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _kind(eval_type: object) -> str:
+    return "binary" if eval_type in _FORMER_BINARY else str(eval_type)
+
+
+def _text(value: object) -> str:
+    return value.strip() if isinstance(value, str) else ""
