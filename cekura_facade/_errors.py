@@ -37,8 +37,8 @@ class CekuraError(Exception):
         progress_id: Id of the generation job that the call was about, once the service gave it; otherwise None.
             `metrics.job(progress_id)` picks the job up again, in any process.
         metrics: Suggestions that had come back before the call failed, so that none is lost. Empty otherwise.
-        created: Metrics of the call that are known to be saved all the same, in the order given. Save the whole again:
-            these are not saved twice.
+        created: Metrics of a call to save some that are known to be saved, in the order given. Saving all of them again
+            does not save these twice.
     """
 
     progress_id: str | None = None
@@ -52,7 +52,6 @@ class CekuraError(Exception):
 
 def _restore(kind: type[CekuraError], args: tuple[Any, ...], state: dict[str, Any]) -> CekuraError:
     error = kind.__new__(kind, *args)
-    error.args = args
     error.__dict__.update(state)
     return error
 
@@ -90,13 +89,14 @@ class APITimeoutError(APIConnectionError):
 
 
 class _AnsweredError(APIError):
-    def __init__(
-        self, message: str, *, method: str, url: str, status_code: int, body: Any = None, request_id: str | None = None
-    ) -> None:
+    status_code: int
+    body: Any = None
+    request_id: str | None = None
+    retry_after: float | None = None
+
+    def __init__(self, message: str, *, method: str, url: str, **answer: Any) -> None:
         super().__init__(message, method=method, url=url)
-        self.status_code = status_code
-        self.body = body
-        self.request_id = request_id
+        self.__dict__.update(answer)
 
 
 class APIStatusError(_AnsweredError):
@@ -109,8 +109,6 @@ class APIStatusError(_AnsweredError):
         retry_after: How long the service asks to wait, in seconds; None when it does not say.
     """
 
-    retry_after: float | None = None
-
 
 class UnexpectedResponseError(_AnsweredError):
     """A success that is not what the API promises: HTML, an empty body, JSON of another shape.
@@ -118,7 +116,6 @@ class UnexpectedResponseError(_AnsweredError):
     Attributes:
         status_code: The HTTP status.
         body: The body: parsed if it is JSON, otherwise its text.
-        request_id: What the service calls this request, if it says so.
     """
 
 
@@ -150,7 +147,7 @@ class BadRequestError(APIStatusError):
         problems: What it refuses, one by one, in the order of the answer.
     """
 
-    problems: tuple[Problem, ...] = ()
+    problems: Sequence[Problem] = ()
 
 
 class AuthenticationError(APIStatusError):
@@ -174,10 +171,9 @@ class InternalServerError(APIStatusError):
 
 
 class GenerationFailedError(CekuraError):
-    """The service gave up on a generation job. Start another one.
+    """The service gave up on the job `progress_id`. Start another one.
 
     Attributes:
-        progress_id: Id of the job.
         reason: What the service says about it, None when it says nothing.
     """
 
@@ -188,15 +184,13 @@ class GenerationFailedError(CekuraError):
             f"Generation job {progress_id} failed: {reason or 'the service gives no reason'}. "
             "Nothing was saved; start another job with metrics.generate(...)."
         )
-        self.progress_id = progress_id
-        self.reason = reason
+        self.progress_id, self.reason = progress_id, reason
 
 
 class GenerationTimeoutError(CekuraError):
-    """A generation job was not finished in time. It goes on, and can be picked up again.
+    """The job `progress_id` was not finished in time. It goes on, and can be picked up again.
 
     Attributes:
-        progress_id: Id of the job.
         last_progress: What the service said last, None when no poll succeeded.
     """
 
@@ -208,8 +202,7 @@ class GenerationTimeoutError(CekuraError):
             f"Generation job {progress_id} was not finished after {waited:g} seconds ({state}). "
             f"It goes on: pick it up with metrics.job({progress_id!r}).wait()."
         )
-        self.progress_id = progress_id
-        self.last_progress = last_progress
+        self.progress_id, self.last_progress = progress_id, last_progress
 
 
 class BulkCreateUncertainError(CekuraError):
@@ -222,5 +215,4 @@ class BulkCreateUncertainError(CekuraError):
 
     def __init__(self, message: str, *, created: Sequence[Metric], unconfirmed: Sequence[dict[str, Any]]) -> None:
         super().__init__(message)
-        self.created = list(created)
-        self.unconfirmed = list(unconfirmed)
+        self.created, self.unconfirmed = list(created), list(unconfirmed)

@@ -10,16 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import backoff
 import httpx
 
-from ._config import Settings
-from ._errors import (
-    APIConnectionError,
-    APITimeoutError,
-    CekuraError,
-    InternalServerError,
-    UnexpectedResponseError,
-)
-from ._responses import READS, SUBJECTS, retry_after, status_error, unexpected
-from ._steps import Outcome, Pause, Steps
+from ._errors import CekuraError
+from ._responses import NEVER_SENT, READS, SUBJECTS, no_answer, retry_after, status_error, unexpected
+from ._steps import Outcome, Steps
 
 if TYPE_CHECKING:
     from ._http import HTTP
@@ -28,10 +21,6 @@ DEADLINE = "cekura_facade.deadline"  # extension of a request: the time.monotoni
 MAX_PAUSE = 60.0  # seconds: what the service asks for beyond this is left to the caller
 _MAX_REDIRECTS = 5
 _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
-_NEVER_SENT = (
-    *(httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout),
-    *(httpx.UnsupportedProtocol, httpx.LocalProtocolError),
-)
 # What a generated parser raises when the JSON is not of the shape that it expects.
 _WRONG_SHAPE = (TypeError, ValueError, KeyError, AttributeError, IndexError, RecursionError)
 
@@ -46,10 +35,9 @@ class Endpoint(Protocol):
 
 
 class Budget:
-    """How often a client may still send something again, whatever it is.
+    """How often a client may still send something again, whatever it is: ten times what one request may.
 
-    Ten times what one request may; every ten answers allow for one more. So a service that is down is not
-    asked several times over by each of a thousand calls.
+    Every ten answers allow for one more. So a service that is down is not asked several times by each of many calls.
     """
 
     def __init__(self, max_retries: int) -> None:
@@ -95,36 +83,29 @@ def exchange(
     http: HTTP, request: httpx.Request, deadline: float = math.inf, max_retries: int | None = None
 ) -> Steps[httpx.Response]:
     """Get the answer to a request. Returns a success; raises an APIError for anything else."""
-    settings = http.settings
-    most = settings.max_retries if max_retries is None else max_retries
-    delays = growing(0.5, 8.0)
-    retries = redirects = 0
+    retries_left = http.settings.max_retries if max_retries is None else max_retries
+    delays, redirects_left = growing(0.5, 8.0), _MAX_REDIRECTS
     while True:
-        _limit(request, min(time.monotonic() + settings.timeout, deadline))
+        # No phase of an attempt goes on after its deadline, and the whole of it neither.
+        until = min(time.monotonic() + http.settings.timeout, deadline)
+        timeout = httpx.Timeout(max(until - time.monotonic(), 0.001)).as_dict()
+        request.extensions = {**request.extensions, "timeout": timeout, DEADLINE: until}
         outcome: Outcome = yield request
         if isinstance(outcome, httpx.Response):
             if outcome.is_success:
                 http.budget.give()
                 return outcome
-            if redirects < _MAX_REDIRECTS and (target := _followable(outcome)) is not None:
-                redirects += 1
+            if redirects_left and (target := _followable(outcome)) is not None:
+                redirects_left -= 1
                 request = target
                 continue
         pause = _pause_before_retry(request, outcome, backoff.full_jitter(next(delays)))
-        late = pause is None or retries >= most or time.monotonic() + pause > deadline
-        if pause is None or late or not http.budget.take():
+        if not retries_left or time.monotonic() + pause > deadline or pause > MAX_PAUSE or not http.budget.take():
             if isinstance(outcome, httpx.Response):
-                raise status_error(outcome, settings.credential)
-            raise _connection_error(request, outcome, settings, retries)
-        retries += 1
-        yield Pause(pause)
-
-
-def may_be_carried_out(error: CekuraError) -> bool:
-    """Whether the service may have carried out, or may still carry out, the write that ended with this error."""
-    if isinstance(error, APIConnectionError):
-        return not isinstance(error.__cause__, _NEVER_SENT)
-    return isinstance(error, UnexpectedResponseError | InternalServerError) or getattr(error, "status_code", 0) == 408
+                raise status_error(outcome, http.settings.credential)
+            raise no_answer(request, outcome, http.settings.credential)
+        retries_left -= 1
+        yield pause
 
 
 def growing(first: float, most: float, base: float = 2.0) -> Any:
@@ -139,56 +120,25 @@ def origin(url: httpx.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)
 
 
-def _connection_error(
-    request: httpx.Request, outcome: httpx.TransportError, settings: Settings, retries: int
-) -> APIConnectionError:
-    kind = APITimeoutError if isinstance(outcome, httpx.TimeoutException) else APIConnectionError
-    tries = f" after {retries + 1} tries" if retries else ""
-    what = f"{type(outcome).__name__}: {outcome}" if str(outcome) else type(outcome).__name__
-    unknown = " Whether the service carried it out is not known: look before you send it again."
-    if isinstance(outcome, _NEVER_SENT) or request.method in READS:
-        unknown = ""
-    redact = settings.credential.redact
-    error = kind(
-        redact(
-            f"{request.method} {request.url.path}: no answer from {request.url.host}{tries} ({what}).{unknown} "
-            "Check the base URL and the network."
-        ),
-        method=request.method,
-        url=redact(str(request.url)),
-    )
-    error.__cause__ = type(outcome)(redact(str(outcome)))
-    return error
-
-
-def _pause_before_retry(request: httpx.Request, outcome: Outcome, delay: float) -> float | None:
-    """How long to wait before the request may be sent again; None when it must not be.
+def _pause_before_retry(request: httpx.Request, outcome: Outcome, delay: float) -> float:
+    """How long to wait before the request may be sent again, for ever if it must not be.
 
     A read may always be sent again. Anything else only if it cannot have been carried out.
     """
     read = request.method in READS
     if isinstance(outcome, httpx.TransportError):
-        if isinstance(outcome, httpx.UnsupportedProtocol | httpx.LocalProtocolError):
-            return None
-        return delay if read or isinstance(outcome, _NEVER_SENT) else None
+        never = isinstance(outcome, httpx.UnsupportedProtocol | httpx.LocalProtocolError)
+        return delay if not never and (read or isinstance(outcome, NEVER_SENT)) else math.inf
     asked, status = retry_after(outcome), outcome.status_code
-    if status not in _TRANSIENT or not (read or status == 429 or (status == 503 and asked is not None)):
-        return None
-    return delay if asked is None else asked if asked <= MAX_PAUSE else None
+    if status in _TRANSIENT and (read or status == 429 or (status == 503 and asked is not None)):
+        return delay if asked is None else asked
+    return math.inf
 
 
 def _followable(response: httpx.Response) -> httpx.Request | None:
     """The request that a redirect asks for, if it is the same request to the same origin."""
-    target = response.next_request
-    if target is None or target.method != response.request.method or target.url.userinfo:
+    target, request = response.next_request, response.request
+    if target is None or target.method != request.method or target.url.userinfo:
         return None
-    if origin(target.url) != origin(response.request.url):
-        return None
-    target.extensions = response.request.extensions
-    return target
-
-
-def _limit(request: httpx.Request, deadline: float) -> None:
-    """Let an attempt end at the deadline, and none of its phases after it."""
-    left = max(deadline - time.monotonic(), 0.001)
-    request.extensions = {**request.extensions, "timeout": httpx.Timeout(left).as_dict(), DEADLINE: deadline}
+    target.extensions = request.extensions
+    return target if origin(target.url) == origin(request.url) else None

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import platform
 import threading
 import time
 import zlib
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, cast
 
 import httpx
 
@@ -23,6 +24,7 @@ from ._responses import unexpected
 from ._steps import Outcome, arun, run
 from ._version import __version__
 
+_LATE = "the answer was not complete in time"
 USER_AGENT = f"cekura-facade/{__version__} python/{platform.python_version()} httpx/{httpx.__version__}"
 
 
@@ -38,17 +40,17 @@ class HTTP:
         self.settings = settings
         self.budget = Budget(settings.max_retries)
         self.unsettled: dict[Any, float] = {}
+        self.sender: Any = given or self
+        reason = ""
         try:
             super().__init__(transport=_Unused() if given else None)  # type: ignore[call-arg]
         except (ImportError, ValueError, OSError, httpx.InvalidURL) as error:
             reason = str(error)  # httpx lets through whatever is wrong with the environment.
-        else:
-            self.sender: Any = given or self
-            return
-        raise ConfigurationError(
-            f"No HTTP client can be made: {reason}. Look at the variables *_PROXY and SSL_CERT_* of the environment, "
-            "or give an http_client of your own."
-        )
+        if reason:
+            raise ConfigurationError(
+                f"No HTTP client can be made: {reason}. Look at the variables *_PROXY and SSL_CERT_* of the "
+                "environment, or give an http_client of your own."
+            )
 
     def prepare(self, method: str, url: httpx.URL | str, **kwargs: Any) -> httpx.Request:
         """The request for what the generated client asks for."""
@@ -61,30 +63,28 @@ class HTTP:
             # As ASCII: half a surrogate pair, which JSON may hold, has no UTF-8.
             kwargs["content"] = json.dumps(kwargs.pop("json"), allow_nan=False, separators=(",", ":")).encode()
         request: httpx.Request = self.sender.build_request(method, address, **kwargs)
-        agent = request.headers.get("user-agent", "")
-        request.headers["User-Agent"] = (
-            USER_AGENT if agent.startswith("python-httpx") else f"{agent} {USER_AGENT}".strip()
-        )
+        agent = request.headers.get("user-agent", "python-httpx")
+        request.headers["User-Agent"] = USER_AGENT if agent.startswith("python-httpx") else f"{agent} {USER_AGENT}"
         request.headers["Accept-Encoding"] = "gzip"
         return request
 
-    def _authorize(self, request: httpx.Request) -> None:
+    def authorize(self, request: httpx.Request) -> dict[str, Any]:
+        """Put the credential in, and return how to send the request."""
+        credential = self.settings.credential
         if origin(request.url) == origin(self.settings.base_url):
-            request.headers[self.settings.credential.header] = self.settings.credential.header_value()
+            request.headers[credential.header] = credential.header_value()
+        # What a given client has for `auth` would take the place of our bearer token.
+        auth = {"auth": None} if credential.header == "Authorization" else {}
+        return {"stream": True, "follow_redirects": False, **auth}
 
     def forget(self, request: httpx.Request | None) -> None:
         """Take the credential out again: errors and responses hold on to their request."""
         if request is not None:
             request.headers.pop(self.settings.credential.header, None)
 
-    def _sending(self) -> dict[str, Any]:
-        # What a given client has for `auth` would take the place of our bearer token.
-        auth = {"auth": None} if self.settings.credential.header == "Authorization" else {}
-        return {"stream": True, "follow_redirects": False, **auth}
-
 
 class SyncHTTP(HTTP, httpx.Client):
-    """Sends what the generated client asks for; through `given`, if the user brought an HTTP client."""
+    """Sends what the generated client asks for; through the HTTP client that the user brought, if there is one."""
 
     def request(self, method: str, url: httpx.URL | str, **kwargs: Any) -> httpx.Response:
         """Send one request, with all that `exchange` says about it. Raises an APIError."""
@@ -92,29 +92,25 @@ class SyncHTTP(HTTP, httpx.Client):
 
     def attempt(self, request: httpx.Request) -> Outcome:
         """Send a request once. Returns the answer, read to its end, or why there is none."""
-        body: _Body | None = None
-        request.extensions = {**request.extensions, "trace": _trace}
+        request.extensions = {**request.extensions, "trace": _hold_to_deadline}
         _attempt.deadline = request.extensions[DEADLINE]
+        body = None
         try:
-            self._authorize(request)
-            response = self.sender.send(request, **self._sending())
+            response = self.sender.send(request, **self.authorize(request))
             try:
                 body = _Body(response, self)
-                for chunk in response.iter_raw() if body.wanted else ():
-                    body.add(chunk)
-                    if not body.wanted:
+                for chunk in response.iter_raw():
+                    if not body.add(chunk):
                         break
             finally:
                 response.close()
             return body.response()
         except httpx.RequestError as error:
-            if body is not None and not body.origin.is_success:
-                return body.response()
-            failure = _bare(error)
+            outcome = _without_answer(error, body)
         finally:
             self.forget(request)
-            _attempt.deadline = None
-        return failure
+            _attempt.deadline = math.inf
+        return outcome
 
 
 class AsyncHTTP(HTTP, httpx.AsyncClient):
@@ -126,56 +122,46 @@ class AsyncHTTP(HTTP, httpx.AsyncClient):
 
     async def attempt(self, request: httpx.Request) -> Outcome:
         """Send a request once. Returns the answer, read to its end, or why there is none."""
-        left = request.extensions[DEADLINE] - time.monotonic()
-        body: _Body | None = None
+        left = max(request.extensions[DEADLINE] - time.monotonic(), 0.0)
+        body = None
         try:
-            self._authorize(request)
             # A little later than httpx's own time-outs, which tell apart what was never sent.
-            async with asyncio.timeout(max(left, 0.0) + 0.1):
-                response = await self.sender.send(request, **self._sending())
+            async with asyncio.timeout(left + 0.1):
+                response = await self.sender.send(request, **self.authorize(request))
                 try:
                     body = _Body(response, self)
-                    if body.wanted:
-                        async for chunk in response.aiter_raw():
-                            body.add(chunk)
-                            if not body.wanted:
-                                break
+                    async for chunk in response.aiter_raw():
+                        if not body.add(chunk):
+                            break
                 finally:
                     await response.aclose()
                 return body.response()
         except (httpx.RequestError, TimeoutError) as error:
-            if body is not None and not body.origin.is_success:
-                return body.response()
-            failure = _bare(error)
+            outcome = _without_answer(error, body)
         finally:
             self.forget(request)
-        return failure
+        return outcome
 
 
-_LATE = "the answer was not complete in time"
-_attempt = threading.local()  # when the attempt of this thread ends
+class _Attempt(threading.local):
+    deadline = math.inf
 
 
-def _trace(event: str, info: Mapping[str, Any]) -> None:
-    """Hold a new connection to the deadline of whatever is sent on it.
+_attempt = _Attempt()  # of this thread
 
-    httpx's time-outs start anew with every byte that arrives.
-    """
+
+def _hold_to_deadline(event: str, info: Mapping[str, Any]) -> None:
+    """Hold a new connection to the deadline of what is sent on it: httpx's time-outs start anew with every byte."""
     if event.endswith(("connect_tcp.complete", "connect_unix_socket.complete", "start_tls.complete")):
-        stream = info["return_value"]
-        stream.read = _in_time(stream.read)
+        read = info["return_value"].read
 
-
-def _in_time(read: Callable[..., bytes]) -> Callable[..., bytes]:
-    def read_in_time(max_bytes: int, timeout: float | None = None) -> bytes:
-        deadline = getattr(_attempt, "deadline", None)
-        if deadline is not None:
-            timeout = deadline - time.monotonic()
-            if timeout <= 0:
+        def read_in_time(max_bytes: int, timeout: float | None = None) -> bytes:
+            left = _attempt.deadline - time.monotonic()
+            if left <= 0:
                 raise httpx.ReadTimeout(_LATE)
-        return read(max_bytes, timeout)
+            return cast(bytes, read(max_bytes, left if left < math.inf else timeout))
 
-    return read_in_time
+        info["return_value"].read = read_in_time
 
 
 class _Unused(httpx.BaseTransport, httpx.AsyncBaseTransport):
@@ -198,42 +184,43 @@ class _Response(httpx.Response):
 class _Body:
     """Collects and unpacks the body of a response, up to the limits of size and time.
 
-    A success beyond them is refused. An error keeps its status, which says more than its body, be it too large,
-    broken or late.
+    A success beyond them is refused. An error keeps its status, which says more than its body.
     """
 
     def __init__(self, response: httpx.Response, http: HTTP) -> None:
         self.origin = response
         self.http = http
-        self.wanted = True
-        self.size = 0
+        self.limit = http.settings.max_response_bytes
         self.chunks: list[bytes] = []
-        encoding = response.headers.get("content-encoding", "").strip().lower()
+        self.size = 0
+        encoding = response.headers.get("content-encoding", "identity").strip().lower()
         self.unpacker = zlib.decompressobj(31) if encoding in ("gzip", "x-gzip") else None
+        self.wanted = self.unpacker is not None or encoding in ("identity", "")
         length = response.headers.get("content-length", "")
-        if self.unpacker is None and encoding not in ("", "identity"):
+        if not self.wanted:
             self._refuse(f"its body is encoded as {encoding!r}, which was not asked for")
-        elif length.isdigit() and int(length[:20]) > http.settings.max_response_bytes:
-            self._refuse(f"its body is larger than max_response_bytes={http.settings.max_response_bytes}")
+        elif length.isdigit() and int(length[:20]) > self.limit:
+            self._refuse(f"its body is larger than max_response_bytes={self.limit}")
 
-    def add(self, chunk: bytes) -> None:
-        """Take a piece of the body."""
-        limit = self.http.settings.max_response_bytes
-        if self.unpacker is not None:
-            try:
-                chunk = self.unpacker.decompress(chunk, limit - self.size + 1)
-            except zlib.error as error:
-                raise httpx.DecodingError(str(error)) from None
-        self.size += len(chunk)
-        self.chunks.append(chunk)
-        if self.size > limit:
-            self._refuse(f"its body is larger than max_response_bytes={limit}")
-        elif time.monotonic() > self.origin.request.extensions[DEADLINE]:
+    def add(self, chunk: bytes) -> bool:
+        """Take a piece of the body. Returns whether more of it is wanted."""
+        if not self.wanted:
+            return False
+        try:
+            unpacked = self.unpacker.decompress(chunk, self.limit - self.size + 1) if self.unpacker else chunk
+        except zlib.error as error:
+            raise httpx.DecodingError(str(error)) from None
+        self.size += len(unpacked)
+        self.chunks.append(unpacked)
+        if self.size > self.limit:
+            self._refuse(f"its body is larger than max_response_bytes={self.limit}")
+        if self.wanted and time.monotonic() > self.origin.request.extensions[DEADLINE]:
             raise httpx.ReadTimeout(_LATE)
+        return self.wanted
 
     def response(self) -> _Response:
         """The response with what was collected."""
-        if self.unpacker is not None and self.chunks and not self.unpacker.eof and self.origin.is_success:
+        if self.unpacker and self.chunks and not self.unpacker.eof and self.origin.is_success:
             raise httpx.DecodingError("the packed body ends too early")
         dropped = (b"content-encoding", b"content-length", b"transfer-encoding")
         content = b"".join(self.chunks)
@@ -258,9 +245,10 @@ class _Body:
             raise unexpected(empty, self.http.settings.credential, why)
 
 
-def _bare(error: httpx.RequestError | TimeoutError) -> httpx.TransportError:
-    """The same failure without its traceback and request, whose variables hold the headers that were sent."""
+def _without_answer(error: httpx.RequestError | TimeoutError, body: _Body | None) -> Outcome:
+    """The failure without its traceback and request, whose variables hold the headers that were sent."""
+    if body is not None and not body.origin.is_success:
+        return body.response()
     if isinstance(error, TimeoutError):
         return httpx.ReadTimeout(_LATE)
-    kind = type(error) if isinstance(error, httpx.TransportError) else httpx.RemoteProtocolError
-    return kind(str(error))
+    return (type(error) if isinstance(error, httpx.TransportError) else httpx.RemoteProtocolError)(str(error))

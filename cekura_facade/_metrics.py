@@ -1,33 +1,47 @@
-"""What `Cekura(...).metrics` offers: resources and jobs, thin over the workflow."""
+"""What `Cekura(...).metrics` offers: the workflow in its steps and as a whole, written once for both clients."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import builtins
+import functools
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, ClassVar, Generic, TypeVar
 
+from generated_client.api.metrics import generate_metrics, generate_metrics_progress, list_metrics
 from generated_client.models import GeneratedMetric, GenerateMetricsProgress, Metric
 
-from . import _checks as checks
-from . import _workflow as workflow
-from ._checks import MetricInput
-from ._http import AsyncHTTP, SyncHTTP
-from ._saving import create_in_bulk
-from ._steps import arun, run
-from ._workflow import OnProgress, Review
+from . import _checks as checks, _errors as errors
+from ._exchange import MAX_PAUSE, call, growing
+from ._saving import METRICS, are_metrics, create_in_bulk
+from ._steps import Awaited, Blocking, Steps, workflow
+
+OnProgress = Callable[[GenerateMetricsProgress], object]
+Review = Callable[[list[GeneratedMetric]], Any]
+
+# The first look comes after 0.25 s, and each later one a fifth later than the one before: what is waited too long
+# is at most a fifth of what the job took, whether that is a second or five minutes.
+_FIRST_LOOK = 0.25
+_GROWTH = 1.2
+_PATIENCE = 10.0  # seconds that a job may be unknown for: it may just have been started
 
 
-class GenerationJob:
+class _Job:
     """A metric generation job of the service. It lives there: `progress_id` is all it takes to pick it up again.
 
     Attributes:
         progress_id: Its id, a UUID as text.
     """
 
-    def __init__(self, http: SyncHTTP, progress_id: str, *, fresh: bool = False) -> None:
+    def __init__(self, http: Any, progress_id: str, *, fresh: bool = False) -> None:
         self._http = http
         self._fresh = fresh
         self.progress_id = progress_id
 
-    def poll(self) -> GenerateMetricsProgress:
+    @workflow
+    def poll(self) -> Steps[GenerateMetricsProgress]:
         """Ask once how far the job has come (GET /test_framework/v1/metrics/generate_metrics_progress/).
 
         Returns:
@@ -37,14 +51,16 @@ class GenerationJob:
         Raises:
             APIError: The service could not be asked, or did not answer as promised. `progress_id` is on the error.
         """
-        return run(workflow.poll(self._http, self.progress_id), self._http)
+        return (yield from self._look(math.inf))
 
-    def wait(self, *, timeout: float = 600.0, on_progress: OnProgress | None = None) -> list[GeneratedMetric]:
+    @workflow
+    def wait(self, *, timeout: float = 600.0, on_progress: OnProgress | None = None) -> Steps[list[GeneratedMetric]]:
         """Poll on a growing schedule until the job is finished. A poll that fails does not end the wait.
 
         Args:
             timeout: How long to wait, in seconds, 0 or more; 0 looks once.
-            on_progress: Called with every GenerateMetricsProgress that differs from the one before.
+            on_progress: Called with every GenerateMetricsProgress that differs from the one before. With AsyncCekura it
+                may be a coroutine function.
 
         Returns:
             The suggested metrics, in the order of the service: as many as it made, which may be none.
@@ -53,52 +69,76 @@ class GenerationJob:
             InvalidRequestError: The time-out is none.
             GenerationFailedError: The service gave up on the job.
             GenerationTimeoutError: It was not finished in time. It goes on.
-            APIError: The service refuses to tell, or could not be reached until the end. Every error has `progress_id`.
+            APIError: The service refuses to tell: the key is not accepted, or the job stays unknown. Every error has
+                `progress_id`.
         """
-        return run(
-            workflow.wait(self._http, self.progress_id, checks.timeout(timeout), on_progress, fresh=self._fresh),
-            self._http,
-        )
-
-    def __repr__(self) -> str:
-        return f"GenerationJob({self.progress_id!r})"
-
-
-class AsyncGenerationJob:
-    """As GenerationJob, awaited.
-
-    Attributes:
-        progress_id: Its id, a UUID as text.
-    """
-
-    def __init__(self, http: AsyncHTTP, progress_id: str, *, fresh: bool = False) -> None:
-        self._http = http
-        self._fresh = fresh
-        self.progress_id = progress_id
-
-    async def poll(self) -> GenerateMetricsProgress:
-        """As GenerationJob.poll, awaited."""
-        return await arun(workflow.poll(self._http, self.progress_id), self._http)
-
-    async def wait(self, *, timeout: float = 600.0, on_progress: OnProgress | None = None) -> list[GeneratedMetric]:
-        """As GenerationJob.wait, awaited. `on_progress` may be a coroutine function."""
         checks.callback("on_progress", on_progress)
-        waiting = workflow.wait(self._http, self.progress_id, checks.timeout(timeout), on_progress, fresh=self._fresh)
-        return await arun(waiting, self._http)
+        good = time.monotonic()
+        deadline = good + checks.timeout(timeout)
+        last: GenerateMetricsProgress | None = None
+        failure: errors.APIError | None = None
+        pauses = growing(_FIRST_LOOK * (_GROWTH - 1), MAX_PAUSE, _GROWTH)
+        pause = _FIRST_LOOK if self._fresh else 0.0  # It may be finished already.
+        with _about(self.progress_id):
+            while True:
+                yield max(0.0, min(pause, deadline - time.monotonic()))
+                pause = next(pauses) if pause else _FIRST_LOOK
+                # The last look is at the deadline, and has a moment of its own.
+                final = time.monotonic() >= deadline
+                try:
+                    progress = yield from self._look(max(deadline, time.monotonic() + 1.0))
+                except (errors.BadRequestError, errors.AuthenticationError, errors.PermissionDeniedError):
+                    raise
+                except errors.APIError as error:
+                    failure = error
+                    if isinstance(error, errors.NotFoundError) and (final or time.monotonic() - good > _PATIENCE):
+                        raise
+                    pause = max(pause, min(getattr(error, "retry_after", None) or 0.0, MAX_PAUSE))
+                else:
+                    failure, good = None, time.monotonic()
+                    if on_progress is not None and progress != last:
+                        yield functools.partial(on_progress, progress)
+                    last = progress
+                    if progress.status == "completed":
+                        return list(progress.metrics or [])
+                    if progress.status == "failed":
+                        reason = self._http.settings.credential.redact(progress.error or None)
+                        raise errors.GenerationFailedError(self.progress_id, reason)
+                if final:
+                    raise errors.GenerationTimeoutError(self.progress_id, last, timeout) from failure
+
+    def _look(self, deadline: float) -> Steps[GenerateMetricsProgress]:
+        promise = "an object with a status, and a list of metrics once that is 'completed'"
+        arguments = {"progress_id": self.progress_id}
+        with _about(self.progress_id):
+            progress: GenerateMetricsProgress = yield from call(
+                self._http, generate_metrics_progress, arguments, _is_progress, promise, deadline=deadline
+            )
+            return progress
 
     def __repr__(self) -> str:
-        return f"AsyncGenerationJob({self.progress_id!r})"
+        return f"{type(self).__name__}({self.progress_id!r})"
 
 
-class Metrics:
-    """Suggesting, saving and listing metrics."""
+class GenerationJob(_Job, Blocking):
+    __doc__ = _Job.__doc__
 
-    def __init__(self, http: SyncHTTP) -> None:
-        self._http = http
 
+class AsyncGenerationJob(_Job, Awaited):
+    """As GenerationJob, awaited."""
+
+
+Job = TypeVar("Job", GenerationJob, AsyncGenerationJob)
+
+
+class _Metrics(Generic[Job]):
+    _http: Any
+    _job: ClassVar[type[Any]]
+
+    @workflow
     def generate(
         self, *, agent_id: int | None = None, assistant_id: str | None = None, num_metrics: int = 1
-    ) -> GenerationJob:
+    ) -> Steps[Job]:
         """Start a job that suggests metrics for an agent (POST /test_framework/v1/metrics/generate_metrics/).
 
         Nothing is saved. The agent's description must have 100 characters or more.
@@ -115,10 +155,17 @@ class Metrics:
             InvalidRequestError: Neither or both ids, or a number out of range. Nothing was sent.
             APIError: The service refused, or could not be reached.
         """
-        request = checks.generation_request(agent_id, assistant_id, num_metrics)
-        return GenerationJob(self._http, run(workflow.generate(self._http, request), self._http), fresh=True)
+        response = yield from call(
+            self._http,
+            generate_metrics,
+            {"body": checks.generation_request(agent_id, assistant_id, num_metrics)},
+            lambda result: checks.is_progress_id(getattr(result, "progress_id", None)),
+            "an object with a progress_id that is a UUID",
+        )
+        job: Job = self._job(self._http, str(response.progress_id), fresh=True)
+        return job
 
-    def job(self, progress_id: str) -> GenerationJob:
+    def job(self, progress_id: str) -> Job:
         """Pick up a job by its id, in another process or on another day. Nothing is sent.
 
         Args:
@@ -130,10 +177,17 @@ class Metrics:
         Raises:
             InvalidRequestError: This is no progress id.
         """
-        return GenerationJob(self._http, checks.progress_id(progress_id))
+        job: Job = self._job(self._http, checks.progress_id(progress_id))
+        return job
 
-    def create_in_bulk(self, metrics: Iterable[MetricInput]) -> list[Metric]:
-        """Save metrics (POST /test_framework/v1/metrics/bulk_create/).
+    @workflow
+    def create_in_bulk(self, metrics: Iterable[checks.MetricInput]) -> Steps[list[Metric]]:
+        """Save metrics, each exactly once (POST /test_framework/v1/metrics/bulk_create/).
+
+        What stands there already (same scope, name, description and eval_type) is not saved again, so the call can be
+        made again after any failure. When it is not clear whether a request was carried out, the service is looked at
+        (GET /test_framework/v1/metrics/) until it is, for up to `settle_timeout`, and only what is then missing is sent
+        again. More than 100 metrics are sent in several requests.
 
         Args:
             metrics: What `wait` returned, MetricCreate objects or mappings, at least one. Every field is sent as it is.
@@ -143,11 +197,14 @@ class Metrics:
 
         Raises:
             InvalidRequestError: Nothing to save, or something that is no metric. Nothing was sent.
-            BadRequestError: The service refuses a metric: `problems` tells which one and why. None was saved.
-            APIError: The service could not be reached, or did not answer as promised.
+            BadRequestError: The service refuses a metric: `problems` tells which one and why.
+            BulkCreateUncertainError: Some may or may not be saved: `unconfirmed`.
+            APIError: The service could not be reached, or did not answer as promised. What was saved is on every error,
+                as `created`.
         """
-        return run(create_in_bulk(self._http, checks.metrics_to_create(metrics)), self._http)
+        return (yield from create_in_bulk(self._http, checks.metrics_to_create(metrics)))
 
+    @workflow
     def generate_and_create(
         self,
         *,
@@ -157,36 +214,49 @@ class Metrics:
         review: Review | None = None,
         timeout: float = 600.0,
         on_progress: OnProgress | None = None,
-    ) -> list[Metric]:
+    ) -> Steps[list[Metric]]:
         """Suggest metrics for an agent, wait for them, and save them: `generate`, `wait` and `create_in_bulk` in one.
 
         Args:
             agent_id: The id of the agent; or
             assistant_id: the id that the agent has at its voice provider. One of the two.
             num_metrics: How many metrics to suggest, 1 to 100.
-            review: Called with the list of suggestions; returns those to save, changed or not, or an empty list.
+            review: Called with the list of suggestions; returns those to save, changed or not, or an empty list. With
+                AsyncCekura it may be a coroutine function.
             timeout: How long to wait for the suggestions, in seconds, 0 or more.
-            on_progress: Called with every GenerateMetricsProgress that differs from the one before.
+            on_progress: As for `wait`.
 
         Returns:
             The saved metrics, in the order of the suggestions. Empty if there were none, or none was to be saved.
 
         Raises:
             InvalidRequestError: An argument cannot be right, or `review` returned something that is no metric.
-            GenerationFailedError: The service gave up on the job.
-            GenerationTimeoutError: It was not finished in time. It goes on.
-            APIError: The service refused, or could not be reached. Once a job was started its `progress_id` is on the
-                error, and once there were suggestions they are on it as well, as `metrics`.
+            CekuraError: As for the three steps. Once a job was started its `progress_id` is on the error, and once
+                there were suggestions they are on it as well, as `metrics`.
         """
-        request = checks.generation_request(agent_id, assistant_id, num_metrics)
         checks.callback("review", review)
         checks.callback("on_progress", on_progress)
-        steps = workflow.generate_and_create(self._http, request, review, checks.timeout(timeout), on_progress)
-        return run(steps, self._http)
+        checks.timeout(timeout)
+        job = yield from _Metrics.generate.steps(
+            self, agent_id=agent_id, assistant_id=assistant_id, num_metrics=num_metrics
+        )
+        suggested = yield from _Job.wait.steps(job, timeout=timeout, on_progress=on_progress)
+        with _about(job.progress_id, suggested):
+            chosen: Any = suggested
+            if review is not None:
+                chosen = yield functools.partial(review, list(suggested))
+                if chosen is None:
+                    raise errors.InvalidRequestError("review returned None: return the metrics to save, [] for none.")
+                if isinstance(chosen, Iterable) and not isinstance(chosen, str | Mapping | GeneratedMetric):
+                    chosen = list(chosen)
+            if chosen == []:
+                return []
+            return (yield from create_in_bulk(self._http, checks.metrics_to_create(chosen)))
 
+    @workflow
     def list(
         self, *, agent_id: int | None = None, project_id: int | None = None, assistant_id: str | None = None
-    ) -> list[Metric]:
+    ) -> Steps[builtins.list[Metric]]:
         """The metrics of an agent or project (GET /test_framework/v1/metrics/).
 
         Args:
@@ -201,51 +271,47 @@ class Metrics:
             InvalidRequestError: An id cannot be right. Nothing was sent.
             APIError: The service refused, or could not be reached.
         """
-        return run(workflow.list_all(self._http, agent_id, project_id, assistant_id), self._http)
+        scope: dict[str, Any] = {}
+        if agent_id is not None:
+            scope["agent_id"] = checks.positive_id("agent_id", agent_id)
+        if project_id is not None:
+            scope["project_id"] = checks.positive_id("project_id", project_id)
+        if assistant_id is not None:
+            scope["assistant_id"] = checks.text_id("assistant_id", assistant_id)
+        metrics: builtins.list[Metric] = yield from call(self._http, list_metrics, scope, are_metrics, METRICS)
+        return metrics
 
 
-class AsyncMetrics:
-    """As Metrics, awaited."""
+class Metrics(_Metrics[GenerationJob], Blocking):
+    """Suggesting, saving and listing metrics."""
 
-    def __init__(self, http: AsyncHTTP) -> None:
-        self._http = http
+    _job = GenerationJob
 
-    async def generate(
-        self, *, agent_id: int | None = None, assistant_id: str | None = None, num_metrics: int = 1
-    ) -> AsyncGenerationJob:
-        """As Metrics.generate, awaited."""
-        request = checks.generation_request(agent_id, assistant_id, num_metrics)
-        return AsyncGenerationJob(
-            self._http, await arun(workflow.generate(self._http, request), self._http), fresh=True
-        )
 
-    def job(self, progress_id: str) -> AsyncGenerationJob:
-        """As Metrics.job. Nothing is sent, so there is nothing to await."""
-        return AsyncGenerationJob(self._http, checks.progress_id(progress_id))
+class AsyncMetrics(_Metrics[AsyncGenerationJob], Awaited):
+    """As Metrics, awaited; but `job`, which sends nothing, is not."""
 
-    async def create_in_bulk(self, metrics: Iterable[MetricInput]) -> list[Metric]:
-        """As Metrics.create_in_bulk, awaited."""
-        return await arun(create_in_bulk(self._http, checks.metrics_to_create(metrics)), self._http)
+    _job = AsyncGenerationJob
 
-    async def generate_and_create(
-        self,
-        *,
-        agent_id: int | None = None,
-        assistant_id: str | None = None,
-        num_metrics: int = 1,
-        review: Review | None = None,
-        timeout: float = 600.0,
-        on_progress: OnProgress | None = None,
-    ) -> list[Metric]:
-        """As Metrics.generate_and_create, awaited. `review` and `on_progress` may be coroutine functions."""
-        request = checks.generation_request(agent_id, assistant_id, num_metrics)
-        checks.callback("review", review)
-        checks.callback("on_progress", on_progress)
-        steps = workflow.generate_and_create(self._http, request, review, checks.timeout(timeout), on_progress)
-        return await arun(steps, self._http)
 
-    async def list(
-        self, *, agent_id: int | None = None, project_id: int | None = None, assistant_id: str | None = None
-    ) -> list[Metric]:
-        """As Metrics.list, awaited."""
-        return await arun(workflow.list_all(self._http, agent_id, project_id, assistant_id), self._http)
+@contextmanager
+def _about(progress_id: str, metrics: Sequence[GeneratedMetric] = ()) -> Iterator[None]:
+    """Put the progress id, and the suggestions, on whatever goes wrong inside: a job that was paid for is not lost."""
+    try:
+        yield
+    except BaseException as error:
+        if isinstance(error, errors.CekuraError):
+            error.progress_id = error.progress_id or progress_id
+            error.metrics = error.metrics or list(metrics)
+        if not any(progress_id in note for note in (str(error), *getattr(error, "__notes__", ()))):
+            error.add_note(f"Generation job {progress_id}: pick it up with metrics.job({progress_id!r}).wait().")
+        raise
+
+
+def _is_progress(result: object) -> bool:
+    if not isinstance(result, GenerateMetricsProgress) or not isinstance(result.status, str):
+        return False
+    if result.error and not isinstance(result.error, str):
+        return False
+    metrics = result.metrics if isinstance(result.metrics, list) else [None]
+    return result.status != "completed" or all(isinstance(each, GeneratedMetric) and each.to_dict() for each in metrics)

@@ -20,8 +20,9 @@ from generated_client.models import Metric
 
 from ._checks import MAX_METRICS
 from ._errors import APIConnectionError, APIError, BulkCreateUncertainError, CekuraError, RateLimitError
-from ._exchange import MAX_PAUSE, call, growing, may_be_carried_out
-from ._steps import Pause, Steps
+from ._exchange import MAX_PAUSE, call, growing
+from ._responses import may_be_carried_out
+from ._steps import Steps
 
 if TYPE_CHECKING:
     from ._http import HTTP
@@ -48,16 +49,16 @@ class _Wanted:
         self.fields = fields
         self.saved: dict[int, Metric] = {}
         self.failed: dict[int, APIError] = {}  # why it is not saved yet
-        self.refused: dict[int, APIError] = {}  # why it never will be
+        self.refused: set[int] = set()
 
     def created(self) -> list[Metric]:
-        return [self.saved[position] for position in sorted(self.saved)]
+        return [self.saved[i] for i in sorted(self.saved)]
 
     def missing(self) -> list[int]:
         return [i for i in range(len(self.fields)) if i not in self.saved and i not in self.refused]
 
     def unclear(self) -> list[int]:
-        return [i for i in self.missing() if i in self.failed and may_be_carried_out(self.failed[i])]
+        return [i for i in self.missing() if may_be_carried_out(self.failed[i])]
 
     def key(self, position: int) -> tuple[str, str]:
         return _text(self.fields[position].get("name")), _text(self.fields[position].get("description"))
@@ -71,43 +72,37 @@ class _Wanted:
         left = {metric.id: metric for metric in found if metric.id not in taken}
         for same_scope in (True, False):
             wanted: dict[tuple[str, str], list[int]] = {}
-            for position in positions:
-                if position not in self.saved:
-                    wanted.setdefault(self.key(position), []).append(position)
+            for i in positions:
+                if i not in self.saved:
+                    wanted.setdefault(self.key(i), []).append(i)
             for metric in list(left.values()):
                 candidates = wanted.get((_text(metric.name), _text(metric.description)), [])
                 fitting = (i for i in candidates if _is_saved_as(self.fields[i], metric, same_scope))
-                for position in itertools.islice(fitting, 1):
-                    candidates.remove(position)
-                    self.saved[position] = left.pop(metric.id)
+                for i in itertools.islice(fitting, 1):
+                    candidates.remove(i)
+                    self.saved[i] = left.pop(metric.id)
         return list(left.values())
-
-    def take(self, answer: Sequence[Metric], positions: Sequence[int]) -> None:
-        """Take what the service saved: in the order sent, where it does not show by itself what is what."""
-        left = self.claim(answer, positions)
-        self.saved.update(zip((i for i in positions if i not in self.saved), left, strict=True))
 
     def scopes(self) -> Iterator[dict[str, Any]]:
         """What to list to see all that is missing, as arguments of list_metrics."""
         scopes: dict[tuple[str, Any], None] = {}
-        names: list[str] = []
+        names: dict[str, None] = {}
         for fields in (self.fields[i] for i in self.missing()):
-            agents, assistant_id = _agents(fields.get("agents"), fields.get("agent")), fields.get("assistant_id")
+            agents, project, assistant_id = _agents(fields), fields.get("project"), fields.get("assistant_id")
             if agents:
                 scopes["agent_id", min(agents)] = None
-            elif _is_int(fields.get("project")):
-                scopes["project_id", fields["project"]] = None
+            elif _is_int(project):
+                scopes["project_id", project] = None
             elif isinstance(assistant_id, str) and assistant_id:
                 scopes["assistant_id", assistant_id] = None
             else:
-                names += [fields["name"], fields["name"].strip()]
-        names = list(dict.fromkeys(names))
+                names |= {fields["name"]: None, fields["name"].strip(): None}
         while names:
             lengths = itertools.accumulate(len(json.dumps(name)) for name in names)
-            some = max(1, sum(length <= _NAMES_LENGTH for length in lengths))
-            condition = {"field": "name", "op": "in", "value": names[:some]}
-            scopes["filters", json.dumps({"operator": "and", "conditions": [condition]})] = None
-            names = names[some:]
+            some = list(names)[: max(1, sum(length <= _NAMES_LENGTH for length in lengths))]
+            conditions = [{"field": "name", "op": "in", "value": some}]
+            scopes["filters", json.dumps({"operator": "and", "conditions": conditions})] = None
+            names = {name: None for name in names if name not in some}
         yield from ({name: value} for name, value in scopes)
 
     def uncertain(self, why: APIError) -> BulkCreateUncertainError:
@@ -139,7 +134,6 @@ def create_in_bulk(http: HTTP, fields: Sequence[dict[str, Any]]) -> Steps[list[M
         raise
     finally:
         wanted.failed.clear()  # Their tracebacks hold this frame.
-        wanted.refused.clear()
     return wanted.created()
 
 
@@ -156,21 +150,18 @@ def _send(http: HTTP, wanted: _Wanted) -> Steps[None]:
         except APIError as error:
             if unclear:
                 raise wanted.uncertain(error) from error
-        errors = {i: wanted.failed[i] for i in wanted.missing()}
         size = min(size, len(sent))
-        wanted.refused |= {i: error for i, error in errors.items() if not _may_be_sent_again(error, size)}
-        if not wanted.missing():
+        errors = {i: wanted.failed[i] for i in wanted.missing()}
+        wanted.refused |= {i for i, error in errors.items() if not _may_be_sent_again(error, size)}
+        pauses = [backoff.full_jitter(next(delays)), *(getattr(each, "retry_after", 0.0) for each in errors.values())]
+        pause = max(each or 0.0 for each in pauses)
+        over = retries >= http.settings.max_retries or pause > MAX_PAUSE
+        if not wanted.missing() or over or not http.budget.take():
             break
-        pause = max(
-            backoff.full_jitter(next(delays)), *(getattr(e, "retry_after", None) or 0.0 for e in errors.values())
-        )
-        if retries >= http.settings.max_retries or pause > MAX_PAUSE or not http.budget.take():
-            break
-        if any(getattr(error, "status_code", None) == 413 for error in errors.values()):
-            size = max(1, size // 2)
-        yield Pause(pause)
-    if unclear := wanted.unclear():
-        raise wanted.uncertain(wanted.failed[unclear[0]]) from wanted.failed[unclear[0]]
+        size = max(1, size // 2) if any(map(_is_too_large, errors.values())) else size
+        yield pause
+    for i in wanted.unclear():
+        raise wanted.uncertain(wanted.failed[i]) from wanted.failed[i]
     for i in sorted(wanted.failed.keys() - wanted.saved.keys()):
         raise wanted.failed[i]
 
@@ -179,15 +170,11 @@ def _send_chunk(http: HTTP, wanted: _Wanted, positions: Sequence[int]) -> Steps[
     """Send some of them once. If that fails, keep the reason, for the others can be saved all the same."""
     taken = {metric.id for metric in wanted.saved.values()}
     try:
-        answer = yield from call(
+        answer: list[Metric] = yield from call(
             http,
             create_metrics_in_bulk,
             {"body": [_Fields(wanted.fields[i]) for i in positions]},
-            lambda result: (
-                are_metrics(result)
-                and len(taken.union(metric.id for metric in result)) == len(taken) + len(positions)
-                and len(result) == len(positions)
-            ),
+            lambda result: are_metrics(result) and len({m.id for m in result} - taken) == len(result) == len(positions),
             f"an array of {len(positions)} saved metrics, each with an id of its own",
             retries=0,
             subjects=[(i, wanted.fields[i]["name"]) for i in positions],
@@ -195,7 +182,9 @@ def _send_chunk(http: HTTP, wanted: _Wanted, positions: Sequence[int]) -> Steps[
     except APIError as error:
         wanted.failed.update(dict.fromkeys(positions, error))
     else:
-        wanted.take(answer, positions)
+        # In the order sent, where it does not show by itself what is what.
+        left = wanted.claim(answer, positions)
+        wanted.saved.update(zip((i for i in positions if i not in wanted.saved), left, strict=True))
 
 
 def _look(http: HTTP, wanted: _Wanted, until: float) -> Steps[None]:
@@ -205,29 +194,27 @@ def _look(http: HTTP, wanted: _Wanted, until: float) -> Steps[None]:
         last = time.monotonic() >= until
         try:
             for scope in wanted.scopes():
-                found = yield from call(http, list_metrics, scope, are_metrics, METRICS)
-                wanted.claim(found, wanted.missing())
+                wanted.claim((yield from call(http, list_metrics, scope, are_metrics, METRICS)), wanted.missing())
         except APIError:
             if last:
                 raise
         if last:
             return
-        yield Pause(max(0.0, min(next(pauses), until - time.monotonic())))
+        yield max(0.0, min(next(pauses), until - time.monotonic()))
 
 
 def are_metrics(result: object) -> bool:
     """Whether it is a list of saved metrics."""
-    return isinstance(result, list) and all(
-        isinstance(metric, Metric) and isinstance(metric.id, int) and not isinstance(metric.id, bool)
-        for metric in result
-    )
+    return isinstance(result, list) and all(isinstance(each, Metric) and _is_int(each.id) for each in result)
+
+
+def _is_too_large(error: APIError) -> bool:
+    return getattr(error, "status_code", None) == 413
 
 
 def _may_be_sent_again(error: APIError, size: int) -> bool:
-    too_large = getattr(error, "status_code", None) == 413
-    return (
-        may_be_carried_out(error) or isinstance(error, RateLimitError | APIConnectionError) or (too_large and size > 1)
-    )
+    again = isinstance(error, RateLimitError | APIConnectionError) or may_be_carried_out(error)
+    return again or (_is_too_large(error) and size > 1)
 
 
 def _is_saved_as(fields: dict[str, Any], metric: Metric, same_scope: bool) -> bool:
@@ -241,15 +228,15 @@ def _is_saved_as(fields: dict[str, Any], metric: Metric, same_scope: bool) -> bo
     for name, value in (("project", metric.project), ("assistant_id", metric.assistant_id)):
         if fields.get(name) and value and fields[name] != value:
             return False
-    wanted = _agents(fields.get("agents"), fields.get("agent"))
-    agents = _agents(metric.agents, metric.additional_properties.get("agent"))
+    wanted, agents = _agents(fields), _agents({**metric.additional_properties, "agents": metric.agents})
     if same_scope:
         return wanted == agents
-    return (wanted <= agents or not agents) if wanted else (not agents or bool(fields.get("assistant_id")))
+    return (wanted <= agents if wanted else bool(fields.get("assistant_id"))) or not agents
 
 
-def _agents(agents: object, agent: object) -> set[int]:
-    return {each for each in [*(agents if isinstance(agents, list) else []), agent] if _is_int(each)}
+def _agents(fields: dict[str, Any]) -> set[int]:
+    agents = fields.get("agents")
+    return {each for each in [*(agents if isinstance(agents, list) else []), fields.get("agent")] if _is_int(each)}
 
 
 def _is_int(value: object) -> bool:

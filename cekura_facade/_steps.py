@@ -1,100 +1,115 @@
-"""What workflows and exchanges yield, and the two drivers that carry it out: the one blocking, the other awaited.
+"""Workflows, written once: what they yield, who carries it out, and how one becomes a method of both clients.
 
-A workflow is a generator, in the way of httpx's auth flows: it decides, and does no input or output itself. What it
-yields is done for it and sent back; a failure is raised inside of it, at its `yield`.
+A workflow is a generator, in the way of httpx's auth flows: it decides, and does no input or output itself. It yields
+a request, which is sent once (sent back is the response, or why there is none); a number of seconds to wait; or a
+function to call (sent back is what it returns; a coroutine is awaited). A failure is raised inside, at the `yield`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import time
-from collections.abc import Awaitable, Callable, Generator
-from typing import Any, Protocol, TypeVar, cast
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, cast, overload
 
-import attrs
 import httpx
 
 from ._errors import InvalidRequestError
 
+P = ParamSpec("P")
 T = TypeVar("T")
 Outcome = httpx.Response | httpx.TransportError
+Steps = Generator[httpx.Request | float | Callable[[], Any], Any, T]
 
 
-@attrs.frozen
-class Invoke:
-    """Call a function of the user's, and send back what it returns; awaited, if it is a coroutine."""
-
-    function: Callable[..., Any]
-    argument: Any
-
-
-@attrs.frozen
-class Pause:
-    """Wait this many seconds."""
-
-    seconds: float
-
-
-Steps = Generator[httpx.Request | Invoke | Pause, Any, T]  # a request is sent once; its outcome is sent back
-
-
-class Sender(Protocol):
-    """What sends a request once, blocking."""
-
-    def attempt(self, request: httpx.Request) -> Outcome: ...
-
-
-class AsyncSender(Protocol):
-    """What sends a request once, awaited."""
-
-    def attempt(self, request: httpx.Request) -> Awaitable[Outcome]: ...
-
-
-def run(steps: Steps[T], http: Sender) -> T:
-    """Run a generator of steps to its end, and return its result."""
+def run(steps: Steps[T], http: Any) -> T:
+    """Run a workflow to its end, and return its result."""
+    proceed: Callable[[Any], Any] = steps.send
     result: Any = None
-    failure: BaseException | None = None
     while True:
         try:
-            step = steps.throw(failure) if failure is not None else steps.send(result)
+            step = proceed(result)
         except StopIteration as stop:
             return cast(T, stop.value)
         finally:
-            result = failure = None  # A traceback holds this frame: it must not hold the error in turn.
+            result = None  # A traceback holds this frame: it must not hold the error in turn.
         try:
+            proceed = steps.send
             if isinstance(step, httpx.Request):
                 result = http.attempt(step)
-            elif isinstance(step, Pause):
-                time.sleep(step.seconds)
-            else:
-                result = step.function(step.argument)
-                if inspect.iscoroutine(result):
-                    result.close()
-                    raise InvalidRequestError("review and on_progress may be coroutine functions for AsyncCekura only.")
+            elif isinstance(step, float):
+                time.sleep(step)
+            elif inspect.iscoroutine(result := step()):
+                result.close()
+                raise InvalidRequestError("review and on_progress may be coroutine functions for AsyncCekura only.")
         except BaseException as error:
-            failure = error
+            proceed, result = steps.throw, error
 
 
-async def arun(steps: Steps[T], http: AsyncSender) -> T:
+async def arun(steps: Steps[T], http: Any) -> T:
     """As run, awaited."""
+    proceed: Callable[[Any], Any] = steps.send
     result: Any = None
-    failure: BaseException | None = None
     while True:
         try:
-            step = steps.throw(failure) if failure is not None else steps.send(result)
+            step = proceed(result)
         except StopIteration as stop:
             return cast(T, stop.value)
         finally:
-            result = failure = None
+            result = None
         try:
+            proceed = steps.send
             if isinstance(step, httpx.Request):
                 result = await http.attempt(step)
-            elif isinstance(step, Pause):
-                await asyncio.sleep(step.seconds)
-            else:
-                result = step.function(step.argument)
-                if inspect.isawaitable(result):
-                    result = await result
+            elif isinstance(step, float):
+                await asyncio.sleep(step)
+            elif inspect.isawaitable(result := step()):
+                result = await result
         except BaseException as error:
-            failure = error
+            proceed, result = steps.throw, error
+
+
+class Blocking:
+    """A class whose workflows block."""
+
+    def __init__(self, http: Any) -> None:
+        self._http = http
+
+
+class Awaited:
+    """A class whose workflows are awaited."""
+
+    def __init__(self, http: Any) -> None:
+        self._http = http
+
+
+class workflow(Generic[P, T]):
+    """Makes a workflow a method, of Blocking and of Awaited classes alike. `steps` is the workflow itself."""
+
+    def __init__(self, steps: Callable[Concatenate[Any, P], Steps[T]]) -> None:
+        self.steps = steps
+        # What people see of it: a function that returns the result.
+        steps.__annotations__["return"] = steps.__annotations__["return"].removeprefix("Steps[")[:-1]
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, instance: Blocking, owner: type) -> Callable[P, T]: ...
+    @overload
+    def __get__(self, instance: Awaited, owner: type) -> Callable[P, Coroutine[Any, Any, T]]: ...
+    def __get__(self, instance: Any, owner: type) -> Any:
+        steps = self.steps if instance is None else self.steps.__get__(instance)
+
+        @functools.wraps(steps)
+        def blocking(*args: Any, **kwargs: Any) -> Any:
+            return run(steps(*args, **kwargs), (instance or args[0])._http)
+
+        @functools.wraps(steps)
+        async def awaited(*args: Any, **kwargs: Any) -> Any:
+            return await arun(steps(*args, **kwargs), (instance or args[0])._http)
+
+        method: Any = awaited if issubclass(owner, Awaited) else blocking
+        method.steps = steps
+        return method

@@ -17,8 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import attrs
-from regeneration.documents import Document, load_specification
-from regeneration.documents import operations as each_operation
+from regeneration.documents import Document, load_specification, operations as each_operation
 from regeneration.errors import MissingOperationError, RegenerationError
 from regeneration.pipeline import build
 from regeneration.report import Report, compare

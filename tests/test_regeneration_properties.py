@@ -11,8 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from regeneration.documents import dump, parse
 from regeneration.generate import generate
 from regeneration.operations import Body, Operation, Operations

@@ -8,8 +8,7 @@ from typing import Any
 
 import attrs
 
-from .documents import METHODS, Document, references, resolve
-from .documents import operations as each_operation
+from .documents import METHODS, Document, operations as each_operation, references, resolve
 from .errors import MissingOperationError, RegenerationError
 from .operations import Operations
 
