@@ -41,15 +41,15 @@ class Budget:
     """
 
     def __init__(self, max_retries: int) -> None:
-        self.most = self.left = 10.0 * max_retries
+        self.most = self.tenths = 100 * max_retries
 
     def take(self) -> bool:
-        allowed = self.left >= 1
-        self.left -= allowed
+        allowed = self.tenths >= 10
+        self.tenths -= 10 * allowed
         return allowed
 
     def give(self) -> None:
-        self.left = min(self.left + 0.1, self.most)
+        self.tenths = min(self.tenths + 1, self.most)
 
 
 def call(

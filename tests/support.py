@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 import socketserver
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -97,7 +99,8 @@ class Received:
         return json.loads(self.body)
 
 
-Reply = bytes | Callable[[Received], bytes]
+Answer = bytes | Iterator[bytes]  # an iterator is sent piece by piece, until the client hangs up
+Reply = Answer | Callable[[Received], Answer]
 
 
 def reply(
@@ -110,6 +113,13 @@ def reply(
     return "\r\n".join([*lines, "", ""]).encode() + content
 
 
+def trickled(content: bytes, seconds: float = 0.05) -> Iterator[bytes]:
+    """A byte at a time, each sooner than any time-out of a single read."""
+    for i in range(len(content)):
+        time.sleep(seconds)
+        yield content[i : i + 1]
+
+
 @attrs.define
 class Scripted:
     """A running server: `replies` are given one after the other, the last one for good. `b""` hangs up."""
@@ -119,7 +129,7 @@ class Scripted:
     received: list[Received] = attrs.field(factory=list)
     lock: threading.Lock = attrs.field(factory=threading.Lock)
 
-    def answer(self, request: Received) -> bytes:
+    def answer(self, request: Received) -> Answer:
         with self.lock:
             self.received.append(request)
             reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
@@ -135,6 +145,11 @@ def scripted(*replies: Reply) -> Iterator[Scripted]:
             while (request := _read(self.request)) is not None:
                 answer = server.answer(request)
                 if not answer:
+                    return
+                if not isinstance(answer, bytes):
+                    with contextlib.suppress(OSError):
+                        for piece in answer:
+                            self.request.sendall(piece)
                     return
                 self.request.sendall(answer)
                 if b"content-length" not in answer.lower() or b"connection: close" in answer.lower():

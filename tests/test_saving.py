@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 import cekura_facade as facade
-from tests.support import Either, Received, Scripted, closed_port, reply, scripted
+from tests.support import Either, Received, Reply, Scripted, closed_port, reply, scripted
 
 JOB = "0f8fad5b-d9cb-469f-a165-70867728950e"
 HTML = b"<!doctype html><title>Bad gateway</title>"
@@ -398,7 +398,7 @@ def test_a_service_that_is_not_there(client: Callable[..., Either]) -> None:
 def test_suggestions_that_cannot_be_confirmed_are_on_the_error(client: Callable[..., Either]) -> None:
     there = Service([before(reply(500))])
     done = {"agent_id": 1, "status": "completed", "current_step": "", "metrics": metrics(2), "error": None}
-    replies = [reply(200, {"progress_id": JOB}), reply(200, done), there.answer]
+    replies: list[Reply] = [reply(200, {"progress_id": JOB}), reply(200, done), there.answer]
     with scripted(*replies) as server, pytest.raises(facade.BulkCreateUncertainError) as caught:
         make(client, server, max_retries=0).metrics.generate_and_create(agent_id=1, num_metrics=2)
     assert caught.value.progress_id == JOB

@@ -1,0 +1,233 @@
+"""Patience with manners: deadlines that hold, waits with a cap, a limit on retries, and on the memory an answer takes."""
+
+from __future__ import annotations
+
+import gzip
+import random
+import re
+import socket
+import threading
+import time
+import tracemalloc
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import cekura_facade as facade
+from tests.support import Either, Received, Reply, reply, scripted, trickled
+
+JOB = "0f8fad5b-d9cb-469f-a165-70867728950e"
+DONE = {"agent_id": 1, "status": "completed", "current_step": "", "metrics": [], "error": None}
+METRIC = {"name": "x", "eval_type": "binary"}
+STEPS: dict[str, Callable[[Any], Any]] = {
+    "generate": lambda metrics: metrics.generate(agent_id=1),
+    "poll": lambda metrics: metrics.job(JOB).poll(),
+    "wait": lambda metrics: metrics.job(JOB).wait(timeout=0.3),
+    "save": lambda metrics: metrics.create_in_bulk([METRIC]),
+    "list": lambda metrics: metrics.list(agent_id=1),
+}
+MEGABYTE = 1024 * 1024
+
+
+def good(step: str) -> bytes:
+    bodies: dict[str, Any] = {"generate": {"progress_id": JOB}, "poll": DONE, "wait": DONE}
+    return reply(200, bodies.get(step, []))
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("where", ["headers", "body"])
+def test_a_deadline_holds_whatever_is_trickled(client: Callable[..., Either], step: str, where: str) -> None:
+    """The answer would be good, and no read takes longer than its time-out: only the deadline can end it."""
+
+    def answer(request: Received) -> Iterator[bytes]:
+        head, _, body = good(step).partition(b"\r\n\r\n")
+        if where == "body":
+            yield re.sub(rb"Content-Length: \d+", b"Content-Length: %d" % (len(body) + 100), head) + b"\r\n\r\n"
+            yield from trickled(b" " * 100 + body)
+        yield from trickled(head + b"\r\n\r\n" + body)
+
+    expected = facade.GenerationTimeoutError if step == "wait" else facade.APITimeoutError
+    with scripted(answer) as server:
+        cekura = client("key", base_url=server.url, timeout=0.3, max_retries=0)
+        with pytest.raises(expected):
+            STEPS[step](cekura.metrics)
+
+
+def test_a_look_while_saving_is_held_to_its_deadline(client: Callable[..., Either]) -> None:
+    replies: list[Reply] = [reply(200, []), reply(500), lambda request: trickled(reply(200, [{"id": 1, **METRIC}]))]
+    with scripted(*replies) as server:
+        cekura = client("key", base_url=server.url, timeout=0.3, max_retries=0, settle_timeout=0)
+        with pytest.raises(facade.BulkCreateUncertainError) as caught:
+            cekura.metrics.create_in_bulk([METRIC])
+    assert isinstance(caught.value.__cause__, facade.APITimeoutError)
+
+
+@pytest.mark.parametrize("status", [401, 500])
+def test_an_error_whose_body_is_late_or_broken_keeps_its_status(client: Callable[..., Either], status: int) -> None:
+    head = f"HTTP/1.1 {status} X\r\nContent-Length: 100\r\n".encode()
+    bodies: list[Reply] = [
+        head + b"\r\nabc",
+        head + b"Connection: close\r\n\r\nabc",
+        head + b"Content-Encoding: gzip\r\n\r\nabc" + b" " * 97,
+        head + b"Content-Encoding: br\r\n\r\n" + b" " * 100,
+        lambda request: trickled(head + b"\r\n" + b" " * 100, 0.01),
+    ]
+    for body in bodies:
+        with scripted(body) as server, pytest.raises(facade.APIStatusError) as caught:
+            client("key", base_url=server.url, timeout=0.8, max_retries=0).metrics.generate(agent_id=1)
+        assert caught.value.status_code == status
+
+
+def test_a_time_out_while_connecting_is_known_not_to_be_sent(client: Callable[..., Either]) -> None:
+    """The queue of the socket is full: nobody answers who wants to connect."""
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        with socket.socket() as first, socket.socket() as second:
+            for each in (first, second):
+                each.setblocking(False)
+                each.connect_ex(full.getsockname())
+            url = f"http://127.0.0.1:{full.getsockname()[1]}"
+            with pytest.raises(facade.APITimeoutError) as caught:
+                client("key", base_url=url, timeout=0.3, max_retries=0).metrics.generate(agent_id=1)
+    assert "not known" not in str(caught.value)
+
+
+@pytest.mark.parametrize("step", ["generate", "list", "save"])
+def test_a_wait_beyond_a_minute_is_left_to_the_caller(client: Callable[..., Either], step: str) -> None:
+    with scripted(reply(429, b"", {"Retry-After": "61"})) as server, pytest.raises(facade.RateLimitError) as caught:
+        STEPS[step](client("key", base_url=server.url).metrics)
+    assert caught.value.retry_after == 61
+    assert len(server.received) == 1
+
+
+def test_what_is_asked_for_while_waiting_never_goes_beyond_the_time_out(client: Callable[..., Either]) -> None:
+    later = reply(429, b"", {"Retry-After": "86400"})
+    with scripted(later) as server, pytest.raises(facade.GenerationTimeoutError) as caught:
+        client("key", base_url=server.url).metrics.job(JOB).wait(timeout=0.3)
+    assert isinstance(caught.value.__cause__, facade.RateLimitError)
+    assert len(server.received) == 2
+
+
+def test_a_date_to_wait_for_is_read_by_the_clock_that_wrote_it(client: Callable[..., Either]) -> None:
+    headers = {"Retry-After": "Sat, 01 Jan 2000 00:02:00 GMT", "Date": "Sat, 01 Jan 2000 00:00:00 GMT"}
+    with scripted(reply(429, b"", headers)) as server, pytest.raises(facade.RateLimitError) as caught:
+        STEPS["list"](client("key", base_url=server.url).metrics)
+    assert caught.value.retry_after == 120
+
+
+def test_there_is_a_limit_on_retries_in_all(client: Callable[..., Either]) -> None:
+    with scripted(reply(500, b"", {"Retry-After": "0"})) as server:
+        cekura = client("key", base_url=server.url, max_retries=1)
+        for _ in range(15):
+            with pytest.raises(facade.InternalServerError):
+                STEPS["list"](cekura.metrics)
+        assert len(server.received) == 15 + 10
+        server.replies[:] = [reply(200, [])]
+        for _ in range(10):
+            STEPS["list"](cekura.metrics)
+        server.replies[:] = [reply(500, b"", {"Retry-After": "0"})]
+        server.received.clear()
+        for _ in range(2):
+            with pytest.raises(facade.InternalServerError):
+                STEPS["list"](cekura.metrics)
+    assert len(server.received) == 2 + 1
+
+
+def test_pauses_are_random_up_to_a_bound_that_grows(
+    client: Callable[..., Either], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Full jitter: each pause is drawn from 0 to 0.5, 1, 2, … seconds."""
+    bounds: list[tuple[float, float]] = []
+
+    def uniform(low: float, high: float) -> float:
+        bounds.append((low, high))
+        return 0.0
+
+    monkeypatch.setattr(random, "uniform", uniform)
+    with scripted(reply(500)) as server, pytest.raises(facade.InternalServerError):
+        STEPS["list"](client("key", base_url=server.url, max_retries=6).metrics)
+    assert len(server.received) == 7
+    assert bounds[:6] == [(0, 0.5), (0, 1), (0, 2), (0, 4), (0, 8), (0, 8)]
+
+
+def flood(head: bytes, piece: bytes, pieces: int, sent: list[int]) -> Callable[[Received], Iterator[bytes]]:
+    def answer(request: Received) -> Iterator[bytes]:
+        yield head
+        for _ in range(pieces):
+            sent.append(len(piece))
+            yield piece
+
+    return answer
+
+
+def bomb(size: int) -> bytes:
+    """Zeros, packed: a thousandth of their size."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    return b"".join(packer.compress(bytes(MEGABYTE)) for _ in range(size // MEGABYTE)) + packer.flush()
+
+
+START = b"HTTP/1.1 200 OK\r\n"
+PIECE = bytes(MEGABYTE)
+FLOODS: dict[str, tuple[bytes, bytes, int]] = {
+    "said": (START + b"Content-Length: 1073741824\r\n\r\n", PIECE, 1024),
+    "not said": (START + b"Connection: close\r\n\r\n", PIECE, 1024),
+    "chunked": (START + b"Transfer-Encoding: chunked\r\n\r\n", b"100000\r\n" + PIECE + b"\r\n", 1024),
+    "packed": (START + b"Content-Encoding: gzip\r\nConnection: close\r\n\r\n", bomb(1024 * MEGABYTE), 1),
+    "headers": (START, b"X: " + b"x" * 4000 + b"\r\n", 100_000),
+}
+
+
+@pytest.mark.parametrize("flooded", FLOODS.values(), ids=FLOODS)
+def test_a_gigabyte_is_refused_with_flat_memory(
+    client: Callable[..., Either], flooded: tuple[bytes, bytes, int]
+) -> None:
+    sent: list[int] = []
+    with scripted(flood(*flooded, sent)) as server:
+        cekura = client("key", base_url=server.url, max_retries=0, max_response_bytes=MEGABYTE)
+        tracemalloc.start()
+        try:
+            with pytest.raises(facade.APIError) as caught:
+                STEPS["list"](cekura.metrics)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert isinstance(caught.value, facade.UnexpectedResponseError) == (
+        b"Encoding" in flooded[0] or b"\r\n\r\n" in flooded[0]
+    )
+    assert peak < 16 * MEGABYTE
+    assert sum(sent) < 64 * MEGABYTE
+
+
+def test_an_error_of_a_gigabyte_is_cut_short(client: Callable[..., Either]) -> None:
+    sent: list[int] = []
+    head = b"HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n"
+    with scripted(flood(head, bytes(MEGABYTE), 1024, sent)) as server, pytest.raises(facade.PermissionDeniedError):
+        STEPS["list"](client("key", base_url=server.url, max_response_bytes=MEGABYTE).metrics)
+    assert sum(sent) < 64 * MEGABYTE
+
+
+def test_what_is_packed_is_unpacked(client: Callable[..., Either]) -> None:
+    packed = gzip.compress(b"[" + b" " * 100_000 + b"]")
+    with scripted(reply(200, packed, {"Content-Encoding": "gzip"})) as server:
+        assert STEPS["list"](client("key", base_url=server.url).metrics) == []
+        server.replies[:] = [reply(200, packed[:-10], {"Content-Encoding": "gzip"})]
+        with pytest.raises(facade.APIConnectionError, match="ends too early"):
+            STEPS["list"](client("key", base_url=server.url, max_retries=0).metrics)
+
+
+@pytest.mark.parametrize("days", [-1, 1])
+def test_a_clock_that_jumps_changes_nothing(
+    client: Callable[..., Either], monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    real, jumped = time.time, threading.Event()
+
+    def later(request: Received) -> bytes:
+        jumped.set()
+        return reply(200, DONE | {"status": "queued"})
+
+    monkeypatch.setattr(time, "time", lambda: real() + 86400 * days * jumped.is_set())
+    with scripted(later, reply(200, DONE)) as server:
+        assert client("key", base_url=server.url).metrics.job(JOB).wait(timeout=60) == []
