@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 import cekura_facade as facade
-from tests.support import Either, Kind, Scripted, scripted
+from tests.support import Either, Kind, Reply, Scripted, reply, scripted
 
 JOB = "0f8fad5b-d9cb-469f-a165-70867728950e"
 
@@ -67,7 +67,7 @@ def target(request: pytest.FixtureRequest) -> Iterator[tuple[Scripted, Either]]:
     """One server and one client for all examples: hypothesis makes many of them."""
     kind: Kind = request.param
     with scripted(b"") as server:
-        cekura = Either(kind, "sk-secret", base_url=server.url, max_retries=0, timeout=5)
+        cekura = Either(kind, "sk-secret", base_url=server.url, max_retries=0, timeout=5, settle_timeout=0)
         yield server, cekura
         cekura.close()
 
@@ -75,7 +75,10 @@ def target(request: pytest.FixtureRequest) -> Iterator[tuple[Scripted, Either]]:
 STEPS: dict[str, Callable[[Any], Any]] = {
     "generate": lambda metrics: metrics.generate(agent_id=1),
     "poll": lambda metrics: metrics.job(JOB).poll(),
-    "create": lambda metrics: metrics.create_in_bulk([{"name": "x", "eval_type": "binary"}]),
+    "wait": lambda metrics: metrics.job(JOB).wait(timeout=0),
+    "save": lambda metrics: metrics.create_in_bulk([{"name": "x", "eval_type": "binary"}]),
+    "look before saving": lambda metrics: metrics.create_in_bulk([{"name": "x", "eval_type": "binary"}]),
+    "look after saving": lambda metrics: metrics.create_in_bulk([{"name": "x", "eval_type": "binary"}]),
     "list": lambda metrics: metrics.list(agent_id=1),
 }
 
@@ -85,6 +88,10 @@ STEPS: dict[str, Callable[[Any], Any]] = {
 @given(answer=answers())
 def test_only_errors_of_ours_come_out(target: tuple[Scripted, Either], step: str, answer: bytes) -> None:
     server, cekura = target
-    server.replies[:] = [answer]
+    before: dict[str, list[Reply]] = {
+        "save": [reply(200, [])],
+        "look after saving": [reply(200, []), reply(500)],
+    }
+    server.replies[:] = [*before.get(step, []), answer]
     with contextlib.suppress(facade.CekuraError):
         STEPS[step](cekura.metrics)
