@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from generated_client.models import GeneratedMetric, GenerateMetricsRequest, Metric, MetricCreate
 
@@ -21,7 +21,7 @@ def generation_request(agent_id: int | None, assistant_id: str | None, num_metri
     if (agent_id is None) == (assistant_id is None):
         given = "neither is" if agent_id is None else "both are"
         raise InvalidRequestError(f"Give either agent_id or assistant_id: {given} given.")
-    if not isinstance(num_metrics, int) or isinstance(num_metrics, bool) or not 1 <= num_metrics <= MAX_METRICS:
+    if not is_int(num_metrics) or not 1 <= num_metrics <= MAX_METRICS:
         raise InvalidRequestError(f"num_metrics={shown(num_metrics)}: give a whole number from 1 to {MAX_METRICS}.")
     request = GenerateMetricsRequest(num_metrics=num_metrics)
     if agent_id is not None:
@@ -33,7 +33,7 @@ def generation_request(agent_id: int | None, assistant_id: str | None, num_metri
 
 def positive_id(name: str, value: object) -> int:
     """An id that is a number."""
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value < 2**63:
+    if not is_int(value) or not 1 <= value < 2**63:
         raise InvalidRequestError(f"{name}={shown(value)}: give the id as a whole number, 1 or more.")
     return value
 
@@ -50,11 +50,13 @@ def progress_id(value: object) -> str:
     if isinstance(value, uuid.UUID):
         return str(value)
     if not is_progress_id(value):
-        raise InvalidRequestError(
-            f"progress_id={shown(value)}: give the progress_id of a GenerationJob, a UUID such as "
-            "'3f2b8c1e-5d4a-4f6b-9a7c-0e1d2c3b4a5f'."
-        )
+        example = "3f2b8c1e-5d4a-4f6b-9a7c-0e1d2c3b4a5f"
+        raise InvalidRequestError(f"progress_id={shown(value)}: give that of a GenerationJob, a UUID like {example!r}.")
     return str(value)
+
+
+def is_int(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def is_progress_id(value: object) -> bool:
@@ -80,9 +82,8 @@ def callback(name: str, value: object) -> None:
 def metrics_to_create(metrics: object) -> list[dict[str, Any]]:
     """The fields of each metric, as they will be sent."""
     wanted = "give a list of GeneratedMetric, MetricCreate or mappings"
-    if isinstance(metrics, str | bytes | Mapping | GeneratedMetric | MetricCreate | Metric) or not isinstance(
-        metrics, Iterable
-    ):
+    one = (str, bytes, Mapping, GeneratedMetric, MetricCreate, Metric)
+    if isinstance(metrics, one) or not isinstance(metrics, Iterable):
         raise InvalidRequestError(f"metrics is a {type(metrics).__name__}: {wanted}.")
     fields = [_fields(index, metric) for index, metric in enumerate(metrics)]
     if not fields:

@@ -42,9 +42,8 @@ class _Client(Generic[HTTPClient]):
                 ~/.cekura/config.toml, then https://api.cekura.ai.
             timeout: How long a request may take each time it is sent, from connecting to the last byte of its answer,
                 in seconds.
-            max_retries: How often a request is sent again, 0 or more; a client sends at most ten times as many again in
-                all, and one more for every ten answers. Reads are sent again whatever went wrong on the way; writes
-                only if they cannot have been carried out (never connected, 429, 503 with Retry-After).
+            max_retries: How often a request is sent again, 0 or more (in all ten times that, and one more for every ten
+                answers): a read whatever went wrong, a write only if it cannot have been carried out.
             http_client: An HTTP client of httpx, of the same kind, to send with: for proxies, own certificates, hooks.
                 It stays yours to close. Redirects are never followed to another origin, whatever it is set to.
             max_response_bytes: The largest answer that is read, in bytes; a larger one raises UnexpectedResponseError.
@@ -56,13 +55,7 @@ class _Client(Generic[HTTPClient]):
         """
         key, token = hide(api_key), hide(bearer_token)
         del api_key, bearer_token  # Tracebacks keep the variables of every function they went through.
-        numbers = {
-            "timeout": timeout,
-            "max_retries": max_retries,
-            "max_response_bytes": max_response_bytes,
-            "settle_timeout": settle_timeout,
-        }
-        settings = resolve(key, token, base_url, numbers)
+        settings = resolve(key, token, base_url, timeout, max_retries, max_response_bytes, settle_timeout)
         http, given = self._kind
         if not isinstance(http_client, given | None):
             raise ConfigurationError(f"http_client is a {type(http_client).__name__}: give an httpx.{given.__name__}.")

@@ -94,9 +94,10 @@ class Settings:
     settle_timeout: float
 
 
-def resolve(api_key: Secret, bearer_token: Secret, base_url: str | None, numbers: Mapping[str, Any]) -> Settings:
+def resolve(api_key: Secret, bearer_token: Secret, base_url: str | None, *given: Any) -> Settings:
     """Settle the configuration. Raises ConfigurationError, saying what to do, when it cannot work."""
     config = functools.cache(_read_file)  # It is read when something from it is needed, and not before.
+    numbers = dict(zip(_NUMBERS, given, strict=True))
     for name, (wanted, fits) in _NUMBERS.items():
         value = numbers[name]
         if isinstance(value, bool) or not isinstance(value, int | float) or not fits(value):
@@ -106,14 +107,10 @@ def resolve(api_key: Secret, bearer_token: Secret, base_url: str | None, numbers
     )
 
 
-def _is_count(value: float) -> bool:
-    return 0 <= value < float("inf") and isinstance(value, int)
-
-
 _NUMBERS: dict[str, tuple[str, Callable[[float], bool]]] = {
     "timeout": ("seconds, more than 0 and up to a million", lambda value: 0 < value <= 1e6),
-    "max_retries": ("a whole number, 0 or more", _is_count),
-    "max_response_bytes": ("bytes, a whole number, 1 or more", lambda value: value >= 1 and _is_count(value)),
+    "max_retries": ("a whole number, 0 or more", lambda value: value >= 0 and isinstance(value, int)),
+    "max_response_bytes": ("bytes, a whole number, 1 or more", lambda value: value >= 1 and isinstance(value, int)),
     "settle_timeout": ("seconds, 0 or more and up to a million", lambda value: 0 <= value <= 1e6),
 }
 
@@ -148,14 +145,11 @@ def _refuse_expired(expires_at: Any) -> None:
 
 
 def _base_url(argument: str | None, config: Config) -> httpx.URL:
-    if argument is not None:
-        value, source = argument, "base_url="
-    elif os.environ.get("CEKURA_API_URL"):
-        value, source = os.environ["CEKURA_API_URL"], "CEKURA_API_URL"
-    elif config().get("api_url") is not None:
-        value, source = config()["api_url"], f"api_url in {_FILE}"
-    else:
-        value, source = DEFAULT_BASE_URL, "the default"
+    value, source = argument, "base_url="
+    if value is None:
+        value, source = os.environ.get("CEKURA_API_URL"), "CEKURA_API_URL"
+    if not value and source == "CEKURA_API_URL":
+        value, source = config().get("api_url", DEFAULT_BASE_URL), f"api_url in {_FILE}"
     try:
         url = httpx.URL(value if isinstance(value, str) else "")
         url.host.encode("idna")
@@ -165,7 +159,7 @@ def _base_url(argument: str | None, config: Config) -> httpx.URL:
         raise ConfigurationError(
             f"The address from {source} is no http(s) URL. Give one with its scheme, like {DEFAULT_BASE_URL}."
         )
-    if url.userinfo or "?" in value or "#" in value:
+    if url.userinfo or "?" in str(value) or "#" in str(value):
         raise ConfigurationError(f"The address from {source} holds a user, query or fragment: give the plain address.")
     return url
 
@@ -173,18 +167,12 @@ def _base_url(argument: str | None, config: Config) -> httpx.URL:
 def _read_file() -> Mapping[str, Any]:
     try:
         return tomllib.loads(Path(_FILE).expanduser().read_text("utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
     except tomllib.TOMLDecodeError as error:
         reason = f"is not TOML: {error}"  # Its message shows where, and nothing of what stands there.
-    except UnicodeDecodeError:
-        reason = "is not UTF-8 text"
+    except (ValueError, RecursionError):
+        reason = "is not UTF-8 text, or holds a number or a list that is too long"
+    except (FileNotFoundError, NotADirectoryError, RuntimeError):
+        return {}  # There is none, or this user has no home folder.
     except OSError as error:
         reason = f"cannot be read: {error.strerror}"
-    except RuntimeError as error:
-        if not isinstance(error, RecursionError):
-            return {}  # This user has no home folder.
-        reason = "holds a list too deep"
-    except ValueError:
-        reason = "holds a number too long"
     raise ConfigurationError(f"{_FILE} {reason}. Mend it, or give api_key=... and base_url=....")

@@ -21,7 +21,7 @@ CekuraError
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -45,15 +45,9 @@ class CekuraError(Exception):
     metrics: Sequence[GeneratedMetric] = ()
     created: Sequence[Metric] = ()
 
-    def __reduce__(self) -> tuple[Callable[..., CekuraError], tuple[Any, ...]]:
+    def __reduce__(self) -> tuple[Any, ...]:
         # The default calls the class with `args`, which fails for every error that takes more than a message.
-        return _restore, (type(self), self.args, self.__dict__)
-
-
-def _restore(kind: type[CekuraError], args: tuple[Any, ...], state: dict[str, Any]) -> CekuraError:
-    error = kind.__new__(kind, *args)
-    error.__dict__.update(state)
-    return error
+        return type(self).__new__, (type(self), *self.args), self.__dict__
 
 
 class ConfigurationError(CekuraError):
@@ -75,9 +69,7 @@ class APIError(CekuraError):
 
     def __init__(self, message: str, *, method: str, url: str) -> None:
         super().__init__(message)
-        self.message = message
-        self.method = method
-        self.url = url
+        self.message, self.method, self.url = message, method, url
 
 
 class APIConnectionError(APIError):
@@ -114,8 +106,7 @@ class UnexpectedResponseError(_AnsweredError):
     """A success that is not what the API promises: HTML, an empty body, JSON of another shape.
 
     Attributes:
-        status_code: The HTTP status.
-        body: The body: parsed if it is JSON, otherwise its text.
+        status_code, body: As for an APIStatusError.
     """
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import backoff
 import httpx
@@ -23,15 +23,6 @@ _MAX_REDIRECTS = 5
 _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 # What a generated parser raises when the JSON is not of the shape that it expects.
 _WRONG_SHAPE = (TypeError, ValueError, KeyError, AttributeError, IndexError, RecursionError)
-
-
-class Endpoint(Protocol):
-    """A module of the generated client: how its request is put together, and its answer taken apart."""
-
-    @property
-    def _get_kwargs(self) -> Callable[..., dict[str, Any]]: ...
-    @property
-    def _parse_response(self) -> Callable[..., Any]: ...
 
 
 class Budget:
@@ -54,16 +45,19 @@ class Budget:
 
 def call(
     http: HTTP,
-    endpoint: Endpoint,
+    endpoint: Any,
     arguments: dict[str, Any],
     accept: Callable[[Any], bool],
     promise: str,
-    *,
     deadline: float = math.inf,
+    *,
     retries: int | None = None,
     subjects: Sequence[tuple[int, str]] = (),
 ) -> Steps[Any]:
-    """Call an endpoint, and return its result. One that is not accepted raises UnexpectedResponseError."""
+    """Call an endpoint, a module of the generated client, which puts the request together and takes its answer apart.
+
+    Returns the result. One that is not accepted raises UnexpectedResponseError.
+    """
     request = http.prepare(**endpoint._get_kwargs(**arguments))
     request.extensions = {**request.extensions, SUBJECTS: subjects}
     response = yield from exchange(http, request, deadline, retries)

@@ -37,20 +37,16 @@ class HTTP:
     """
 
     def __init__(self, settings: Settings, given: Any) -> None:
-        self.settings = settings
-        self.budget = Budget(settings.max_retries)
+        self.settings, self.budget = settings, Budget(settings.max_retries)
         self.unsettled: dict[Any, float] = {}
         self.sender: Any = given or self
-        reason = ""
         try:
             super().__init__(transport=_Unused() if given else None)  # type: ignore[call-arg]
         except (ImportError, ValueError, OSError, httpx.InvalidURL) as error:
-            reason = str(error)  # httpx lets through whatever is wrong with the environment.
-        if reason:
             raise ConfigurationError(
-                f"No HTTP client can be made: {reason}. Look at the variables *_PROXY and SSL_CERT_* of the "
+                f"No HTTP client can be made: {error}. Look at the variables *_PROXY and SSL_CERT_* of the "
                 "environment, or give an http_client of your own."
-            )
+            ) from error
 
     def prepare(self, method: str, url: httpx.URL | str, **kwargs: Any) -> httpx.Request:
         """The request for what the generated client asks for."""
@@ -188,9 +184,7 @@ class _Body:
     """
 
     def __init__(self, response: httpx.Response, http: HTTP) -> None:
-        self.origin = response
-        self.http = http
-        self.limit = http.settings.max_response_bytes
+        self.origin, self.http, self.limit = response, http, http.settings.max_response_bytes
         self.chunks: list[bytes] = []
         self.size = 0
         encoding = response.headers.get("content-encoding", "identity").strip().lower()

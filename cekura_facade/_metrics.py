@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from generated_client.api.metrics import generate_metrics, generate_metrics_progress, list_metrics
 from generated_client.models import GeneratedMetric, GenerateMetricsProgress, Metric
@@ -36,8 +36,7 @@ class _Job:
     """
 
     def __init__(self, http: Any, progress_id: str, *, fresh: bool = False) -> None:
-        self._http = http
-        self._fresh = fresh
+        self._http, self._fresh = http, fresh
         self.progress_id = progress_id
 
     @workflow
@@ -111,10 +110,8 @@ class _Job:
         promise = "an object with a status, and a list of metrics once that is 'completed'"
         arguments = {"progress_id": self.progress_id}
         with _about(self.progress_id):
-            progress: GenerateMetricsProgress = yield from call(
-                self._http, generate_metrics_progress, arguments, _is_progress, promise, deadline=deadline
-            )
-            return progress
+            answer = yield from call(self._http, generate_metrics_progress, arguments, _is_progress, promise, deadline)
+            return cast(GenerateMetricsProgress, answer)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.progress_id!r})"
@@ -132,8 +129,10 @@ Job = TypeVar("Job", GenerationJob, AsyncGenerationJob)
 
 
 class _Metrics(Generic[Job]):
-    _http: Any
     _job: ClassVar[type[Any]]
+
+    def __init__(self, http: Any) -> None:
+        self._http = http
 
     @workflow
     def generate(
@@ -271,11 +270,8 @@ class _Metrics(Generic[Job]):
             InvalidRequestError: An id cannot be right. Nothing was sent.
             APIError: The service refused, or could not be reached.
         """
-        scope: dict[str, Any] = {}
-        if agent_id is not None:
-            scope["agent_id"] = checks.positive_id("agent_id", agent_id)
-        if project_id is not None:
-            scope["project_id"] = checks.positive_id("project_id", project_id)
+        numbers = {"agent_id": agent_id, "project_id": project_id}
+        scope: dict[str, Any] = {n: checks.positive_id(n, value) for n, value in numbers.items() if value is not None}
         if assistant_id is not None:
             scope["assistant_id"] = checks.text_id("assistant_id", assistant_id)
         metrics: builtins.list[Metric] = yield from call(self._http, list_metrics, scope, are_metrics, METRICS)

@@ -10,15 +10,15 @@ import itertools
 import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-import attrs
 import backoff
 
 from generated_client.api.metrics import create_metrics_in_bulk, list_metrics
 from generated_client.models import Metric
 
-from ._checks import MAX_METRICS
+from ._checks import MAX_METRICS, is_int
 from ._errors import APIConnectionError, APIError, BulkCreateUncertainError, CekuraError, RateLimitError
 from ._exchange import MAX_PAUSE, call, growing
 from ._responses import may_be_carried_out
@@ -30,16 +30,6 @@ if TYPE_CHECKING:
 METRICS = "an array of metrics, each with an id"
 _NAMES_LENGTH = 1500  # of the names in one address, in characters
 _FORMER_BINARY = ("binary_workflow_adherence", "binary_qualitative")
-
-
-@attrs.frozen
-class _Fields:
-    """Fields that are sent as they are."""
-
-    fields: dict[str, Any]
-
-    def to_dict(self) -> dict[str, Any]:
-        return self.fields
 
 
 class _Wanted:
@@ -91,7 +81,7 @@ class _Wanted:
             agents, project, assistant_id = _agents(fields), fields.get("project"), fields.get("assistant_id")
             if agents:
                 scopes["agent_id", min(agents)] = None
-            elif _is_int(project):
+            elif is_int(project):
                 scopes["project_id", project] = None
             elif isinstance(assistant_id, str) and assistant_id:
                 scopes["assistant_id", assistant_id] = None
@@ -173,7 +163,7 @@ def _send_chunk(http: HTTP, wanted: _Wanted, positions: Sequence[int]) -> Steps[
         answer: list[Metric] = yield from call(
             http,
             create_metrics_in_bulk,
-            {"body": [_Fields(wanted.fields[i]) for i in positions]},
+            {"body": [SimpleNamespace(to_dict=wanted.fields[i].copy) for i in positions]},  # sent as they are
             lambda result: are_metrics(result) and len({m.id for m in result} - taken) == len(result) == len(positions),
             f"an array of {len(positions)} saved metrics, each with an id of its own",
             retries=0,
@@ -205,7 +195,7 @@ def _look(http: HTTP, wanted: _Wanted, until: float) -> Steps[None]:
 
 def are_metrics(result: object) -> bool:
     """Whether it is a list of saved metrics."""
-    return isinstance(result, list) and all(isinstance(each, Metric) and _is_int(each.id) for each in result)
+    return isinstance(result, list) and all(isinstance(each, Metric) and is_int(each.id) for each in result)
 
 
 def _is_too_large(error: APIError) -> bool:
@@ -236,11 +226,7 @@ def _is_saved_as(fields: dict[str, Any], metric: Metric, same_scope: bool) -> bo
 
 def _agents(fields: dict[str, Any]) -> set[int]:
     agents = fields.get("agents")
-    return {each for each in [*(agents if isinstance(agents, list) else []), fields.get("agent")] if _is_int(each)}
-
-
-def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return {each for each in [*(agents if isinstance(agents, list) else []), fields.get("agent")] if is_int(each)}
 
 
 def _kind(eval_type: object) -> str:

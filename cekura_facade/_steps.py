@@ -72,17 +72,11 @@ async def arun(steps: Steps[T], http: Any) -> T:
 
 
 class Blocking:
-    """A class whose workflows block."""
-
-    def __init__(self, http: Any) -> None:
-        self._http = http
+    """A class whose workflows block. It has an `_http`."""
 
 
 class Awaited:
-    """A class whose workflows are awaited."""
-
-    def __init__(self, http: Any) -> None:
-        self._http = http
+    """A class whose workflows are awaited. It has an `_http`."""
 
 
 class workflow(Generic[P, T]):
