@@ -179,10 +179,11 @@ def test_what_cannot_be_confirmed_is_named(client: Callable[..., Either], max_re
     assert len(there.posts) == max_retries + 1
 
 
-def test_where_nobody_can_look_nothing_more_is_sent(client: Callable[..., Either]) -> None:
+@pytest.mark.parametrize("max_retries", [0, 2])
+def test_where_nobody_can_look_nothing_more_is_sent(client: Callable[..., Either], max_retries: int) -> None:
     with service(after(reply(500))) as (there, server):
-        there.look_answers = [reply(200, []), *[reply(500)] * 50]
-        cekura = make(client, server, max_retries=0)
+        there.look_answers = [reply(200, []), *[reply(500, b"", SOON)] * 50]
+        cekura = make(client, server, max_retries=max_retries)
         with pytest.raises(facade.BulkCreateUncertainError) as caught:
             cekura.metrics.create_in_bulk(metrics(2))
         assert caught.value.created == []
