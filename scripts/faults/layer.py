@@ -1,0 +1,244 @@
+"""The fault layer: a server in front of the service that lets requests meet the faults that a script plans."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+from collections.abc import Callable
+
+import attrs
+import h11
+import httpx
+
+from faults.catalogue import EVERY
+from faults.listener import Listener
+from faults.steps import LATE, LATER_THAN_THE_TIMEOUT, STEPS, TOO_LATE, Phase, Planned, Script, Step, step_of
+from faults.wire import Answer, Wire
+
+_CLOSED_FOR = 0.3  # seconds that a refusing port stays closed
+_FULL_FOR = 0.7  # seconds that a full one stays full: more than a time-out
+_NOT_PASSED_ON = {"host", "connection", "accept-encoding", "content-length", "transfer-encoding"}
+_NOT_PASSED_BACK = {"connection", "content-length", "transfer-encoding", "keep-alive"}
+_PADDING = "x" * 4_000_000  # more than the buffers of both ends hold together
+
+
+@attrs.frozen
+class Request:
+    """A request of the client."""
+
+    method: str
+    target: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes = b""
+
+
+class FaultLayer:
+    """Runs from construction until `close`.
+
+    Attributes:
+        url: Where the client finds it.
+        asked: The steps that a request of the client's came in for.
+        applied: How many faults were met.
+        met: Set once a fault was met: before the service acts, or after it has, as the phase says.
+    """
+
+    def __init__(self, service: str, through: httpx.Client, script: Script, elsewhere: str) -> None:
+        self._service, self._through, self._elsewhere = service, through, elsewhere
+        self._script = script
+        self._queues = {step: list(planned) for step, planned in script.steps.items()}
+        self._lines = any(EVERY[each.fault].line for queue in self._queues.values() for each in queue if each)
+        self._next: Step = "generate"
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._wires: list[Wire] = []
+        self._late: list[threading.Timer] = []
+        self._reopening: threading.Timer | None = None
+        self.asked: set[Step] = set()
+        self.applied = 0
+        self.met = threading.Event()
+        self._listener = Listener(self._serve, receive=65_536 if script.large else 0)
+        self.url = "http://{}:{}".format(*self._listener.address)
+        self._stand_before("generate")
+
+    def heal(self) -> None:
+        """Take every fault away, at once."""
+        if self._reopening is not None:
+            self._reopening.cancel()
+            self._reopening.join()
+        with self._lock:
+            self._queues.clear()
+            self._lines = False
+            wires, self._wires, self._over = self._wires, [], self._renewed()
+        for wire in wires:
+            with contextlib.suppress(OSError):
+                wire.connection.shutdown(socket.SHUT_RDWR)
+        self._listener.open()
+
+    def settle(self) -> None:
+        """Wait until the service has done all that it was late with."""
+        for timer in list(self._late):
+            timer.join()
+
+    def close(self) -> None:
+        """Stop."""
+        self.heal()
+        self.settle()
+        self.heal()  # what came in meanwhile
+        self._listener.close()
+
+    def _renewed(self) -> threading.Event:
+        self._over.set()
+        return threading.Event()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with contextlib.suppress(OSError), connection:
+            wire = Wire(connection, self._over, elsewhere=self._elsewhere)
+            with self._lock:
+                self._wires.append(wire)
+            planned = self._peek(self._next)
+            if planned and EVERY[planned.fault].line == "resets":
+                self._take(self._next)
+                self._note()
+                wire.reset()
+                return
+            wire.alive = True
+            while wire.alive and not wire.over.is_set():
+                wire.alive = False
+                self._answer(wire, h11.Connection(h11.SERVER))
+
+    def _answer(self, wire: Wire, parser: h11.Connection) -> None:
+        request = _read_head(wire.connection, parser)
+        if request is None:
+            return
+        step = step_of(request.method, request.target)
+        planned = self._take(step) if step else None
+        if planned and EVERY[planned.fault].unread:
+            self._note()
+            EVERY[planned.fault].act(wire, Answer())
+            return
+        request = _read_body(wire.connection, parser, request)
+        if request is None:
+            return
+        if step:
+            self.asked.add(step)
+        if planned is not None:
+            self._fail(wire, request, planned)
+            return
+        if self._script.large and step == "save":
+            request = _unpadded(request)
+        answer = self._forward(request)
+        if self._script.large and step == "poll":
+            answer = _padded(answer)
+        self._went_well(step, answer)
+        wire.send(answer.encode(*([("Connection", "close")] if self._lines else [])))
+        wire.alive = not self._lines
+
+    def _fail(self, wire: Wire, request: Request, planned: Planned) -> None:
+        fault = EVERY[planned.fault]
+        wire.target, wire.key = request.target, dict(request.headers).get("x-cekura-api-key", "")
+        answer = Answer(body=b"{}")
+        if planned.phase == "after":
+            answer = self._forward(request)
+        elif planned.phase == "some":
+            answer = self._forward(attrs.evolve(request, body=json.dumps(json.loads(request.body)[:1]).encode()))
+        elif planned.phase in ("late", "too late"):
+            delay = _delay(planned.phase, left_waiting=fault.group == "time")
+            self._late.append(_after(delay, lambda: self._forward(request)))
+        self._note()
+        fault.act(wire, answer)
+
+    def _note(self) -> None:
+        self.applied += 1
+        self.met.set()
+
+    def _forward(self, request: Request) -> Answer:
+        headers = [(name, value) for name, value in request.headers if name not in _NOT_PASSED_ON]
+        response = self._through.request(
+            request.method, self._service + request.target, headers=headers, content=request.body
+        )
+        kept = [(name, value) for name, value in response.headers.items() if name not in _NOT_PASSED_BACK]
+        return Answer(response.status_code, response.content, tuple(kept))
+
+    def _peek(self, step: Step) -> Planned | None:
+        queue = self._queues.get(step)
+        return queue[0] if queue else None
+
+    def _take(self, step: Step) -> Planned | None:
+        """The next thing that a request of a step meets. A fault of the line was met on the way here."""
+        with self._lock:
+            planned = self._peek(step)
+            if planned and EVERY[planned.fault].line in ("closed", "full"):
+                return None
+            queue = self._queues.get(step, [])
+            if queue and not (self._script.lasting and len(queue) == 1):
+                queue.pop(0)
+            return planned
+
+    def _went_well(self, step: Step | None, answer: Answer) -> None:
+        """Note what the client will do next, before it can do it."""
+        if step == "poll":
+            if answer.status == 200 and json.loads(answer.body)["status"] == "completed":
+                self._stand_before("look" if self._script.looks else "save")
+        elif step in ("generate", "look"):
+            self._stand_before(STEPS[STEPS.index(step) + 1])
+
+    def _stand_before(self, step: Step) -> None:
+        self._next = step
+        planned = self._peek(step)
+        line = EVERY[planned.fault].line if planned else None
+        if line not in ("closed", "full"):
+            return
+        self._note()
+        if not self._script.lasting:
+            self._queues[step].pop(0)
+            self._reopening = _after(_CLOSED_FOR if line == "closed" else _FULL_FOR, self._listener.open)
+        (self._listener.shut if line == "closed" else self._listener.fill)()
+
+
+def _after(seconds: float, act: Callable[[], object]) -> threading.Timer:
+    timer = threading.Timer(seconds, act)
+    timer.daemon = True
+    timer.start()
+    return timer
+
+
+def _delay(phase: Phase, *, left_waiting: bool) -> float:
+    if phase == "too late":
+        return TOO_LATE
+    return LATER_THAN_THE_TIMEOUT if left_waiting else LATE
+
+
+def _read_head(connection: socket.socket, parser: h11.Connection) -> Request | None:
+    event = _event(connection, parser)
+    if not isinstance(event, h11.Request):
+        return None
+    headers = tuple((name.decode().lower(), value.decode("latin-1")) for name, value in event.headers)
+    return Request(event.method.decode(), event.target.decode(), headers)
+
+
+def _read_body(connection: socket.socket, parser: h11.Connection, request: Request) -> Request | None:
+    body = bytearray()
+    while isinstance(event := _event(connection, parser), h11.Data):
+        body += event.data
+    return attrs.evolve(request, body=bytes(body)) if isinstance(event, h11.EndOfMessage) else None
+
+
+def _event(connection: socket.socket, parser: h11.Connection) -> object:
+    while (event := parser.next_event()) is h11.NEED_DATA:
+        parser.receive_data(connection.recv(65_536))
+    return event
+
+
+def _padded(answer: Answer) -> Answer:
+    progress = json.loads(answer.body)
+    for suggestion in progress["metrics"][:1]:
+        suggestion["padding"] = _PADDING
+    return attrs.evolve(answer, body=json.dumps(progress).encode())
+
+
+def _unpadded(request: Request) -> Request:
+    """Without the padding, which would only make the service slow."""
+    metrics = [{name: value for name, value in metric.items() if name != "padding"} for metric in json.loads(request.body)]
+    return attrs.evolve(request, body=json.dumps(metrics).encode())

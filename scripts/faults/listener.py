@@ -1,0 +1,87 @@
+"""A listening socket that can be closed, filled up and opened again, always at the same address."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable
+
+HOST = "127.0.0.1"
+
+
+class Listener:
+    """Hands each connection to `serve`, in a thread of its own.
+
+    Args:
+        serve: Called with the connection, which it has to close.
+        receive: The size of the receive buffers, in bytes; 0 leaves it to the system.
+    """
+
+    def __init__(self, serve: Callable[[socket.socket], None], receive: int = 0) -> None:
+        self._serve = serve
+        self._receive = receive
+        # Bound and never listening: it keeps the port ours while nothing listens there.
+        self._guard = self._bound(0)
+        self.address: tuple[str, int] = self._guard.getsockname()
+        self._listening: socket.socket | None = None
+        self._fillers: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
+        self.open()
+
+    def open(self) -> None:
+        """Accept connections."""
+        self.shut()
+        listening = self._bound(self.address[1])
+        listening.listen(64)
+        self._listening = listening
+        self._thread(self._accept, listening)
+
+    def shut(self) -> None:
+        """Refuse connections."""
+        listening, self._listening = self._listening, None
+        for each in (listening, *self._fillers):
+            if each is not None:
+                with contextlib.suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
+                each.close()
+        self._fillers.clear()
+
+    def fill(self) -> None:
+        """Let connections neither succeed nor fail: the queue of those to be accepted is full."""
+        self.shut()
+        self._listening = self._bound(self.address[1])
+        self._listening.listen(0)
+        for _ in range(4):
+            filler = socket.socket()
+            filler.setblocking(False)
+            filler.connect_ex(self.address)
+            self._fillers.append(filler)
+
+    def close(self) -> None:
+        """Stop for good, and wait for the threads: what they serve must have been ended."""
+        self.shut()
+        self._guard.close()
+        for thread in self._threads:
+            thread.join()
+
+    def _bound(self, port: int) -> socket.socket:
+        bound = socket.socket()
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if self._receive:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive)
+        bound.bind((HOST, port))
+        return bound
+
+    def _accept(self, listening: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listening.accept()
+                # Without Nagle's algorithm, which holds small pieces back.
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self._thread(self._serve, connection)
+
+    def _thread(self, target: Callable[[socket.socket], None], argument: socket.socket) -> None:
+        thread = threading.Thread(target=target, args=(argument,), daemon=True)
+        self._threads.append(thread)
+        thread.start()

@@ -1,0 +1,172 @@
+"""A sandbox and the fault layer in front of it, in a process of their own: what the client's process holds is its own."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from multiprocessing.managers import BaseManager
+from typing import Any, cast
+
+import attrs
+import httpx
+
+from cekura_facade.sandbox import Sandbox
+from faults.layer import FaultLayer
+from faults.steps import Script, Step
+
+KEY = "sk-matrix-5f2b8c1e9d74"
+WANTED = 3  # metrics in every cell
+FORKS = multiprocessing.get_context("forkserver")
+_DESCRIPTION = (
+    "Answers calls for a bicycle workshop. Books repairs, says what they cost and when they will be done, and "
+    "asks for the frame number. Never promises a day that the calendar does not have."
+)
+
+
+@attrs.frozen
+class Place:
+    """Where a client finds the service of one cell."""
+
+    url: str
+    agent_id: int
+    key: str = KEY
+
+
+@attrs.frozen
+class Sight:
+    """What can be seen at the service.
+
+    Attributes:
+        metrics: What is saved for the agent.
+        wanted: What was suggested for it.
+        asked: The steps that the client sent a request for.
+        applied: How many faults the client met.
+        elsewhere: Requests that came in at another origin: everything that was sent.
+    """
+
+    metrics: list[dict[str, Any]]
+    wanted: list[dict[str, Any]]
+    asked: frozenset[Step]
+    applied: int
+    elsewhere: tuple[str, ...]
+
+
+class Stage:
+    """One sandbox for many cells. Each cell has an agent and a layer of its own, so that none sees another's traces."""
+
+    def __init__(self) -> None:
+        self._sandbox = Sandbox(api_key=KEY, job_seconds=0.05, agents={}).start()
+        self._through = httpx.Client(trust_env=False, timeout=30)
+        self._elsewhere, self._sent_elsewhere = _other_origin()
+        self._agent = 1000
+        self._layer: FaultLayer | None = None
+
+    def open(self, script: Script, patience: float) -> Place:
+        """Set up a cell. After so many seconds its faults go away by themselves: a client that hangs gets free."""
+        self.close()
+        self._sent_elsewhere.clear()
+        self._agent += 1
+        self._sandbox.agents[self._agent] = {
+            "agent_name": "Workshop",
+            "description": _DESCRIPTION,
+            "project": self._agent,
+            "assistant_id": f"asst_{self._agent}",
+        }
+        self._layer = FaultLayer(self._sandbox.url, self._through, script, self._elsewhere)
+        self._patience = threading.Timer(patience, self._layer.heal)
+        self._patience.daemon = True
+        self._patience.start()
+        return Place(self._layer.url, self._agent)
+
+    def sight(self) -> Sight:
+        """What there is to see, now."""
+        jobs = [job for job in self._sandbox.jobs.values() if job.agent_id == self._agent]
+        return Sight(
+            metrics=[each for each in self._sandbox.metrics if self._agent in each["agents"]],
+            wanted=jobs[-1].suggestions if jobs else [],
+            asked=frozenset(self._running().asked),
+            applied=self._running().applied,
+            elsewhere=tuple(self._sent_elsewhere),
+        )
+
+    def heal(self) -> None:
+        """Take the faults away."""
+        self._patience.cancel()
+        self._running().heal()
+
+    def settle(self) -> None:
+        """Wait until the service has done all that it was late with."""
+        self._running().settle()
+
+    def wait_met(self, seconds: float) -> bool:
+        """Wait until the client has met a fault. Returns whether it has."""
+        return self._running().met.wait(seconds)
+
+    def close(self) -> None:
+        """End a cell."""
+        layer, self._layer = self._layer, None
+        if layer is not None:
+            self._patience.cancel()
+            layer.close()
+
+    def _running(self) -> FaultLayer:
+        assert self._layer is not None
+        return self._layer
+
+
+class _Manager(BaseManager):
+    """Runs a stage in another process."""
+
+
+_Manager.register("Stage", Stage)
+
+
+@contextmanager
+def staged() -> Iterator[Stage]:
+    """A stage in a process of its own."""
+    manager = _Manager(ctx=FORKS)
+    manager.start(_end_with_parent)
+    try:
+        stage = cast(Stage, manager.Stage())  # type: ignore[attr-defined]
+        yield stage
+        stage.close()
+    finally:
+        manager.shutdown()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _other_origin() -> tuple[str, list[str]]:
+    """A server at another origin, which keeps all that is sent to it."""
+    sent: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            sent.append(f"{self.requestline}\n{self.headers}\n{body!r}")
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_POST = do_GET
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return f"http://127.0.0.1:{server.server_address[1]}", sent

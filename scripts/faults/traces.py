@@ -1,0 +1,106 @@
+"""What a client leaves behind: the credential where it can be read, and sockets, threads and tasks that were not ended."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import pickle
+import stat
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import attrs
+import httpx
+
+
+@attrs.frozen
+class Held:
+    """The sockets, threads and tasks there are. Subtract an earlier one to see what is new."""
+
+    sockets: frozenset[int]
+    threads: frozenset[str]
+    tasks: frozenset[str]
+
+    @classmethod
+    def now(cls) -> Held:
+        try:
+            tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        except RuntimeError:  # no loop is running
+            tasks = set()
+        threads = (f"{thread.name} ({thread.ident})" for thread in threading.enumerate())
+        return cls(frozenset(_sockets()), frozenset(threads), frozenset(repr(task) for task in tasks))
+
+    def __sub__(self, earlier: Held) -> list[str]:
+        return [
+            *(f"socket {number}" for number in self.sockets - earlier.sockets),
+            *(f"thread {name}" for name in self.threads - earlier.threads),
+            *(f"task {name}" for name in self.tasks - earlier.tasks),
+        ]
+
+
+def _sockets() -> Iterator[int]:
+    for name in os.listdir("/dev/fd"):
+        try:
+            found = os.fstat(int(name))
+        except OSError:  # the folder itself, which is closed by now
+            continue
+        if stat.S_ISSOCK(found.st_mode):
+            yield found.st_ino
+
+
+@contextmanager
+def logged() -> Iterator[list[str]]:
+    """Everything that is logged meanwhile, at any level, with all that a record carries."""
+    lines: list[str] = []
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(f"{record.levelname} {record.name} {self.format(record)} {record.args!r}")
+
+    handler, root = Handler(), logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    try:
+        yield lines
+    finally:
+        root.setLevel(level)
+        root.removeHandler(handler)
+
+
+def everything_of(error: BaseException | None, packages: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """All that a logger or an error reporter could show of an error: where it stands, and what it says there.
+
+    Args:
+        error: The error. Its causes and contexts are looked at as well.
+        packages: Names of packages. In frames of theirs, the variables and their attributes are looked at.
+    """
+    todo, seen = [error], set()
+    while todo:
+        each = todo.pop()
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        name = type(each).__name__
+        yield f"{name} as text", f"{each} {each!r} {getattr(each, '__notes__', '')}"
+        yield f"vars of {name}", repr(vars(each))
+        try:
+            yield f"pickle of {name}", pickle.dumps(each).decode("latin-1")
+        except Exception:
+            pass
+        traceback = each.__traceback__
+        while traceback is not None:
+            code = traceback.tb_frame.f_code
+            if any(f"/{package}/" in code.co_filename for package in packages):
+                for variable, value in traceback.tb_frame.f_locals.items():
+                    yield f"variable {variable} of {code.co_name}", f"{value!r} {_attributes(value)!r}"
+            traceback = traceback.tb_next
+        todo += [each.__cause__, each.__context__]
+
+
+def _attributes(value: object) -> dict[str, object]:
+    names = [*getattr(value, "__dict__", {}), *getattr(type(value), "__slots__", ())]
+    shown = {name: getattr(value, name, None) for name in names}
+    return {name: list(each.items()) if isinstance(each, httpx.Headers) else each for name, each in shown.items()}
