@@ -1,18 +1,17 @@
-"""The cells of the matrix: which there are, and how one is run."""
+"""The cells of the matrix: which there are."""
 
 from __future__ import annotations
 
 import itertools
+import signal
 from collections.abc import Iterator
 
 import attrs
 
-from faults.catalogue import EVERY, FAULTS, Fault
-from faults.clients import ATTEMPT, CLIENTS, RETRIES, SETTLE, WAIT, Client
-from faults.judge import Violation, judge_end, judge_recovery
+from faults.catalogue import EVERY, FAULTS, HELD, Fault
+from faults.clients import CLIENTS, Client
 from faults.sequences import DURING, LASTING_SEQUENCES, SEQUENCES
-from faults.stage import Stage
-from faults.steps import STEPS, Phase, Planned, Script, Step
+from faults.steps import Phase, Planned, Script, Step
 
 WHEN: dict[Phase, str] = {
     "before": "the service did not act",
@@ -21,6 +20,17 @@ WHEN: dict[Phase, str] = {
     "late": "the service acts a moment later",
     "too late": "the service acts after the last look",
 }
+ENDS = {"kill -9": signal.SIGKILL, "Ctrl-C": signal.SIGINT}
+# When a process is ended: as soon as a request of this step was received, or was carried out and not yet answered.
+MOMENTS: tuple[tuple[Step, Phase], ...] = (
+    ("generate", "before"),
+    ("generate", "after"),
+    ("poll", "before"),
+    ("look", "before"),
+    ("save", "before"),
+    ("save", "some"),
+    ("save", "after"),
+)
 
 
 @attrs.frozen
@@ -35,6 +45,7 @@ class Cell:
         script: The faults, as the layer takes them.
         lasting: The fault stays until the call has ended.
         limit: Beyond the guarantee: what is lost or saved twice is shown, and not counted.
+        ended_by: The signal that ends the client's process while its request is held up.
     """
 
     client: str
@@ -44,22 +55,12 @@ class Cell:
     script: Script
     lasting: bool = False
     limit: bool = False
+    ended_by: signal.Signals | None = None
 
     @property
     def name(self) -> str:
         parts = (self.client, self.where, self.fault, self.when, "for ever" if self.lasting else "")
         return " / ".join(part for part in parts if part)
-
-
-@attrs.frozen
-class Verdict:
-    """What came of a cell."""
-
-    cell: Cell
-    outcome: str
-    seconds: float
-    violations: tuple[Violation, ...]
-    beyond: tuple[Violation, ...] = ()
 
 
 def all_cells(kind: str) -> list[Cell]:
@@ -73,6 +74,10 @@ def all_cells(kind: str) -> list[Cell]:
         for (name, steps), client in itertools.product(sequences.items(), clients):
             if client.looks or "look" not in steps:
                 cells.append(Cell(client.name, name, "sequence", "", Script(steps, lasting, client.looks), lasting))
+    if kind == "ours":
+        for client, (name, ended_by), (step, phase) in itertools.product(clients, ENDS.items(), MOMENTS):
+            script = Script({step: (Planned(HELD.name, phase),)})
+            cells.append(Cell(client.name, name, step, WHEN[phase], script, ended_by=ended_by))
     return cells
 
 
@@ -97,51 +102,3 @@ def _one(client: Client, fault: Fault, step: Step, phase: Phase, lasting: bool) 
     script = Script({step: (Planned(fault.name, phase),)}, lasting, client.looks, large=fault.unread)
     when = WHEN[phase] if step == "save" else ""
     return Cell(client.name, fault.name, step, when, script, lasting, limit=phase == "too late")
-
-
-def run_cell(cell: Cell, client: Client, stage: Stage) -> Verdict:
-    """Run a cell and judge it: the call, then the fault is taken away, then what the caller does next."""
-    planned = [EVERY[each.fault] for queue in cell.script.steps.values() for each in queue if each]
-    longest = bound(cell, planned)
-    place = stage.open(cell.script, patience=longest + 1)
-    ending = client.run(place, clock=sum(fault.clock for fault in planned))
-    sight = stage.sight()
-    violations = list(judge_end(client, ending, sight, longest))
-    if client.kind == "ours" and not sight.applied:
-        violations.append(Violation("not met", "no request met the fault"))
-    stage.heal()
-    problem = None
-    if ending.error is not None:
-        try:
-            client.recover(place, ending)
-        except Exception as error:
-            problem = error
-    stage.settle()
-    afterwards = list(judge_recovery(ending, stage.sight(), problem))
-    stage.close()
-    outcome = "result" if ending.error is None else type(ending.error).__name__
-    if cell.limit:
-        return Verdict(cell, outcome, ending.elapsed, tuple(violations), tuple(afterwards))
-    return Verdict(cell, outcome, ending.elapsed, (*violations, *afterwards))
-
-
-def bound(cell: Cell, planned: list[Fault]) -> float:
-    """How long a call may take, in seconds, if every wait is as long as the settings allow.
-
-    one request    (retries + 1) attempts, the pauses of full jitter between them (at most 0.5 + 1 s), what the service
-                   asks to wait in Retry-After, and a look at the last moment
-    waiting        WAIT, one request at the deadline, and a moment of grace for it
-    saving         a look; then (retries + 1) times: an attempt, looking until SETTLE is over, a last look
-    everywhere     4 s for a machine that does other things as well
-
-    A step that meets no fault takes no time to speak of.
-    """
-    asked = max((fault.retry_after for fault in planned), default=0.0)
-    request = (RETRIES + 1) * ATTEMPT + 1.5 + RETRIES * asked
-    limits = {
-        "generate": request,
-        "poll": WAIT + request + 1.0,
-        "look": request,
-        "save": request + (RETRIES + 1) * (ATTEMPT + SETTLE + request),
-    }
-    return 4.0 + sum(limits[step] for step in STEPS if step in cell.script.steps)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import os
 import time
 from abc import abstractmethod
@@ -18,7 +17,7 @@ import httpx
 
 from cekura_facade import AsyncCekura, Cekura, CekuraError
 from faults.stage import WANTED, Place
-from faults.traces import Held, logged
+from faults.traces import Held, held_since, logged
 from generated_client import AuthenticatedClient
 from generated_client.api.metrics import create_metrics_in_bulk, generate_metrics, generate_metrics_progress
 from generated_client.models import GenerateMetricsRequest, MetricCreate
@@ -28,9 +27,12 @@ SETTLE = 0.6  # seconds: `settle_timeout`
 WAIT = 2.0  # seconds: how long a job is waited for
 RETRIES = 2
 LARGEST = 24 * 1024 * 1024
-SETTINGS: dict[str, Any] = {"timeout": ATTEMPT, "max_retries": RETRIES, "max_response_bytes": LARGEST}
-if "settle_timeout" in inspect.signature(Cekura).parameters:
-    SETTINGS["settle_timeout"] = SETTLE
+SETTINGS: dict[str, Any] = {
+    "timeout": ATTEMPT,
+    "settle_timeout": SETTLE,
+    "max_retries": RETRIES,
+    "max_response_bytes": LARGEST,
+}
 Key = tuple[Any, Any, Any]
 
 
@@ -84,14 +86,14 @@ class Client:
     packages: Sequence[str]
     errors: tuple[type[BaseException], ...]
 
-    def run(self, place: Place, clock: int = 0) -> Ending:
+    def run(self, place: Place, clock: int = 0, catching: type[BaseException] = Exception) -> Ending:
         """Run the workflow, close the client, and see what is left."""
         ending = Ending()
         with logged() as ending.log, jumping(clock):
             started, before = time.monotonic(), Held.now()
             try:
                 ending.result = self.workflow(place, ending)
-            except Exception as error:
+            except catching as error:
                 ending.error = error
             ending.elapsed = time.monotonic() - started
             ending.left += Held.now() - before
@@ -160,10 +162,8 @@ class OursAsync(Ours):
                 )
                 return [metric.id for metric in saved]
         finally:
-            # The loop closes sockets one turn after it was told to, and would end with all that was forgotten.
-            for _ in range(3):
-                await asyncio.sleep(0)
-            ending.left += Held.now() - before
+            # Here, because the loop ends with all that was forgotten.
+            ending.left += await held_since(before)
 
     def recover(self, place: Place, ending: Ending) -> None:
         if ending.progress_id is not None:

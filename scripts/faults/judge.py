@@ -34,7 +34,9 @@ def judge_end(client: Client, ending: Ending, sight: Sight, bound: float) -> Ite
         yield Violation("foreign", f"{type(ending.error).__name__}: {ending.error}"[:200])
     if ending.elapsed > bound:
         yield Violation("deadline", f"it took {ending.elapsed:.1f} s, and may take {bound:.1f} s")
-    yield from _leaks(client, ending, sight)
+    yield from leaks(client, ending)
+    if any(KEY in sent for sent in sight.elsewhere):
+        yield Violation("leak", "the key was sent to another origin")
     if ending.error is None:
         yield from _wrong_result(ending, sight)
     else:
@@ -75,15 +77,14 @@ def _not_named(ending: Ending, sight: Sight) -> Iterator[Violation]:
         yield Violation("not named", "the suggestions are not on the error")
 
 
-def _leaks(client: Client, ending: Ending, sight: Sight) -> Iterator[Violation]:
+def leaks(client: Client, ending: Ending) -> Iterator[Violation]:
+    """What can be read or was left behind in the client's process."""
     for where, said in everything_of(ending.error, client.packages):
         if KEY in said:
             yield Violation("leak", f"the key is in {where}")
             break
     if any(KEY in line for line in ending.log):
         yield Violation("leak", "the key is in the log")
-    if any(KEY in sent for sent in sight.elsewhere):
-        yield Violation("leak", "the key was sent to another origin")
     if ending.left:
         yield Violation("leak", f"left behind: {', '.join(ending.left)}")
     if any(line.startswith(("ERROR asyncio", "CRITICAL asyncio")) for line in ending.log):

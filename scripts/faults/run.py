@@ -7,18 +7,20 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing.util import Finalize
 
-from faults.cells import Cell, Verdict, run_cell
+from faults.cells import Cell
 from faults.clients import CLIENTS, alone
-from faults.stage import FORKS, Stage, staged
+from faults.ended import run_ended
+from faults.processes import processes
+from faults.stage import Stage, staged
+from faults.trial import Verdict, run_cell
 
-JOBS = 8
+JOBS = 10
 _stage: Stage
 
 
 def run_all(cells: Iterable[Cell], jobs: int = JOBS) -> Iterator[Verdict]:
     """Run cells, and give each verdict as it comes."""
-    FORKS.set_forkserver_preload(["faults.run"])
-    with ProcessPoolExecutor(jobs, mp_context=FORKS, initializer=_set_up) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=processes(), initializer=_set_up) as pool:
         for future in as_completed([pool.submit(_run, cell) for cell in cells]):
             yield future.result()
 
@@ -32,4 +34,4 @@ def _set_up() -> None:
 
 
 def _run(cell: Cell) -> Verdict:
-    return run_cell(cell, CLIENTS[cell.client], _stage)
+    return (run_ended if cell.ended_by else run_cell)(cell, CLIENTS[cell.client], _stage)

@@ -16,11 +16,11 @@ import httpx
 
 from cekura_facade.sandbox import Sandbox
 from faults.layer import FaultLayer
+from faults.processes import processes
 from faults.steps import Script, Step
 
 KEY = "sk-matrix-5f2b8c1e9d74"
 WANTED = 3  # metrics in every cell
-FORKS = multiprocessing.get_context("forkserver")
 _DESCRIPTION = (
     "Answers calls for a bicycle workshop. Books repairs, says what they cost and when they will be done, and "
     "asks for the frame number. Never promises a day that the calendar does not have."
@@ -128,7 +128,7 @@ _Manager.register("Stage", Stage)
 @contextmanager
 def staged() -> Iterator[Stage]:
     """A stage in a process of its own."""
-    manager = _Manager(ctx=FORKS)
+    manager = _Manager(ctx=processes())
     manager.start(_end_with_parent)
     try:
         stage = cast(Stage, manager.Stage())  # type: ignore[attr-defined]

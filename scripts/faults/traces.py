@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import pickle
@@ -38,6 +39,24 @@ class Held:
             *(f"thread {name}" for name in self.threads - earlier.threads),
             *(f"task {name}" for name in self.tasks - earlier.tasks),
         ]
+
+
+async def held_since(earlier: Held) -> list[str]:
+    """What is new in a running loop, once the loop has done what it was told to do, such as to close sockets."""
+    await _turns()
+    left = Held.now() - earlier
+    if any(each.startswith("task ") for each in left):
+        # An async generator that was not read to its end is closed in a task of the loop's own, once it is collected.
+        gc.collect()
+        await _turns()
+        left = [each for each in left if not each.startswith("task ")]
+        left += [each for each in Held.now() - earlier if each.startswith("task ")]
+    return left
+
+
+async def _turns() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
 
 
 def _sockets() -> Iterator[int]:

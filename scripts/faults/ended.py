@@ -1,0 +1,140 @@
+"""Cells in which the client's process is ended in the middle of a request, and a second process goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+import attrs
+
+from cekura_facade import AsyncCekura, Cekura, CekuraError
+from faults.cells import Cell
+from faults.clients import CLIENTS, SETTINGS, WAIT, Client, Ending, alone
+from faults.judge import Violation, judge_recovery, leaks
+from faults.processes import processes
+from faults.stage import WANTED, Place, Stage
+from faults.traces import everything_of
+from faults.trial import Verdict
+
+_PATIENCE = 30.0  # seconds: only a process that hangs takes as long
+_AT_ONCE = 4.0  # seconds that a client has to end after Ctrl-C, on a machine that does other things as well
+
+
+@attrs.frozen
+class _Farewell:
+    """What a process that was interrupted tells at its end."""
+
+    kind: str
+    progress_id: str | None
+    violations: list[Violation]
+
+
+def run_ended(cell: Cell, client: Client, stage: Stage) -> Verdict:
+    """Run a cell: let a process begin, end it when it meets the request that is held up, and go on in another one."""
+    assert cell.ended_by is not None
+    place = stage.open(cell.script, patience=_PATIENCE)
+    killed = cell.ended_by == signal.SIGKILL
+    ear, mouth = processes().Pipe(duplex=False)
+    process = processes().Process(target=_begin if killed else _interrupted, args=(client.name, place, mouth))
+    process.start()
+    mouth.close()
+    violations = []
+    if not stage.wait_met(_PATIENCE):
+        violations.append(Violation("not met", "the process never came to this request"))
+    assert process.pid is not None
+    os.kill(process.pid, cell.ended_by)
+    ending = Ending(error=KeyboardInterrupt())
+    started = time.monotonic()
+    said = _last_word(ear)
+    ending.elapsed = time.monotonic() - started
+    process.join(_PATIENCE)
+    if process.is_alive():
+        process.kill()
+        process.join()
+    if isinstance(said, _Farewell):
+        violations += said.violations
+        ending.progress_id = said.progress_id
+    elif killed:
+        ending.progress_id = said
+    else:
+        violations.append(Violation("foreign", f"the process ended with {process.exitcode} and said nothing"))
+    if not killed and ending.elapsed > _AT_ONCE:
+        violations.append(Violation("deadline", f"it took {ending.elapsed:.1f} s to end"))
+    if cell.where != "generate" and ending.progress_id is None:
+        violations.append(Violation("not named", "the progress id is lost"))
+    stage.heal()
+    problem = _in_another_process(_go_on, client.name, place, ending.progress_id)
+    stage.settle()
+    violations += judge_recovery(ending, stage.sight(), problem)
+    stage.close()
+    return Verdict(cell, "killed" if killed else "interrupted", ending.elapsed, tuple(violations))
+
+
+def _last_word(ear: Connection) -> Any:
+    """The last that a process said before its end of the pipe was closed."""
+    said = None
+    with ear:
+        while ear.poll(_PATIENCE):
+            try:
+                said = ear.recv()
+            except EOFError:
+                break
+    return said
+
+
+def _in_another_process(target: Callable[..., None], *args: object) -> Exception | None:
+    process = processes().Process(target=target, args=args)
+    process.start()
+    process.join(_PATIENCE)
+    if process.is_alive():
+        process.kill()
+        process.join()
+    return None if process.exitcode == 0 else CekuraError(f"the second process ended with {process.exitcode}")
+
+
+def _begin(name: str, place: Place, mouth: Connection) -> None:
+    """Run the workflow step by step, and say the progress id as soon as it is known."""
+    alone()
+    # The request is held up until this process is killed, however long that takes.
+    settings = {**SETTINGS, "timeout": _PATIENCE}
+    if name == "ours-sync":
+        with Cekura(place.key, base_url=place.url, **settings) as client:
+            job = client.metrics.generate(agent_id=place.agent_id, num_metrics=WANTED)
+            mouth.send(job.progress_id)
+            client.metrics.create_in_bulk(job.wait(timeout=WAIT))
+        return
+
+    async def awaited() -> None:
+        async with AsyncCekura(place.key, base_url=place.url, **settings) as client:
+            job = await client.metrics.generate(agent_id=place.agent_id, num_metrics=WANTED)
+            mouth.send(job.progress_id)
+            await client.metrics.create_in_bulk(await job.wait(timeout=WAIT))
+
+    asyncio.run(awaited())
+
+
+def _interrupted(name: str, place: Place, mouth: Connection) -> None:
+    """Run the workflow in one call, until Ctrl-C; then tell what can be known from the exception."""
+    alone()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    SETTINGS["timeout"] = _PATIENCE
+    client = CLIENTS[name]
+    ending = client.run(place, catching=BaseException)
+    violations = list(leaks(client, ending))
+    if not isinstance(ending.error, KeyboardInterrupt):
+        violations.append(Violation("foreign", f"Ctrl-C became {ending.error!r}"))
+    texts = [text for where, text in everything_of(ending.error, ()) if where.endswith("as text")]
+    found = re.search("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "\n".join(texts))
+    mouth.send(_Farewell(type(ending.error).__name__, found.group() if found else None, violations))
+
+
+def _go_on(name: str, place: Place, progress_id: str | None) -> None:
+    """What is done in another process: pick the job up by its id."""
+    alone()
+    CLIENTS[name].recover(place, Ending(progress_id=progress_id))

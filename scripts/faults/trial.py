@@ -1,0 +1,71 @@
+"""How one cell is run: the call, then the fault is taken away, then what the caller does next."""
+
+from __future__ import annotations
+
+import attrs
+
+from faults.catalogue import EVERY, Fault
+from faults.cells import Cell
+from faults.clients import ATTEMPT, RETRIES, SETTLE, WAIT, Client
+from faults.judge import Violation, judge_end, judge_recovery
+from faults.stage import Stage
+from faults.steps import STEPS
+
+
+@attrs.frozen
+class Verdict:
+    """What came of a cell."""
+
+    cell: Cell
+    outcome: str
+    seconds: float
+    violations: tuple[Violation, ...]
+    beyond: tuple[Violation, ...] = ()
+
+
+def run_cell(cell: Cell, client: Client, stage: Stage) -> Verdict:
+    """Run a cell and judge it: the call, then the fault is taken away, then what the caller does next."""
+    planned = [EVERY[each.fault] for queue in cell.script.steps.values() for each in queue if each]
+    longest = bound(cell, planned)
+    place = stage.open(cell.script, patience=longest + 1)
+    ending = client.run(place, clock=sum(fault.clock for fault in planned))
+    sight = stage.sight()
+    violations = list(judge_end(client, ending, sight, longest))
+    if client.kind == "ours" and not sight.applied:
+        violations.append(Violation("not met", "no request met the fault"))
+    stage.heal()
+    problem = None
+    if ending.error is not None:
+        try:
+            client.recover(place, ending)
+        except Exception as error:
+            problem = error
+    stage.settle()
+    afterwards = list(judge_recovery(ending, stage.sight(), problem))
+    stage.close()
+    outcome = "result" if ending.error is None else type(ending.error).__name__
+    if cell.limit:
+        return Verdict(cell, outcome, ending.elapsed, tuple(violations), tuple(afterwards))
+    return Verdict(cell, outcome, ending.elapsed, (*violations, *afterwards))
+
+
+def bound(cell: Cell, planned: list[Fault]) -> float:
+    """How long a call may take, in seconds, if every wait is as long as the settings allow.
+
+    one request    (retries + 1) attempts, the pauses of full jitter between them (at most 0.5 + 1 s), what the service
+                   asks to wait in Retry-After, and a look at the last moment
+    waiting        WAIT, one request at the deadline, and a moment of grace for it
+    saving         a look; then (retries + 1) times: an attempt, looking until SETTLE is over, a last look
+    everywhere     4 s for a machine that does other things as well
+
+    A step that meets no fault takes no time to speak of.
+    """
+    asked = max((fault.retry_after for fault in planned), default=0.0)
+    request = (RETRIES + 1) * ATTEMPT + 1.5 + RETRIES * asked
+    limits = {
+        "generate": request,
+        "poll": WAIT + request + 1.0,
+        "look": request,
+        "save": request + (RETRIES + 1) * (ATTEMPT + SETTLE + request),
+    }
+    return 4.0 + sum(limits[step] for step in STEPS if step in cell.script.steps)
