@@ -1,13 +1,79 @@
-import sys, time
-from faults.cells import all_cells
-from faults.run import run_all
+"""Run every fault against the client, on real sockets, and count what is lost, saved twice, leaked or late.
+
+python scripts/fault_matrix.py                    ours, the vendor's package, the generated client; docs/reliability.md
+python scripts/fault_matrix.py --client ours      ours alone, nothing is written
+python scripts/fault_matrix.py --only "save / 500"
+
+Exit code 0 if nothing went wrong with ours, 1 otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from faults.cells import Cell, all_cells
+from faults.run import JOBS, run_all
+
+ROOT = Path(__file__).resolve().parent.parent
+CLIENTS = ("ours", "vendor", "raw")
+
+
+def main() -> int:
+    """Run the cells that were asked for. Returns the exit code."""
+    arguments = _arguments()
+    chosen = [name for each in arguments.client or [] for name in each.split(",")]
+    if unknown := set(chosen) - set(CLIENTS):
+        print(
+            f"fault_matrix: there is no client {', '.join(unknown)}: take {', '.join(CLIENTS)}.",
+            file=sys.stderr,
+        )
+        return 2
+    writes = not (arguments.no_write or arguments.only or chosen)
+    kinds = [kind for kind in CLIENTS if kind in (chosen or (CLIENTS if writes else ["ours"]))]
+    cells = {kind: [cell for cell in all_cells(kind) if arguments.only in cell.name] for kind in kinds}
+    if not any(cells.values()):
+        print(f"fault_matrix: no cell has {arguments.only!r} in its name.", file=sys.stderr)
+        return 2
+    return _report(cells, arguments.jobs, arguments.output if writes else None)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--client", action="append", metavar="NAME", help=f"{', '.join(CLIENTS)}; may be repeated")
+    parser.add_argument("--only", default="", metavar="TEXT", help="cells with this text in their names")
+    parser.add_argument("--jobs", type=int, default=JOBS, metavar="N", help="cells at once")
+    parser.add_argument("--output", type=Path, default=ROOT / "docs" / "reliability.md", metavar="FILE")
+    parser.add_argument("--no-write", action="store_true", help="write no file; without --client, run ours alone")
+    return parser.parse_args()
+
+
+def _report(cells: dict[str, list[Cell]], jobs: int, output: Path | None) -> int:
+    # Not needed in the processes that run cells, which import this file as well.
+    from faults import report
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console()
+    every = [cell for each in cells.values() for cell in each]
+    with Progress(console=console) as progress:
+        task = progress.add_task("Running the cells", total=len(every))
+        ran = {verdict.cell.name: verdict for verdict in run_all(every, jobs, lambda: progress.advance(task))}
+    verdicts = {kind: [ran[cell.name] for cell in each] for kind, each in cells.items()}
+    console.print(report.table(verdicts))
+    for verdict in verdicts.get("ours", []):
+        for violation in (*verdict.violations, *verdict.beyond):
+            beyond = "" if violation in verdict.violations else " (beyond the guarantee)"
+            console.print(f"{verdict.cell.name}: {violation}{beyond}", markup=False, highlight=False)
+    for kind, each in verdicts.items():
+        console.print(report.totals_line(kind, each), highlight=False)
+    if output is not None:
+        output.parent.mkdir(exist_ok=True)
+        output.write_text(report.document(verdicts), encoding="utf-8")
+        console.print(f"Written: {output}", highlight=False)
+    return 1 if any(verdict.violations for verdict in verdicts.get("ours", [])) else 0
+
+
 if __name__ == "__main__":
-    kind = sys.argv[1]; only = sys.argv[2] if len(sys.argv) > 2 else ""
-    cells = [c for c in all_cells(kind) if only in c.name]
-    print(len(cells))
-    t = time.time(); tot = 0
-    for v in run_all(cells):
-        tot += v.seconds
-        if v.violations or v.beyond or only:
-            print(f"{v.cell.name}: {v.outcome} {v.seconds:.1f}", [str(x) for x in v.violations], [str(x) for x in v.beyond])
-    print("time", time.time() - t, tot)
+    sys.exit(main())

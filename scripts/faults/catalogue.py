@@ -14,12 +14,13 @@ from typing import Literal
 
 import attrs
 
-from faults.steps import STEPS, Phase, Step
-from faults.wire import Answer, Wire
+from .steps import STEPS, Phase, Step
+from .wire import Answer, Wire
 
 Act = Callable[[Wire, Answer], None]
 Group = Literal["connection", "time", "bytes", "body", "encoding", "redirect", "status", "clock"]
 DAY = 86_400
+_OK = b"HTTP/1.1 200 X\r\n"
 # Answers that need a true one to start from come after the service acted.
 AFTER: tuple[Phase, ...] = ("after",)
 BOTH: tuple[Phase, ...] = ("before", "after")
@@ -200,9 +201,7 @@ FAULTS: dict[str, Fault] = {
         Fault("half-closed without an answer", "connection", lambda wire, answer: wire.half_close()),
         Fault("half-closed in the middle of the answer", "connection", half_closes_in_the_middle, AFTER),
         Fault("read time-out", "time", lambda wire, answer: wire.hold(), lasting=True),
-        Fault(
-            "write time-out", "time", lambda wire, answer: wire.hold(), ("before",), unread=True, steps=("save",)
-        ),
+        Fault("write time-out", "time", lambda wire, answer: wire.hold(), ("before",), unread=True, steps=("save",)),
         Fault("answer stops in the middle", "time", stops, AFTER, lasting=True),
         Fault("trickled headers", "time", trickles_headers, AFTER, lasting=True),
         Fault("trickled body", "time", trickles_body, AFTER, lasting=True),
@@ -210,9 +209,13 @@ FAULTS: dict[str, Fault] = {
         Fault("truncated chunked body", "bytes", truncates_chunks, AFTER),
         Fault("Content-Length too long", "bytes", partial(wrong_length, by=10), AFTER),
         Fault("Content-Length too short", "bytes", partial(wrong_length, by=-10), AFTER),
-        Fault("Content-Length that is no number", "bytes", partial(sends, data=b"HTTP/1.1 200 X\r\nContent-Length: x\r\n\r\n")),
+        Fault(
+            "Content-Length that is no number",
+            "bytes",
+            partial(sends, data=_OK + b"Content-Length: x\r\n\r\n"),
+        ),
         Fault("garbage instead of HTTP", "bytes", partial(sends, data=b"\x16\x03\x01\x00\xff" * 20), lasting=True),
-        Fault("headers of a megabyte", "bytes", partial(sends, data=b"HTTP/1.1 200 X\r\nX: " + b"x" * 1_000_000)),
+        Fault("headers of a megabyte", "bytes", partial(sends, data=_OK + b"X: " + b"x" * 1_000_000)),
         Fault("HTML with 200", "body", partial(html, status=200), lasting=True),
         Fault("HTML with 502", "body", partial(html, status=502), lasting=True),
         Fault("HTML with 503", "body", partial(html, status=503)),
@@ -235,7 +238,9 @@ FAULTS: dict[str, Fault] = {
             for code in (301, 302, 307, 308)
         ),
         *(
-            Fault(f"{code} to another origin", "redirect", partial(redirects, status=code, away=True), lasting=code == 307)
+            Fault(
+                f"{code} to another origin", "redirect", partial(redirects, status=code, away=True), lasting=code == 307
+            )
             for code in (301, 302, 307, 308)
         ),
         status(401),

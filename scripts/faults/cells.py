@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import attrs
 
-from faults.catalogue import EVERY, FAULTS, HELD, Fault
-from faults.clients import CLIENTS, Client
-from faults.sequences import DURING, LASTING_SEQUENCES, SEQUENCES
-from faults.steps import Phase, Planned, Script, Step
+from .catalogue import EVERY, FAULTS, HELD, Fault
+from .clients import CLIENTS, Client
+from .sequences import DURING, LASTING_SEQUENCES, SEQUENCES
+from .steps import Phase, Planned, Script, Step
 
 WHEN: dict[Phase, str] = {
     "before": "the service did not act",

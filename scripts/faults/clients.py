@@ -16,11 +16,12 @@ import cekura  # type: ignore[import-untyped]
 import httpx
 
 from cekura_facade import AsyncCekura, Cekura, CekuraError
-from faults.stage import WANTED, Place
-from faults.traces import Held, held_since, logged
 from generated_client import AuthenticatedClient
 from generated_client.api.metrics import create_metrics_in_bulk, generate_metrics, generate_metrics_progress
 from generated_client.models import GenerateMetricsRequest, MetricCreate
+
+from .stage import WANTED, Place
+from .traces import Held, held_since, logged
 
 ATTEMPT = 0.5  # seconds: `timeout`
 SETTLE = 0.6  # seconds: `settle_timeout`

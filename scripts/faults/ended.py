@@ -14,13 +14,14 @@ from typing import Any
 import attrs
 
 from cekura_facade import AsyncCekura, Cekura, CekuraError
-from faults.cells import Cell
-from faults.clients import CLIENTS, SETTINGS, WAIT, Client, Ending, alone
-from faults.judge import Violation, judge_recovery, leaks
-from faults.processes import processes
-from faults.stage import WANTED, Place, Stage
-from faults.traces import everything_of
-from faults.trial import Verdict
+
+from .cells import Cell
+from .clients import CLIENTS, SETTINGS, WAIT, Client, Ending, alone
+from .judge import Violation, judge_recovery, leaks
+from .processes import processes
+from .stage import WANTED, Place, Stage
+from .traces import everything_of
+from .trial import Verdict
 
 _PATIENCE = 30.0  # seconds: only a process that hangs takes as long
 _AT_ONCE = 4.0  # seconds that a client has to end after Ctrl-C, on a machine that does other things as well

@@ -8,9 +8,9 @@ from typing import Literal, get_args
 
 import attrs
 
-from faults.clients import Client, Ending, Key, key_of
-from faults.stage import KEY, Sight
-from faults.traces import everything_of
+from .clients import Client, Ending, Key, key_of
+from .stage import KEY, Sight
+from .traces import everything_of
 
 Kind = Literal["lost", "saved twice", "not named", "foreign", "leak", "deadline", "not met"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

@@ -12,10 +12,10 @@ import attrs
 import h11
 import httpx
 
-from faults.catalogue import EVERY
-from faults.listener import Listener
-from faults.steps import LATE, LATER_THAN_THE_TIMEOUT, STEPS, TOO_LATE, Phase, Planned, Script, Step, step_of
-from faults.wire import Answer, Wire
+from .catalogue import EVERY
+from .listener import Listener
+from .steps import LATE, LATER_THAN_THE_TIMEOUT, STEPS, TOO_LATE, Phase, Planned, Script, Step, step_of
+from .wire import Answer, Wire
 
 _CLOSED_FOR = 0.3  # seconds that a refusing port stays closed
 _FULL_FOR = 0.7  # seconds that a full one stays full: more than a time-out
@@ -52,6 +52,7 @@ class FaultLayer:
         self._next: Step = "generate"
         self._lock = threading.Lock()
         self._over = threading.Event()
+        self._closed = False
         self._wires: list[Wire] = []
         self._late: list[threading.Timer] = []
         self._reopening: threading.Timer | None = None
@@ -70,7 +71,8 @@ class FaultLayer:
         with self._lock:
             self._queues.clear()
             self._lines = False
-            wires, self._wires, self._over = self._wires, [], self._renewed()
+            self._over.set()
+            wires, self._wires, self._over = self._wires, [], threading.Event()
         for wire in wires:
             with contextlib.suppress(OSError):
                 wire.connection.shutdown(socket.SHUT_RDWR)
@@ -83,19 +85,17 @@ class FaultLayer:
 
     def close(self) -> None:
         """Stop."""
+        self._closed = True
         self.heal()
         self.settle()
-        self.heal()  # what came in meanwhile
         self._listener.close()
-
-    def _renewed(self) -> threading.Event:
-        self._over.set()
-        return threading.Event()
 
     def _serve(self, connection: socket.socket) -> None:
         with contextlib.suppress(OSError), connection:
-            wire = Wire(connection, self._over, elsewhere=self._elsewhere)
             with self._lock:
+                if self._closed:
+                    return
+                wire = Wire(connection, self._over, elsewhere=self._elsewhere)
                 self._wires.append(wire)
             planned = self._peek(self._next)
             if planned and EVERY[planned.fault].line == "resets":
@@ -240,5 +240,7 @@ def _padded(answer: Answer) -> Answer:
 
 def _unpadded(request: Request) -> Request:
     """Without the padding, which would only make the service slow."""
-    metrics = [{name: value for name, value in metric.items() if name != "padding"} for metric in json.loads(request.body)]
+    metrics = [
+        {name: value for name, value in metric.items() if name != "padding"} for metric in json.loads(request.body)
+    ]
     return attrs.evolve(request, body=json.dumps(metrics).encode())

@@ -27,36 +27,40 @@ class Listener:
         self._listening: socket.socket | None = None
         self._fillers: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
+        self._lock = threading.RLock()
         self.open()
 
     def open(self) -> None:
         """Accept connections."""
-        self.shut()
-        listening = self._bound(self.address[1])
-        listening.listen(64)
-        self._listening = listening
-        self._thread(self._accept, listening)
+        with self._lock:
+            self.shut()
+            listening = self._bound(self.address[1])
+            listening.listen(64)
+            self._listening = listening
+            self._thread(self._accept, listening)
 
     def shut(self) -> None:
         """Refuse connections."""
-        listening, self._listening = self._listening, None
-        for each in (listening, *self._fillers):
-            if each is not None:
-                with contextlib.suppress(OSError):
-                    each.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
-                each.close()
-        self._fillers.clear()
+        with self._lock:
+            listening, self._listening = self._listening, None
+            for each in (listening, *self._fillers):
+                if each is not None:
+                    with contextlib.suppress(OSError):
+                        each.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
+                    each.close()
+            self._fillers.clear()
 
     def fill(self) -> None:
         """Let connections neither succeed nor fail: the queue of those to be accepted is full."""
-        self.shut()
-        self._listening = self._bound(self.address[1])
-        self._listening.listen(0)
-        for _ in range(4):
-            filler = socket.socket()
-            filler.setblocking(False)
-            filler.connect_ex(self.address)
-            self._fillers.append(filler)
+        with self._lock:
+            self.shut()
+            self._listening = self._bound(self.address[1])
+            self._listening.listen(0)
+            for _ in range(4):
+                filler = socket.socket()
+                filler.setblocking(False)
+                filler.connect_ex(self.address)
+                self._fillers.append(filler)
 
     def close(self) -> None:
         """Stop for good, and wait for the threads: what they serve must have been ended."""

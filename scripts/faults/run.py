@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing.util import Finalize
 
-from faults.cells import Cell
-from faults.clients import CLIENTS, alone
-from faults.ended import run_ended
-from faults.processes import processes
-from faults.stage import Stage, staged
-from faults.trial import Verdict, run_cell
+from .cells import Cell
+from .clients import CLIENTS, alone
+from .ended import run_ended
+from .processes import processes
+from .stage import Stage, staged
+from .trial import Verdict, run_cell
 
 JOBS = 10
 _stage: Stage
 
 
-def run_all(cells: Iterable[Cell], jobs: int = JOBS) -> Iterator[Verdict]:
-    """Run cells, and give each verdict as it comes."""
+def run_all(cells: Iterable[Cell], jobs: int = JOBS, on_verdict: Callable[[], object] = lambda: None) -> list[Verdict]:
+    """Run cells. `on_verdict` is called after each."""
     with ProcessPoolExecutor(jobs, mp_context=processes(), initializer=_set_up) as pool:
-        for future in as_completed([pool.submit(_run, cell) for cell in cells]):
-            yield future.result()
+        futures = [pool.submit(_run, cell) for cell in cells]
+        try:
+            for future in as_completed(futures):
+                future.result()
+                on_verdict()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+        return [future.result() for future in futures]
 
 
 def _set_up() -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from faults.catalogue import TRUE_ANSWER
-from faults.steps import Phase, Planned, Step
+from .catalogue import TRUE_ANSWER
+from .steps import Phase, Planned, Step
 
 # What a save meets when the service takes only the first metric of a request, or acts on it late.
 DURING: dict[Phase, tuple[str, ...]] = {

@@ -1,4 +1,4 @@
-"""A sandbox and the fault layer in front of it, in a process of their own: what the client's process holds is its own."""
+"""A sandbox and the fault layer in front of it, in a process of their own, apart from the client's."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ import attrs
 import httpx
 
 from cekura_facade.sandbox import Sandbox
-from faults.layer import FaultLayer
-from faults.processes import processes
-from faults.steps import Script, Step
+
+from .layer import FaultLayer
+from .processes import processes
+from .steps import Script, Step
 
 KEY = "sk-matrix-5f2b8c1e9d74"
 WANTED = 3  # metrics in every cell

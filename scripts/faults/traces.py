@@ -1,4 +1,4 @@
-"""What a client leaves behind: the credential where it can be read, and sockets, threads and tasks that were not ended."""
+"""What a client leaves behind: the credential where it can be read, and sockets, threads and tasks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pickle
 import stat
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import attrs
 import httpx
@@ -105,10 +105,8 @@ def everything_of(error: BaseException | None, packages: Sequence[str]) -> Itera
         name = type(each).__name__
         yield f"{name} as text", f"{each} {each!r} {getattr(each, '__notes__', '')}"
         yield f"vars of {name}", repr(vars(each))
-        try:
+        with suppress(Exception):  # many errors of other packages cannot be pickled
             yield f"pickle of {name}", pickle.dumps(each).decode("latin-1")
-        except Exception:
-            pass
         traceback = each.__traceback__
         while traceback is not None:
             code = traceback.tb_frame.f_code

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import attrs
 
-from faults.catalogue import EVERY, Fault
-from faults.cells import Cell
-from faults.clients import ATTEMPT, RETRIES, SETTLE, WAIT, Client
-from faults.judge import Violation, judge_end, judge_recovery
-from faults.stage import Stage
-from faults.steps import STEPS
+from .catalogue import EVERY, Fault
+from .cells import Cell
+from .clients import ATTEMPT, RETRIES, SETTLE, WAIT, Client
+from .judge import Violation, judge_end, judge_recovery
+from .stage import Stage
+from .steps import STEPS
 
 
 @attrs.frozen

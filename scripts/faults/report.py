@@ -1,0 +1,135 @@
+"""What a run came to: totals and a table of every fault, for a terminal and for docs/reliability.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from pathlib import Path
+from string import Template
+
+import attrs
+from rich.table import Table
+
+from .catalogue import EVERY
+from .cells import WHEN, Cell
+from .judge import KINDS, Kind, Violation
+from .sequences import DURING
+from .trial import Verdict
+
+TEMPLATE = Path(__file__).with_name("reliability.md")
+NAMES = {"ours": "this package", "vendor": "the vendor's package", "raw": "the generated client alone"}
+HEADINGS: dict[Kind, str] = {
+    "lost": "lost",
+    "saved twice": "saved twice",
+    "not named": "not named",
+    "foreign": "foreign exceptions",
+    "leak": "leaks",
+    "deadline": "deadline missed",
+    "not met": "fault not met",
+}
+_SECTIONS = {
+    "connection": "The connection",
+    "time": "Time",
+    "bytes": "Bytes that are no proper answer",
+    "body": "Bodies",
+    "encoding": "Encodings",
+    "redirect": "Redirects",
+    "status": "Statuses",
+    "clock": "Clocks",
+    "during": "While the service is saving",
+    "sequence": "One after the other",
+    "ended": "The process is ended, and a second one goes on",
+    "beyond": "Beyond the guarantee",
+}
+_DURING = {WHEN[phase] for phase in DURING}
+
+
+@attrs.frozen
+class Row:
+    """All cells of one fault, for one kind of client."""
+
+    section: str
+    name: str
+    verdicts: dict[str, list[Verdict]]
+
+
+def totals(verdicts: Iterable[Verdict]) -> dict[Kind, int]:
+    """How much there is of each kind of violation."""
+    return _counted(violation for verdict in verdicts for violation in verdict.violations)
+
+
+def totals_line(kind: str, verdicts: Sequence[Verdict]) -> str:
+    """One line: `this package: 553 cells, 0 lost, …`."""
+    counts = ", ".join(f"{count} {HEADINGS[each]}" for each, count in totals(verdicts).items())
+    return f"{NAMES[kind]}: {len(verdicts)} cells, {counts}"
+
+
+def table(verdicts: dict[str, list[Verdict]]) -> Table:
+    """Every fault, with what it led to for each kind of client."""
+    shown = Table("fault", *(NAMES[kind] for kind in verdicts), title="Cells in which nothing went wrong")
+    for section, rows in groupby(_rows(verdicts), key=lambda row: row.section):
+        shown.add_section()
+        shown.add_row(f"[bold]{_SECTIONS[section]}[/]")
+        for row in rows:
+            shown.add_row(row.name, *(_kept(row.verdicts[kind]) for kind in verdicts))
+    return shown
+
+
+def document(verdicts: dict[str, list[Verdict]]) -> str:
+    """The text of docs/reliability.md: the prose of the template, and the tables of this run."""
+    rows: list[list[object]] = [["client", "cells", *HEADINGS.values()]]
+    rows += [[NAMES[kind], len(each), *totals(each).values()] for kind, each in verdicts.items()]
+    parts = []
+    for section, group in groupby(_rows(verdicts), key=lambda row: row.section):
+        head = ["fault", *(NAMES[kind] for kind in verdicts)]
+        body = [[row.name, *(_kept(row.verdicts[kind]) for kind in verdicts)] for row in group]
+        parts.append(f"### {_SECTIONS[section]}\n\n{_markdown([head, *body])}")
+    text = Template(TEMPLATE.read_text(encoding="utf-8"))
+    return text.substitute(totals=_markdown(rows), cells="\n\n".join(parts), ours=len(verdicts["ours"]))
+
+
+def _rows(verdicts: dict[str, list[Verdict]]) -> list[Row]:
+    found: dict[tuple[str, str], Row] = {}
+    for kind, each in verdicts.items():
+        for verdict in each:
+            key = _place(verdict.cell)
+            row = found.setdefault(key, Row(*key, {name: [] for name in verdicts}))
+            row.verdicts[kind].append(verdict)
+    return sorted(found.values(), key=lambda row: list(_SECTIONS).index(row.section))
+
+
+def _place(cell: Cell) -> tuple[str, str]:
+    """The section that a cell belongs to, and the name of its row."""
+    name = cell.fault + (", for ever" if cell.lasting and cell.where != "sequence" else "")
+    if cell.limit:
+        return "beyond", f"{name}; {cell.when}"
+    if cell.ended_by:
+        return "ended", name
+    if cell.where == "sequence":
+        return "sequence", name
+    if cell.when in _DURING:
+        return "during", f"{name}; {cell.when}"
+    return EVERY[cell.fault].group, name
+
+
+def _kept(verdicts: list[Verdict]) -> str:
+    """`7 of 7`, or `2 of 7: saved twice 6, leaks 1`."""
+    if not verdicts:
+        return "-"
+    wrong = [verdict for verdict in verdicts if verdict.violations or verdict.beyond]
+    text = f"{len(verdicts) - len(wrong)} of {len(verdicts)}"
+    counts = _counted(each for verdict in wrong for each in (*verdict.violations, *verdict.beyond))
+    said = ", ".join(f"{HEADINGS[kind]} {count}" for kind, count in counts.items() if count)
+    return f"{text}: {said}" if said else text
+
+
+def _counted(violations: Iterable[Violation]) -> dict[Kind, int]:
+    counts = dict.fromkeys(KINDS, 0)
+    for violation in violations:
+        counts[violation.kind] += violation.count
+    return counts
+
+
+def _markdown(rows: Sequence[Sequence[object]]) -> str:
+    lines = ["| " + " | ".join(map(str, row)) + " |" for row in rows]
+    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
