@@ -87,7 +87,7 @@ class Sloppy(OursSync):
     """Does everything right, except for what a test takes from it."""
 
     name = "sloppy"
-    errors: tuple[type[BaseException], ...] = (CekuraError, OSError)
+    errors = (CekuraError, OSError)
 
     def __init__(self, workflow: Callable[[Place, Ending], list[Any]] | None = None) -> None:
         self._workflow = workflow
@@ -262,7 +262,9 @@ def test_the_service_acts_late_on_a_request_whose_client_is_gone(stage: Stage) -
 
 
 def test_the_document_is_what_a_run_came_to_and_names_tests_that_exist() -> None:
-    verdicts = {kind: [Verdict(each, "result", 1.0, ()) for each in all_cells(kind)] for kind in ("ours", "vendor", "raw")}
+    verdicts = {
+        kind: [Verdict(each, "result", 1.0, ()) for each in all_cells(kind)] for kind in ("ours", "vendor", "raw")
+    }
     text = document(verdicts)
     assert f"| this package | {len(OURS)} | 0 | 0 | 0 | 0 | 0 | 0 | 0 |" in text
     named = re.findall(r"`(tests/\w+\.py)::(\w+)`", text)

@@ -119,7 +119,7 @@ class Ours(Client):
     kind = "ours"
     looks = True
     packages = ("cekura_facade",)
-    errors = (CekuraError,)
+    errors: tuple[type[BaseException], ...] = (CekuraError,)
 
     def told(self, ending: Ending) -> None:
         error = ending.error

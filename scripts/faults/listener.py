@@ -28,12 +28,15 @@ class Listener:
         self._fillers: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
         self._lock = threading.RLock()
+        self._closed = False
         self.open()
 
     def open(self) -> None:
         """Accept connections."""
         with self._lock:
             self.shut()
+            if self._closed:
+                return
             listening = self._bound(self.address[1])
             listening.listen(64)
             self._listening = listening
@@ -43,17 +46,21 @@ class Listener:
         """Refuse connections."""
         with self._lock:
             listening, self._listening = self._listening, None
-            for each in (listening, *self._fillers):
-                if each is not None:
-                    with contextlib.suppress(OSError):
-                        each.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
-                    each.close()
+            if listening is not None:
+                with contextlib.suppress(OSError):
+                    listening.shutdown(socket.SHUT_RDWR)
+                if self._fillers:
+                    listening.close()  # which otherwise the thread does that accepts, and is woken now
+            for filler in self._fillers:
+                filler.close()
             self._fillers.clear()
 
     def fill(self) -> None:
         """Let connections neither succeed nor fail: the queue of those to be accepted is full."""
         with self._lock:
             self.shut()
+            if self._closed:
+                return
             self._listening = self._bound(self.address[1])
             self._listening.listen(0)
             for _ in range(4):
@@ -64,8 +71,10 @@ class Listener:
 
     def close(self) -> None:
         """Stop for good, and wait for the threads: what they serve must have been ended."""
-        self.shut()
-        self._guard.close()
+        with self._lock:
+            self._closed = True
+            self.shut()
+            self._guard.close()
         for thread in self._threads:
             thread.join()
 
@@ -78,7 +87,7 @@ class Listener:
         return bound
 
     def _accept(self, listening: socket.socket) -> None:
-        with contextlib.suppress(OSError):
+        with listening, contextlib.suppress(OSError):
             while True:
                 connection, _ = listening.accept()
                 # Without Nagle's algorithm, which holds small pieces back.
