@@ -55,7 +55,7 @@ def _report(cells: dict[str, list[Cell]], jobs: int, output: Path | None) -> int
     from rich.console import Console
     from rich.progress import Progress
 
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 180)
     every = [cell for each in cells.values() for cell in each]
     with Progress(console=console) as progress:
         task = progress.add_task("Running the cells", total=len(every))
@@ -65,9 +65,9 @@ def _report(cells: dict[str, list[Cell]], jobs: int, output: Path | None) -> int
     for verdict in verdicts.get("ours", []):
         for violation in (*verdict.violations, *verdict.beyond):
             beyond = "" if violation in verdict.violations else " (beyond the guarantee)"
-            console.print(f"{verdict.cell.name}: {violation}{beyond}", markup=False, highlight=False)
+            console.print(f"{verdict.cell.name}: {violation}{beyond}", markup=False, highlight=False, soft_wrap=True)
     for kind, each in verdicts.items():
-        console.print(report.totals_line(kind, each), highlight=False)
+        console.print(report.totals_line(kind, each), highlight=False, soft_wrap=True)
     if output is not None:
         output.parent.mkdir(exist_ok=True)
         output.write_text(report.document(verdicts), encoding="utf-8")

@@ -24,7 +24,7 @@ from .stage import WANTED, Place
 from .traces import Held, held_since, logged
 
 ATTEMPT = 0.5  # seconds: `timeout`
-SETTLE = 0.6  # seconds: `settle_timeout`
+SETTLE = 1.0  # seconds: `settle_timeout`
 WAIT = 2.0  # seconds: how long a job is waited for
 RETRIES = 2
 LARGEST = 24 * 1024 * 1024

@@ -99,6 +99,7 @@ class FaultLayer:
                 self._wires.append(wire)
             planned = self._peek(self._next)
             if planned and EVERY[planned.fault].line == "resets":
+                connection.recv(1, socket.MSG_PEEK)  # until then a client may think that it never was connected
                 self._take(self._next)
                 self._note()
                 wire.reset()

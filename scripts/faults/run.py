@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing.util import Finalize
 
@@ -18,18 +18,19 @@ JOBS = 10
 _stage: Stage
 
 
-def run_all(cells: Iterable[Cell], jobs: int = JOBS, on_verdict: Callable[[], object] = lambda: None) -> list[Verdict]:
-    """Run cells. `on_verdict` is called after each."""
+def run_all(cells: Sequence[Cell], jobs: int = JOBS, on_verdict: Callable[[], object] = lambda: None) -> list[Verdict]:
+    """Run cells, and return their verdicts in the same order. `on_verdict` is called after each."""
     with ProcessPoolExecutor(jobs, mp_context=processes(), initializer=_set_up) as pool:
-        futures = [pool.submit(_run, cell) for cell in cells]
+        # Those that take longest first, so that none is left to be waited for alone.
+        futures = {cell.name: pool.submit(_run, cell) for cell in sorted(cells, key=lambda cell: not cell.lasting)}
         try:
-            for future in as_completed(futures):
+            for future in as_completed(futures.values()):
                 future.result()
                 on_verdict()
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-        return [future.result() for future in futures]
+        return [futures[cell.name].result() for cell in cells]
 
 
 def _set_up() -> None:
