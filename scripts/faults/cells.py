@@ -66,10 +66,10 @@ class Cell:
 def all_cells(kind: str) -> list[Cell]:
     """Every cell of the clients of one kind.
 
-    While saving, each of them meets every fault; at the other steps, where both take the same way, they take turns.
+    While saving, each of them meets every fault; at the other steps, and where a fault stays, they take turns.
     """
     clients = [client for client in CLIENTS.values() if client.kind == kind]
-    cells = [_one(client, *row) for number, row in enumerate(_rows(kind)) for client in _turn(clients, number, row[1])]
+    cells = [_one(client, *row) for number, row in enumerate(_rows(kind)) for client in _turn(clients, number, row)]
     for sequences, lasting in ((SEQUENCES, False), (LASTING_SEQUENCES, True)):
         for (name, steps), client in itertools.product(sequences.items(), clients):
             if client.looks or "look" not in steps:
@@ -93,9 +93,10 @@ def _rows(kind: str) -> Iterator[tuple[Fault, Step, Phase, bool]]:
             yield EVERY[name], "save", during, False
 
 
-def _turn(clients: list[Client], number: int, step: Step) -> list[Client]:
+def _turn(clients: list[Client], number: int, row: tuple[Fault, Step, Phase, bool]) -> list[Client]:
+    _, step, _, lasting = row
     able = [client for client in clients if client.looks or step != "look"]
-    return able if step == "save" or not able else [able[number % len(able)]]
+    return able if not able or (step == "save" and not lasting) else [able[number % len(able)]]
 
 
 def _one(client: Client, fault: Fault, step: Step, phase: Phase, lasting: bool) -> Cell:

@@ -15,6 +15,8 @@ from .stage import Stage, staged
 from .trial import Verdict, run_cell
 
 JOBS = 10
+# On a machine that does other things, a request can time out before the fault is met: such a cell says nothing yet.
+_TRIES = 4
 _stage: Stage
 
 
@@ -42,4 +44,8 @@ def _set_up() -> None:
 
 
 def _run(cell: Cell) -> Verdict:
-    return (run_ended if cell.ended_by else run_cell)(cell, CLIENTS[cell.client], _stage)
+    for _ in range(_TRIES):
+        verdict = (run_ended if cell.ended_by else run_cell)(cell, CLIENTS[cell.client], _stage)
+        if not any(violation.kind == "not met" for violation in verdict.violations):
+            break
+    return verdict
