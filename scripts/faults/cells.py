@@ -64,12 +64,9 @@ class Cell:
 
 
 def all_cells(kind: str) -> list[Cell]:
-    """Every cell of the clients of one kind.
-
-    While saving, each of them meets every fault; at the other steps, and where a fault stays, they take turns.
-    """
+    """Every cell of the clients of one kind: each client meets every fault."""
     clients = [client for client in CLIENTS.values() if client.kind == kind]
-    cells = [_one(client, *row) for number, row in enumerate(_rows(kind)) for client in _turn(clients, number, row)]
+    cells = [_one(client, *row) for row in _rows(kind) for client in clients if client.looks or row[1] != "look"]
     for sequences, lasting in ((SEQUENCES, False), (LASTING_SEQUENCES, True)):
         for (name, steps), client in itertools.product(sequences.items(), clients):
             if client.looks or "look" not in steps:
@@ -91,12 +88,6 @@ def _rows(kind: str) -> Iterator[tuple[Fault, Step, Phase, bool]]:
     for during, names in DURING.items():
         for name in names:
             yield EVERY[name], "save", during, False
-
-
-def _turn(clients: list[Client], number: int, row: tuple[Fault, Step, Phase, bool]) -> list[Client]:
-    _, step, _, lasting = row
-    able = [client for client in clients if client.looks or step != "look"]
-    return able if not able or (step == "save" and not lasting) else [able[number % len(able)]]
 
 
 def _one(client: Client, fault: Fault, step: Step, phase: Phase, lasting: bool) -> Cell:
