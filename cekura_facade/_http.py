@@ -6,6 +6,7 @@ Nobody else touches a header or a credential.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import math
 import platform
@@ -124,13 +125,17 @@ class AsyncHTTP(HTTP, httpx.AsyncClient):
             # A little later than httpx's own time-outs, which tell apart what was never sent.
             async with asyncio.timeout(left + 0.1):
                 response = await self.sender.send(request, **self.authorize(request))
+                chunks = response.aiter_raw()
                 try:
                     body = _Body(response, self)
-                    async for chunk in response.aiter_raw():
+                    async for chunk in chunks:
                         if not body.add(chunk):
                             break
                 finally:
                     await response.aclose()
+                    # Where nothing can be read any more it ends, and does not leave that to a task of the event loop.
+                    with contextlib.suppress(Exception):
+                        [chunk async for chunk in chunks]
                 return body.response()
         except (httpx.RequestError, TimeoutError) as error:
             outcome = _without_answer(error, body)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
+import gc
 import gzip
 import random
 import re
@@ -229,3 +231,29 @@ def test_a_clock_that_jumps_changes_nothing(
     monkeypatch.setattr(time, "time", lambda: real() + 86400 * days * jumped.is_set())
     with scripted(later, reply(200, DONE)) as server:
         assert client("key", base_url=server.url).metrics.job(JOB).wait(timeout=60) == []
+
+
+@pytest.mark.parametrize("answer", ["too large", "too late"])
+def test_an_answer_that_is_cut_short_leaves_no_task(answer: str) -> None:
+    """Not even for a moment, nor one that waits for the garbage collector."""
+
+    def respond(request: Received) -> Iterator[bytes]:
+        yield START + b"Connection: close\r\n\r\n"
+        yield from trickled(b" " * 100, 0.01) if answer == "too late" else [PIECE] * 64
+
+    async def main(url: str) -> list[int]:
+        tasks = []
+        async with facade.AsyncCekura("key", base_url=url, max_response_bytes=MEGABYTE, timeout=0.2) as cekura:
+            with pytest.raises(facade.APIError):
+                await cekura.metrics.job(JOB).poll()
+            for _ in range(5):
+                tasks.append(len(asyncio.all_tasks()))
+                await asyncio.sleep(0)
+        return tasks
+
+    gc.disable()
+    try:
+        with scripted(respond) as server:
+            assert asyncio.run(main(server.url)) == [1] * 5
+    finally:
+        gc.enable()
