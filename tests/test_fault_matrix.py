@@ -18,7 +18,7 @@ from faults.catalogue import FAULTS
 from faults.cells import ENDS, WHEN, Cell, all_cells
 from faults.clients import Client, Ending, OursSync, Vendor, key_of
 from faults.judge import Kind
-from faults.report import document
+from faults.report import TEMPLATE, document
 from faults.run import run_all
 from faults.stage import KEY, Place, Stage, staged
 from faults.steps import Phase, Planned, Script, Step
@@ -275,4 +275,5 @@ def test_the_document_is_what_a_run_came_to_and_names_tests_that_exist() -> None
 
 def test_the_committed_document_says_that_nothing_went_wrong() -> None:
     text = (ROOT / "docs" / "reliability.md").read_text()
+    assert text.startswith(TEMPLATE.read_text().partition("$totals")[0])
     assert f"| this package | {len(OURS)} | 0 | 0 | 0 | 0 | 0 | 0 | 0 |" in text

@@ -312,6 +312,7 @@ def test_many_names_are_looked_for_a_few_at_a_time(client: Callable[..., Either]
         assert len(make(client, server).metrics.create_in_bulk(given)) == 20
     names = [json.loads(look["filters"])["conditions"][0]["value"] for look in there.looks]
     assert sorted(itertools.chain(*names)) == sorted(2 * [each["name"] for each in given])
+    assert max(len(request.path) for request in server.received) < 8000
 
 
 def test_more_than_a_hundred_go_in_chunks(client: Callable[..., Either]) -> None:

@@ -170,6 +170,17 @@ def test_an_unknown_status_is_not_finished_yet(client: Callable[..., Either]) ->
     assert seen == ["queued", "paused", "in_progress", "queued", "completed"]
 
 
+@pytest.mark.parametrize("number", [0, 2, 7])
+def test_as_many_as_were_suggested_are_saved_whatever_was_asked_for(client: Callable[..., Either], number: int) -> None:
+    suggested = [SUGGESTED | {"name": f"m{i}"} for i in range(number)]
+    saved = [{"id": i, **each} for i, each in enumerate(suggested, 1)]
+    replies = [reply(200, {"progress_id": JOB}), progress(metrics=suggested), reply(200, []), reply(201, saved)]
+    with scripted(*replies) as server:
+        metrics = client("key", base_url=server.url).metrics.generate_and_create(agent_id=1, num_metrics=5)
+    assert [metric.id for metric in metrics] == list(range(1, number + 1))
+    assert len(server.received) == (4 if number else 2)
+
+
 def test_on_progress_is_called_with_what_is_new_only(client: Callable[..., Either]) -> None:
     seen = []
     with scripted(progress("queued"), progress("queued"), progress("queued"), progress("completed")) as server:
