@@ -38,6 +38,11 @@ from ._errors import (
     RateLimitError as RateLimitError,
     UnexpectedResponseError as UnexpectedResponseError,
 )
+from ._many import (
+    AsyncOutcomes as AsyncOutcomes,
+    GenerationOutcome as GenerationOutcome,
+    Outcomes as Outcomes,
+)
 from ._metrics import (
     AsyncGenerationJob as AsyncGenerationJob,
     AsyncMetrics as AsyncMetrics,

@@ -80,6 +80,8 @@ def exchange(
     retries_left = http.settings.max_retries if max_retries is None else max_retries
     delays, redirects_left = growing(0.5, 8.0), _MAX_REDIRECTS
     while True:
+        if (early := http.not_before - time.monotonic()) > 0:
+            yield max(0.0, min(early, deadline - time.monotonic()))
         # No phase of an attempt goes on after its deadline, and the whole of it neither.
         until = min(time.monotonic() + http.settings.timeout, deadline)
         timeout = httpx.Timeout(max(until - time.monotonic(), 0.001)).as_dict()
@@ -93,6 +95,8 @@ def exchange(
                 redirects_left -= 1
                 request = target
                 continue
+            if outcome.status_code == 429 and (asked := retry_after(outcome) or 0.0) <= MAX_PAUSE:
+                http.not_before = max(http.not_before, time.monotonic() + asked)  # for every request of this client
         pause = _pause_before_retry(request, outcome, backoff.full_jitter(next(delays)))
         if not retries_left or time.monotonic() + pause > deadline or pause > MAX_PAUSE or not http.budget.take():
             if isinstance(outcome, httpx.Response):

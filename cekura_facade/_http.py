@@ -34,11 +34,13 @@ class HTTP:
 
     Attributes:
         budget: How often anything may still be sent again.
+        not_before: When the service may be asked again, as a time.monotonic(), after it said: too many requests.
         unsettled: Until when a metric may yet be saved by a request whose caller did not wait for its outcome.
     """
 
     def __init__(self, settings: Settings, given: Any) -> None:
         self.settings, self.budget = settings, Budget(settings.max_retries)
+        self.not_before = 0.0
         self.unsettled: dict[Any, float] = {}
         self.sender: Any = given or self
         try:

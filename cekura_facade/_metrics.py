@@ -11,10 +11,12 @@ from contextlib import contextmanager
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from generated_client.api.metrics import generate_metrics, generate_metrics_progress, list_metrics
-from generated_client.models import GeneratedMetric, GenerateMetricsProgress, Metric
+from generated_client.models import GeneratedMetric, GenerateMetricsProgress, GenerateMetricsRequest, Metric
+from generated_client.types import UNSET
 
 from . import _checks as checks, _errors as errors
 from ._exchange import MAX_PAUSE, call, growing
+from ._many import AsyncOutcomes, GenerationRequest, Outcomes
 from ._saving import METRICS, are_metrics, create_in_bulk
 from ._steps import Awaited, Blocking, Steps, workflow
 
@@ -126,10 +128,12 @@ class AsyncGenerationJob(_Job, Awaited):
 
 
 Job = TypeVar("Job", GenerationJob, AsyncGenerationJob)
+Many = TypeVar("Many", Outcomes, AsyncOutcomes)
 
 
-class _Metrics(Generic[Job]):
+class _Metrics(Generic[Job, Many]):
     _job: ClassVar[type[Any]]
+    _many: ClassVar[type[Any]]
 
     def __init__(self, http: Any) -> None:
         self._http = http
@@ -252,6 +256,54 @@ class _Metrics(Generic[Job]):
                 return []
             return (yield from create_in_bulk(self._http, checks.metrics_to_create(chosen)))
 
+    def generate_and_create_many(
+        self,
+        requests: Iterable[GenerationRequest],
+        *,
+        num_metrics: int = 1,
+        concurrency: int = 10,
+        review: Review | None = None,
+        timeout: float = 600.0,
+        on_progress: OnProgress | None = None,
+    ) -> Many:
+        """`generate_and_create` for many agents. One that fails does not stop the others.
+
+        All share the connections of this client; when one is told to wait (429), all of them wait.
+
+        Args:
+            requests: Ids of agents, or GenerateMetricsRequest objects; taken one by one, as they are started.
+            num_metrics: How many metrics to suggest for each id, 1 to 100.
+            concurrency: How many are under way at once, 1 or more. A job that is waited for holds no connection.
+            review: As for `generate_and_create`, called for each.
+            timeout: As for `generate_and_create`, for each.
+            on_progress: As for `wait`; `agent_id` says whose progress it is.
+
+        Returns:
+            An iterator (with AsyncCekura an asynchronous one) over a GenerationOutcome for each request, as soon as it
+            is there. Its `stop()` starts no more of them. Leaving it early cancels those that are under way.
+
+        Raises:
+            InvalidRequestError: An argument cannot be right. What is wrong with a single request is its outcome.
+        """
+        checks.callback("review", review)
+        checks.callback("on_progress", on_progress)
+        checks.timeout(timeout)
+        checks.positive_id("concurrency", concurrency)
+        if isinstance(requests, str | bytes | Mapping) or not isinstance(requests, Iterable):
+            raise errors.InvalidRequestError(f"requests is a {type(requests).__name__}: give a list of agent ids.")
+
+        def generate_and_create(request: GenerationRequest) -> Steps[builtins.list[Metric]]:
+            given: dict[str, Any] = {"agent_id": request, "num_metrics": num_metrics}
+            if isinstance(request, GenerateMetricsRequest):
+                given = {"agent_id": request.agent_id, "assistant_id": request.assistant_id}
+                given["num_metrics"] = request.num_metrics if request.num_metrics is not UNSET else 1
+            given = {name: None if value is UNSET else value for name, value in given.items()}
+            steps = _Metrics.generate_and_create.steps
+            return steps(self, **given, review=review, timeout=timeout, on_progress=on_progress)
+
+        many: Many = self._many(self._http, generate_and_create, requests, concurrency)
+        return many
+
     @workflow
     def list(
         self, *, agent_id: int | None = None, project_id: int | None = None, assistant_id: str | None = None
@@ -278,16 +330,16 @@ class _Metrics(Generic[Job]):
         return metrics
 
 
-class Metrics(_Metrics[GenerationJob], Blocking):
+class Metrics(_Metrics[GenerationJob, Outcomes], Blocking):
     """Suggesting, saving and listing metrics."""
 
-    _job = GenerationJob
+    _job, _many = GenerationJob, Outcomes
 
 
-class AsyncMetrics(_Metrics[AsyncGenerationJob], Awaited):
+class AsyncMetrics(_Metrics[AsyncGenerationJob, AsyncOutcomes], Awaited):
     """As Metrics, awaited; but `job`, which sends nothing, is not."""
 
-    _job = AsyncGenerationJob
+    _job, _many = AsyncGenerationJob, AsyncOutcomes
 
 
 @contextmanager

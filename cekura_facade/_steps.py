@@ -24,8 +24,8 @@ Outcome = httpx.Response | httpx.TransportError
 Steps = Generator[httpx.Request | float | Callable[[], Any], Any, T]
 
 
-def run(steps: Steps[T], http: Any) -> T:
-    """Run a workflow to its end, and return its result."""
+def drive(steps: Steps[T], http: Any) -> Generator[float, None, T]:
+    """Carry out a workflow, but for its pauses: they are yielded. Returns its result."""
     proceed: Callable[[Any], Any] = steps.send
     result: Any = None
     while True:
@@ -37,15 +37,31 @@ def run(steps: Steps[T], http: Any) -> T:
             result = None  # A traceback holds this frame: it must not hold the error in turn.
         try:
             proceed = steps.send
-            if isinstance(step, httpx.Request):
+            if isinstance(step, float):
+                yield step
+            elif isinstance(step, httpx.Request):
                 result = http.attempt(step)
-            elif isinstance(step, float):
-                time.sleep(step)
             elif inspect.iscoroutine(result := step()):
                 result.close()
                 raise InvalidRequestError("review and on_progress may be coroutine functions for AsyncCekura only.")
         except BaseException as error:
             proceed, result = steps.throw, error
+
+
+def run(steps: Steps[T], http: Any) -> T:
+    """Run a workflow to its end, and return its result."""
+    driven = drive(steps, http)
+    proceed: Callable[[], float] = driven.__next__
+    while True:
+        try:
+            pause = proceed()
+        except StopIteration as stop:
+            return cast(T, stop.value)
+        try:
+            proceed = driven.__next__
+            time.sleep(pause)
+        except BaseException as error:
+            proceed = functools.partial(driven.throw, error)
 
 
 async def arun(steps: Steps[T], http: Any) -> T:

@@ -106,8 +106,11 @@ def test_a_wait_beyond_a_minute_is_left_to_the_caller(client: Callable[..., Eith
     assert len(server.received) == 1
 
 
-def test_what_is_asked_for_while_waiting_never_goes_beyond_the_time_out(client: Callable[..., Either]) -> None:
-    later = reply(429, b"", {"Retry-After": "86400"})
+@pytest.mark.parametrize("seconds", ["2", "86400"])
+def test_what_is_asked_for_while_waiting_never_goes_beyond_the_time_out(
+    client: Callable[..., Either], seconds: str
+) -> None:
+    later = reply(429, b"", {"Retry-After": seconds})
     with scripted(later) as server, pytest.raises(facade.GenerationTimeoutError) as caught:
         client("key", base_url=server.url).metrics.job(JOB).wait(timeout=0.3)
     assert isinstance(caught.value.__cause__, facade.RateLimitError)

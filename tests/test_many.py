@@ -1,0 +1,168 @@
+"""Many agents in one call, on both clients."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import cekura_facade as facade
+from cekura_facade.sandbox import Sandbox
+from tests.support import Either, Received, reply, scripted
+
+JOB = "0f8fad5b-d9cb-469f-a165-70867728950e"
+DONE = {"agent_id": 1, "status": "completed", "current_step": "", "metrics": [], "error": None}
+
+
+def collect(cekura: Either, requests: Any, each: Callable[[Any, Any], None] = lambda *_: None, **options: Any) -> Any:
+    """All outcomes, in the order in which they came. `each` is called with the iterator and every outcome."""
+    many = cekura.client.metrics.generate_and_create_many(requests, **options)
+    found = []
+    if cekura.kind == "sync":
+        for outcome in many:
+            found.append(outcome)
+            each(many, outcome)
+        return found
+
+    async def main() -> None:
+        async for outcome in many:
+            found.append(outcome)
+            each(many, outcome)
+
+    cekura.run(main())
+    return found
+
+
+@pytest.fixture
+def crowd() -> Any:
+    description = "It answers the phone for a dentist, and makes appointments. " * 3
+    agents = {number: {"agent_name": f"a{number}", "description": description} for number in range(1, 31)}
+    with Sandbox(job_seconds=0.3, agents=agents) as running:
+        yield running
+
+
+@pytest.mark.parametrize("concurrency", [1, 7, 100])
+def test_every_agent_gets_its_metrics_once(crowd: Sandbox, client: Callable[..., Either], concurrency: int) -> None:
+    cekura = client(crowd.api_key, base_url=crowd.url)
+    requests = [*range(1, 6 if concurrency == 1 else 31)]
+    outcomes = collect(cekura, iter(requests), num_metrics=2, concurrency=concurrency)
+    assert sorted(outcome.index for outcome in outcomes) == [number - 1 for number in requests]
+    assert all(outcome.error is None and outcome.request == outcome.index + 1 for outcome in outcomes)
+    assert {metric.id for outcome in outcomes for metric in outcome.metrics} == {each["id"] for each in crowd.metrics}
+    for outcome in outcomes:
+        assert [metric.agents for metric in outcome.metrics] == [[outcome.request]] * 2
+    assert len(crowd.metrics) == 2 * len(requests)
+
+
+def test_no_more_are_under_way_than_asked_for(crowd: Sandbox, client: Callable[..., Either]) -> None:
+    under_way: list[int] = []
+
+    def look(progress: facade.GenerateMetricsProgress) -> None:
+        under_way.append(sum(job.status in ("queued", "in_progress") for job in list(crowd.jobs.values())))
+
+    collect(client(crowd.api_key, base_url=crowd.url), range(1, 16), concurrency=4, on_progress=look)
+    assert 2 <= max(under_way) <= 4
+
+
+def test_one_that_fails_stops_none_of_the_others(crowd: Sandbox, client: Callable[..., Either]) -> None:
+    crowd.fail_next_job("on strike")
+    requests = [1, 999, 2, "x", facade.GenerateMetricsRequest(agent_id=3, num_metrics=4), None]
+    outcomes = sorted(collect(client(crowd.api_key, base_url=crowd.url), requests), key=lambda each: each.index)
+    kinds = [type(outcome.error) for outcome in outcomes]
+    none = type(None)
+    assert kinds[1::2] == [facade.NotFoundError, facade.InvalidRequestError, facade.InvalidRequestError]
+    assert sorted(map(str, kinds[::2])) == sorted(map(str, [facade.GenerationFailedError, none, none]))
+    assert sum(len(outcome.metrics) for outcome in outcomes) == len(crowd.metrics)
+    failed = next(each.error for each in outcomes if isinstance(each.error, facade.GenerationFailedError))
+    assert failed.progress_id in crowd.jobs
+
+
+def test_an_error_of_review_is_an_outcome(crowd: Sandbox, client: Callable[..., Either]) -> None:
+    def review(suggested: list[facade.GeneratedMetric]) -> list[facade.GeneratedMetric]:
+        if suggested[0].agent == 2:
+            raise KeyError("mine")
+        return suggested
+
+    outcomes = collect(client(crowd.api_key, base_url=crowd.url), [1, 2, 3], review=review)
+    assert [type(each.error) for each in sorted(outcomes, key=lambda each: each.index)][1] is KeyError
+    assert len(crowd.metrics) == 2
+
+
+def test_told_to_stop_it_finishes_what_it_has_begun(crowd: Sandbox, client: Callable[..., Either]) -> None:
+    outcomes = collect(
+        client(crowd.api_key, base_url=crowd.url), range(1, 31), lambda many, outcome: many.stop(), concurrency=5
+    )
+    assert 1 <= len(outcomes) <= 5
+    assert len(crowd.jobs) == len(outcomes) == len(crowd.metrics)
+
+
+def test_one_that_is_told_to_wait_makes_the_others_wait(client: Callable[..., Either]) -> None:
+    """Nothing is asked between the refusal and its end, which only the first request meets."""
+    refused = threading.Event()
+    early: list[str] = []
+    lock = threading.Lock()
+    seen: list[float] = []
+
+    def answer(request: Received) -> bytes:
+        with lock:
+            seen.append(time.monotonic())
+            if not refused.is_set():
+                refused.set()
+                return reply(429, b"", {"Retry-After": "1"})
+            if time.monotonic() - seen[0] < 0.9 and len(seen) > 5:
+                early.append(request.path)
+        if "progress" in request.path:
+            return reply(200, DONE)
+        return reply(200, {"progress_id": JOB})
+
+    with scripted(answer) as server:
+        outcomes = collect(client("key", base_url=server.url), range(1, 31), concurrency=5)
+    assert [outcome.error for outcome in outcomes] == [None] * 30
+    assert early == []
+
+
+@pytest.mark.parametrize(
+    "options", [{"concurrency": 0}, {"concurrency": True}, {"timeout": -1}, {"review": 5}, {"requests": "12"}]
+)
+def test_arguments_that_cannot_be_right_are_refused_at_once(crowd: Sandbox, cekura: Either, options: Any) -> None:
+    with pytest.raises(facade.InvalidRequestError):
+        cekura.client.metrics.generate_and_create_many(**{"requests": [1], **options})
+    assert crowd.requests == []
+
+
+def test_an_interruption_names_the_jobs_that_are_under_way(crowd: Sandbox) -> None:
+    def interrupt(progress: facade.GenerateMetricsProgress) -> None:
+        if len(crowd.jobs) == 3:
+            raise KeyboardInterrupt
+
+    with facade.Cekura(crowd.api_key, base_url=crowd.url) as cekura, pytest.raises(KeyboardInterrupt) as caught:
+        list(cekura.metrics.generate_and_create_many([1, 2, 3], on_progress=interrupt))
+    assert all(any(job in note for note in caught.value.__notes__) for job in crowd.jobs)
+
+
+def test_a_cancellation_names_the_jobs_and_leaves_no_task(crowd: Sandbox) -> None:
+    async def main() -> None:
+        begun = asyncio.Event()
+
+        async def on_progress(progress: facade.GenerateMetricsProgress) -> None:
+            if len(crowd.jobs) == 3:
+                begun.set()
+
+        async def all_of_them(cekura: facade.AsyncCekura) -> None:
+            async for _ in cekura.metrics.generate_and_create_many([1, 2, 3], on_progress=on_progress):
+                pass
+
+        async with facade.AsyncCekura(crowd.api_key, base_url=crowd.url) as cekura:
+            task = asyncio.create_task(all_of_them(cekura))
+            await begun.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError) as caught:
+                await task
+        assert all(any(job in note for note in caught.value.__notes__) for job in crowd.jobs)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(main())
