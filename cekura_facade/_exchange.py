@@ -80,8 +80,9 @@ def exchange(
     retries_left = http.settings.max_retries if max_retries is None else max_retries
     delays, redirects_left = growing(0.5, 8.0), _MAX_REDIRECTS
     while True:
-        if (early := http.not_before - time.monotonic()) > 0:
-            yield max(0.0, min(early, deadline - time.monotonic()))
+        now = time.monotonic()
+        if now < http.not_before < deadline:
+            yield http.not_before - now
         # No phase of an attempt goes on after its deadline, and the whole of it neither.
         until = min(time.monotonic() + http.settings.timeout, deadline)
         timeout = httpx.Timeout(max(until - time.monotonic(), 0.001)).as_dict()
