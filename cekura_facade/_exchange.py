@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-import backoff
 import httpx
 
 from ._errors import CekuraError
@@ -78,7 +77,7 @@ def exchange(
 ) -> Steps[httpx.Response]:
     """Get the answer to a request. Returns a success; raises an APIError for anything else."""
     retries_left = http.settings.max_retries if max_retries is None else max_retries
-    delays, redirects_left = growing(0.5, 8.0), _MAX_REDIRECTS
+    delays, redirects_left = growing(0.5, 8.0, jitter=True), _MAX_REDIRECTS
     while True:
         now = time.monotonic()
         if now < http.not_before < deadline:
@@ -98,7 +97,7 @@ def exchange(
                 continue
             if outcome.status_code == 429 and (asked := retry_after(outcome) or 0.0) <= MAX_PAUSE:
                 http.not_before = max(http.not_before, time.monotonic() + asked)  # for every request of this client
-        pause = _pause_before_retry(request, outcome, backoff.full_jitter(next(delays)))
+        pause = _pause_before_retry(request, outcome, next(delays))
         if not retries_left or time.monotonic() + pause > deadline or pause > MAX_PAUSE or not http.budget.take():
             if isinstance(outcome, httpx.Response):
                 raise status_error(outcome, http.settings.credential)
@@ -107,11 +106,13 @@ def exchange(
         yield pause
 
 
-def growing(first: float, most: float, base: float = 2.0) -> Any:
-    """Pauses that grow from `first` to `most`, in seconds."""
+def growing(first: float, most: float, base: float = 2.0, *, jitter: bool = False) -> Iterator[float]:
+    """Pauses that grow from `first` to `most`, in seconds; with jitter, each is drawn from 0 to that."""
+    import backoff  # Only where something has to be waited for.
+
     pauses = backoff.expo(base=base, factor=first, max_value=most)
     next(pauses)  # The first value of a backoff generator is there to be thrown away.
-    return pauses
+    yield from map(backoff.full_jitter, pauses) if jitter else pauses
 
 
 def origin(url: httpx.URL) -> tuple[str, str, int | None]:

@@ -13,8 +13,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-import backoff
-
 from generated_client.api.metrics import create_metrics_in_bulk, list_metrics
 from generated_client.models import Metric
 
@@ -129,7 +127,7 @@ def create_in_bulk(http: HTTP, fields: Sequence[dict[str, Any]]) -> Steps[list[M
 
 def _send(http: HTTP, wanted: _Wanted) -> Steps[None]:
     """Send what is missing, and after a look send again what is missing still and may be sent again."""
-    size, delays = MAX_METRICS, growing(0.5, 8.0)
+    size, delays = MAX_METRICS, growing(0.5, 8.0, jitter=True)
     for retries in itertools.count():
         sent = wanted.missing()
         for start in range(0, len(sent), size):
@@ -143,7 +141,7 @@ def _send(http: HTTP, wanted: _Wanted) -> Steps[None]:
         size = min(size, len(sent))
         errors = {i: wanted.failed[i] for i in wanted.missing()}
         wanted.refused |= {i for i, error in errors.items() if not _may_be_sent_again(error, size)}
-        pauses = [backoff.full_jitter(next(delays)), *(getattr(each, "retry_after", 0.0) for each in errors.values())]
+        pauses = [next(delays), *(getattr(each, "retry_after", 0.0) for each in errors.values())]
         pause = max(each or 0.0 for each in pauses)
         over = retries >= http.settings.max_retries or pause > MAX_PAUSE
         if not wanted.missing() or over or not http.budget.take():
