@@ -58,6 +58,11 @@ def test_a_deadline_holds_whatever_is_trickled(client: Callable[..., Either], st
             STEPS[step](cekura.metrics)
 
 
+def test_a_wait_ends_in_time_whatever_its_requests_may_take(client: Callable[..., Either]) -> None:
+    with scripted(lambda request: trickled(good("wait"))) as server, pytest.raises(facade.GenerationTimeoutError):
+        client("key", base_url=server.url, timeout=60).metrics.job(JOB).wait(timeout=0.3)
+
+
 def test_a_look_while_saving_is_held_to_its_deadline(client: Callable[..., Either]) -> None:
     replies: list[Reply] = [reply(200, []), reply(500), lambda request: trickled(reply(200, [{"id": 1, **METRIC}]))]
     with scripted(*replies) as server:
