@@ -76,6 +76,15 @@ class HTTP:
         auth = {"auth": None} if credential.header == "Authorization" else {}
         return {"stream": True, "follow_redirects": False, **auth}
 
+    def without_answer(self, error: httpx.RequestError | TimeoutError, body: _Body | None) -> Outcome:
+        """The failure without its traceback and request, whose variables hold the headers that were sent."""
+        if body is not None and not body.origin.is_success:
+            return body.response()
+        if isinstance(error, TimeoutError):
+            return httpx.ReadTimeout(_LATE)
+        kind = type(error) if isinstance(error, httpx.TransportError) else httpx.RemoteProtocolError
+        return kind(self.settings.credential.redact(str(error)))
+
     def forget(self, request: httpx.Request | None) -> None:
         """Take the credential out again: errors and responses hold on to their request."""
         if request is not None:
@@ -105,7 +114,7 @@ class SyncHTTP(HTTP, httpx.Client):
                 response.close()
             return body.response()
         except httpx.RequestError as error:
-            outcome = _without_answer(error, body)
+            outcome = self.without_answer(error, body)
         finally:
             self.forget(request)
             _attempt.deadline = math.inf
@@ -140,7 +149,7 @@ class AsyncHTTP(HTTP, httpx.AsyncClient):
                         [chunk async for chunk in chunks]
                 return body.response()
         except (httpx.RequestError, TimeoutError) as error:
-            outcome = _without_answer(error, body)
+            outcome = self.without_answer(error, body)
         finally:
             self.forget(request)
         return outcome
@@ -197,11 +206,8 @@ class _Body:
         encoding = response.headers.get("content-encoding", "identity").strip().lower()
         self.unpacker = zlib.decompressobj(31) if encoding in ("gzip", "x-gzip") else None
         self.wanted = self.unpacker is not None or encoding in ("identity", "")
-        length = response.headers.get("content-length", "")
         if not self.wanted:
             self._refuse(f"its body is encoded as {encoding!r}, which was not asked for")
-        elif length.isdigit() and int(length[:20]) > self.limit:
-            self._refuse(f"its body is larger than max_response_bytes={self.limit}")
 
     def add(self, chunk: bytes) -> bool:
         """Take a piece of the body. Returns whether more of it is wanted."""
@@ -224,12 +230,16 @@ class _Body:
         if self.unpacker and self.chunks and not self.unpacker.eof and self.origin.is_success:
             raise httpx.DecodingError("the packed body ends too early")
         dropped = (b"content-encoding", b"content-length", b"transfer-encoding")
+        headers = [(name, value) for name, value in self.origin.headers.raw if name.lower() not in dropped]
         content = b"".join(self.chunks)
+        if not self.origin.is_success:
+            # What an error shows, it may show everywhere: in logs, in the variables of a traceback.
+            redact = self.http.settings.credential.redact
+            headers, content = [(name, redact(value)) for name, value in headers], redact(content)
         response = _Response(
             self.origin.status_code,
-            headers=[(name, value) for name, value in self.origin.headers.raw if name.lower() not in dropped],
-            # What an error shows, it may show everywhere: in logs, in the variables of a traceback.
-            content=content if self.origin.is_success else self.http.settings.credential.redact(content),
+            headers=headers,
+            content=content,
             request=self.origin.request,
             extensions=self.origin.extensions,
         )
@@ -244,12 +254,3 @@ class _Body:
         if self.origin.is_success:
             empty = httpx.Response(self.origin.status_code, request=self.origin.request)
             raise unexpected(empty, self.http.settings.credential, why)
-
-
-def _without_answer(error: httpx.RequestError | TimeoutError, body: _Body | None) -> Outcome:
-    """The failure without its traceback and request, whose variables hold the headers that were sent."""
-    if body is not None and not body.origin.is_success:
-        return body.response()
-    if isinstance(error, TimeoutError):
-        return httpx.ReadTimeout(_LATE)
-    return (type(error) if isinstance(error, httpx.TransportError) else httpx.RemoteProtocolError)(str(error))

@@ -42,20 +42,24 @@ def good(step: str) -> bytes:
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("where", ["headers", "body"])
 def test_a_deadline_holds_whatever_is_trickled(client: Callable[..., Either], step: str, where: str) -> None:
-    """The answer would be good, and no read takes longer than its time-out: only the deadline can end it."""
+    """The answer would be good, and no read takes longer than its time-out: only a deadline hangs up before its end."""
+    head, _, body = good(step).partition(b"\r\n\r\n")
+    body = b" " * 100 + body
+    head = re.sub(rb"Content-Length: \d+", b"Content-Length: %d" % len(body), head) + b"\r\n\r\n"
+    ended: list[bool] = []
 
     def answer(request: Received) -> Iterator[bytes]:
-        head, _, body = good(step).partition(b"\r\n\r\n")
         if where == "body":
-            yield re.sub(rb"Content-Length: \d+", b"Content-Length: %d" % (len(body) + 100), head) + b"\r\n\r\n"
-            yield from trickled(b" " * 100 + body)
-        yield from trickled(head + b"\r\n\r\n" + body)
+            yield head
+        yield from trickled(body if where == "body" else head + body)
+        ended.append(True)
 
     expected = facade.GenerationTimeoutError if step == "wait" else facade.APITimeoutError
     with scripted(answer) as server:
         cekura = client("key", base_url=server.url, timeout=0.3, max_retries=0)
         with pytest.raises(expected):
             STEPS[step](cekura.metrics)
+    assert ended == []
 
 
 def test_a_wait_ends_in_time_whatever_its_requests_may_take(client: Callable[..., Either]) -> None:

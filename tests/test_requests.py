@@ -104,6 +104,24 @@ def test_no_redirect_is_followed_to_another_origin(client: Callable[..., Either]
     assert other.received == []
 
 
+def test_an_absolute_address_elsewhere_gets_no_credential(client: Callable[..., Either], kind: str) -> None:
+    """As `next` links are."""
+    with scripted(reply(200, [])) as server, scripted(reply(200, [])) as other:
+        api = client("key", base_url=server.url).client.api
+        for url in (server.url, other.url):
+            if kind == "sync":
+                api.get_httpx_client().request("GET", url + "/x/")
+            else:
+                client("key", base_url=server.url).run(get(server.url, url))
+    assert {request.headers.get("x-cekura-api-key") for request in server.received} == {"key"}
+    assert {request.headers.get("x-cekura-api-key") for request in other.received} == {None}
+
+
+async def get(base_url: str, url: str) -> None:
+    async with facade.AsyncCekura("key", base_url=base_url) as cekura:
+        await cekura.api.get_async_httpx_client().request("GET", url + "/x/")
+
+
 def test_a_redirect_on_the_same_origin_is_followed_when_the_request_stays_the_same(
     client: Callable[..., Either],
 ) -> None:
