@@ -204,6 +204,20 @@ def test_a_refusal_ends_the_wait_with_the_job_named(client: Callable[..., Either
     assert caught.value.progress_id == JOB
 
 
+def test_a_job_that_nobody_knows_is_said_to_be_unknown(client: Callable[..., Either]) -> None:
+    with scripted(reply(404, {"detail": "Not found."})) as server, pytest.raises(facade.NotFoundError) as caught:
+        client("key", base_url=server.url).metrics.job(JOB).wait(timeout=0.3)
+    assert caught.value.progress_id == JOB
+    assert len(server.received) > 1
+
+
+def test_a_reason_that_echoes_the_key_does_not_show_it(client: Callable[..., Either]) -> None:
+    failed = progress("failed", error="sk-secret is out of credit")
+    with scripted(failed) as server, pytest.raises(facade.GenerationFailedError, match="out of credit") as caught:
+        client("sk-secret", base_url=server.url).metrics.job(JOB).wait()
+    assert "sk-secret" not in str(caught.value) + repr(vars(caught.value))
+
+
 def test_a_wait_without_any_answer_ends_with_the_reason(client: Callable[..., Either]) -> None:
     with closed_port() as url, pytest.raises(facade.GenerationTimeoutError, match="no poll succeeded") as caught:
         client("key", base_url=url, max_retries=0).metrics.job(JOB).wait(timeout=0.4)
