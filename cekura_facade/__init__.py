@@ -6,47 +6,105 @@ with Cekura() as cekura:
     metrics = cekura.metrics.generate_and_create(agent_id=123, num_metrics=10)
 """
 
-from generated_client.models import (
-    Agent as Agent,
-    GeneratedMetric as GeneratedMetric,
-    GenerateMetricsProgress as GenerateMetricsProgress,
-    GenerateMetricsRequest as GenerateMetricsRequest,
-    GenerateMetricsResponse as GenerateMetricsResponse,
-    Metric as Metric,
-    MetricCreate as MetricCreate,
-)
-from generated_client.types import UNSET as UNSET, Unset as Unset
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-from ._client import AsyncCekura as AsyncCekura, Cekura as Cekura
-from ._errors import (
-    APIConnectionError as APIConnectionError,
-    APIError as APIError,
-    APIStatusError as APIStatusError,
-    APITimeoutError as APITimeoutError,
-    AuthenticationError as AuthenticationError,
-    BadRequestError as BadRequestError,
-    BulkCreateUncertainError as BulkCreateUncertainError,
-    CekuraError as CekuraError,
-    ConfigurationError as ConfigurationError,
-    GenerationFailedError as GenerationFailedError,
-    GenerationTimeoutError as GenerationTimeoutError,
-    InternalServerError as InternalServerError,
-    InvalidRequestError as InvalidRequestError,
-    NotFoundError as NotFoundError,
-    PermissionDeniedError as PermissionDeniedError,
-    Problem as Problem,
-    RateLimitError as RateLimitError,
-    UnexpectedResponseError as UnexpectedResponseError,
-)
-from ._many import (
-    AsyncOutcomes as AsyncOutcomes,
-    GenerationOutcome as GenerationOutcome,
-    Outcomes as Outcomes,
-)
-from ._metrics import (
-    AsyncGenerationJob as AsyncGenerationJob,
-    AsyncMetrics as AsyncMetrics,
-    GenerationJob as GenerationJob,
-    Metrics as Metrics,
-)
-from ._version import __version__ as __version__
+from ._version import __version__
+
+if TYPE_CHECKING:
+    from generated_client.models import (
+        Agent,
+        GeneratedMetric,
+        GenerateMetricsProgress,
+        GenerateMetricsRequest,
+        GenerateMetricsResponse,
+        Metric,
+        MetricCreate,
+    )
+    from generated_client.types import UNSET, Unset
+
+    from ._client import AsyncCekura, Cekura
+    from ._errors import (
+        APIConnectionError,
+        APIError,
+        APIStatusError,
+        APITimeoutError,
+        AuthenticationError,
+        BadRequestError,
+        BulkCreateUncertainError,
+        CekuraError,
+        ConfigurationError,
+        GenerationFailedError,
+        GenerationTimeoutError,
+        InternalServerError,
+        InvalidRequestError,
+        NotFoundError,
+        PermissionDeniedError,
+        Problem,
+        RateLimitError,
+        UnexpectedResponseError,
+    )
+    from ._many import (
+        AsyncOutcomes,
+        GenerationOutcome,
+        Outcomes,
+    )
+    from ._metrics import (
+        AsyncGenerationJob,
+        AsyncMetrics,
+        GenerationJob,
+        Metrics,
+    )
+
+__all__ = [
+    "UNSET",
+    "APIConnectionError",
+    "APIError",
+    "APIStatusError",
+    "APITimeoutError",
+    "Agent",
+    "AsyncCekura",
+    "AsyncGenerationJob",
+    "AsyncMetrics",
+    "AsyncOutcomes",
+    "AuthenticationError",
+    "BadRequestError",
+    "BulkCreateUncertainError",
+    "Cekura",
+    "CekuraError",
+    "ConfigurationError",
+    "GenerateMetricsProgress",
+    "GenerateMetricsRequest",
+    "GenerateMetricsResponse",
+    "GeneratedMetric",
+    "GenerationFailedError",
+    "GenerationJob",
+    "GenerationOutcome",
+    "GenerationTimeoutError",
+    "InternalServerError",
+    "InvalidRequestError",
+    "Metric",
+    "MetricCreate",
+    "Metrics",
+    "NotFoundError",
+    "Outcomes",
+    "PermissionDeniedError",
+    "Problem",
+    "RateLimitError",
+    "UnexpectedResponseError",
+    "Unset",
+    "__version__",
+]
+
+if not TYPE_CHECKING:
+    # Imported when first asked for: `cekura-facade --help`, and a program that only handles the errors, need no httpx.
+    _HOMES = ("._errors", "._client", "._metrics", "._many", "generated_client.models", "generated_client.types")
+
+    def __getattr__(name: str) -> object:
+        for home in _HOMES if name in __all__ else ():
+            if hasattr(module := import_module(home, __name__), name):
+                return globals().setdefault(name, getattr(module, name))
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})
