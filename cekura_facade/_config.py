@@ -88,6 +88,7 @@ class Settings:
 
     credential: Credential
     base_url: httpx.URL
+    base_url_source: str
     timeout: float
     max_retries: int
     max_response_bytes: int
@@ -102,9 +103,9 @@ def resolve(api_key: Secret, bearer_token: Secret, base_url: str | None, *given:
         value = numbers[name]
         if isinstance(value, bool) or not isinstance(value, int | float) or not fits(value):
             raise ConfigurationError(f"{name} is {shown(value)}: give {wanted}.")
-    return Settings(
-        credential=_credential(api_key, bearer_token, config), base_url=_base_url(base_url, config), **numbers
-    )
+    credential = _credential(api_key, bearer_token, config)
+    address, source = _base_url(base_url, config)
+    return Settings(credential=credential, base_url=address, base_url_source=source, **numbers)
 
 
 _NUMBERS: dict[str, tuple[str, Callable[[float], bool]]] = {
@@ -144,12 +145,14 @@ def _refuse_expired(expires_at: Any) -> None:
         raise ConfigurationError(f"The access token in {_FILE} expired at {moment}: log in again. {_KEYS_COME_FROM}")
 
 
-def _base_url(argument: str | None, config: Config) -> httpx.URL:
+def _base_url(argument: str | None, config: Config) -> tuple[httpx.URL, str]:
     value, source = argument, "base_url="
     if value is None:
         value, source = os.environ.get("CEKURA_API_URL"), "CEKURA_API_URL"
     if not value and source == "CEKURA_API_URL":
-        value, source = config().get("api_url", DEFAULT_BASE_URL), f"api_url in {_FILE}"
+        value, source = config().get("api_url"), f"api_url in {_FILE}"
+        if value is None:
+            value, source = DEFAULT_BASE_URL, "the default"
     try:
         url = httpx.URL(value if isinstance(value, str) else "")
         url.host.encode("idna")
@@ -161,7 +164,7 @@ def _base_url(argument: str | None, config: Config) -> httpx.URL:
         )
     if url.userinfo or "?" in str(value) or "#" in str(value):
         raise ConfigurationError(f"The address from {source} holds a user, query or fragment: give the plain address.")
-    return url
+    return url, source
 
 
 def _read_file() -> Mapping[str, Any]:
