@@ -1,0 +1,25 @@
+"""`list`: the metrics of an agent or project."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cekura_facade import Cekura
+
+from ._errors import WrongUsage
+from ._output import metrics_table
+from ._report import Report
+from ._text import plural
+
+
+def show(report: Report, scope: dict[str, Any]) -> None:
+    """Show the metrics of a scope: one of agent_id, assistant_id and project_id."""
+    if len(scope) != 1:
+        raise WrongUsage("Whose metrics? Give one of --agent-id, --assistant-id and --project-id.")
+    with Cekura(**report.options.client()) as cekura:
+        report.metrics = [metric.to_dict() for metric in cekura.metrics.list(**scope)]
+    if not report.metrics:
+        report.notes.append("There are no metrics.")
+    elif not report.options.as_json:
+        out = report.output.out
+        out.print(metrics_table(report.metrics, out.width, plural(len(report.metrics), "metric"), saved=True))

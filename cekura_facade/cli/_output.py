@@ -1,0 +1,134 @@
+"""What is printed, and how: results on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TextIO
+
+from rich import box
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ._text import json_text, plural, visible
+
+_NARROW = 72  # columns; below, a metric is shown as a paragraph and not as a row
+_SHOWN = 320  # characters of a description in a table
+_WIDTH_OF_A_LOG = 120
+
+
+class Output:
+    """The two streams of a command, each as a console.
+
+    Attributes:
+        out: Standard output.
+        err: Standard error.
+        asks: Whether there is somebody to ask: standard input and standard error are a terminal.
+        animates: Whether standard error is a terminal that may be drawn on.
+    """
+
+    def __init__(self) -> None:
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="backslashreplace")
+        self.out, self.err = _console(sys.stdout), _console(sys.stderr)
+        self.asks = sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+        self.animates = self.err.is_terminal
+
+    def say(self, text: str = "", style: str = "") -> None:
+        """A message: wrapped at words on a terminal, and on one line elsewhere."""
+        self.err.print(Text(text, style), soft_wrap=not sys.stderr.isatty())
+
+    def command(self, text: str) -> None:
+        """A command to copy: never wrapped."""
+        self.err.print(Text("  " + text, "bold"), soft_wrap=True)
+
+    def json(self, document: Any) -> None:
+        """The one JSON document."""
+        self.out.file.write(json_text(document) + "\n")
+
+
+def _console(stream: TextIO) -> Console:
+    plain = not stream.isatty() or bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") in ("dumb", "unknown")
+    anywhere = any(each is not None and each.isatty() for each in (sys.stdin, sys.stdout, sys.stderr))
+    return Console(
+        file=stream,
+        color_system=None if plain else "auto",
+        force_terminal=not plain,
+        force_interactive=not plain,
+        width=None if anywhere or os.environ.get("COLUMNS") else _WIDTH_OF_A_LOG,
+        markup=False,
+        highlight=False,
+        emoji=False,
+    )
+
+
+def metrics_table(metrics: Sequence[Mapping[str, Any]], width: int, title: str, *, saved: bool) -> RenderableType:
+    """Metrics as a table; on a narrow terminal as numbered paragraphs. Saved ones by id, others by number.
+
+    Args:
+        metrics: The fields of each.
+        width: Of the terminal, in columns.
+        title: What they are.
+        saved: Whether they are saved, and have ids.
+    """
+    keys = [str(metric.get("id", "")) if saved else str(number) for number, metric in enumerate(metrics, 1)]
+    several = len({_agent(metric) for metric in metrics}) > 1
+    if width < _NARROW:
+        return _paragraphs(metrics, keys, title, several=several)
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=box.ROUNDED, show_lines=True, padding=(0, 1)
+    )
+    table.add_column("ID" if saved else "#", justify="right", no_wrap=True, style="cyan")
+    if several:
+        table.add_column("Agent", no_wrap=True)
+    table.add_column("Name", ratio=2, overflow="fold", style="bold")
+    table.add_column("Type", no_wrap=width >= 100, overflow="fold")
+    table.add_column("Description", ratio=3, overflow="fold")
+    for key, metric in zip(keys, metrics, strict=True):
+        agent = [_agent(metric)] if several else []
+        row = (visible(key), *agent, visible(metric.get("name", "")), _kind(metric), _description(metric))
+        table.add_row(*map(Text, row))
+    return table
+
+
+def _paragraphs(
+    metrics: Sequence[Mapping[str, Any]], keys: Sequence[str], title: str, *, several: bool
+) -> RenderableType:
+    grid = Table.grid(padding=(0, 1, 1, 0))
+    grid.title, grid.title_justify, grid.title_style = title, "left", "bold"
+    grid.add_column(justify="right", no_wrap=True, style="cyan")
+    grid.add_column(overflow="fold")
+    for key, metric in zip(keys, metrics, strict=True):
+        kind = f"{_kind(metric)}, agent {_agent(metric)}" if several else _kind(metric)
+        text = Text.assemble((visible(metric.get("name", "")), "bold"), "\n", (kind, "dim"))
+        if description := _description(metric):
+            text.append("\n" + description)
+        grid.add_row(Text(visible(key)), text)
+    return grid
+
+
+def cut(metrics: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether a description is too long to be shown in full."""
+    return any(_description(metric).endswith("…") for metric in metrics)
+
+
+def count(metrics: Sequence[object], noun: str = "metric") -> str:
+    """How many there are, in words."""
+    return plural(len(metrics), noun)
+
+
+def _description(metric: Mapping[str, Any]) -> str:
+    text = visible(metric.get("description") or "", lines=True).strip()
+    return text if len(text) <= _SHOWN else text[:_SHOWN].rstrip() + "…"
+
+
+def _kind(metric: Mapping[str, Any]) -> str:
+    return visible(metric.get("eval_type") or metric.get("type") or "")
+
+
+def _agent(metric: Mapping[str, Any]) -> str:
+    agents = metric.get("agents") or [metric.get("agent") or ""]
+    return visible(", ".join(map(str, agents)) if isinstance(agents, list) else agents)

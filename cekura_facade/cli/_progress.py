@@ -1,0 +1,127 @@
+"""How far things are: a live line for each on a terminal, elsewhere one line per change."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from ._output import Output
+from ._text import visible
+
+_NARROW = 88  # columns; below, the progress id has a line of its own
+
+
+@dataclass
+class Line:
+    """What is known of one thing that is waited for.
+
+    Attributes:
+        label: What it is.
+        step: Where it is.
+        progress_id: The job's, once there is one.
+        end: What came of it, once it has ended.
+    """
+
+    label: str
+    step: str = "Starting"
+    progress_id: str | None = None
+    end: str | None = None
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def elapsed(self) -> str:
+        """The time since it was started, as minutes and seconds."""
+        minutes, seconds = divmod(int(time.monotonic() - self.started), 60)
+        return f"{minutes}:{seconds:02}"
+
+
+class Progress:
+    """Shows lines while it is entered. What has ended stays on the screen."""
+
+    def __init__(self, output: Output, lines: list[Line]) -> None:
+        self._output = output
+        self._lines = lines
+        self._spinner = Spinner("dots", style="cyan")
+        self._live: Live | None = None
+
+    def __enter__(self) -> Self:
+        if self._output.animates:
+            self._live = Live(
+                console=self._output.err,
+                get_renderable=self._render,
+                refresh_per_second=10,
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def step(self, line: Line, step: str) -> None:
+        """A line is at a step, which may be the one it was at already."""
+        if step != line.step:
+            line.step = step
+            if self._live is None:
+                self._output.say(f"{line.label}: {visible(step)}")
+
+    def start(self, line: Line, progress_id: str) -> None:
+        """A line has its job."""
+        line.progress_id = progress_id
+        if self._live is None:
+            self._output.say(f"{line.label}: started, progress id {progress_id}")
+
+    def finish(self, line: Line, end: str) -> None:
+        """A line has ended, and how."""
+        line.end = end
+        after = f" after {line.elapsed}"
+        about = f" (progress id {line.progress_id})" if line.progress_id else ""
+        self._output.say(f"{line.label}: {end}{after}{about}")
+
+    def _render(self) -> RenderableType:
+        width = self._output.err.width
+        grid = Table.grid(padding=(0, 1), pad_edge=False)
+        grid.add_column(no_wrap=True)
+        grid.add_column(no_wrap=True, style="bold")
+        grid.add_column(no_wrap=True, ratio=1 if width < _NARROW else None)
+        grid.add_column(no_wrap=True, style="cyan")
+        grid.add_column(no_wrap=True, style="dim")
+        rows: list[RenderableType] = []
+        for line in self._lines:
+            if line.end is not None:
+                continue
+            progress_id = line.progress_id or ""
+            grid.add_row(
+                self._spinner,
+                Text(line.label, overflow="ellipsis"),
+                Text(visible(line.step), overflow="ellipsis"),
+                line.elapsed,
+                Text(progress_id if width >= _NARROW else ""),
+            )
+            if width < _NARROW and progress_id:
+                rows.append(grid)
+                rows.append(Text("  " + progress_id, "dim"))
+                grid = _like(grid)
+        if grid.row_count:
+            rows.append(grid)
+        return Group(*rows)
+
+
+def _like(grid: Table) -> Table:
+    another = Table.grid(padding=(0, 1), pad_edge=False)
+    for column in grid.columns:
+        another.add_column(no_wrap=True, style=column.style, ratio=column.ratio)
+    return another

@@ -1,0 +1,213 @@
+"""What came of a command: collected while it runs, and said at its end however it ends."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+import typer
+
+from ._errors import ExitCode, WrongUsage, as_json, exit_code, explain, trace
+from ._output import Output
+from ._text import visible
+
+_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What every command that talks to the service has in common."""
+
+    base_url: str | None
+    api_key_file: Path | None
+    as_json: bool
+    verbose: bool
+
+    def client(self) -> dict[str, Any]:
+        """The arguments for a client. Raises WrongUsage."""
+        return {"api_key": self._api_key(), "base_url": self.base_url}
+
+    def _api_key(self) -> str | None:
+        if self.api_key_file is None:
+            return None
+        name = f"--api-key-file {visible(self.api_key_file)}"
+        try:
+            key = self.api_key_file.read_text("utf-8").strip()
+        except OSError as error:
+            raise WrongUsage(f"{name} cannot be read: {error.strerror}.") from None
+        except UnicodeDecodeError:
+            raise WrongUsage(f"{name} is not UTF-8 text.") from None
+        if not key:
+            raise WrongUsage(f"{name} is empty: put the API key into it.")
+        return key
+
+    def command(self, *words: str) -> str:
+        """A command of ours that is given the same options, for a shell."""
+        options = [] if self.base_url is None else ["--base-url", self.base_url]
+        options += [] if self.api_key_file is None else ["--api-key-file", str(self.api_key_file)]
+        return visible(shlex.join(["cekura-facade", *words, *options]))
+
+
+@dataclass
+class Report:
+    """What came of a command.
+
+    Attributes:
+        metrics: Its result: metrics with all that is known of them.
+        unconfirmed: Metrics that may or may not be saved.
+        unfinished: Metrics that were suggested, or read, and are not all saved.
+        failures: What went wrong, each with what it is about, if that is not all of the command.
+        file: Where the unfinished metrics are.
+        commands: What goes on from here.
+        notes: What else is to be said at the end.
+        document: The JSON document, if it is none of metrics.
+        ending: The exit code, if it is none that follows from the rest.
+        signal: What interrupted it.
+    """
+
+    options: Options
+    output: Output
+    metrics: list[dict[str, Any]] = field(default_factory=list)
+    unconfirmed: list[dict[str, Any]] = field(default_factory=list)
+    unfinished: list[dict[str, Any]] = field(default_factory=list)
+    failures: list[tuple[str, Exception]] = field(default_factory=list)
+    file: str | None = None
+    commands: dict[str, None] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    saves: bool = False
+    document: dict[str, Any] | None = None
+    ending: ExitCode | None = None
+    signal: int | None = None  # its number
+
+    def fail(self, error: Exception, about: str = "") -> None:
+        """Something went wrong."""
+        self.failures.append((about, error))
+
+    def go_on(self, *words: str) -> None:
+        """A command of ours that goes on from here."""
+        self.commands[self.options.command(*words)] = None
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code for all of this."""
+        if self.signal is not None:
+            return 128 + self.signal
+        if self.ending is not None:
+            return self.ending
+        codes = {exit_code(error) for _, error in self.failures}
+        if self.unconfirmed or (codes and self.saves and self.metrics):
+            return ExitCode.IN_PART
+        order = (ExitCode.IN_PART, ExitCode.FAILED, ExitCode.WRONG_USAGE, ExitCode.TIMED_OUT)
+        return next((code for code in order if code in codes), ExitCode.DONE)
+
+    def close(self) -> None:
+        """Say it: the errors and what to do, and the JSON document if that is wanted."""
+        output = self.output
+        said: dict[str, list[str]] = {}
+        for about, error in self.failures:
+            said.setdefault(explain(error), []).append(about)
+        for message, abouts in said.items():
+            about = ", ".join(filter(None, abouts))
+            output.say(f"{about}: {message}" if about else f"Error: {message}", "red")
+        if self.options.verbose:
+            for _, error in self.failures:
+                output.say(trace(error))
+        if self.signal is not None:
+            output.say("Interrupted.", "yellow")
+        for note in self.notes:
+            output.say(note)
+        if self.commands:
+            output.say("To go on:")
+            for command in self.commands:
+                output.command(command)
+        if self.options.as_json and (self.exit_code != ExitCode.WRONG_USAGE):
+            finished = self.metrics if self.exit_code == ExitCode.DONE else self._unfinished_document()
+            output.json(finished if self.document is None else self.document)
+
+    def _unfinished_document(self) -> dict[str, Any]:
+        return {
+            "exit_code": int(self.exit_code),
+            "errors": [({"about": about} if about else {}) | as_json(error) for about, error in self.failures],
+            "saved": self.metrics if self.saves else [],
+            "unconfirmed": self.unconfirmed,
+            "unfinished": self.unfinished,
+            "file": self.file,
+            "next": list(self.commands),
+        }
+
+
+def carry_out(options: Options, work: Callable[[Report], None]) -> NoReturn:
+    """Do the work of a command, say what came of it, and end with the exit code."""
+    output = Output()
+    report = Report(options, output)
+    if options.verbose:
+        _show_log(output)
+    try:
+        _let_signals_interrupt(report)
+        work(report)
+    except KeyboardInterrupt:
+        report.signal = report.signal or signal.SIGINT
+    except Exception as error:
+        report.fail(error)
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)  # Nothing is left to be interrupted.
+    _say(report)
+    raise typer.Exit(report.exit_code)
+
+
+def _say(report: Report) -> None:
+    try:
+        report.close()
+        report.output.out.file.flush()
+    except OSError:
+        # Nobody reads on: the terminal was closed, or the other end of a pipe.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for number in (1, 2):
+            os.dup2(nowhere, number)
+
+
+def _let_signals_interrupt(report: Report) -> None:
+    """Let a request to end, and a terminal that is closed, interrupt the work as Ctrl-C does."""
+
+    def interrupt(number: int, frame: object) -> NoReturn:
+        report.signal = number
+        raise KeyboardInterrupt
+
+    # Whoever started us may have us ignore some, as a shell does in the background, or nohup.
+    for number in _SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else interrupt)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Drop signals for the moment that it takes to keep what there is, or while another program gets them as well."""
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            # Not SIG_IGN: a program that is started would inherit that.
+            signal.signal(number, lambda *_: None)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _show_log(output: Output) -> None:
+    import logging
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            output.say(visible(f"{record.name}: {record.getMessage()}"), "dim")
+
+    # Not httpcore's, which is about headers.
+    for name, level in (("cekura_facade", logging.DEBUG), ("httpx", logging.INFO)):
+        logging.getLogger(name).setLevel(level)
+        logging.getLogger(name).addHandler(Handler())

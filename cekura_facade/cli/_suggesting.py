@@ -1,0 +1,167 @@
+"""`generate` and `resume`: jobs side by side, the review of what they suggest, and saving it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cekura_facade as facade
+from cekura_facade import AsyncCekura, CekuraError, GenerateMetricsProgress
+
+from . import _files
+from ._errors import NothingSuggested, WrongUsage
+from ._output import metrics_table
+from ._progress import Line, Progress
+from ._report import Report
+from ._review import Draft, review
+from ._saving import keep, save
+from ._text import plural, visible
+
+_AT_ONCE = 50  # jobs; connections are shared among those
+
+
+@dataclass
+class Job:
+    """A job, to be started or picked up.
+
+    Attributes:
+        line: What is shown of it.
+        request: The arguments that start it; None for one that exists.
+        suggestions: What it suggested, once it has.
+    """
+
+    line: Line
+    request: dict[str, Any] | None = None
+    suggestions: list[dict[str, Any]] | None = None
+    failed: bool = False
+
+
+@dataclass(frozen=True)
+class Handling:
+    """What is to be done with the suggestions."""
+
+    yes: bool
+    dry_run: bool
+    output: Path | None
+    timeout: float
+
+
+def started(agent_ids: Sequence[int], assistant_ids: Sequence[str], num_metrics: int) -> list[Job]:
+    """Jobs to be started: one for each agent."""
+    if not agent_ids and not assistant_ids:
+        raise WrongUsage("For which agent? Give --agent-id or --assistant-id.")
+    jobs = [Job(Line(f"agent {one}"), {"agent_id": one}) for one in dict.fromkeys(agent_ids)]
+    jobs += [Job(Line(f"assistant {visible(one)}"), {"assistant_id": one}) for one in dict.fromkeys(assistant_ids)]
+    for job in jobs:
+        job.request = {**(job.request or {}), "num_metrics": num_metrics}
+    return jobs
+
+
+def picked_up(progress_ids: Sequence[str]) -> list[Job]:
+    """Jobs that exist, by their progress ids."""
+    ids = list(dict.fromkeys(progress_ids))
+    return [Job(Line("job" if len(ids) == 1 else f"job {visible(one)[:8]}", progress_id=one)) for one in ids]
+
+
+def suggest_and_save(report: Report, jobs: list[Job], handling: Handling) -> None:
+    """Wait for the suggestions of jobs, have them reviewed, and save them."""
+    if not (handling.yes or handling.dry_run or report.output.asks):
+        raise WrongUsage("There is no terminal to ask at: give --yes to save, or --dry-run to save nothing.")
+    if handling.output is not None:
+        _files.check_output(handling.output)
+    draft = Draft([], "")
+    try:
+        with Progress(report.output, [job.line for job in jobs]) as progress:
+            try:
+                asyncio.run(_collect(report, jobs, handling.timeout, progress))
+            finally:
+                draft.metrics = [metric for job in jobs for metric in job.suggestions or ()]
+                draft.about = ", ".join(_name(job) for job in jobs if job.suggestions)
+        if draft.metrics:
+            _decide(report, draft, handling, jobs)
+    except BaseException as error:
+        if draft.metrics and not (report.saves and len(report.metrics) == len(draft.metrics)):
+            keep(report, draft.metrics, draft.about, handling.output)
+        _say_how_to_go_on(report, jobs)
+        if isinstance(error, KeyboardInterrupt) and not all(job.line.progress_id for job in jobs):
+            report.notes.append("A job may have been started, but its progress id had not come. Nothing is saved.")
+        raise
+    if not draft.metrics:
+        _say_how_to_go_on(report, jobs)
+
+
+def _decide(report: Report, draft: Draft, handling: Handling, jobs: list[Job]) -> None:
+    if handling.output is not None:
+        _write(report, draft, handling.output)
+    if handling.dry_run:
+        report.metrics = draft.metrics
+        if not report.options.as_json:
+            out, title = report.output.out, f"{plural(len(draft.metrics), 'suggestion')} for {draft.about}"
+            out.print(metrics_table(draft.metrics, out.width, title, saved=False))
+        report.notes.append("Nothing is saved, as --dry-run says.")
+    else:
+        before = draft.metrics
+        if not handling.yes and not review(report.output, draft):
+            report.notes.append("Nothing is saved.")
+        else:
+            if handling.output is not None and draft.metrics != before:
+                _write(report, draft, handling.output)
+            if not save(report, draft.metrics):
+                keep(report, draft.metrics, draft.about, handling.output)
+            _say_how_to_go_on(report, jobs)
+            return
+    if handling.output is not None:
+        report.go_on("create", str(handling.output))
+    _say_how_to_go_on(report, jobs, declined=handling.output is None)
+
+
+def _write(report: Report, draft: Draft, path: Path) -> None:
+    before = _files.write(path, draft.metrics, _files.header(draft.metrics, draft.about))
+    moved = f" What was there is now {visible(before)}." if before else ""
+    report.output.say(f"Suggestions written to {visible(path)}.{moved}")
+
+
+async def _collect(report: Report, jobs: list[Job], timeout: float, progress: Progress) -> None:
+    gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def collect(job: Job, handle: Any) -> None:
+        line = job.line
+
+        def show(state: GenerateMetricsProgress) -> None:
+            step = state.current_step if isinstance(state.current_step, str) and state.current_step else state.status
+            progress.step(line, str(step))
+
+        try:
+            async with gate:
+                if handle is None:
+                    handle = await cekura.metrics.generate(**(job.request or {}))
+                    progress.start(line, handle.progress_id)
+                found = await handle.wait(timeout=timeout, on_progress=show)
+        except CekuraError as error:
+            job.failed = isinstance(error, facade.GenerationFailedError | facade.NotFoundError)
+            report.fail(error, _name(job))
+            progress.finish(line, "timed out" if isinstance(error, facade.GenerationTimeoutError) else "failed")
+        else:
+            job.suggestions = [metric.to_dict() for metric in found]
+            progress.finish(line, plural(len(found), "suggestion"))
+            if not found:
+                report.fail(NothingSuggested("The service suggested no metrics."), _name(job))
+
+    async with AsyncCekura(**report.options.client()) as cekura:
+        # All ids are looked at before the first request.
+        handles = [None if job.request else cekura.metrics.job(job.line.progress_id or "") for job in jobs]
+        await asyncio.gather(*map(collect, jobs, handles))
+
+
+def _say_how_to_go_on(report: Report, jobs: list[Job], *, declined: bool = False) -> None:
+    """Name the jobs whose suggestions are still to be had."""
+    ids = [job.line.progress_id for job in jobs if not job.failed and (declined or job.suggestions is None)]
+    if left := [one for one in ids if one]:
+        report.go_on("resume", *left)
+
+
+def _name(job: Job) -> str:
+    return job.line.label if job.request else f"job {job.line.progress_id}"

@@ -1,0 +1,32 @@
+"""Text that comes from elsewhere, made fit for a terminal: control characters are shown, and not obeyed."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+# C0, DEL and C1 controls; what turns the direction of writing; other line ends; half surrogate pairs.
+_UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+_UNFIT_IN_JSON = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+
+
+def visible(text: object, *, lines: bool = False) -> str:
+    r"""A text with its control characters as escapes, such as `\x1b`. With `lines`, line breaks and tabs stay."""
+
+    def escaped(found: re.Match[str]) -> str:
+        character = found[0]
+        return character if lines and character in "\n\t" else character.encode("unicode_escape").decode("ascii")
+
+    return _UNFIT.sub(escaped, str(text).replace("\r\n", "\n"))
+
+
+def json_text(value: Any) -> str:
+    """A value as JSON to be read by people as well; control characters are escaped, as JSON allows."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return _UNFIT_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def plural(number: int, noun: str) -> str:
+    """`1 metric`, `2 metrics`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
