@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from ._files import read_metrics
-from ._output import metrics_table
 from ._report import Report
 from ._saving import keep, save
 from ._text import plural
@@ -16,9 +15,7 @@ def create_from(report: Report, path: Path, *, dry_run: bool) -> None:
     metrics = read_metrics(path)
     if dry_run:
         report.metrics = metrics
-        if not report.options.as_json:
-            out = report.output.out
-            out.print(metrics_table(metrics, out.width, plural(len(metrics), "metric"), saved=False))
+        report.show(metrics, plural(len(metrics), "metric"), saved=False)
         report.notes.append("Nothing is saved, as --dry-run says.")
         return
     done = False

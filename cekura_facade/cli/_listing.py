@@ -7,7 +7,6 @@ from typing import Any
 from cekura_facade import Cekura
 
 from ._errors import WrongUsage
-from ._output import metrics_table
 from ._report import Report
 from ._text import plural
 
@@ -20,6 +19,4 @@ def show(report: Report, scope: dict[str, Any]) -> None:
         report.metrics = [metric.to_dict() for metric in cekura.metrics.list(**scope)]
     if not report.metrics:
         report.notes.append("There are no metrics.")
-    elif not report.options.as_json:
-        out = report.output.out
-        out.print(metrics_table(report.metrics, out.width, plural(len(report.metrics), "metric"), saved=True))
+    report.show(report.metrics, plural(len(report.metrics), "metric"), saved=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
 from rich import box
@@ -12,9 +12,10 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ._text import json_text, plural, visible
+from ._text import json_text, visible
 
 _NARROW = 72  # columns; below, a metric is shown as a paragraph and not as a row
+_WIDE = 100
 _SHOWN = 320  # characters of a description in a table
 _WIDTH_OF_A_LOG = 120
 
@@ -49,6 +50,18 @@ class Output:
         """The one JSON document."""
         self.out.file.write(json_text(document) + "\n")
 
+    def show(self, console: Console, metrics: Sequence[Mapping[str, Any]], title: str, *, saved: bool) -> None:
+        """Metrics as a table; on a narrow terminal as paragraphs. Saved ones by their ids, others by their numbers."""
+        keys = [visible(metric.get("id", "")) if saved else str(n) for n, metric in enumerate(metrics, 1)]
+        several = len({_agent(metric) for metric in metrics}) > 1
+        console.print(Text(title, "bold"))
+        if console.width < _NARROW:
+            console.print(_paragraphs(metrics, keys, several=several))
+        else:
+            console.print(_table(metrics, keys, console.width, several=several, saved=saved))
+        if any(_description(metric).endswith("…") for metric in metrics):
+            self.say("Long descriptions are cut here. In an editor, in a file and with --format json they are whole.")
+
 
 def _console(stream: TextIO) -> Console:
     plain = not stream.isatty() or bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") in ("dumb", "unknown")
@@ -65,40 +78,24 @@ def _console(stream: TextIO) -> Console:
     )
 
 
-def metrics_table(metrics: Sequence[Mapping[str, Any]], width: int, title: str, *, saved: bool) -> RenderableType:
-    """Metrics as a table; on a narrow terminal as numbered paragraphs. Saved ones by id, others by number.
-
-    Args:
-        metrics: The fields of each.
-        width: Of the terminal, in columns.
-        title: What they are.
-        saved: Whether they are saved, and have ids.
-    """
-    keys = [str(metric.get("id", "")) if saved else str(number) for number, metric in enumerate(metrics, 1)]
-    several = len({_agent(metric) for metric in metrics}) > 1
-    if width < _NARROW:
-        return _paragraphs(metrics, keys, title, several=several)
-    table = Table(
-        title=title, title_justify="left", title_style="bold", box=box.ROUNDED, show_lines=True, padding=(0, 1)
-    )
+def _table(
+    metrics: Sequence[Mapping[str, Any]], keys: Sequence[str], width: int, *, several: bool, saved: bool
+) -> RenderableType:
+    table = Table(box=box.ROUNDED, show_lines=True)
     table.add_column("ID" if saved else "#", justify="right", no_wrap=True, style="cyan")
     if several:
         table.add_column("Agent", no_wrap=True)
     table.add_column("Name", ratio=2, overflow="fold", style="bold")
-    table.add_column("Type", no_wrap=width >= 100, overflow="fold")
+    table.add_column("Type", no_wrap=width >= _WIDE, overflow="fold")
     table.add_column("Description", ratio=3, overflow="fold")
     for key, metric in zip(keys, metrics, strict=True):
         agent = [_agent(metric)] if several else []
-        row = (visible(key), *agent, visible(metric.get("name", "")), _kind(metric), _description(metric))
-        table.add_row(*map(Text, row))
+        table.add_row(*map(Text, (key, *agent, visible(metric.get("name", "")), _kind(metric), _description(metric))))
     return table
 
 
-def _paragraphs(
-    metrics: Sequence[Mapping[str, Any]], keys: Sequence[str], title: str, *, several: bool
-) -> RenderableType:
-    grid = Table.grid(padding=(0, 1, 1, 0))
-    grid.title, grid.title_justify, grid.title_style = title, "left", "bold"
+def _paragraphs(metrics: Sequence[Mapping[str, Any]], keys: Sequence[str], *, several: bool) -> RenderableType:
+    grid = Table.grid(padding=(0, 1))
     grid.add_column(justify="right", no_wrap=True, style="cyan")
     grid.add_column(overflow="fold")
     for key, metric in zip(keys, metrics, strict=True):
@@ -106,18 +103,9 @@ def _paragraphs(
         text = Text.assemble((visible(metric.get("name", "")), "bold"), "\n", (kind, "dim"))
         if description := _description(metric):
             text.append("\n" + description)
-        grid.add_row(Text(visible(key)), text)
+        grid.add_row()
+        grid.add_row(Text(key), text)
     return grid
-
-
-def cut(metrics: Iterable[Mapping[str, Any]]) -> bool:
-    """Whether a description is too long to be shown in full."""
-    return any(_description(metric).endswith("…") for metric in metrics)
-
-
-def count(metrics: Sequence[object], noun: str = "metric") -> str:
-    """How many there are, in words."""
-    return plural(len(metrics), noun)
 
 
 def _description(metric: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
+from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.spinner import Spinner
@@ -93,35 +94,23 @@ class Progress:
 
     def _render(self) -> RenderableType:
         width = self._output.err.width
-        grid = Table.grid(padding=(0, 1), pad_edge=False)
-        grid.add_column(no_wrap=True)
-        grid.add_column(no_wrap=True, style="bold")
-        grid.add_column(no_wrap=True, ratio=1 if width < _NARROW else None)
-        grid.add_column(no_wrap=True, style="cyan")
-        grid.add_column(no_wrap=True, style="dim")
+        lines = [line for line in self._lines if line.end is None]
+        labels = max((cell_len(line.label) for line in lines), default=0)
         rows: list[RenderableType] = []
-        for line in self._lines:
-            if line.end is not None:
-                continue
-            progress_id = line.progress_id or ""
-            grid.add_row(
-                self._spinner,
-                Text(line.label, overflow="ellipsis"),
-                Text(visible(line.step), overflow="ellipsis"),
-                line.elapsed,
-                Text(progress_id if width >= _NARROW else ""),
-            )
-            if width < _NARROW and progress_id:
-                rows.append(grid)
-                rows.append(Text("  " + progress_id, "dim"))
-                grid = _like(grid)
-        if grid.row_count:
-            rows.append(grid)
+        for line in lines:
+            row = Table.grid(padding=(0, 1), expand=width < _NARROW)
+            row.add_column(no_wrap=True)
+            row.add_column(no_wrap=True, min_width=min(labels, width // 3), style="bold")
+            row.add_column(no_wrap=True, ratio=1 if width < _NARROW else None)
+            row.add_column(no_wrap=True, min_width=len(line.elapsed), style="cyan")
+            progress_id = Text(line.progress_id or "", "dim")
+            step = Text(visible(line.step), overflow="ellipsis")
+            label = Text(line.label, overflow="ellipsis")
+            if width < _NARROW:
+                row.add_row(self._spinner, label, step, line.elapsed)
+                rows += [row, Text("  ") + progress_id] if progress_id else [row]
+            else:
+                row.add_column(no_wrap=True)
+                row.add_row(self._spinner, label, step, line.elapsed, progress_id)
+                rows.append(row)
         return Group(*rows)
-
-
-def _like(grid: Table) -> Table:
-    another = Table.grid(padding=(0, 1), pad_edge=False)
-    for column in grid.columns:
-        another.add_column(no_wrap=True, style=column.style, ratio=column.ratio)
-    return another

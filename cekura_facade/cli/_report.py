@@ -89,6 +89,11 @@ class Report:
         """Something went wrong."""
         self.failures.append((about, error))
 
+    def show(self, metrics: list[dict[str, Any]], title: str, *, saved: bool) -> None:
+        """Show metrics as a result, if results are shown as tables."""
+        if metrics and not self.options.as_json:
+            self.output.show(self.output.out, metrics, title, saved=saved)
+
     def go_on(self, *words: str) -> None:
         """A command of ours that goes on from here."""
         self.commands[self.options.command(*words)] = None

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from . import _files, _yaml
-from ._output import Output, cut, metrics_table
+from ._output import Output
 from ._report import uninterrupted
 from ._text import plural, visible
 
@@ -55,9 +55,7 @@ def review(output: Output, draft: Draft) -> bool:
 def show(output: Output, draft: Draft) -> None:
     """Show the suggestions on standard error."""
     title = f"{plural(len(draft.metrics), 'suggestion')} for {draft.about}"
-    output.err.print(metrics_table(draft.metrics, output.err.width, title, saved=False))
-    if cut(draft.metrics):
-        output.say("Long descriptions are cut here; in the editor they are whole.", "dim")
+    output.show(output.err, draft.metrics, title, saved=False)
 
 
 def _ask(output: Output, question: str) -> str:

@@ -10,7 +10,6 @@ from typing import Any
 from cekura_facade import AsyncCekura, BulkCreateUncertainError, CekuraError
 
 from . import _files
-from ._output import metrics_table
 from ._progress import Line, Progress
 from ._report import Report, uninterrupted
 from ._text import plural, visible
@@ -31,16 +30,16 @@ def save(report: Report, metrics: list[dict[str, Any]]) -> bool:
         groups.setdefault(scope, []).append(position)
     saved: dict[int, dict[str, Any]] = {}
     line, end = Line(plural(len(metrics), "metric"), "Saving"), "saving was interrupted"
-    with Progress(report.output, [line]) as progress:
-        try:
-            asyncio.run(_save_groups(report, metrics, list(groups.values()), saved))
-            end = "saved" if len(saved) == len(metrics) else f"{len(saved) or 'none'} known to be saved"
-        finally:
-            report.metrics = [saved[position] for position in sorted(saved)]
-            progress.finish(line, end)
-            if saved and not report.options.as_json:
-                out = report.output.out
-                out.print(metrics_table(report.metrics, out.width, plural(len(saved), "saved metric"), saved=True))
+    try:
+        with Progress(report.output, [line]) as progress:
+            try:
+                asyncio.run(_save_groups(report, metrics, list(groups.values()), saved))
+                end = "saved" if len(saved) == len(metrics) else f"{len(saved) or 'none'} known to be saved"
+            finally:
+                progress.finish(line, end)
+    finally:
+        report.metrics = [saved[position] for position in sorted(saved)]
+        report.show(report.metrics, plural(len(saved), "saved metric"), saved=True)
     return len(saved) == len(metrics)
 
 

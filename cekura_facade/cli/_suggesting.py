@@ -13,7 +13,6 @@ from cekura_facade import AsyncCekura, CekuraError, GenerateMetricsProgress
 
 from . import _files
 from ._errors import NothingSuggested, WrongUsage
-from ._output import metrics_table
 from ._progress import Line, Progress
 from ._report import Report
 from ._review import Draft, review
@@ -98,9 +97,7 @@ def _decide(report: Report, draft: Draft, handling: Handling, jobs: list[Job]) -
         _write(report, draft, handling.output)
     if handling.dry_run:
         report.metrics = draft.metrics
-        if not report.options.as_json:
-            out, title = report.output.out, f"{plural(len(draft.metrics), 'suggestion')} for {draft.about}"
-            out.print(metrics_table(draft.metrics, out.width, title, saved=False))
+        report.show(draft.metrics, f"{plural(len(draft.metrics), 'suggestion')} for {draft.about}", saved=False)
         report.notes.append("Nothing is saved, as --dry-run says.")
     else:
         before = draft.metrics
@@ -144,6 +141,9 @@ async def _collect(report: Report, jobs: list[Job], timeout: float, progress: Pr
             job.failed = isinstance(error, facade.GenerationFailedError | facade.NotFoundError)
             report.fail(error, _name(job))
             progress.finish(line, "timed out" if isinstance(error, facade.GenerationTimeoutError) else "failed")
+        except asyncio.CancelledError:
+            progress.finish(line, f"interrupted at {visible(line.step)!r}")
+            raise
         else:
             job.suggestions = [metric.to_dict() for metric in found]
             progress.finish(line, plural(len(found), "suggestion"))
