@@ -26,8 +26,8 @@ class WrongUsage(Exception):
     """What was asked for cannot be done as it was asked for. Nothing was sent."""
 
 
-class NothingSuggested(Exception):
-    """A job that ended well, and without a single suggestion."""
+class Failed(Exception):
+    """What was asked for did not come about."""
 
 
 def exit_code(error: Exception) -> ExitCode:
@@ -50,7 +50,7 @@ def explain(error: Exception) -> str:
     if isinstance(error, errors.GenerationFailedError):
         reason = error.reason or "the service gives no reason"
         return visible(f"The service gave up: {reason.rstrip('.')}. Nothing was saved; start again.", lines=True)
-    if isinstance(error, errors.CekuraError | WrongUsage | NothingSuggested):
+    if isinstance(error, errors.CekuraError | WrongUsage | Failed):
         # What Python code is told to do, said for the command line.
         text = str(error).replace("api_key=... or bearer_token=...", "--api-key-file FILE")
         text = text.replace("api_key=... and base_url=...", "--api-key-file FILE and --base-url URL")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any, TextIO
+from typing import IO, Any, TextIO
 
 from rich import box
 from rich.console import Console, RenderableType
@@ -50,8 +50,20 @@ class Output:
         """The one JSON document."""
         self.out.file.write(json_text(document) + "\n")
 
-    def show(self, console: Console, metrics: Sequence[Mapping[str, Any]], title: str, *, saved: bool) -> None:
-        """Metrics as a table; on a narrow terminal as paragraphs. Saved ones by their ids, others by their numbers."""
+    def show(
+        self, console: Console, metrics: Sequence[Mapping[str, Any]], title: str, *, saved: bool, brief: bool = False
+    ) -> None:
+        """Metrics as a table; on a narrow terminal as paragraphs.
+
+        Args:
+            console: Where.
+            metrics: The fields of each.
+            title: What they are.
+            saved: Whether they are saved, and have ids.
+            brief: Whether to leave out descriptions, because they were shown before.
+        """
+        if brief:
+            metrics = [{name: value for name, value in each.items() if name != "description"} for each in metrics]
         keys = [visible(metric.get("id", "")) if saved else str(n) for n, metric in enumerate(metrics, 1)]
         several = len({_agent(metric) for metric in metrics}) > 1
         console.print(Text(title, "bold"))
@@ -63,10 +75,23 @@ class Output:
             self.say("Long descriptions are cut here. In an editor, in a file and with --format json they are whole.")
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        # Nobody reads on, which is no failure of what was to be done; rich would end the process here.
+        silence(self.file)
+
+
+def silence(stream: IO[str]) -> None:
+    """Let what is still written to a stream go nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
 def _console(stream: TextIO) -> Console:
     plain = not stream.isatty() or bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") in ("dumb", "unknown")
     anywhere = any(each is not None and each.isatty() for each in (sys.stdin, sys.stdout, sys.stderr))
-    return Console(
+    return _Console(
         file=stream,
         color_system=None if plain else "auto",
         force_terminal=not plain,
@@ -81,16 +106,19 @@ def _console(stream: TextIO) -> Console:
 def _table(
     metrics: Sequence[Mapping[str, Any]], keys: Sequence[str], width: int, *, several: bool, saved: bool
 ) -> RenderableType:
-    table = Table(box=box.ROUNDED, show_lines=True)
+    table = Table(box=box.ROUNDED, show_lines=any(map(_description, metrics)))
     table.add_column("ID" if saved else "#", justify="right", no_wrap=True, style="cyan")
     if several:
         table.add_column("Agent", no_wrap=True)
     table.add_column("Name", ratio=2, overflow="fold", style="bold")
     table.add_column("Type", no_wrap=width >= _WIDE, overflow="fold")
-    table.add_column("Description", ratio=3, overflow="fold")
+    described = any(map(_description, metrics))
+    if described:
+        table.add_column("Description", ratio=3, overflow="fold")
     for key, metric in zip(keys, metrics, strict=True):
         agent = [_agent(metric)] if several else []
-        table.add_row(*map(Text, (key, *agent, visible(metric.get("name", "")), _kind(metric), _description(metric))))
+        description = [_description(metric)] if described else []
+        table.add_row(*map(Text, (key, *agent, visible(metric.get("name", "")), _kind(metric), *description)))
     return table
 
 

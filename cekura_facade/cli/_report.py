@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import signal
 from collections.abc import Callable, Iterator
@@ -14,7 +13,7 @@ from typing import Any, NoReturn
 import typer
 
 from ._errors import ExitCode, WrongUsage, as_json, exit_code, explain, trace
-from ._output import Output
+from ._output import Output, silence
 from ._text import visible
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -89,10 +88,10 @@ class Report:
         """Something went wrong."""
         self.failures.append((about, error))
 
-    def show(self, metrics: list[dict[str, Any]], title: str, *, saved: bool) -> None:
+    def show(self, metrics: list[dict[str, Any]], title: str, *, saved: bool, brief: bool = False) -> None:
         """Show metrics as a result, if results are shown as tables."""
         if metrics and not self.options.as_json:
-            self.output.show(self.output.out, metrics, title, saved=saved)
+            self.output.show(self.output.out, metrics, title, saved=saved, brief=brief)
 
     def go_on(self, *words: str) -> None:
         """A command of ours that goes on from here."""
@@ -172,16 +171,17 @@ def _say(report: Report) -> None:
         report.output.out.file.flush()
     except OSError:
         # Nobody reads on: the terminal was closed, or the other end of a pipe.
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        for number in (1, 2):
-            os.dup2(nowhere, number)
+        silence(report.output.out.file)
+        silence(report.output.err.file)
 
 
 def _let_signals_interrupt(report: Report) -> None:
     """Let a request to end, and a terminal that is closed, interrupt the work as Ctrl-C does."""
 
-    def interrupt(number: int, frame: object) -> NoReturn:
+    def interrupt(number: int, frame: object) -> None:
         report.signal = number
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            signal.raise_signal(signal.SIGINT)  # asyncio ends its tasks in order then
         raise KeyboardInterrupt
 
     # Whoever started us may have us ignore some, as a shell does in the background, or nohup.

@@ -23,6 +23,7 @@ _HEADER = (
     "# Lines like these are left out.",
     "#",
     "",
+    "",
 )
 
 

@@ -39,7 +39,7 @@ def save(report: Report, metrics: list[dict[str, Any]]) -> bool:
                 progress.finish(line, end)
     finally:
         report.metrics = [saved[position] for position in sorted(saved)]
-        report.show(report.metrics, plural(len(saved), "saved metric"), saved=True)
+        report.show(report.metrics, plural(len(saved), "saved metric"), saved=True, brief=True)
     return len(saved) == len(metrics)
 
 

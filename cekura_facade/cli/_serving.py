@@ -7,7 +7,7 @@ import os
 import shlex
 import threading
 
-from ._errors import WrongUsage
+from ._errors import Failed, WrongUsage
 from ._report import Report
 from ._text import plural, visible
 
@@ -15,7 +15,7 @@ from ._text import plural, visible
 def serve(report: Report, port: int, job_seconds: float) -> None:
     """Serve the sandbox until the command is interrupted, and print what points others at it."""
     if missing := [name for name in ("starlette", "uvicorn") if importlib.util.find_spec(name) is None]:
-        raise WrongUsage(f"{', '.join(missing)} not found: pip install 'cekura-facade[sandbox]'")
+        raise Failed(f"{', '.join(missing)} not found: pip install 'cekura-facade[sandbox]'")
     from cekura_facade.sandbox import Sandbox
 
     output = report.output

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import cekura_facade as facade
 from cekura_facade import AsyncCekura, CekuraError, GenerateMetricsProgress
 
 from . import _files
-from ._errors import NothingSuggested, WrongUsage
+from ._errors import Failed, WrongUsage
 from ._progress import Line, Progress
 from ._report import Report
 from ._review import Draft, review
@@ -69,6 +70,8 @@ def suggest_and_save(report: Report, jobs: list[Job], handling: Handling) -> Non
     """Wait for the suggestions of jobs, have them reviewed, and save them."""
     if not (handling.yes or handling.dry_run or report.output.asks):
         raise WrongUsage("There is no terminal to ask at: give --yes to save, or --dry-run to save nothing.")
+    if math.isnan(handling.timeout):
+        raise WrongUsage("--timeout nan: give seconds, 0 or more.")
     if handling.output is not None:
         _files.check_output(handling.output)
     draft = Draft([], "")
@@ -148,7 +151,7 @@ async def _collect(report: Report, jobs: list[Job], timeout: float, progress: Pr
             job.suggestions = [metric.to_dict() for metric in found]
             progress.finish(line, plural(len(found), "suggestion"))
             if not found:
-                report.fail(NothingSuggested("The service suggested no metrics."), _name(job))
+                report.fail(Failed("The service suggested no metrics."), _name(job))
 
     async with AsyncCekura(**report.options.client()) as cekura:
         # All ids are looked at before the first request.

@@ -90,14 +90,23 @@ def load(text: str) -> list[dict[str, Any]]:
         node = yaml.compose(text, Loader=_Loader)
         return [] if node is None else _metrics(node)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        problem = ", ".join(part for part in (error.context, error.problem) if part)
-        raise BrokenText(f"{problem}.", mark.line + 1 if mark else None) from None
+        raise _explained(error) from None
     except yaml.reader.ReaderError as error:
         line = text[: error.position].count("\n") + 1 if isinstance(error.position, int) else None
         raise BrokenText(f"a character that YAML does not allow ({error.reason}).", line) from None
     except RecursionError:
         raise BrokenText("it is nested too deeply.") from None
+
+
+def _explained(error: yaml.MarkedYAMLError) -> BrokenText:
+    problem = ", ".join(part for part in (error.context, error.problem) if part)
+    begun, noticed = error.context_mark, error.problem_mark or error.context_mark
+    if noticed is None:
+        return BrokenText(f"{problem}.")
+    # What is not closed is noticed far behind the line that is to be mended.
+    if begun is not None and begun.line != noticed.line and re.search("quoted|flow", error.context or ""):
+        return BrokenText(f"{problem} in line {noticed.line + 1}.", begun.line + 1)
+    return BrokenText(f"{problem}.", noticed.line + 1)
 
 
 def _metrics(node: yaml.Node) -> list[dict[str, Any]]:

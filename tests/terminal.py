@@ -1,0 +1,162 @@
+"""The installed command, run as a plain process and in a pseudo-terminal."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pexpect
+import pyte
+
+COMMAND = str(Path(sys.executable).with_name("cekura-facade"))
+SECONDS = 60  # after which something that was to happen has not
+
+
+def environment(home: Path, url: str = "", key: str = "", **more: str) -> dict[str, str]:
+    """An environment with nothing in it but what a shell has, and what is given."""
+    base = {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8", "TERM": "xterm-256color"}
+    given = {"CEKURA_API_URL": url, "CEKURA_API_KEY": key, "TMPDIR": str(home), **more}
+    return base | {name: value for name, value in given.items() if value}
+
+
+class Shell:
+    """Runs the command in a folder and an environment of its own."""
+
+    def __init__(self, folder: Path, env: dict[str, str]) -> None:
+        self.folder = folder
+        self.env = env
+
+    def run(self, *arguments: str, input: str | None = None, **env: str) -> subprocess.CompletedProcess[str]:
+        """As a plain process: no terminal anywhere."""
+        given: dict[str, Any] = {"stdin": subprocess.DEVNULL} if input is None else {"input": input}
+        return subprocess.run(
+            [COMMAND, *arguments],
+            cwd=self.folder,
+            env=self.env | env,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=SECONDS,
+            **given,
+        )
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """As a plain process that goes on meanwhile."""
+        pipe = subprocess.PIPE
+        return subprocess.Popen(
+            [COMMAND, *arguments], cwd=self.folder, env=self.env, stdin=pipe, stdout=pipe, stderr=pipe, text=True
+        )
+
+    @contextmanager
+    def terminal(self, *arguments: str, columns: int = 100, **env: str) -> Iterator[Terminal]:
+        """In a pseudo-terminal."""
+        with self.program(COMMAND, *arguments, columns=columns, **env) as terminal:
+            yield terminal
+
+    @contextmanager
+    def program(self, *command: str, columns: int = 100, **env: str) -> Iterator[Terminal]:
+        """Another program in a pseudo-terminal, such as a shell that runs the command."""
+        with warnings.catch_warnings():
+            # It forks, and the sandbox is a thread; nothing but exec happens in between.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            child = pexpect.spawn(
+                command[0],
+                list(command[1:]),
+                cwd=str(self.folder),
+                env=self.env | env,
+                dimensions=(80, columns),
+                encoding="utf-8",
+                timeout=SECONDS,
+            )
+        terminal = Terminal(child, columns)
+        try:
+            yield terminal
+        finally:
+            child.close(force=True)
+
+
+class Terminal:
+    """A command in a pseudo-terminal, and what a user sees there."""
+
+    def __init__(self, child: Any, columns: int) -> None:
+        self._child = child
+        self._columns = columns
+        self.raw = ""
+        child.logfile_read = self
+
+    def write(self, text: str) -> None:
+        self.raw += text
+
+    def flush(self) -> None:
+        pass
+
+    def expect(self, pattern: str) -> None:
+        """Wait until this is printed."""
+        self._child.expect(pattern)
+
+    def answer(self, line: str) -> None:
+        """Wait for the question, and answer it."""
+        self._child.expect(re.escape("[e]dit "))
+        self._child.sendline(line)
+
+    def answer_now(self, line: str) -> None:
+        """Answer the question that was waited for."""
+        self._child.sendline(line)
+
+    def press(self, control: str) -> None:
+        """Press a key together with Ctrl."""
+        self._child.sendcontrol(control)
+
+    def close(self) -> None:
+        """Close the terminal's window."""
+        self._child.close(force=False)
+
+    def end(self) -> int:
+        """Wait for the end. Returns the exit code."""
+        self._child.expect(pexpect.EOF)
+        self._child.close()
+        assert self._child.signalstatus is None
+        return int(self._child.exitstatus)
+
+    @property
+    def screen(self) -> str:
+        """What stands on the screen."""
+        screen = pyte.Screen(self._columns, 400)
+        pyte.Stream(screen).feed(self.raw)
+        return "\n".join(line.rstrip() for line in screen.display).rstrip()
+
+    @property
+    def flat(self) -> str:
+        """What stands on the screen, however its lines are broken."""
+        return " ".join(self.screen.split())
+
+
+def until(happened: Callable[[], object]) -> None:
+    """Wait for something that another thread or process does."""
+    deadline = time.monotonic() + SECONDS
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def editor(folder: Path, body: str) -> str:
+    """An editor for EDITOR: a script. `path` is the file, `text` what is in it, `times` how often it was run before."""
+    script = folder / "editor.py"
+    count = folder / "edited"
+    script.write_text(
+        "import pathlib, signal, sys, time\n"
+        "path = pathlib.Path(sys.argv[1])\n"
+        "text = path.read_text('utf-8')\n"
+        f"count = pathlib.Path({str(count)!r})\n"
+        "times = len(count.read_text()) if count.exists() else 0\n"
+        "count.write_text('.' * (times + 1))\n" + body
+    )
+    return f"{sys.executable} {script}"

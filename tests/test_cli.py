@@ -1,0 +1,587 @@
+"""The installed command as a plain process, as in a CI job: what it prints where, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cekura_facade import Cekura, __version__
+from cekura_facade.cli import _files
+from cekura_facade.sandbox import Sandbox
+from tests.support import Received, closed_port, reply, scripted
+from tests.terminal import COMMAND, Shell, environment, until
+
+PROGRESS_ID = "3f2b8c1e-5d4a-4f6b-9a7c-0e1d2c3b4a5f"
+STARTED = reply(200, {"progress_id": PROGRESS_ID})
+KEY = "a-key-that-nobody-may-see"
+
+
+@pytest.fixture
+def shell(sandbox: Sandbox, home: Path, tmp_path: Path) -> Shell:
+    return Shell(tmp_path, environment(home, sandbox.url, sandbox.api_key))
+
+
+def at(url: str, home: Path, folder: Path) -> Shell:
+    return Shell(folder, environment(home, url, KEY))
+
+
+def completed(*metrics: dict[str, Any]) -> bytes:
+    return reply(200, {"status": "completed", "current_step": "Done", "metrics": list(metrics), "error": None})
+
+
+def job(sandbox: Sandbox, number: int = 2) -> tuple[str, list[dict[str, Any]]]:
+    """A job that exists, and its suggestions, which may be changed."""
+    with Cekura(sandbox.api_key, base_url=sandbox.url) as cekura:
+        progress_id = cekura.metrics.generate(agent_id=101, num_metrics=number).progress_id
+    return progress_id, sandbox.jobs[progress_id].suggestions
+
+
+# Help
+
+
+def test_help_has_the_commands_and_the_exit_codes(shell: Shell) -> None:
+    result = shell.run("--help")
+    assert result.returncode == 0
+    for text in ("generate", "resume", "create", "list", "sandbox", "doctor", "--install-completion", "timed out"):
+        assert text in result.stdout
+    assert re.search(r"^ +130  interrupted$", result.stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", ["generate", "resume", "create", "list", "sandbox", "doctor"])
+def test_every_command_has_help(shell: Shell, command: str) -> None:
+    result = shell.run(command, "--help")
+    assert result.returncode == 0
+    assert f"Usage: cekura-facade {command}" in result.stdout
+
+
+def test_help_imports_no_more_than_it_needs(shell: Shell) -> None:
+    result = subprocess.run(
+        [sys.executable, "-X", "importtime", COMMAND, "--help"],
+        env=shell.env,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    imported = {line.split("|")[-1].strip() for line in result.stderr.splitlines()}
+    assert "typer" in imported
+    assert not imported & {"httpx", "attrs", "yaml", "rich", "asyncio", "starlette", "generated_client"}
+
+
+def test_the_version(shell: Shell) -> None:
+    assert shell.run("--version").stdout == f"cekura-facade {__version__}\n"
+    module = subprocess.run(
+        [sys.executable, "-m", "cekura_facade", "--version"], env=shell.env, capture_output=True, text=True, check=True
+    )
+    assert module.stdout == f"cekura-facade {__version__}\n"
+
+
+def test_completion_is_there(shell: Shell) -> None:
+    result = shell.run(_CEKURA_FACADE_COMPLETE="complete_bash", COMP_WORDS="cekura-facade ge", COMP_CWORD="1")
+    assert result.stdout.strip() == "generate"
+
+
+@pytest.mark.parametrize(
+    ("missing", "extra"), [("typer", "cli"), ("rich", "cli"), ("yaml", "cli"), ("uvicorn", "sandbox")]
+)
+def test_an_extra_that_is_not_installed_is_named(shell: Shell, missing: str, extra: str) -> None:
+    code = f"import sys; sys.modules[{missing!r}] = None; from cekura_facade.cli import main; main()"
+    result = subprocess.run(
+        [sys.executable, "-c", code, "sandbox"], env=shell.env, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 1
+    assert missing in result.stderr
+    assert f"pip install 'cekura-facade[{extra}]'" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert result.stdout == ""
+
+
+# generate and resume
+
+
+def test_generate_saves_and_says_so(shell: Shell, sandbox: Sandbox) -> None:
+    result = shell.run("generate", "--agent-id", "101", "-n", "3", "--yes")
+    assert result.returncode == 0
+    assert len(sandbox.metrics) == 3
+    for metric in sandbox.metrics:
+        assert str(metric["id"]) in result.stdout
+    lines = result.stderr.splitlines()
+    [progress_id] = sandbox.jobs
+    assert lines[0] == f"agent 101: started, progress id {progress_id}"
+    assert lines[-2].startswith("agent 101: 3 suggestions after 0:0")
+    assert len(lines) == len(set(lines))  # one line per change
+    assert "\x1b" not in result.stdout + result.stderr
+
+
+def test_by_the_id_at_the_voice_provider(shell: Shell, sandbox: Sandbox) -> None:
+    result = shell.run("generate", "--assistant-id", "asst_sandbox_102", "--yes")
+    assert result.returncode == 0
+    assert sandbox.metrics[0]["agents"] == [102]
+
+
+def test_several_agents_side_by_side(shell: Shell, sandbox: Sandbox) -> None:
+    arguments = [word for agent in ("101", "102", "103") for word in ("--agent-id", agent)]
+    result = shell.run("generate", *arguments, "--agent-id", "101", "-n", "2", "--yes")
+    assert result.returncode == 0
+    assert sorted(metric["agents"] for metric in sandbox.metrics) == [[101]] * 2 + [[102]] * 2 + [[103]] * 2
+    posts = [request.path for request in sandbox.requests if request.method == "POST"]
+    assert posts[:3] == ["/test_framework/v1/metrics/generate_metrics/"] * 3  # all are started before any is saved
+    assert len(sandbox.jobs) == 3
+    for agent in ("101", "102", "103"):
+        assert f"agent {agent}: 2 suggestions" in result.stderr
+
+
+def test_one_of_several_agents_fails(shell: Shell, sandbox: Sandbox) -> None:
+    arguments = ["generate", "--agent-id", "101", "--agent-id", "999", "--yes"]
+    result = shell.run(*arguments)
+    assert result.returncode == 4
+    assert len(sandbox.metrics) == 1
+    assert "agent 999: POST" in result.stderr
+    assert "404" in result.stderr
+    document = json.loads(shell.run(*arguments, "--format", "json").stdout)
+    assert document["exit_code"] == 4
+    assert [metric["id"] for metric in document["saved"]] == [1001]
+    assert [(error["about"], error["status_code"]) for error in document["errors"]] == [("agent 999", 404)]
+
+
+def test_json_is_one_document(shell: Shell) -> None:
+    line = f"{shlex.quote(COMMAND)} generate --agent-id 101 -n 2 --yes --format json | {sys.executable} -m json.tool"
+    result = subprocess.run(
+        line, shell=True, cwd=shell.folder, env=shell.env, capture_output=True, text=True, check=True
+    )
+    assert [metric["id"] for metric in json.loads(result.stdout)] == [1001, 1002]
+
+
+def test_a_dry_run_saves_nothing_and_its_json_can_be_created(shell: Shell, sandbox: Sandbox) -> None:
+    result = shell.run("generate", "--agent-id", "101", "-n", "2", "--dry-run", "--format", "json")
+    assert result.returncode == 0
+    assert sandbox.metrics == []
+    [suggested] = (job.suggestions for job in sandbox.jobs.values())
+    assert json.loads(result.stdout) == suggested
+    assert shell.run("create", "-", input=result.stdout).returncode == 0
+    assert [metric["name"] for metric in sandbox.metrics] == [metric["name"] for metric in suggested]
+
+
+def test_a_dry_run_shows_a_table_and_how_to_go_on(shell: Shell, sandbox: Sandbox) -> None:
+    result = shell.run("generate", "--agent-id", "101", "--dry-run")
+    [progress_id] = sandbox.jobs
+    assert "1 suggestion for agent 101" in result.stdout
+    assert f"cekura-facade resume {progress_id}" in result.stderr
+
+
+def test_output_is_a_file_that_create_takes(shell: Shell, sandbox: Sandbox) -> None:
+    result = shell.run("generate", "--agent-id", "101", "-n", "2", "--dry-run", "--output", "my file.yaml")
+    assert result.returncode == 0
+    assert "cekura-facade create 'my file.yaml'" in result.stderr
+    text = (shell.folder / "my file.yaml").read_text("utf-8")
+    assert re.search(r"^- name: .*\n  description: ", text, re.MULTILINE)
+    [suggested] = (job.suggestions for job in sandbox.jobs.values())
+    assert _files.parse(text) == suggested
+    (shell.folder / "my file.yaml").write_text(text.replace("Judge the", "Weigh the", 1), "utf-8")
+    first, second = (shell.run("create", "my file.yaml") for _ in range(2))
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert first.stdout == second.stdout
+    assert ["Weigh the" in metric["description"] for metric in sandbox.metrics] == [True, False]
+
+
+def test_without_a_terminal_it_refuses_before_it_starts(shell: Shell, sandbox: Sandbox) -> None:
+    for arguments in (["generate", "--agent-id", "101"], ["resume", PROGRESS_ID]):
+        result = shell.run(*arguments)
+        assert result.returncode == 2
+        assert "--yes" in result.stderr
+        assert "--dry-run" in result.stderr
+    assert sandbox.requests == []
+
+
+def test_resume(shell: Shell, sandbox: Sandbox) -> None:
+    progress_id, suggested = job(sandbox)
+    result = shell.run("resume", progress_id, "--yes", "--format", "json")
+    assert result.returncode == 0
+    assert [metric["name"] for metric in json.loads(result.stdout)] == [metric["name"] for metric in suggested]
+
+
+def test_a_job_that_is_not_done_in_time_can_be_resumed(shell: Shell, sandbox: Sandbox, tmp_path: Path) -> None:
+    key = tmp_path / "my key"
+    key.write_text(sandbox.api_key + "\n")
+    arguments = ["--base-url", sandbox.url, "--api-key-file", str(key)]
+    result = shell.run("generate", "--agent-id", "101", "--yes", "--timeout", "0", *arguments, CEKURA_API_KEY="wrong")
+    assert result.returncode == 3
+    [command] = (line for line in result.stderr.splitlines() if line.startswith("  cekura-facade resume"))
+    assert sandbox.metrics == []
+    assert shell.run(*shlex.split(command)[1:], "--yes").returncode == 0
+    assert len(sandbox.metrics) == 1
+
+
+def test_a_job_that_fails(shell: Shell, sandbox: Sandbox) -> None:
+    sandbox.fail_next_job("out of \x1b[31mideas")
+    result = shell.run("generate", "--agent-id", "101", "--yes", "--format", "json")
+    assert result.returncode == 1
+    [progress_id] = sandbox.jobs
+    [error] = json.loads(result.stdout)["errors"]
+    assert (error["type"], error["progress_id"]) == ("GenerationFailedError", progress_id)
+    assert r"out of \x1b[31mideas" in result.stderr
+    assert "resume" not in result.stderr
+
+
+def test_what_the_service_refuses_is_said(shell: Shell, sandbox: Sandbox) -> None:
+    result = shell.run("generate", "--agent-id", "104", "--yes")
+    assert result.returncode == 1
+    assert "description must have 100 characters" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert "Traceback" in shell.run("generate", "--agent-id", "104", "--yes", "--verbose").stderr
+
+
+def test_a_job_without_suggestions(home: Path, tmp_path: Path) -> None:
+    with scripted(STARTED, completed()) as server:
+        result = at(server.url, home, tmp_path).run("generate", "--agent-id", "1", "--yes")
+    assert result.returncode == 1
+    assert "suggested no metrics" in result.stderr
+
+
+def test_suggestions_that_cannot_be_saved_are_kept(shell: Shell, sandbox: Sandbox) -> None:
+    progress_id, suggested = job(sandbox)
+    suggested[1]["eval_type"] = "nonsense"
+    for name in ("cekura-suggestions.yaml", "cekura-suggestions-2.yaml"):
+        result = shell.run("resume", progress_id, "--yes")
+        assert result.returncode == 1
+        assert "metric 2" in result.stderr
+        assert "eval_type" in result.stderr
+        assert f"cekura-facade create {name}" in result.stderr
+        assert _files.parse((shell.folder / name).read_text("utf-8")) == suggested
+    result = shell.run("resume", progress_id, "--yes", "--output", "out.yaml", "--format", "json")
+    assert json.loads(result.stdout)["file"] == "out.yaml"
+    assert json.loads(result.stdout)["unfinished"] == suggested
+    assert not (shell.folder / "cekura-suggestions-3.yaml").exists()
+
+
+def test_suggestions_are_kept_elsewhere_where_nothing_can_be_written(shell: Shell, sandbox: Sandbox) -> None:
+    progress_id, suggested = job(sandbox)
+    suggested[1]["eval_type"] = "nonsense"
+    gone = shell.folder / "gone"
+    gone.mkdir()
+    remove = f"import os, sys; os.rmdir({str(gone)!r}); os.execv(sys.argv[1], sys.argv[1:])"
+    result = subprocess.run(
+        [sys.executable, "-c", remove, COMMAND, "resume", progress_id, "--yes", "--format", "json"],
+        cwd=gone,
+        env=shell.env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert _files.parse(Path(json.loads(result.stdout)["file"]).read_text("utf-8")) == suggested
+
+
+def test_what_may_or_may_not_be_saved(home: Path, tmp_path: Path) -> None:
+    metrics = [{"name": "a", "eval_type": "binary", "agent": 1}, {"name": "b", "eval_type": "binary", "agent": 1}]
+
+    def answer(request: Received) -> bytes:
+        # The look before finds nothing; saving is not answered, and nor is any look after it.
+        before = not any("bulk_create" in each.path for each in server.received)
+        return reply(200, []) if before else b""
+
+    with scripted(STARTED, completed(*metrics), answer) as server:
+        result = at(server.url, home, tmp_path).run("generate", "--agent-id", "1", "--yes", "--format", "json")
+    assert result.returncode == 4
+    document = json.loads(result.stdout)
+    assert document["unconfirmed"] == metrics
+    assert document["saved"] == []
+    assert _files.parse((tmp_path / document["file"]).read_text()) == metrics
+    assert "may or may not be saved" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["generate", "--yes"], "--agent-id"),
+        (["generate", "--agent-id", "x", "--yes"], "--agent-id"),
+        (["generate", "--agent-id", "0", "--yes"], "--agent-id"),
+        (["generate", "--agent-id", "101", "-n", "0", "--yes"], "-n"),
+        (["generate", "--agent-id", "101", "-n", "101", "--yes"], "-n"),
+        (["generate", "--agent-id", str(2**63), "--yes"], "agent_id"),
+        (["generate", "--assistant-id", "", "--yes"], "assistant_id"),
+        (["generate", "--agent-id", "101", "--yes", "--timeout", "-1"], "--timeout"),
+        (["generate", "--agent-id", "101", "--yes", "--timeout", "nan"], "timeout"),
+        (["generate", "--agent-id", "101", "--yes", "--output", "."], "folder"),
+        (["generate", "--agent-id", "101", "--yes", "--output", "no/such/folder"], "cannot be written"),
+        (["generate", "--agent-id", "101", "--yes", "--output", "-"], "--output"),
+        (["generate", "--agent-id", "101", "--yes", "--base-url", "nowhere"], "--base-url"),
+        (["generate", "--agent-id", "101", "--yes", "--api-key-file", "missing"], "missing"),
+        (["generate", "--agent-id", "101", "--yes", "--api-key-file", "empty"], "empty"),
+        (["generate", "--nonsense"], "--nonsense"),
+        (["resume", "not-an-id", "--yes"], "not-an-id"),
+        (["resume", PROGRESS_ID, "not-an-id", "--yes"], "not-an-id"),
+        (["resume"], "PROGRESS_ID"),
+        (["create", "missing"], "missing: No such file"),
+        (["create", "empty"], "no metrics"),
+        (["create", "broken"], "broken, line 2: this metric has no name"),
+        (["create", "latin"], "latin, line 2"),
+        (["create", "."], "directory"),
+        (["list"], "--agent-id"),
+        (["list", "--agent-id", "1", "--project-id", "2"], "--agent-id"),
+        (["nonsense"], "nonsense"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage(shell: Shell, sandbox: Sandbox, arguments: list[str], said: str) -> None:
+    (shell.folder / "empty").write_text("")
+    (shell.folder / "broken").write_text("- name: a\n- description: b\n")
+    (shell.folder / "latin").write_bytes(b"- name: a\n- name: \xe9\n")
+    result = shell.run(*arguments)
+    assert result.returncode == 2, result.stderr
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stdout == ""
+    assert sandbox.requests == []
+
+
+def test_without_a_key(shell: Shell) -> None:
+    result = shell.run("list", "--agent-id", "101", CEKURA_API_KEY="")
+    assert result.returncode == 2
+    assert "--api-key-file FILE" in result.stderr
+    assert "api_key=" not in result.stderr
+
+
+# create and list
+
+
+@pytest.mark.parametrize("written", [json.dumps, lambda metrics: _files.as_text(metrics, "# mine\n")])
+def test_create_takes_json_and_yaml(shell: Shell, sandbox: Sandbox, written: Callable[[Any], str]) -> None:
+    metrics = [{"name": "Tone 😀", "eval_type": "binary", "agent": 101, "description": "a\nb"}]
+    result = shell.run("create", "-", "--format", "json", input=written(metrics))
+    assert result.returncode == 0
+    assert sandbox.metrics[0]["name"] == "Tone 😀"
+    assert sandbox.metrics[0]["description"] == "a\nb"
+
+
+def test_create_shows_what_it_would_save(shell: Shell, sandbox: Sandbox) -> None:
+    result = shell.run("create", "-", "--dry-run", input="- {name: Tone, eval_type: binary, agent: 101}")
+    assert result.returncode == 0
+    assert "Tone" in result.stdout
+    assert sandbox.requests == []
+
+
+def test_create_saves_the_metrics_of_one_agent_though_those_of_another_are_refused(
+    shell: Shell, sandbox: Sandbox
+) -> None:
+    text = "- {name: a, eval_type: binary, agent: 101}\n- {name: b, eval_type: binary, agent: 999}\n"
+    (shell.folder / "f.yaml").write_text(text)
+    result = shell.run("create", "f.yaml")
+    assert result.returncode == 4
+    assert [metric["name"] for metric in sandbox.metrics] == ["a"]
+    assert "1001" in result.stdout
+    assert "agent 999: The service refuses" in result.stderr
+    assert "cekura-facade create f.yaml" in result.stderr
+
+
+def test_create_keeps_what_came_by_a_pipe(shell: Shell) -> None:
+    text = "- {name: a, eval_type: nonsense, agent: 101}\n"
+    result = shell.run("create", "-", input=text)
+    assert result.returncode == 1
+    assert _files.parse((shell.folder / "cekura-suggestions.yaml").read_text()) == _files.parse(text)
+
+
+def test_list(shell: Shell, sandbox: Sandbox) -> None:
+    assert "no metrics" in shell.run("list", "--agent-id", "101").stderr
+    assert shell.run("list", "--agent-id", "101", "--format", "json").stdout == "[]\n"
+    shell.run("generate", "--agent-id", "101", "-n", "2", "--yes")
+    for scope in (["--agent-id", "101"], ["--project-id", "11"], ["--assistant-id", "asst_sandbox_101"]):
+        result = shell.run("list", *scope)
+        assert result.returncode == 0
+        assert "1001" in result.stdout
+        assert "1002" in result.stdout
+        assert [each["id"] for each in json.loads(shell.run("list", *scope, "--format", "json").stdout)] == [1001, 1002]
+
+
+def test_a_reader_that_has_gone_is_no_error(shell: Shell, sandbox: Sandbox) -> None:
+    shell.run("create", "-", input="- {name: Tone, eval_type: binary, agent: 101}")
+    for command in (["list", "--agent-id", "101"], ["list", "--agent-id", "101", "--format", "json"], ["doctor"]):
+        with shell.start(*command) as process:
+            assert process.stdout is not None
+            process.stdout.close()
+            assert process.wait(60) == 0
+            assert process.stderr is not None
+            assert process.stderr.read() == ""
+
+
+# What the service says
+
+
+HOSTILE = "a\x1b]0;owned\x07\x1b[2J\x9b31m\u202ez\x00\nb\ud800"
+
+
+def test_control_characters_are_shown_and_not_obeyed(home: Path, tmp_path: Path) -> None:
+    metric = {"id": 7, "name": HOSTILE, "description": HOSTILE, "eval_type": HOSTILE, "agents": [HOSTILE]}
+    step = reply(200, {"status": "in_progress", "current_step": HOSTILE, "metrics": [], "error": None})
+    failed = reply(200, {"status": "failed", "current_step": "x", "metrics": [], "error": HOSTILE})
+    refused = reply(400, [{"name": [HOSTILE], HOSTILE: [HOSTILE]}])
+    outputs = []
+    with scripted(reply(200, [metric])) as server:
+        for format in ("table", "json"):
+            outputs.append(at(server.url, home, tmp_path).run("list", "--agent-id", "1", "--format", format))
+    assert json.loads(outputs[1].stdout)[0]["name"] == HOSTILE
+    with scripted(STARTED, step, failed) as server:
+        outputs.append(at(server.url, home, tmp_path).run("generate", "--agent-id", "1", "--yes", "--verbose"))
+    with scripted(STARTED, completed({**metric, "agent": HOSTILE}), reply(200, []), refused) as server:
+        outputs.append(at(server.url, home, tmp_path).run("generate", "--agent-id", "1", "--yes", "--verbose"))
+    assert [each.returncode for each in outputs] == [0, 0, 1, 1]
+    for each in outputs:
+        assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e\ud800]", each.stdout + each.stderr)
+    assert r"a\x1b]0;owned\x07\x1b[2J" in outputs[0].stdout
+    assert r"a\x1b]0;owned\x07\x1b[2J\x9b31m\u202ez\x00\nb\ud800" in outputs[2].stderr
+
+
+def test_the_key_is_never_shown(home: Path, tmp_path: Path) -> None:
+    shell = at("", home, tmp_path)
+    (tmp_path / "key").write_text(KEY)
+    echo = {"detail": f"you sent {KEY}"}
+    with scripted(reply(500, echo)) as server, closed_port() as nowhere:
+        for url in (server.url, nowhere, f"http://{KEY}@127.0.0.1", KEY):
+            for command in (["list", "--agent-id", "1"], ["doctor"], ["generate", "--agent-id", "1", "--yes"]):
+                for more in ([], ["--api-key-file", "key"]):
+                    result = shell.run(*command, *more, "--verbose", "--format", "json", CEKURA_API_URL=url)
+                    assert KEY not in result.stdout + result.stderr
+                    assert result.returncode != 0
+
+
+def test_a_service_that_is_not_there(home: Path, tmp_path: Path) -> None:
+    with closed_port() as url:
+        result = at(url, home, tmp_path).run("list", "--agent-id", "1")
+    assert result.returncode == 1
+    assert len(result.stderr.splitlines()) == 1
+
+
+# doctor and sandbox
+
+
+def doctor(shell: Shell, *arguments: str, **env: str) -> tuple[int, dict[str, Any], str]:
+    table = shell.run("doctor", *arguments, **env)
+    document = shell.run("doctor", *arguments, "--format", "json", **env)
+    assert table.returncode == document.returncode
+    assert table.stderr == document.stderr == ""
+    return table.returncode, json.loads(document.stdout), table.stdout
+
+
+def test_doctor_when_all_is_well(shell: Shell, sandbox: Sandbox, home: Path) -> None:
+    code, facts, text = doctor(shell)
+    address = {"url": sandbox.url, "source": "CEKURA_API_URL"}
+    assert code == 0
+    assert facts == {"key": "CEKURA_API_KEY", "address": address, "answers": True, "accepted": True, "ok": True}
+    assert sandbox.url in text
+    assert sandbox.api_key not in text
+    (home / ".cekura").mkdir()
+    (home / ".cekura" / "config.toml").write_text(f'api_key = "{sandbox.api_key}"\napi_url = "{sandbox.url}"\n')
+    code, facts, _ = doctor(shell, CEKURA_API_KEY="", CEKURA_API_URL="")
+    assert code == 0
+    assert facts["key"] == "api_key in ~/.cekura/config.toml"
+    assert facts["address"]["source"] == "api_url in ~/.cekura/config.toml"
+    (shell.folder / "key").write_text(sandbox.api_key)
+    arguments = ["--api-key-file", "key", "--base-url", sandbox.url]
+    code, facts, _ = doctor(shell, *arguments, CEKURA_API_KEY="wrong", CEKURA_API_URL="wrong")
+    assert code == 0
+    assert (facts["key"], facts["address"]["source"]) == ("--api-key-file key", "--base-url")
+
+
+def test_doctor_without_a_key(shell: Shell) -> None:
+    code, facts, text = doctor(shell, CEKURA_API_KEY="")
+    assert code == 1
+    assert (facts["key"], facts["answers"], facts["accepted"]) == (None, True, None)
+    assert "--api-key-file FILE" in text
+
+
+def test_doctor_with_a_key_that_is_not_accepted(shell: Shell) -> None:
+    code, facts, text = doctor(shell, CEKURA_API_KEY="wrong-key")
+    assert code == 1
+    assert (facts["key"], facts["answers"], facts["accepted"]) == ("CEKURA_API_KEY", True, False)
+    assert "wrong-key" not in text
+
+
+def test_doctor_when_nothing_answers(shell: Shell) -> None:
+    with closed_port() as url:
+        code, facts, _ = doctor(shell, CEKURA_API_URL=url)
+    assert code == 1
+    assert (facts["answers"], facts["accepted"]) == (False, None)
+
+
+@pytest.mark.parametrize(
+    "answer", [reply(200, b"<html>log in</html>", type="text/html"), reply(502, b"<html></html>", type="text/html")]
+)
+def test_doctor_when_something_else_answers(home: Path, tmp_path: Path, answer: bytes) -> None:
+    with scripted(answer) as server:
+        code, facts, _ = doctor(at(server.url, home, tmp_path))
+    assert code == 1
+    assert (facts["answers"], facts["accepted"]) == (False, None)
+
+
+def test_doctor_with_an_address_that_is_none(shell: Shell) -> None:
+    code, facts, text = doctor(shell, CEKURA_API_URL="nowhere")
+    assert code == 1
+    assert facts["address"] is None
+    assert "CEKURA_API_URL" in text
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_sandbox_prints_two_exports_and_serves(shell: Shell, number: signal.Signals) -> None:
+    process = shell.start("sandbox", "--job-seconds", "0")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    exports = [process.stdout.readline(), process.stdout.readline()]
+    words = [shlex.split(line) for line in exports]
+    assert [word for word, _ in words] == ["export", "export"]
+    settings = dict(pair.split("=", 1) for _, pair in words)
+    assert settings.keys() == {"CEKURA_API_KEY", "CEKURA_API_URL"}
+    other = Shell(shell.folder, shell.env | settings)
+    assert other.run("generate", "--agent-id", "101", "--yes").returncode == 0
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert out == ""
+    assert "1 saved metric" in err
+
+
+def test_sandbox_on_a_port_that_is_taken(shell: Shell) -> None:
+    with closed_port() as url:
+        result = shell.run("sandbox", "--port", url.rsplit(":", 1)[1])
+    assert result.returncode == 2
+    assert "cannot be listened on" in result.stderr
+
+
+# Signals
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_it_waits(shell: Shell, sandbox: Sandbox, number: signal.Signals, home: Path) -> None:
+    with Sandbox(job_seconds=600) as slow:
+        shell.env["CEKURA_API_URL"] = slow.url
+        process = shell.start("generate", "--agent-id", "101", "--agent-id", "102", "--yes", "--format", "json")
+        until(lambda: len([each for each in list(slow.requests) if "progress" in each.path]) >= 2)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    document = json.loads(out)
+    assert document["exit_code"] == 128 + number
+    [command] = document["next"]
+    assert set(command.split()) == {"cekura-facade", "resume", *slow.jobs}
+    assert command in err
+    assert "Traceback" not in err
+
+
+def test_a_signal_that_is_ignored_by_the_caller_stays_ignored(shell: Shell) -> None:
+    line = f"trap '' INT; exec {shlex.quote(COMMAND)} sandbox"
+    process = subprocess.Popen(
+        ["sh", "-c", line], env=shell.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
