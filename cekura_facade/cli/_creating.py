@@ -18,12 +18,16 @@ def create_from(report: Report, path: Path, *, dry_run: bool) -> None:
         report.show(metrics, plural(len(metrics), "metric"), saved=False)
         report.notes.append("Nothing is saved, as --dry-run says.")
         return
-    done = False
-    try:
-        done = save(report, metrics)
-    finally:
-        if not done and str(path) == "-":
+    done: list[bool] = []
+
+    def conclude() -> None:
+        if done == [True]:
+            return
+        if str(path) == "-":
             keep(report, metrics, "standard input")
-        elif not done:
+        else:
             report.unfinished, report.file = metrics, str(path)
             report.go_on("create", str(path))
+
+    report.at_end.append(conclude)
+    done.append(save(report, metrics))

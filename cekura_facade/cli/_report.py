@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
+import itertools
+import os
 import shlex
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -65,9 +69,11 @@ class Report:
         file: Where the unfinished metrics are.
         commands: What goes on from here.
         notes: What else is to be said at the end.
+        at_end: What is to be done at the end, however the work ends, and is not interrupted.
         document: The JSON document, if it is none of metrics.
         ending: The exit code, if it is none that follows from the rest.
         signal: What interrupted it.
+        cancel: Cancels what runs, if that is a coroutine.
     """
 
     options: Options
@@ -80,9 +86,28 @@ class Report:
     commands: dict[str, None] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     saves: bool = False
+    at_end: list[Callable[[], None]] = field(default_factory=list)
     document: dict[str, Any] | None = None
     ending: ExitCode | None = None
     signal: int | None = None  # its number
+    cancel: Callable[[], object] | None = None
+
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine, which is cancelled by a signal. Raises KeyboardInterrupt then."""
+
+        async def cancellable() -> None:
+            loop, task = asyncio.get_running_loop(), asyncio.current_task()
+            assert task is not None
+            self.cancel = functools.partial(loop.call_soon_threadsafe, task.cancel)
+            try:
+                await work
+            finally:
+                self.cancel = None
+
+        with suppress(asyncio.CancelledError):
+            asyncio.run(cancellable())
+        if self.signal is not None:
+            raise KeyboardInterrupt
 
     def fail(self, error: Exception, about: str = "") -> None:
         """Something went wrong."""
@@ -152,15 +177,19 @@ def carry_out(options: Options, work: Callable[[Report], None]) -> NoReturn:
     report = Report(options, output)
     if options.verbose:
         _show_log(output)
+    # The outer one is for signals, which may come while an error is being handled.
     try:
         _let_signals_interrupt(report)
-        work(report)
+        try:
+            work(report)
+        except Exception as error:
+            report.fail(error)
+        _ignore_signals()
     except KeyboardInterrupt:
         report.signal = report.signal or signal.SIGINT
-    except Exception as error:
-        report.fail(error)
-    for number in _SIGNALS:
-        signal.signal(number, signal.SIG_IGN)  # Nothing is left to be interrupted.
+        _ignore_signals()
+    for conclude in report.at_end:
+        conclude()
     _say(report)
     raise typer.Exit(report.exit_code)
 
@@ -176,23 +205,36 @@ def _say(report: Report) -> None:
 
 
 def _let_signals_interrupt(report: Report) -> None:
-    """Let a request to end, and a terminal that is closed, interrupt the work as Ctrl-C does."""
+    """Let a request to end, and a terminal that is closed, interrupt the work as Ctrl-C does.
+
+    Once: what follows must not interrupt the keeping of what there is. Should that hang, the third one ends it.
+    """
+    interrupts = itertools.count(1)
 
     def interrupt(number: int, frame: object) -> None:
-        report.signal = number
-        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-            signal.raise_signal(signal.SIGINT)  # asyncio ends its tasks in order then
-        raise KeyboardInterrupt
+        report.signal = report.signal or number
+        nth = next(interrupts)
+        if nth > 2:
+            os._exit(128 + report.signal)
+        if nth == 1 and report.cancel is None:
+            raise KeyboardInterrupt
+        if nth == 1 and report.cancel is not None:
+            report.cancel()
 
     # Whoever started us may have us ignore some, as a shell does in the background, or nohup.
     for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else interrupt)
+            signal.signal(number, interrupt)
+
+
+def _ignore_signals() -> None:
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Drop signals for the moment that it takes to keep what there is, or while another program gets them as well."""
+    """Drop signals while another program gets them as well."""
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:

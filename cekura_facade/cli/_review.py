@@ -28,8 +28,8 @@ _HEADER = (
 
 
 @dataclass
-class Draft:
-    """Suggestions on their way to being saved.
+class Reviewed:
+    """Suggestions, as they are reviewed.
 
     Attributes:
         metrics: As they are now.
@@ -40,7 +40,7 @@ class Draft:
     about: str
 
 
-def review(output: Output, draft: Draft) -> bool:
+def review(output: Output, draft: Reviewed) -> bool:
     """Show the suggestions, and ask until the answer is yes or no; meanwhile they may be edited."""
     while draft.metrics:
         show(output, draft)
@@ -53,7 +53,7 @@ def review(output: Output, draft: Draft) -> bool:
     return False
 
 
-def show(output: Output, draft: Draft) -> None:
+def show(output: Output, draft: Reviewed) -> None:
     """Show the suggestions on standard error."""
     title = f"{plural(len(draft.metrics), 'suggestion')} for {draft.about}"
     output.show(output.err, draft.metrics, title, saved=False)
@@ -71,7 +71,7 @@ def _ask(output: Output, question: str) -> str:
             return line.strip().lower()[0]
 
 
-def _edit(output: Output, draft: Draft) -> bool:
+def _edit(output: Output, draft: Reviewed) -> bool:
     """Have the suggestions edited. Returns whether they were changed; the draft is only what could be read."""
     editor = _editor()
     if not editor:

@@ -11,7 +11,7 @@ from cekura_facade import AsyncCekura, BulkCreateUncertainError, CekuraError
 
 from . import _files
 from ._progress import Line, Progress
-from ._report import Report, uninterrupted
+from ._report import Report
 from ._text import plural, visible
 
 _SCOPE = ("agent", "agents", "assistant_id", "project")
@@ -33,7 +33,7 @@ def save(report: Report, metrics: list[dict[str, Any]]) -> bool:
     try:
         with Progress(report.output, [line]) as progress:
             try:
-                asyncio.run(_save_groups(report, metrics, list(groups.values()), saved))
+                report.run(_save_groups(report, metrics, list(groups.values()), saved))
                 end = "saved" if len(saved) == len(metrics) else f"{len(saved) or 'none'} known to be saved"
             finally:
                 progress.finish(line, end)
@@ -66,18 +66,17 @@ def keep(report: Report, metrics: list[dict[str, Any]], about: str, path: Path |
     """Write metrics that are not all saved to a file, and say which command saves the rest."""
     header = _files.header(metrics, about)
     report.unfinished = metrics
-    with uninterrupted():
-        try:
-            if path is not None:
-                _files.write(path, metrics, header)
-        except OSError:
-            path = None
-        try:
-            path = path or _files.rescue(metrics, header)
-        except OSError as error:
-            report.notes.append(f"No file could be written ({error.strerror}). What is not saved:\n\n")
-            report.notes.append(_files.as_text(metrics, header))
-            return
+    try:
+        if path is not None:
+            _files.write(path, metrics, header)
+    except OSError:
+        path = None
+    try:
+        path = path or _files.rescue(metrics, header)
+    except OSError as error:
+        report.notes.append(f"No file could be written ({error.strerror}). What is not saved:\n")
+        report.notes.append(_files.as_text(metrics, header))
+        return
     report.file = str(path)
     report.notes.append(f"{plural(len(metrics), 'metric')} kept in {visible(path)}; none is saved twice.")
     report.go_on("create", str(path))

@@ -16,7 +16,7 @@ from . import _files
 from ._errors import Failed, WrongUsage
 from ._progress import Line, Progress
 from ._report import Report
-from ._review import Draft, review
+from ._review import Reviewed, review
 from ._saving import keep, save
 from ._text import plural, visible
 
@@ -37,6 +37,24 @@ class Job:
     request: dict[str, Any] | None = None
     suggestions: list[dict[str, Any]] | None = None
     failed: bool = False
+
+
+@dataclass
+class Draft(Reviewed):
+    """Suggestions on their way to being saved.
+
+    Attributes:
+        settled: Whether nothing is to be kept, because all are saved, or none is to be.
+        saved: Whether all are saved.
+    """
+
+    settled: bool = False
+    saved: bool = False
+
+    def take(self, jobs: list[Job]) -> None:
+        """Take what the jobs suggested."""
+        self.metrics = [metric for job in jobs for metric in job.suggestions or ()]
+        self.about = ", ".join(_name(job) for job in jobs if job.suggestions)
 
 
 @dataclass(frozen=True)
@@ -75,47 +93,43 @@ def suggest_and_save(report: Report, jobs: list[Job], handling: Handling) -> Non
     if handling.output is not None:
         _files.check_output(handling.output)
     draft = Draft([], "")
-    try:
-        with Progress(report.output, [job.line for job in jobs]) as progress:
-            try:
-                asyncio.run(_collect(report, jobs, handling.timeout, progress))
-            finally:
-                draft.metrics = [metric for job in jobs for metric in job.suggestions or ()]
-                draft.about = ", ".join(_name(job) for job in jobs if job.suggestions)
-        if draft.metrics:
-            _decide(report, draft, handling, jobs)
-    except BaseException as error:
-        if draft.metrics and not (report.saves and len(report.metrics) == len(draft.metrics)):
-            keep(report, draft.metrics, draft.about, handling.output)
-        _say_how_to_go_on(report, jobs)
-        if isinstance(error, KeyboardInterrupt) and not all(job.line.progress_id for job in jobs):
-            report.notes.append("A job may have been started, but its progress id had not come. Nothing is saved.")
-        raise
+    report.at_end.append(lambda: _conclude(report, draft, handling, jobs))
+    with Progress(report.output, [job.line for job in jobs]) as progress:
+        report.run(_collect(report, jobs, handling.timeout, progress))
+    draft.take(jobs)
     if not draft.metrics:
-        _say_how_to_go_on(report, jobs)
-
-
-def _decide(report: Report, draft: Draft, handling: Handling, jobs: list[Job]) -> None:
+        return
     if handling.output is not None:
         _write(report, draft, handling.output)
     if handling.dry_run:
-        report.metrics = draft.metrics
+        report.metrics, draft.settled = draft.metrics, True
         report.show(draft.metrics, f"{plural(len(draft.metrics), 'suggestion')} for {draft.about}", saved=False)
         report.notes.append("Nothing is saved, as --dry-run says.")
-    else:
-        before = draft.metrics
-        if not handling.yes and not review(report.output, draft):
-            report.notes.append("Nothing is saved.")
-        else:
-            if handling.output is not None and draft.metrics != before:
-                _write(report, draft, handling.output)
-            if not save(report, draft.metrics):
-                keep(report, draft.metrics, draft.about, handling.output)
-            _say_how_to_go_on(report, jobs)
-            return
-    if handling.output is not None:
+        return
+    before = draft.metrics
+    if not handling.yes and not review(report.output, draft):
+        draft.settled = True
+        report.notes.append("Nothing is saved.")
+        return
+    if handling.output is not None and draft.metrics != before:
+        _write(report, draft, handling.output)
+    draft.saved = draft.settled = save(report, draft.metrics)
+
+
+def _conclude(report: Report, draft: Draft, handling: Handling, jobs: list[Job]) -> None:
+    """Keep what is neither saved nor declined, and say how to go on."""
+    if not draft.about:
+        draft.take(jobs)
+    if draft.metrics and not draft.settled:
+        keep(report, draft.metrics, draft.about, handling.output)
+    declined = draft.settled and not draft.saved
+    if declined and handling.output is not None:
         report.go_on("create", str(handling.output))
-    _say_how_to_go_on(report, jobs, declined=handling.output is None)
+    again = [job for job in jobs if job.suggestions is None or (declined and handling.output is None)]
+    if ids := [job.line.progress_id for job in again if job.line.progress_id and not job.failed]:
+        report.go_on("resume", *ids)
+    if report.signal is not None and not all(job.line.progress_id for job in jobs):
+        report.notes.append("A job may have been started, but its progress id had not come. Nothing is saved.")
 
 
 def _write(report: Report, draft: Draft, path: Path) -> None:
