@@ -1,45 +1,41 @@
-"""The main job against the sandbox: suggest metrics for an agent, watch the progress, save them, show them."""
+"""The main job at the terminal, against the sandbox: suggest metrics for an agent, save them, save nothing twice."""
 
 from __future__ import annotations
 
 import os
+import shlex
+import subprocess
 import sys
-
-from rich.console import Console
-from rich.table import Table
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import generated_client
-from cekura_facade import Cekura, CekuraError, GenerateMetricsProgress
 from cekura_facade.sandbox import Sandbox
+
+COMMAND = Path(sys.executable).with_name("cekura-facade")
 
 
 def main() -> int:
     """Run the demo. Returns the exit code."""
-    console = Console()
-    # A proxy of the environment has no way to this machine's own addresses.
-    os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
-    with Sandbox(job_seconds=3) as sandbox, Cekura(sandbox.api_key, base_url=sandbox.url) as cekura:
+    with TemporaryDirectory() as folder, Sandbox(job_seconds=3) as sandbox:
+        # A proxy of the environment has no way to this machine's own addresses.
+        settings = {"CEKURA_API_KEY": sandbox.api_key, "CEKURA_API_URL": sandbox.url, "NO_PROXY": "127.0.0.1"}
+        environment = os.environ | settings | {"no_proxy": "127.0.0.1"}
+
+        def run(*arguments: str) -> int:
+            print(f"\n$ {shlex.join(['cekura-facade', *arguments])}", flush=True)
+            return subprocess.run([COMMAND, *arguments], cwd=folder, env=environment, check=False).returncode
+
         agent_id, agent = next(iter(sandbox.agents.items()))
-        console.print(f"Sandbox at {sandbox.url}, generated client in {generated_client.__path__[0]}")
-        console.print(f"Agent {agent_id}: [bold]{agent['agent_name']}[/]\n{agent['description']}\n", highlight=False)
-        with console.status("Starting…") as status:
-
-            def show(progress: GenerateMetricsProgress) -> None:
-                line = f"{progress.status}: {progress.current_step}"
-                status.update(line)
-                console.print(f"  {line}", highlight=False, markup=False)
-
-            try:
-                saved = cekura.metrics.generate_and_create(agent_id=agent_id, num_metrics=5, on_progress=show)
-            except CekuraError as error:
-                console.print(f"{type(error).__name__}: {error}", markup=False, highlight=False)
-                return 1
-        table = Table("id", "name", "eval_type", title="Saved metrics")
-        for metric in saved:
-            table.add_row(str(metric.id), str(metric.name), str(metric.eval_type))
-        console.print(table)
-        console.print(f"The sandbox holds {len(sandbox.metrics)} metrics, after {len(sandbox.requests)} requests.")
-    return 0
+        print(f"Sandbox at {sandbox.url}, generated client in {generated_client.__path__[0]}")
+        print(f"Agent {agent_id}: {agent['agent_name']}\n{agent['description']}")
+        codes = [
+            run("doctor"),
+            run("generate", "--agent-id", str(agent_id), "-n", "5", "--yes", "--output", "metrics.yaml"),
+            run("create", "metrics.yaml"),
+        ]
+        print(f"\nThe sandbox holds {len(sandbox.metrics)} metrics, after {len(sandbox.requests)} requests.")
+    return max(codes)
 
 
 if __name__ == "__main__":

@@ -96,21 +96,24 @@ class Progress:
         width = self._output.err.width
         lines = [line for line in self._lines if line.end is None]
         labels = max((cell_len(line.label) for line in lines), default=0)
+        if width >= _NARROW:
+            grid = Table.grid(padding=(0, 1))
+            for style in ("", "bold", "", "cyan", "dim"):
+                grid.add_column(no_wrap=True, style=style)
+            for line in lines:
+                grid.add_row(*self._cells(line), line.progress_id)
+            return grid
         rows: list[RenderableType] = []
         for line in lines:
-            row = Table.grid(padding=(0, 1), expand=width < _NARROW)
+            row = Table.grid(padding=(0, 1), expand=True)
             row.add_column(no_wrap=True)
-            row.add_column(no_wrap=True, min_width=min(labels, width // 3), style="bold")
-            row.add_column(no_wrap=True, ratio=1 if width < _NARROW else None)
-            row.add_column(no_wrap=True, min_width=len(line.elapsed), style="cyan")
-            progress_id = Text(line.progress_id or "", "dim")
-            step = Text(visible(line.step), overflow="ellipsis")
-            label = Text(line.label, overflow="ellipsis")
-            if width < _NARROW:
-                row.add_row(self._spinner, label, step, line.elapsed)
-                rows += [row, Text("  ") + progress_id] if progress_id else [row]
-            else:
-                row.add_column(no_wrap=True)
-                row.add_row(self._spinner, label, step, line.elapsed, progress_id)
-                rows.append(row)
+            row.add_column(no_wrap=True, style="bold", min_width=min(labels, width // 3))
+            row.add_column(no_wrap=True, ratio=1)
+            row.add_column(no_wrap=True, style="cyan", min_width=len(line.elapsed))
+            row.add_row(*self._cells(line))
+            rows += [row, Text(f"  {line.progress_id}", "dim")] if line.progress_id else [row]
         return Group(*rows)
+
+    def _cells(self, line: Line) -> list[RenderableType]:
+        label, step = (Text(text, overflow="ellipsis") for text in (line.label, visible(line.step)))
+        return [self._spinner, label, step, line.elapsed]

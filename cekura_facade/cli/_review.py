@@ -63,10 +63,12 @@ def _ask(output: Output, question: str) -> str:
     while True:
         output.err.print(f"{question} [y]es / [n]o / [e]dit ", end="", soft_wrap=True)
         output.err.file.flush()
-        line = sys.stdin.readline()
-        if not line:
+        try:
+            if not (line := sys.stdin.readline()):
+                raise KeyboardInterrupt  # Ctrl-D: nobody answers, which is not a no.
+        except KeyboardInterrupt:
             output.say()
-            raise KeyboardInterrupt  # Ctrl-D: nobody answers, which is not a no.
+            raise
         if line.strip().lower() in ("y", "yes", "n", "no", "e", "edit"):
             return line.strip().lower()[0]
 

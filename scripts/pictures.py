@@ -1,0 +1,120 @@
+"""Write docs/pictures: what the command looks like, from real runs in a pseudo-terminal, against the sandbox.
+
+python scripts/pictures.py [--output DIR]
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import re
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pyte
+from rich._export_format import CONSOLE_SVG_FORMAT
+from rich.console import Console
+from rich.text import Text
+
+from cekura_facade.sandbox import Job, Sandbox
+from tests.terminal import Shell, Terminal, environment, until
+
+ROOT = Path(__file__).resolve().parent.parent
+COLUMNS = 100
+QUESTION = re.escape("[e]dit ")
+# What differs from one run to the next, and what stands for it; no longer and no shorter, so that nothing moves.
+IDS = ("3f2b8c1e-5d4a-4f6b-9a7c-0e1d2c3b4a5f", "8a61d0c4-72be-4c19-b5f3-6d9e01a7c2b8")
+UUID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+ELAPSED = re.compile(r"(?<![0-9:])0:[0-9]{2}(?![0-9])")
+SPINNER = re.compile("[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏]")
+# Without the fonts that a browser would fetch from elsewhere.
+FONTS = "ui-monospace, 'Cascadia Mono', Menlo, Consolas, 'DejaVu Sans Mono', monospace"
+SVG = re.sub(r"@font-face {{.*?}}\n", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL).replace("Fira Code, monospace", FONTS)
+
+
+def main() -> int:
+    """Write the pictures."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--output", type=Path, default=ROOT / "docs" / "pictures", metavar="DIR")
+    folder = parser.parse_args().output
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, (arguments, act) in PICTURES.items():
+        with TemporaryDirectory() as scratch, Sandbox(job_seconds=1) as sandbox:
+            shell = Shell(Path(scratch), environment(Path(scratch), sandbox.url, sandbox.api_key))
+            with shell.terminal(*arguments, columns=COLUMNS) as terminal:
+                act(terminal, sandbox)
+                raw = terminal.raw
+        (folder / f"{name}.svg").write_text(picture(name, arguments, raw), "utf-8")
+    return 0
+
+
+def save(terminal: Terminal, sandbox: Sandbox) -> None:
+    """Answer yes."""
+    terminal.answer("y")
+    terminal.end()
+
+
+def stop(terminal: Terminal, sandbox: Sandbox) -> None:
+    """Press Ctrl-C at the question."""
+    terminal.expect(QUESTION)
+    terminal.press("c")
+    terminal.end()
+
+
+def watch(terminal: Terminal, sandbox: Sandbox) -> None:
+    """Look while jobs are under way, one a little further than the other."""
+    until(lambda: len(sandbox.jobs) == 2)
+    jobs = sorted(sandbox.jobs.values(), key=lambda job: job.agent_id)
+    for job, done, step in zip(jobs, (0.7, 0.45), ("Writing metrics", "Looking for what callers"), strict=True):
+        hold(job, done)
+        terminal.expect(step)
+    terminal.expect(re.escape("\x1b[2K"))  # the beginning of the next frame: this one is complete
+
+
+def hold(job: Job, done: float) -> None:
+    """Let a job stay as far as it is."""
+    object.__setattr__(job, "seconds", 1e9)
+    object.__setattr__(job, "started_at", time.monotonic() - done * job.seconds)
+
+
+PICTURES: dict[str, tuple[list[str], Callable[[Terminal, Sandbox], None]]] = {
+    "generate": (["generate", "--agent-id", "101", "-n", "3"], save),
+    "agents": (["generate", "--agent-id", "101", "--agent-id", "102", "-n", "10"], watch),
+    "interrupted": (["generate", "--agent-id", "103"], stop),
+}
+
+
+def picture(name: str, arguments: list[str], raw: str) -> str:
+    """A picture of a command and of what a terminal shows after it."""
+    for found, constant in zip(dict.fromkeys(UUID.findall(raw)), IDS, strict=False):
+        raw = raw.replace(found, constant)
+    raw = SPINNER.sub("⠋", ELAPSED.sub("0:02", raw))
+    screen = pyte.Screen(COLUMNS, 200)
+    pyte.Stream(screen).feed(raw)
+    rows = [Text.assemble(("$ ", "green"), (shlex.join(["cekura-facade", *arguments]), "bold"))]
+    rows += [row(screen.buffer[number]) for number in range(screen.lines)]
+    while not rows[-1].plain.strip():
+        rows.pop()
+    console = Console(file=io.StringIO(), width=COLUMNS + 1, record=True, color_system="truecolor", force_terminal=True)
+    for each in rows:
+        console.print(each, no_wrap=True, crop=False, highlight=False)
+    return console.export_svg(title="cekura-facade", code_format=SVG, unique_id=f"cekura-{name}")
+
+
+def row(line: dict[int, pyte.screens.Char]) -> Text:
+    """A row of the screen, with its colours."""
+    text = Text()
+    for column in range(COLUMNS):
+        character = line[column]
+        colour = {"default": "", "brown": "yellow"}.get(character.fg, character.fg)
+        text.append(character.data, " ".join(filter(None, ["bold" if character.bold else "", colour])))
+    text.rstrip()
+    return text
+
+
+if __name__ == "__main__":
+    sys.exit(main())
