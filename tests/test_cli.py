@@ -452,6 +452,14 @@ def test_the_key_is_never_shown(home: Path, tmp_path: Path) -> None:
                     assert result.returncode != 0
 
 
+def test_a_key_in_a_step_is_not_shown(home: Path, tmp_path: Path) -> None:
+    step = reply(200, {"status": "in_progress", "current_step": f"with {KEY}", "metrics": [], "error": None})
+    with scripted(STARTED, step) as server:
+        result = at(server.url, home, tmp_path).run("generate", "--agent-id", "1", "--yes", "--timeout", "0.5")
+    assert result.returncode == 3
+    assert "agent 1: with [redacted]" in result.stderr
+
+
 def test_a_service_that_is_not_there(home: Path, tmp_path: Path) -> None:
     with closed_port() as url:
         result = at(url, home, tmp_path).run("list", "--agent-id", "1")
@@ -555,6 +563,23 @@ def test_sandbox_on_a_port_that_is_taken(shell: Shell) -> None:
 
 
 # Signals
+
+
+@pytest.mark.parametrize("module", ["typer.main", "cekura_facade.cli._report"])
+def test_ctrl_c_while_it_is_loaded(shell: Shell, sandbox: Sandbox, module: str) -> None:
+    code = (
+        "import signal, sys\n"
+        "class Interrupt:\n"
+        "    def find_spec(name, *_):\n"
+        f"        if name == {module!r}: signal.raise_signal(signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupt)\n"
+        "from cekura_facade.cli import main; main()"
+    )
+    command = [sys.executable, "-c", code, "generate", "--agent-id", "101", "--yes"]
+    result = subprocess.run(command, env=shell.env, capture_output=True, text=True, check=False)
+    assert result.returncode == 130
+    assert result.stderr == "\nInterrupted: nothing was sent yet.\n"
+    assert sandbox.requests == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
