@@ -7,6 +7,7 @@ import contextlib
 import json
 import socket
 import socketserver
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -137,11 +138,16 @@ class Scripted:
 
 
 @contextmanager
-def scripted(*replies: Reply) -> Iterator[Scripted]:
+def scripted(*replies: Reply, tls: ssl.SSLContext | None = None) -> Iterator[Scripted]:
     """Serve scripted replies on 127.0.0.1. Bytes are sent as they are, so that they may be anything but HTTP."""
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
+            if tls is not None:
+                try:
+                    self.request = tls.wrap_socket(self.request, server_side=True)
+                except OSError:
+                    return
             while (request := _read(self.request)) is not None:
                 answer = server.answer(request)
                 if not answer:
@@ -155,12 +161,15 @@ def scripted(*replies: Reply) -> Iterator[Scripted]:
                 if b"content-length" not in answer.lower() or b"connection: close" in answer.lower():
                     return
 
+        def finish(self) -> None:
+            self.request.close()
+
     class Server(socketserver.ThreadingTCPServer):
         daemon_threads = True
         allow_reuse_address = True
 
     with Server(("127.0.0.1", 0), Handler) as listening:
-        server = Scripted(f"http://127.0.0.1:{listening.server_address[1]}", list(replies))
+        server = Scripted(f"http{'s' if tls else ''}://127.0.0.1:{listening.server_address[1]}", list(replies))
         thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
