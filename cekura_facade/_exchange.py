@@ -16,7 +16,7 @@ from ._steps import Outcome, Steps
 if TYPE_CHECKING:
     from ._http import HTTP
 
-DEADLINE = "cekura_facade.deadline"  # extension of a request: the time.monotonic() at which an attempt ends
+DEADLINE = "cekura_facade.deadline"  # extension of a request: the time.monotonic() at which its attempt ends
 MAX_PAUSE = 60.0  # seconds: what the service asks for beyond this is left to the caller
 _MAX_REDIRECTS = 5
 _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
@@ -82,10 +82,7 @@ def exchange(
         now = time.monotonic()
         if now < http.not_before < deadline:
             yield http.not_before - now
-        # No phase of an attempt goes on after its deadline, and the whole of it neither.
-        until = min(time.monotonic() + http.settings.timeout, deadline)
-        timeout = httpx.Timeout(max(until - time.monotonic(), 0.001)).as_dict()
-        request.extensions = {**request.extensions, "timeout": timeout, DEADLINE: until}
+        request.extensions = {**request.extensions, DEADLINE: deadline}
         outcome: Outcome = yield request
         if isinstance(outcome, httpx.Response):
             if outcome.is_success:

@@ -25,6 +25,7 @@ from ._responses import unexpected
 from ._steps import Outcome, arun, run
 from ._version import __version__
 
+_AT_ONCE = 10  # requests of an AsyncCekura: the more of them are in httpx's pool, the longer it takes for each
 _LATE = "the answer was not complete in time"
 USER_AGENT = f"cekura-facade/{__version__} python/{platform.python_version()} httpx/{httpx.__version__}"
 
@@ -67,6 +68,18 @@ class HTTP:
         request.headers["Accept-Encoding"] = "gzip"
         return request
 
+    def begin(self, request: httpx.Request) -> float:
+        """Start the clock of an attempt, and return how long it may take.
+
+        No phase of it goes on after its deadline, and the whole of it neither.
+        """
+        now = time.monotonic()
+        until: float = min(now + self.settings.timeout, request.extensions[DEADLINE])
+        left = max(until - now, 0.001)
+        timeout = dict.fromkeys(("connect", "read", "write", "pool"), left)
+        request.extensions = {**request.extensions, "timeout": timeout, DEADLINE: until}
+        return left
+
     def authorize(self, request: httpx.Request) -> dict[str, Any]:
         """Put the credential in, and return how to send the request."""
         credential = self.settings.credential
@@ -100,7 +113,8 @@ class SyncHTTP(HTTP, httpx.Client):
 
     def attempt(self, request: httpx.Request) -> Outcome:
         """Send a request once. Returns the answer, read to its end, or why there is none."""
-        request.extensions = {**request.extensions, "trace": _hold_to_deadline}
+        self.begin(request)
+        request.extensions["trace"] = _hold_to_deadline
         _attempt.deadline = request.extensions[DEADLINE]
         body = None
         try:
@@ -124,13 +138,32 @@ class SyncHTTP(HTTP, httpx.Client):
 class AsyncHTTP(HTTP, httpx.AsyncClient):
     """As SyncHTTP, awaited."""
 
+    _turns: tuple[Any, asyncio.Semaphore] | None = None  # an event loop, and who may send in it
+
     async def request(self, method: str, url: httpx.URL | str, **kwargs: Any) -> httpx.Response:
         """Send one request, with all that `exchange` says about it. Raises an APIError."""
         return await arun(exchange(self, self.prepare(method, url, **kwargs)), self)
 
     async def attempt(self, request: httpx.Request) -> Outcome:
         """Send a request once. Returns the answer, read to its end, or why there is none."""
-        left = max(request.extensions[DEADLINE] - time.monotonic(), 0.0)
+        loop = asyncio.get_running_loop()
+        if self._turns is None or self._turns[0] is not loop:
+            self._turns = loop, asyncio.Semaphore(_AT_ONCE)
+        turns, deadline = self._turns[1], request.extensions[DEADLINE]
+        try:
+            # Its clock starts when it is its turn: until then, nothing was sent.
+            async with asyncio.timeout(max(deadline - time.monotonic(), 0.0) if deadline < math.inf else None):
+                await turns.acquire()
+        except TimeoutError:
+            return httpx.PoolTimeout("its turn did not come in time")
+        try:
+            return await self._send(request)
+        finally:
+            turns.release()
+
+    async def _send(self, request: httpx.Request) -> Outcome:
+        """The attempt, when it is its turn."""
+        left = self.begin(request)
         body = None
         try:
             # A little later than httpx's own time-outs, which tell apart what was never sent.
