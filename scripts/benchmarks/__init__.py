@@ -1,0 +1,1 @@
+"""How fast the facade is, beside what a user would pick instead: one module per kind of measurement."""
