@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import tomllib
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -168,6 +167,8 @@ def _base_url(argument: str | None, config: Config) -> tuple[httpx.URL, str]:
 
 
 def _read_file() -> Mapping[str, Any]:
+    import tomllib  # Most get by without it.
+
     try:
         return tomllib.loads(Path(_FILE).expanduser().read_text("utf-8"))
     except tomllib.TOMLDecodeError as error:

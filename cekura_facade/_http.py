@@ -5,11 +5,10 @@ Nobody else touches a header or a credential.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import math
-import platform
+import sys
 import threading
 import time
 import zlib
@@ -27,7 +26,8 @@ from ._version import __version__
 
 _AT_ONCE = 10  # requests of an AsyncCekura: the more of them are in httpx's pool, the longer it takes for each
 _LATE = "the answer was not complete in time"
-USER_AGENT = f"cekura-facade/{__version__} python/{platform.python_version()} httpx/{httpx.__version__}"
+_PYTHON = ".".join(map(str, sys.version_info[:3]))
+USER_AGENT = f"cekura-facade/{__version__} python/{_PYTHON} httpx/{httpx.__version__}"
 
 
 class HTTP:
@@ -138,7 +138,7 @@ class SyncHTTP(HTTP, httpx.Client):
 class AsyncHTTP(HTTP, httpx.AsyncClient):
     """As SyncHTTP, awaited."""
 
-    _turns: tuple[Any, asyncio.Semaphore] | None = None  # an event loop, and who may send in it
+    _turns: tuple[Any, Any] | None = None  # an event loop, and who may send in it
 
     async def request(self, method: str, url: httpx.URL | str, **kwargs: Any) -> httpx.Response:
         """Send one request, with all that `exchange` says about it. Raises an APIError."""
@@ -146,6 +146,8 @@ class AsyncHTTP(HTTP, httpx.AsyncClient):
 
     async def attempt(self, request: httpx.Request) -> Outcome:
         """Send a request once. Returns the answer, read to its end, or why there is none."""
+        import asyncio  # Nobody but an AsyncCekura pays for it.
+
         loop = asyncio.get_running_loop()
         if self._turns is None or self._turns[0] is not loop:
             self._turns = loop, asyncio.Semaphore(_AT_ONCE)
@@ -163,6 +165,8 @@ class AsyncHTTP(HTTP, httpx.AsyncClient):
 
     async def _send(self, request: httpx.Request) -> Outcome:
         """The attempt, when it is its turn."""
+        import asyncio
+
         left = self.begin(request)
         body = None
         try:

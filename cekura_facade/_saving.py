@@ -5,7 +5,6 @@ The service knows no idempotency key, and to a caller a lost answer looks like a
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import json
 import time
@@ -111,8 +110,10 @@ def create_in_bulk(http: HTTP, fields: Sequence[dict[str, Any]]) -> Steps[list[M
         yield from _look(http, wanted, max(http.unsettled.get(wanted.key(i), 0.0) for i in wanted.missing()))
         try:
             yield from _send(http, wanted)
-        except (KeyboardInterrupt, asyncio.CancelledError):
-            # The service may still be at work on what was sent when the same metrics are given next.
+        except BaseException as error:
+            if isinstance(error, Exception):
+                raise
+            # Interrupted or cancelled: the service may still be at work on what was sent when they are given next.
             now = time.monotonic()
             later = {wanted.key(i): now + http.settings.settle_timeout for i in wanted.missing()}
             http.unsettled = {key: until for key, until in http.unsettled.items() if until > now} | later

@@ -7,7 +7,6 @@ function to call (sent back is what it returns; a coroutine is awaited). A failu
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 import time
@@ -66,6 +65,8 @@ def run(steps: Steps[T], http: Any) -> T:
 
 async def arun(steps: Steps[T], http: Any) -> T:
     """As run, awaited."""
+    import asyncio  # Nobody but an AsyncCekura pays for it.
+
     proceed: Callable[[Any], Any] = steps.send
     result: Any = None
     while True:
