@@ -24,7 +24,7 @@ from ._responses import unexpected
 from ._steps import Outcome, arun, run
 from ._version import __version__
 
-_AT_ONCE = 10  # requests of an AsyncCekura: the more of them are in httpx's pool, the longer it takes for each
+_AT_ONCE = 50  # requests that an AsyncCekura has under way; the others wait
 _LATE = "the answer was not complete in time"
 _PYTHON = ".".join(map(str, sys.version_info[:3]))
 USER_AGENT = f"cekura-facade/{__version__} python/{_PYTHON} httpx/{httpx.__version__}"
@@ -45,7 +45,9 @@ class HTTP:
         self.unsettled: dict[Any, float] = {}
         self.sender: Any = given or self
         try:
-            super().__init__(transport=_Unused() if given else None)  # type: ignore[call-arg]
+            # For every connection that is ever made: reading the certificates takes longer than all else here.
+            self._tls = False if given else httpx.create_ssl_context()
+            super().__init__(transport=_Unused() if given else None, verify=self._tls)  # type: ignore[call-arg]
         except (ImportError, ValueError, OSError, httpx.InvalidURL) as error:
             raise ConfigurationError(
                 f"No HTTP client can be made: {error}. Look at the variables *_PROXY and SSL_CERT_* of the "
@@ -138,7 +140,28 @@ class SyncHTTP(HTTP, httpx.Client):
 class AsyncHTTP(HTTP, httpx.AsyncClient):
     """As SyncHTTP, awaited."""
 
-    _turns: tuple[Any, Any] | None = None  # an event loop, and who may send in it
+    def __init__(self, settings: Settings, given: Any) -> None:
+        super().__init__(settings, given)
+        self._turns: tuple[Any, Any] | None = None  # an event loop, and a semaphore in it
+        self._lanes: list[httpx.AsyncClient] = [self.sender]
+        self._idle: list[httpx.AsyncClient] = [self.sender] if given is None else [given] * _AT_ONCE
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        for lane in self._lanes[1:]:
+            await lane.aclose()
+        await super().aclose()
+
+    def _lane(self) -> httpx.AsyncClient:
+        """A client for one connection, which is nobody's at the moment.
+
+        httpx's pool looks at each of its connections and of its waiting requests, for each request: with many at once
+        that takes longer than the requests themselves. A pool for each connection has nothing to look at.
+        """
+        if not self._idle:
+            self._lanes.append(httpx.AsyncClient(verify=self._tls, cookies=self.cookies.jar))
+            return self._lanes[-1]
+        return self._idle.pop()
 
     async def request(self, method: str, url: httpx.URL | str, **kwargs: Any) -> httpx.Response:
         """Send one request, with all that `exchange` says about it. Raises an APIError."""
@@ -158,12 +181,14 @@ class AsyncHTTP(HTTP, httpx.AsyncClient):
                 await turns.acquire()
         except TimeoutError:
             return httpx.PoolTimeout("its turn did not come in time")
+        lane = self._lane()
         try:
-            return await self._send(request)
+            return await self._send(lane, request)
         finally:
+            self._idle.append(lane)
             turns.release()
 
-    async def _send(self, request: httpx.Request) -> Outcome:
+    async def _send(self, lane: httpx.AsyncClient, request: httpx.Request) -> Outcome:
         """The attempt, when it is its turn."""
         import asyncio
 
@@ -172,7 +197,7 @@ class AsyncHTTP(HTTP, httpx.AsyncClient):
         try:
             # A little later than httpx's own time-outs, which tell apart what was never sent.
             async with asyncio.timeout(left + 0.1):
-                response = await self.sender.send(request, **self.authorize(request))
+                response = await lane.send(request, **self.authorize(request))
                 chunks = response.aiter_raw()
                 try:
                     body = _Body(response, self)
