@@ -551,59 +551,71 @@ class Agent:
 
         description = d.pop("description", UNSET)
 
-        def _parse_language(data: object) -> AgentLanguage | str | Unset:
-            if isinstance(data, Unset):
-                return data
-            try:
-                if not isinstance(data, str):
-                    raise TypeError()
-                language_type_0 = check_agent_language(data)
+        language = d.pop("language", UNSET)
+        if not isinstance(language, Unset):
 
-                return language_type_0
-            except (TypeError, ValueError, AttributeError, KeyError):
-                pass
-            return cast(AgentLanguage | str | Unset, data)
+            def _parse_language(data: object) -> AgentLanguage | str | Unset:
+                if isinstance(data, Unset):
+                    return data
+                try:
+                    if not isinstance(data, str):
+                        raise TypeError()
+                    language_type_0 = check_agent_language(data)
 
-        language = _parse_language(d.pop("language", UNSET))
+                    return language_type_0
+                except (TypeError, ValueError, AttributeError, KeyError):
+                    pass
+                return cast("AgentLanguage | str | Unset", data)
 
-        def _parse_assistant_id(data: object) -> None | str | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(None | str | Unset, data)
+            language = _parse_language(language)
 
-        assistant_id = _parse_assistant_id(d.pop("assistant_id", UNSET))
+        assistant_id = d.pop("assistant_id", UNSET)
+        if not isinstance(assistant_id, Unset):
+
+            def _parse_assistant_id(data: object) -> None | str | Unset:
+                if data is None:
+                    return data
+                if isinstance(data, Unset):
+                    return data
+                return cast("None | str | Unset", data)
+
+            assistant_id = _parse_assistant_id(assistant_id)
 
         chat_assistant_id = d.pop("chat_assistant_id", UNSET)
 
-        def _parse_websocket_url(data: object) -> None | str | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(None | str | Unset, data)
+        websocket_url = d.pop("websocket_url", UNSET)
+        if not isinstance(websocket_url, Unset):
 
-        websocket_url = _parse_websocket_url(d.pop("websocket_url", UNSET))
+            def _parse_websocket_url(data: object) -> None | str | Unset:
+                if data is None:
+                    return data
+                if isinstance(data, Unset):
+                    return data
+                return cast("None | str | Unset", data)
+
+            websocket_url = _parse_websocket_url(websocket_url)
 
         websocket_headers = d.pop("websocket_headers", UNSET)
 
         llm_system_prompt = d.pop("llm_system_prompt", UNSET)
 
-        def _parse_llm_model(data: object) -> AgentLlmModel | str | Unset:
-            if isinstance(data, Unset):
-                return data
-            try:
-                if not isinstance(data, str):
-                    raise TypeError()
-                llm_model_type_0 = check_agent_llm_model(data)
+        llm_model = d.pop("llm_model", UNSET)
+        if not isinstance(llm_model, Unset):
 
-                return llm_model_type_0
-            except (TypeError, ValueError, AttributeError, KeyError):
-                pass
-            return cast(AgentLlmModel | str | Unset, data)
+            def _parse_llm_model(data: object) -> AgentLlmModel | str | Unset:
+                if isinstance(data, Unset):
+                    return data
+                try:
+                    if not isinstance(data, str):
+                        raise TypeError()
+                    llm_model_type_0 = check_agent_llm_model(data)
 
-        llm_model = _parse_llm_model(d.pop("llm_model", UNSET))
+                    return llm_model_type_0
+                except (TypeError, ValueError, AttributeError, KeyError):
+                    pass
+                return cast("AgentLlmModel | str | Unset", data)
+
+            llm_model = _parse_llm_model(llm_model)
 
         llm_temperature = d.pop("llm_temperature", UNSET)
 
@@ -611,73 +623,91 @@ class Agent:
 
         outbound_auto_call = d.pop("outbound_auto_call", UNSET)
 
-        def _parse_sip_endpoint(data: object) -> None | str | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(None | str | Unset, data)
+        sip_endpoint = d.pop("sip_endpoint", UNSET)
+        if not isinstance(sip_endpoint, Unset):
 
-        sip_endpoint = _parse_sip_endpoint(d.pop("sip_endpoint", UNSET))
+            def _parse_sip_endpoint(data: object) -> None | str | Unset:
+                if data is None:
+                    return data
+                if isinstance(data, Unset):
+                    return data
+                return cast("None | str | Unset", data)
 
-        def _parse_sip_auth(data: object) -> Any | None | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(Any | None | Unset, data)
+            sip_endpoint = _parse_sip_endpoint(sip_endpoint)
 
-        sip_auth = _parse_sip_auth(d.pop("sip_auth", UNSET))
+        sip_auth = d.pop("sip_auth", UNSET)
+        if not isinstance(sip_auth, Unset):
 
-        def _parse_websocket_voice_url(data: object) -> None | str | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(None | str | Unset, data)
+            def _parse_sip_auth(data: object) -> Any | None | Unset:
+                if data is None:
+                    return data
+                if isinstance(data, Unset):
+                    return data
+                return cast("Any | None | Unset", data)
 
-        websocket_voice_url = _parse_websocket_voice_url(d.pop("websocket_voice_url", UNSET))
+            sip_auth = _parse_sip_auth(sip_auth)
 
-        def _parse_websocket_auth(data: object) -> Any | None | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(Any | None | Unset, data)
+        websocket_voice_url = d.pop("websocket_voice_url", UNSET)
+        if not isinstance(websocket_voice_url, Unset):
 
-        websocket_auth = _parse_websocket_auth(d.pop("websocket_auth", UNSET))
+            def _parse_websocket_voice_url(data: object) -> None | str | Unset:
+                if data is None:
+                    return data
+                if isinstance(data, Unset):
+                    return data
+                return cast("None | str | Unset", data)
+
+            websocket_voice_url = _parse_websocket_voice_url(websocket_voice_url)
+
+        websocket_auth = d.pop("websocket_auth", UNSET)
+        if not isinstance(websocket_auth, Unset):
+
+            def _parse_websocket_auth(data: object) -> Any | None | Unset:
+                if data is None:
+                    return data
+                if isinstance(data, Unset):
+                    return data
+                return cast("Any | None | Unset", data)
+
+            websocket_auth = _parse_websocket_auth(websocket_auth)
 
         knowledge_base_files = d.pop("knowledge_base_files", UNSET)
 
-        def _parse_transcript_provider(data: object) -> AgentTranscriptProvider | str | Unset:
-            if isinstance(data, Unset):
-                return data
-            try:
-                if not isinstance(data, str):
-                    raise TypeError()
-                transcript_provider_type_0 = check_agent_transcript_provider(data)
+        transcript_provider = d.pop("transcript_provider", UNSET)
+        if not isinstance(transcript_provider, Unset):
 
-                return transcript_provider_type_0
-            except (TypeError, ValueError, AttributeError, KeyError):
-                pass
-            return cast(AgentTranscriptProvider | str | Unset, data)
+            def _parse_transcript_provider(data: object) -> AgentTranscriptProvider | str | Unset:
+                if isinstance(data, Unset):
+                    return data
+                try:
+                    if not isinstance(data, str):
+                        raise TypeError()
+                    transcript_provider_type_0 = check_agent_transcript_provider(data)
 
-        transcript_provider = _parse_transcript_provider(d.pop("transcript_provider", UNSET))
+                    return transcript_provider_type_0
+                except (TypeError, ValueError, AttributeError, KeyError):
+                    pass
+                return cast("AgentTranscriptProvider | str | Unset", data)
 
-        def _parse_assistant_provider(data: object) -> AgentAssistantProvider | str | Unset:
-            if isinstance(data, Unset):
-                return data
-            try:
-                if not isinstance(data, str):
-                    raise TypeError()
-                assistant_provider_type_0 = check_agent_assistant_provider(data)
+            transcript_provider = _parse_transcript_provider(transcript_provider)
 
-                return assistant_provider_type_0
-            except (TypeError, ValueError, AttributeError, KeyError):
-                pass
-            return cast(AgentAssistantProvider | str | Unset, data)
+        assistant_provider = d.pop("assistant_provider", UNSET)
+        if not isinstance(assistant_provider, Unset):
 
-        assistant_provider = _parse_assistant_provider(d.pop("assistant_provider", UNSET))
+            def _parse_assistant_provider(data: object) -> AgentAssistantProvider | str | Unset:
+                if isinstance(data, Unset):
+                    return data
+                try:
+                    if not isinstance(data, str):
+                        raise TypeError()
+                    assistant_provider_type_0 = check_agent_assistant_provider(data)
+
+                    return assistant_provider_type_0
+                except (TypeError, ValueError, AttributeError, KeyError):
+                    pass
+                return cast("AgentAssistantProvider | str | Unset", data)
+
+            assistant_provider = _parse_assistant_provider(assistant_provider)
 
         vapi_api_key_configured = d.pop("vapi_api_key_configured", UNSET)
 
@@ -739,82 +769,96 @@ class Agent:
 
         telnyx_api_key_configured = d.pop("telnyx_api_key_configured", UNSET)
 
-        def _parse_enabled_personalities(data: object) -> list[int] | None | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            try:
-                if not isinstance(data, list):
-                    raise TypeError()
-                enabled_personalities_type_0 = cast(list[int], data)
+        enabled_personalities = d.pop("enabled_personalities", UNSET)
+        if not isinstance(enabled_personalities, Unset):
 
-                return enabled_personalities_type_0
-            except (TypeError, ValueError, AttributeError, KeyError):
-                pass
-            return cast(list[int] | None | Unset, data)
+            def _parse_enabled_personalities(data: object) -> list[int] | None | Unset:
+                if data is None:
+                    return data
+                if isinstance(data, Unset):
+                    return data
+                try:
+                    if not isinstance(data, list):
+                        raise TypeError()
+                    enabled_personalities_type_0 = cast("list[int]", data)
 
-        enabled_personalities = _parse_enabled_personalities(d.pop("enabled_personalities", UNSET))
+                    return enabled_personalities_type_0
+                except (TypeError, ValueError, AttributeError, KeyError):
+                    pass
+                return cast("list[int] | None | Unset", data)
+
+            enabled_personalities = _parse_enabled_personalities(enabled_personalities)
 
         dropoff_nodes = d.pop("dropoff_nodes", UNSET)
 
         topic_nodes = d.pop("topic_nodes", UNSET)
 
-        def _parse_pronunciation_words(data: object) -> Any | None | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(Any | None | Unset, data)
+        pronunciation_words = d.pop("pronunciation_words", UNSET)
+        if not isinstance(pronunciation_words, Unset):
 
-        pronunciation_words = _parse_pronunciation_words(d.pop("pronunciation_words", UNSET))
+            def _parse_pronunciation_words(data: object) -> Any | None | Unset:
+                if data is None:
+                    return data
+                if isinstance(data, Unset):
+                    return data
+                return cast("Any | None | Unset", data)
 
-        def _parse_spelling_word_types(data: object) -> Any | None | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(Any | None | Unset, data)
+            pronunciation_words = _parse_pronunciation_words(pronunciation_words)
 
-        spelling_word_types = _parse_spelling_word_types(d.pop("spelling_word_types", UNSET))
+        spelling_word_types = d.pop("spelling_word_types", UNSET)
+        if not isinstance(spelling_word_types, Unset):
+
+            def _parse_spelling_word_types(data: object) -> Any | None | Unset:
+                if data is None:
+                    return data
+                if isinstance(data, Unset):
+                    return data
+                return cast("Any | None | Unset", data)
+
+            spelling_word_types = _parse_spelling_word_types(spelling_word_types)
 
         auto_update_dropoff_nodes = d.pop("auto_update_dropoff_nodes", UNSET)
 
         auto_update_topic_nodes = d.pop("auto_update_topic_nodes", UNSET)
 
-        def _parse_hallucination_metric_kb_files(data: object) -> list[int | None] | None | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            try:
-                if not isinstance(data, list):
-                    raise TypeError()
-                hallucination_metric_kb_files_type_0 = []
-                _hallucination_metric_kb_files_type_0 = data
-                for hallucination_metric_kb_files_type_0_item_data in _hallucination_metric_kb_files_type_0:
+        hallucination_metric_kb_files = d.pop("hallucination_metric_kb_files", UNSET)
+        if not isinstance(hallucination_metric_kb_files, Unset):
 
-                    def _parse_hallucination_metric_kb_files_type_0_item(data: object) -> int | None:
-                        if data is None:
-                            return data
-                        return cast(int | None, data)
+            def _parse_hallucination_metric_kb_files(data: object) -> list[int | None] | None | Unset:
+                if data is None:
+                    return data
+                if isinstance(data, Unset):
+                    return data
+                try:
+                    if not isinstance(data, list):
+                        raise TypeError()
+                    hallucination_metric_kb_files_type_0 = []
+                    _hallucination_metric_kb_files_type_0 = data
+                    for (
+                        hallucination_metric_kb_files_type_0_item_data
+                    ) in _hallucination_metric_kb_files_type_0:
 
-                    hallucination_metric_kb_files_type_0_item = (
-                        _parse_hallucination_metric_kb_files_type_0_item(
-                            hallucination_metric_kb_files_type_0_item_data
+                        def _parse_hallucination_metric_kb_files_type_0_item(data: object) -> int | None:
+                            if data is None:
+                                return data
+                            return cast("int | None", data)
+
+                        hallucination_metric_kb_files_type_0_item = (
+                            _parse_hallucination_metric_kb_files_type_0_item(
+                                hallucination_metric_kb_files_type_0_item_data
+                            )
                         )
-                    )
 
-                    hallucination_metric_kb_files_type_0.append(hallucination_metric_kb_files_type_0_item)
+                        hallucination_metric_kb_files_type_0.append(hallucination_metric_kb_files_type_0_item)
 
-                return hallucination_metric_kb_files_type_0
-            except (TypeError, ValueError, AttributeError, KeyError):
-                pass
-            return cast(list[int | None] | None | Unset, data)
+                    return hallucination_metric_kb_files_type_0
+                except (TypeError, ValueError, AttributeError, KeyError):
+                    pass
+                return cast("list[int | None] | None | Unset", data)
 
-        hallucination_metric_kb_files = _parse_hallucination_metric_kb_files(
-            d.pop("hallucination_metric_kb_files", UNSET)
-        )
+            hallucination_metric_kb_files = _parse_hallucination_metric_kb_files(
+                hallucination_metric_kb_files
+            )
 
         outbound_numbers = d.pop("outbound_numbers", UNSET)
 
@@ -826,29 +870,33 @@ class Agent:
 
         auto_sync_prompt_enabled = d.pop("auto_sync_prompt_enabled", UNSET)
 
-        def _parse_agent_gives_first_message(data: object) -> bool | None | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(bool | None | Unset, data)
+        agent_gives_first_message = d.pop("agent_gives_first_message", UNSET)
+        if not isinstance(agent_gives_first_message, Unset):
 
-        agent_gives_first_message = _parse_agent_gives_first_message(
-            d.pop("agent_gives_first_message", UNSET)
-        )
+            def _parse_agent_gives_first_message(data: object) -> bool | None | Unset:
+                if data is None:
+                    return data
+                if isinstance(data, Unset):
+                    return data
+                return cast("bool | None | Unset", data)
+
+            agent_gives_first_message = _parse_agent_gives_first_message(agent_gives_first_message)
 
         webhook_url = d.pop("webhook_url", UNSET)
 
         webhook_secret_configured = d.pop("webhook_secret_configured", UNSET)
 
-        def _parse_email_id(data: object) -> None | str | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(None | str | Unset, data)
+        email_id = d.pop("email_id", UNSET)
+        if not isinstance(email_id, Unset):
 
-        email_id = _parse_email_id(d.pop("email_id", UNSET))
+            def _parse_email_id(data: object) -> None | str | Unset:
+                if data is None:
+                    return data
+                if isinstance(data, Unset):
+                    return data
+                return cast("None | str | Unset", data)
+
+            email_id = _parse_email_id(email_id)
 
         agent = cls(
             id=id,
@@ -923,7 +971,7 @@ class Agent:
             email_id=email_id,
         )
 
-        agent.additional_properties = d
+        agent.additional_properties = dict(d)
         return agent
 
     @property

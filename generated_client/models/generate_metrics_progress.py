@@ -91,53 +91,62 @@ class GenerateMetricsProgress:
         d = dict(src_dict)
         agent_id = d.pop("agent_id", UNSET)
 
-        def _parse_status(data: object) -> GenerateMetricsProgressStatus | str | Unset:
-            if isinstance(data, Unset):
-                return data
-            try:
-                if not isinstance(data, str):
-                    raise TypeError()
-                status_type_0 = check_generate_metrics_progress_status(data)
+        status = d.pop("status", UNSET)
+        if not isinstance(status, Unset):
 
-                return status_type_0
-            except (TypeError, ValueError, AttributeError, KeyError):
-                pass
-            return cast(GenerateMetricsProgressStatus | str | Unset, data)
+            def _parse_status(data: object) -> GenerateMetricsProgressStatus | str | Unset:
+                if isinstance(data, Unset):
+                    return data
+                try:
+                    if not isinstance(data, str):
+                        raise TypeError()
+                    status_type_0 = check_generate_metrics_progress_status(data)
 
-        status = _parse_status(d.pop("status", UNSET))
+                    return status_type_0
+                except (TypeError, ValueError, AttributeError, KeyError):
+                    pass
+                return cast("GenerateMetricsProgressStatus | str | Unset", data)
+
+            status = _parse_status(status)
 
         current_step = d.pop("current_step", UNSET)
 
-        def _parse_metrics(data: object) -> list[GeneratedMetric] | None | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            try:
-                if not isinstance(data, list):
-                    raise TypeError()
-                metrics_type_0 = []
-                _metrics_type_0 = data
-                for metrics_type_0_item_data in _metrics_type_0:
-                    metrics_type_0_item = GeneratedMetric.from_dict(metrics_type_0_item_data)
+        metrics = d.pop("metrics", UNSET)
+        if not isinstance(metrics, Unset):
 
-                    metrics_type_0.append(metrics_type_0_item)
+            def _parse_metrics(data: object) -> list[GeneratedMetric] | None | Unset:
+                if data is None:
+                    return data
+                if isinstance(data, Unset):
+                    return data
+                try:
+                    if not isinstance(data, list):
+                        raise TypeError()
+                    metrics_type_0 = []
+                    _metrics_type_0 = data
+                    for metrics_type_0_item_data in _metrics_type_0:
+                        metrics_type_0_item = GeneratedMetric.from_dict(metrics_type_0_item_data)
 
-                return metrics_type_0
-            except (TypeError, ValueError, AttributeError, KeyError):
-                pass
-            return cast(list[GeneratedMetric] | None | Unset, data)
+                        metrics_type_0.append(metrics_type_0_item)
 
-        metrics = _parse_metrics(d.pop("metrics", UNSET))
+                    return metrics_type_0
+                except (TypeError, ValueError, AttributeError, KeyError):
+                    pass
+                return cast("list[GeneratedMetric] | None | Unset", data)
 
-        def _parse_error(data: object) -> None | str | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(None | str | Unset, data)
+            metrics = _parse_metrics(metrics)
 
-        error = _parse_error(d.pop("error", UNSET))
+        error = d.pop("error", UNSET)
+        if not isinstance(error, Unset):
+
+            def _parse_error(data: object) -> None | str | Unset:
+                if data is None:
+                    return data
+                if isinstance(data, Unset):
+                    return data
+                return cast("None | str | Unset", data)
+
+            error = _parse_error(error)
 
         generate_metrics_progress = cls(
             agent_id=agent_id,
@@ -147,7 +156,7 @@ class GenerateMetricsProgress:
             error=error,
         )
 
-        generate_metrics_progress.additional_properties = d
+        generate_metrics_progress.additional_properties = dict(d)
         return generate_metrics_progress
 
     @property

@@ -57,7 +57,7 @@ class GenerateMetricsRequest:
             num_metrics=num_metrics,
         )
 
-        generate_metrics_request.additional_properties = d
+        generate_metrics_request.additional_properties = dict(d)
         return generate_metrics_request
 
     @property

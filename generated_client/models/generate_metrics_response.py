@@ -39,7 +39,7 @@ class GenerateMetricsResponse:
             progress_id=progress_id,
         )
 
-        generate_metrics_response.additional_properties = d
+        generate_metrics_response.additional_properties = dict(d)
         return generate_metrics_response
 
     @property

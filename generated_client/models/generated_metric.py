@@ -74,22 +74,25 @@ class GeneratedMetric:
 
         eval_type = d.pop("eval_type", UNSET)
 
-        def _parse_scenarios(data: object) -> list[int] | None | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            try:
-                if not isinstance(data, list):
-                    raise TypeError()
-                scenarios_type_0 = cast(list[int], data)
+        scenarios = d.pop("scenarios", UNSET)
+        if not isinstance(scenarios, Unset):
 
-                return scenarios_type_0
-            except (TypeError, ValueError, AttributeError, KeyError):
-                pass
-            return cast(list[int] | None | Unset, data)
+            def _parse_scenarios(data: object) -> list[int] | None | Unset:
+                if data is None:
+                    return data
+                if isinstance(data, Unset):
+                    return data
+                try:
+                    if not isinstance(data, list):
+                        raise TypeError()
+                    scenarios_type_0 = cast("list[int]", data)
 
-        scenarios = _parse_scenarios(d.pop("scenarios", UNSET))
+                    return scenarios_type_0
+                except (TypeError, ValueError, AttributeError, KeyError):
+                    pass
+                return cast("list[int] | None | Unset", data)
+
+            scenarios = _parse_scenarios(scenarios)
 
         generated_metric = cls(
             name=name,
@@ -99,7 +102,7 @@ class GeneratedMetric:
             scenarios=scenarios,
         )
 
-        generated_metric.additional_properties = d
+        generated_metric.additional_properties = dict(d)
         return generated_metric
 
     @property

@@ -452,104 +452,122 @@ class Metric:
 
         prompt = d.pop("prompt", UNSET)
 
-        def _parse_project(data: object) -> int | None | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(int | None | Unset, data)
+        project = d.pop("project", UNSET)
+        if not isinstance(project, Unset):
 
-        project = _parse_project(d.pop("project", UNSET))
+            def _parse_project(data: object) -> int | None | Unset:
+                if data is None:
+                    return data
+                if isinstance(data, Unset):
+                    return data
+                return cast("int | None | Unset", data)
 
-        def _parse_agents(data: object) -> list[int | None] | None | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            try:
-                if not isinstance(data, list):
-                    raise TypeError()
-                agents_type_0 = []
-                _agents_type_0 = data
-                for agents_type_0_item_data in _agents_type_0:
+            project = _parse_project(project)
 
-                    def _parse_agents_type_0_item(data: object) -> int | None:
-                        if data is None:
-                            return data
-                        return cast(int | None, data)
+        agents = d.pop("agents", UNSET)
+        if not isinstance(agents, Unset):
 
-                    agents_type_0_item = _parse_agents_type_0_item(agents_type_0_item_data)
+            def _parse_agents(data: object) -> list[int | None] | None | Unset:
+                if data is None:
+                    return data
+                if isinstance(data, Unset):
+                    return data
+                try:
+                    if not isinstance(data, list):
+                        raise TypeError()
+                    agents_type_0 = []
+                    _agents_type_0 = data
+                    for agents_type_0_item_data in _agents_type_0:
 
-                    agents_type_0.append(agents_type_0_item)
+                        def _parse_agents_type_0_item(data: object) -> int | None:
+                            if data is None:
+                                return data
+                            return cast("int | None", data)
 
-                return agents_type_0
-            except (TypeError, ValueError, AttributeError, KeyError):
-                pass
-            return cast(list[int | None] | None | Unset, data)
+                        agents_type_0_item = _parse_agents_type_0_item(agents_type_0_item_data)
 
-        agents = _parse_agents(d.pop("agents", UNSET))
+                        agents_type_0.append(agents_type_0_item)
+
+                    return agents_type_0
+                except (TypeError, ValueError, AttributeError, KeyError):
+                    pass
+                return cast("list[int | None] | None | Unset", data)
+
+            agents = _parse_agents(agents)
 
         assistant_id = d.pop("assistant_id", UNSET)
 
-        def _parse_type_(data: object) -> MetricType | str | Unset:
-            if isinstance(data, Unset):
-                return data
-            try:
-                if not isinstance(data, str):
-                    raise TypeError()
-                type_type_0 = check_metric_type(data)
+        type_ = d.pop("type", UNSET)
+        if not isinstance(type_, Unset):
 
-                return type_type_0
-            except (TypeError, ValueError, AttributeError, KeyError):
-                pass
-            return cast(MetricType | str | Unset, data)
+            def _parse_type_(data: object) -> MetricType | str | Unset:
+                if isinstance(data, Unset):
+                    return data
+                try:
+                    if not isinstance(data, str):
+                        raise TypeError()
+                    type_type_0 = check_metric_type(data)
 
-        type_ = _parse_type_(d.pop("type", UNSET))
+                    return type_type_0
+                except (TypeError, ValueError, AttributeError, KeyError):
+                    pass
+                return cast("MetricType | str | Unset", data)
 
-        def _parse_eval_type(data: object) -> MetricEvalType | str | Unset:
-            if isinstance(data, Unset):
-                return data
-            try:
-                if not isinstance(data, str):
-                    raise TypeError()
-                eval_type_type_0 = check_metric_eval_type(data)
+            type_ = _parse_type_(type_)
 
-                return eval_type_type_0
-            except (TypeError, ValueError, AttributeError, KeyError):
-                pass
-            return cast(MetricEvalType | str | Unset, data)
+        eval_type = d.pop("eval_type", UNSET)
+        if not isinstance(eval_type, Unset):
 
-        eval_type = _parse_eval_type(d.pop("eval_type", UNSET))
+            def _parse_eval_type(data: object) -> MetricEvalType | str | Unset:
+                if isinstance(data, Unset):
+                    return data
+                try:
+                    if not isinstance(data, str):
+                        raise TypeError()
+                    eval_type_type_0 = check_metric_eval_type(data)
 
-        def _parse_enum_values(data: object) -> list[str] | None | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            try:
-                if not isinstance(data, list):
-                    raise TypeError()
-                enum_values_type_0 = cast(list[str], data)
+                    return eval_type_type_0
+                except (TypeError, ValueError, AttributeError, KeyError):
+                    pass
+                return cast("MetricEvalType | str | Unset", data)
 
-                return enum_values_type_0
-            except (TypeError, ValueError, AttributeError, KeyError):
-                pass
-            return cast(list[str] | None | Unset, data)
+            eval_type = _parse_eval_type(eval_type)
 
-        enum_values = _parse_enum_values(d.pop("enum_values", UNSET))
+        enum_values = d.pop("enum_values", UNSET)
+        if not isinstance(enum_values, Unset):
+
+            def _parse_enum_values(data: object) -> list[str] | None | Unset:
+                if data is None:
+                    return data
+                if isinstance(data, Unset):
+                    return data
+                try:
+                    if not isinstance(data, list):
+                        raise TypeError()
+                    enum_values_type_0 = cast("list[str]", data)
+
+                    return enum_values_type_0
+                except (TypeError, ValueError, AttributeError, KeyError):
+                    pass
+                return cast("list[str] | None | Unset", data)
+
+            enum_values = _parse_enum_values(enum_values)
 
         display_order = d.pop("display_order", UNSET)
 
         configuration = d.pop("configuration", UNSET)
 
-        def _parse_add_to_new_agents(data: object) -> bool | None | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(bool | None | Unset, data)
+        add_to_new_agents = d.pop("add_to_new_agents", UNSET)
+        if not isinstance(add_to_new_agents, Unset):
 
-        add_to_new_agents = _parse_add_to_new_agents(d.pop("add_to_new_agents", UNSET))
+            def _parse_add_to_new_agents(data: object) -> bool | None | Unset:
+                if data is None:
+                    return data
+                if isinstance(data, Unset):
+                    return data
+                return cast("bool | None | Unset", data)
+
+            add_to_new_agents = _parse_add_to_new_agents(add_to_new_agents)
 
         simulation_enabled = d.pop("simulation_enabled", UNSET)
 
@@ -557,161 +575,190 @@ class Metric:
 
         sampling_enabled = d.pop("sampling_enabled", UNSET)
 
-        def _parse_evaluation_trigger(data: object) -> MetricEvaluationTrigger | str | Unset:
-            if isinstance(data, Unset):
-                return data
-            try:
-                if not isinstance(data, str):
-                    raise TypeError()
-                evaluation_trigger_type_0 = check_metric_evaluation_trigger(data)
+        evaluation_trigger = d.pop("evaluation_trigger", UNSET)
+        if not isinstance(evaluation_trigger, Unset):
 
-                return evaluation_trigger_type_0
-            except (TypeError, ValueError, AttributeError, KeyError):
-                pass
-            return cast(MetricEvaluationTrigger | str | Unset, data)
+            def _parse_evaluation_trigger(data: object) -> MetricEvaluationTrigger | str | Unset:
+                if isinstance(data, Unset):
+                    return data
+                try:
+                    if not isinstance(data, str):
+                        raise TypeError()
+                    evaluation_trigger_type_0 = check_metric_evaluation_trigger(data)
 
-        evaluation_trigger = _parse_evaluation_trigger(d.pop("evaluation_trigger", UNSET))
+                    return evaluation_trigger_type_0
+                except (TypeError, ValueError, AttributeError, KeyError):
+                    pass
+                return cast("MetricEvaluationTrigger | str | Unset", data)
+
+            evaluation_trigger = _parse_evaluation_trigger(evaluation_trigger)
 
         evaluation_trigger_prompt = d.pop("evaluation_trigger_prompt", UNSET)
 
-        def _parse_trigger_type(data: object) -> MetricTriggerType | str | Unset:
-            if isinstance(data, Unset):
-                return data
-            try:
-                if not isinstance(data, str):
-                    raise TypeError()
-                trigger_type_type_0 = check_metric_trigger_type(data)
+        trigger_type = d.pop("trigger_type", UNSET)
+        if not isinstance(trigger_type, Unset):
 
-                return trigger_type_type_0
-            except (TypeError, ValueError, AttributeError, KeyError):
-                pass
-            return cast(MetricTriggerType | str | Unset, data)
+            def _parse_trigger_type(data: object) -> MetricTriggerType | str | Unset:
+                if isinstance(data, Unset):
+                    return data
+                try:
+                    if not isinstance(data, str):
+                        raise TypeError()
+                    trigger_type_type_0 = check_metric_trigger_type(data)
 
-        trigger_type = _parse_trigger_type(d.pop("trigger_type", UNSET))
+                    return trigger_type_type_0
+                except (TypeError, ValueError, AttributeError, KeyError):
+                    pass
+                return cast("MetricTriggerType | str | Unset", data)
+
+            trigger_type = _parse_trigger_type(trigger_type)
 
         evaluation_trigger_custom_code = d.pop("evaluation_trigger_custom_code", UNSET)
 
         custom_code = d.pop("custom_code", UNSET)
 
-        def _parse_slug(data: object) -> None | str | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(None | str | Unset, data)
+        slug = d.pop("slug", UNSET)
+        if not isinstance(slug, Unset):
 
-        slug = _parse_slug(d.pop("slug", UNSET))
+            def _parse_slug(data: object) -> None | str | Unset:
+                if data is None:
+                    return data
+                if isinstance(data, Unset):
+                    return data
+                return cast("None | str | Unset", data)
+
+            slug = _parse_slug(slug)
 
         agent_names = d.pop("agent_names", UNSET)
 
-        def _parse_function_name(data: object) -> None | str | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(None | str | Unset, data)
+        function_name = d.pop("function_name", UNSET)
+        if not isinstance(function_name, Unset):
 
-        function_name = _parse_function_name(d.pop("function_name", UNSET))
+            def _parse_function_name(data: object) -> None | str | Unset:
+                if data is None:
+                    return data
+                if isinstance(data, Unset):
+                    return data
+                return cast("None | str | Unset", data)
+
+            function_name = _parse_function_name(function_name)
 
         priority_assignment_prompt = d.pop("priority_assignment_prompt", UNSET)
 
         vocera_defined_metric_code = d.pop("vocera_defined_metric_code", UNSET)
 
-        def _parse_kb_file_ids(data: object) -> list[int] | None | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            try:
-                if not isinstance(data, list):
-                    raise TypeError()
-                kb_file_ids_type_0 = cast(list[int], data)
+        kb_file_ids = d.pop("kb_file_ids", UNSET)
+        if not isinstance(kb_file_ids, Unset):
 
-                return kb_file_ids_type_0
-            except (TypeError, ValueError, AttributeError, KeyError):
-                pass
-            return cast(list[int] | None | Unset, data)
+            def _parse_kb_file_ids(data: object) -> list[int] | None | Unset:
+                if data is None:
+                    return data
+                if isinstance(data, Unset):
+                    return data
+                try:
+                    if not isinstance(data, list):
+                        raise TypeError()
+                    kb_file_ids_type_0 = cast("list[int]", data)
 
-        kb_file_ids = _parse_kb_file_ids(d.pop("kb_file_ids", UNSET))
+                    return kb_file_ids_type_0
+                except (TypeError, ValueError, AttributeError, KeyError):
+                    pass
+                return cast("list[int] | None | Unset", data)
 
-        def _parse_knowledge_base_files(data: object) -> list[MetricKnowledgeBaseFilesItem] | str | Unset:
-            if isinstance(data, Unset):
-                return data
-            try:
-                if not isinstance(data, list):
-                    raise TypeError()
-                knowledge_base_files_type_0 = []
-                _knowledge_base_files_type_0 = data
-                for knowledge_base_files_type_0_item_data in _knowledge_base_files_type_0:
-                    knowledge_base_files_type_0_item = MetricKnowledgeBaseFilesItem.from_dict(
-                        knowledge_base_files_type_0_item_data
-                    )
+            kb_file_ids = _parse_kb_file_ids(kb_file_ids)
 
-                    knowledge_base_files_type_0.append(knowledge_base_files_type_0_item)
+        knowledge_base_files = d.pop("knowledge_base_files", UNSET)
+        if not isinstance(knowledge_base_files, Unset):
 
-                return knowledge_base_files_type_0
-            except (TypeError, ValueError, AttributeError, KeyError):
-                pass
-            return cast(list[MetricKnowledgeBaseFilesItem] | str | Unset, data)
+            def _parse_knowledge_base_files(data: object) -> list[MetricKnowledgeBaseFilesItem] | str | Unset:
+                if isinstance(data, Unset):
+                    return data
+                try:
+                    if not isinstance(data, list):
+                        raise TypeError()
+                    knowledge_base_files_type_0 = []
+                    _knowledge_base_files_type_0 = data
+                    for knowledge_base_files_type_0_item_data in _knowledge_base_files_type_0:
+                        knowledge_base_files_type_0_item = MetricKnowledgeBaseFilesItem.from_dict(
+                            knowledge_base_files_type_0_item_data
+                        )
 
-        knowledge_base_files = _parse_knowledge_base_files(d.pop("knowledge_base_files", UNSET))
+                        knowledge_base_files_type_0.append(knowledge_base_files_type_0_item)
+
+                    return knowledge_base_files_type_0
+                except (TypeError, ValueError, AttributeError, KeyError):
+                    pass
+                return cast("list[MetricKnowledgeBaseFilesItem] | str | Unset", data)
+
+            knowledge_base_files = _parse_knowledge_base_files(knowledge_base_files)
 
         metric_cost = d.pop("metric_cost", UNSET)
 
-        def _parse_alert_type(data: object) -> MetricAlertType | str | Unset:
-            if isinstance(data, Unset):
-                return data
-            try:
-                if not isinstance(data, str):
-                    raise TypeError()
-                alert_type_type_0 = check_metric_alert_type(data)
+        alert_type = d.pop("alert_type", UNSET)
+        if not isinstance(alert_type, Unset):
 
-                return alert_type_type_0
-            except (TypeError, ValueError, AttributeError, KeyError):
-                pass
-            return cast(MetricAlertType | str | Unset, data)
+            def _parse_alert_type(data: object) -> MetricAlertType | str | Unset:
+                if isinstance(data, Unset):
+                    return data
+                try:
+                    if not isinstance(data, str):
+                        raise TypeError()
+                    alert_type_type_0 = check_metric_alert_type(data)
 
-        alert_type = _parse_alert_type(d.pop("alert_type", UNSET))
+                    return alert_type_type_0
+                except (TypeError, ValueError, AttributeError, KeyError):
+                    pass
+                return cast("MetricAlertType | str | Unset", data)
 
-        def _parse_significant_change_alert_status(
-            data: object,
-        ) -> MetricSignificantChangeAlertStatus | str | Unset:
-            if isinstance(data, Unset):
-                return data
-            try:
-                if not isinstance(data, str):
-                    raise TypeError()
-                significant_change_alert_status_type_0 = check_metric_significant_change_alert_status(data)
+            alert_type = _parse_alert_type(alert_type)
 
-                return significant_change_alert_status_type_0
-            except (TypeError, ValueError, AttributeError, KeyError):
-                pass
-            return cast(MetricSignificantChangeAlertStatus | str | Unset, data)
+        significant_change_alert_status = d.pop("significant_change_alert_status", UNSET)
+        if not isinstance(significant_change_alert_status, Unset):
 
-        significant_change_alert_status = _parse_significant_change_alert_status(
-            d.pop("significant_change_alert_status", UNSET)
-        )
+            def _parse_significant_change_alert_status(
+                data: object,
+            ) -> MetricSignificantChangeAlertStatus | str | Unset:
+                if isinstance(data, Unset):
+                    return data
+                try:
+                    if not isinstance(data, str):
+                        raise TypeError()
+                    significant_change_alert_status_type_0 = check_metric_significant_change_alert_status(
+                        data
+                    )
 
-        def _parse_significant_change_alert_direction(
-            data: object,
-        ) -> MetricSignificantChangeAlertDirection | str | Unset:
-            if isinstance(data, Unset):
-                return data
-            try:
-                if not isinstance(data, str):
-                    raise TypeError()
-                significant_change_alert_direction_type_0 = check_metric_significant_change_alert_direction(
-                    data
-                )
+                    return significant_change_alert_status_type_0
+                except (TypeError, ValueError, AttributeError, KeyError):
+                    pass
+                return cast("MetricSignificantChangeAlertStatus | str | Unset", data)
 
-                return significant_change_alert_direction_type_0
-            except (TypeError, ValueError, AttributeError, KeyError):
-                pass
-            return cast(MetricSignificantChangeAlertDirection | str | Unset, data)
+            significant_change_alert_status = _parse_significant_change_alert_status(
+                significant_change_alert_status
+            )
 
-        significant_change_alert_direction = _parse_significant_change_alert_direction(
-            d.pop("significant_change_alert_direction", UNSET)
-        )
+        significant_change_alert_direction = d.pop("significant_change_alert_direction", UNSET)
+        if not isinstance(significant_change_alert_direction, Unset):
+
+            def _parse_significant_change_alert_direction(
+                data: object,
+            ) -> MetricSignificantChangeAlertDirection | str | Unset:
+                if isinstance(data, Unset):
+                    return data
+                try:
+                    if not isinstance(data, str):
+                        raise TypeError()
+                    significant_change_alert_direction_type_0 = (
+                        check_metric_significant_change_alert_direction(data)
+                    )
+
+                    return significant_change_alert_direction_type_0
+                except (TypeError, ValueError, AttributeError, KeyError):
+                    pass
+                return cast("MetricSignificantChangeAlertDirection | str | Unset", data)
+
+            significant_change_alert_direction = _parse_significant_change_alert_direction(
+                significant_change_alert_direction
+            )
 
         window_size = d.pop("window_size", UNSET)
 
@@ -719,32 +766,41 @@ class Metric:
 
         ewma_alpha = d.pop("ewma_alpha", UNSET)
 
-        def _parse_alert_filters(data: object) -> Any | None | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(Any | None | Unset, data)
+        alert_filters = d.pop("alert_filters", UNSET)
+        if not isinstance(alert_filters, Unset):
 
-        alert_filters = _parse_alert_filters(d.pop("alert_filters", UNSET))
+            def _parse_alert_filters(data: object) -> Any | None | Unset:
+                if data is None:
+                    return data
+                if isinstance(data, Unset):
+                    return data
+                return cast("Any | None | Unset", data)
 
-        def _parse_slack_workspace(data: object) -> int | None | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(int | None | Unset, data)
+            alert_filters = _parse_alert_filters(alert_filters)
 
-        slack_workspace = _parse_slack_workspace(d.pop("slack_workspace", UNSET))
+        slack_workspace = d.pop("slack_workspace", UNSET)
+        if not isinstance(slack_workspace, Unset):
 
-        def _parse_slack_channel_id(data: object) -> None | str | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(None | str | Unset, data)
+            def _parse_slack_workspace(data: object) -> int | None | Unset:
+                if data is None:
+                    return data
+                if isinstance(data, Unset):
+                    return data
+                return cast("int | None | Unset", data)
 
-        slack_channel_id = _parse_slack_channel_id(d.pop("slack_channel_id", UNSET))
+            slack_workspace = _parse_slack_workspace(slack_workspace)
+
+        slack_channel_id = d.pop("slack_channel_id", UNSET)
+        if not isinstance(slack_channel_id, Unset):
+
+            def _parse_slack_channel_id(data: object) -> None | str | Unset:
+                if data is None:
+                    return data
+                if isinstance(data, Unset):
+                    return data
+                return cast("None | str | Unset", data)
+
+            slack_channel_id = _parse_slack_channel_id(slack_channel_id)
 
         uses_llm_judge = d.pop("uses_llm_judge", UNSET)
 
@@ -754,38 +810,44 @@ class Metric:
 
         alert_enabled = d.pop("alert_enabled", UNSET)
 
-        def _parse_reviews(data: object) -> list[MetricReviewsItem] | None | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            try:
-                if not isinstance(data, list):
-                    raise TypeError()
-                reviews_type_0 = []
-                _reviews_type_0 = data
-                for reviews_type_0_item_data in _reviews_type_0:
-                    reviews_type_0_item = MetricReviewsItem.from_dict(reviews_type_0_item_data)
+        reviews = d.pop("reviews", UNSET)
+        if not isinstance(reviews, Unset):
 
-                    reviews_type_0.append(reviews_type_0_item)
+            def _parse_reviews(data: object) -> list[MetricReviewsItem] | None | Unset:
+                if data is None:
+                    return data
+                if isinstance(data, Unset):
+                    return data
+                try:
+                    if not isinstance(data, list):
+                        raise TypeError()
+                    reviews_type_0 = []
+                    _reviews_type_0 = data
+                    for reviews_type_0_item_data in _reviews_type_0:
+                        reviews_type_0_item = MetricReviewsItem.from_dict(reviews_type_0_item_data)
 
-                return reviews_type_0
-            except (TypeError, ValueError, AttributeError, KeyError):
-                pass
-            return cast(list[MetricReviewsItem] | None | Unset, data)
+                        reviews_type_0.append(reviews_type_0_item)
 
-        reviews = _parse_reviews(d.pop("reviews", UNSET))
+                    return reviews_type_0
+                except (TypeError, ValueError, AttributeError, KeyError):
+                    pass
+                return cast("list[MetricReviewsItem] | None | Unset", data)
 
-        def _parse_pending_optimisation_proposal(data: object) -> Any | None | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(Any | None | Unset, data)
+            reviews = _parse_reviews(reviews)
 
-        pending_optimisation_proposal = _parse_pending_optimisation_proposal(
-            d.pop("pending_optimisation_proposal", UNSET)
-        )
+        pending_optimisation_proposal = d.pop("pending_optimisation_proposal", UNSET)
+        if not isinstance(pending_optimisation_proposal, Unset):
+
+            def _parse_pending_optimisation_proposal(data: object) -> Any | None | Unset:
+                if data is None:
+                    return data
+                if isinstance(data, Unset):
+                    return data
+                return cast("Any | None | Unset", data)
+
+            pending_optimisation_proposal = _parse_pending_optimisation_proposal(
+                pending_optimisation_proposal
+            )
 
         metric = cls(
             id=id,
@@ -835,7 +897,7 @@ class Metric:
             pending_optimisation_proposal=pending_optimisation_proposal,
         )
 
-        metric.additional_properties = d
+        metric.additional_properties = dict(d)
         return metric
 
     @property

@@ -214,7 +214,7 @@ class MetricCreate:
                 return eval_type_type_0
             except (TypeError, ValueError, AttributeError, KeyError):
                 pass
-            return cast(MetricCreateEvalType | str, data)
+            return cast("MetricCreateEvalType | str", data)
 
         eval_type = _parse_eval_type(d.pop("eval_type"))
 
@@ -226,39 +226,45 @@ class MetricCreate:
 
         project = d.pop("project", UNSET)
 
-        agents = cast(list[int], d.pop("agents", UNSET))
+        agents = cast("list[int]", d.pop("agents", UNSET))
 
         assistant_id = d.pop("assistant_id", UNSET)
 
-        def _parse_type_(data: object) -> MetricCreateType | str | Unset:
-            if isinstance(data, Unset):
-                return data
-            try:
-                if not isinstance(data, str):
-                    raise TypeError()
-                type_type_0 = check_metric_create_type(data)
+        type_ = d.pop("type", UNSET)
+        if not isinstance(type_, Unset):
 
-                return type_type_0
-            except (TypeError, ValueError, AttributeError, KeyError):
-                pass
-            return cast(MetricCreateType | str | Unset, data)
+            def _parse_type_(data: object) -> MetricCreateType | str | Unset:
+                if isinstance(data, Unset):
+                    return data
+                try:
+                    if not isinstance(data, str):
+                        raise TypeError()
+                    type_type_0 = check_metric_create_type(data)
 
-        type_ = _parse_type_(d.pop("type", UNSET))
+                    return type_type_0
+                except (TypeError, ValueError, AttributeError, KeyError):
+                    pass
+                return cast("MetricCreateType | str | Unset", data)
 
-        enum_values = cast(list[str], d.pop("enum_values", UNSET))
+            type_ = _parse_type_(type_)
+
+        enum_values = cast("list[str]", d.pop("enum_values", UNSET))
 
         display_order = d.pop("display_order", UNSET)
 
         configuration = d.pop("configuration", UNSET)
 
-        def _parse_add_to_new_agents(data: object) -> bool | None | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(bool | None | Unset, data)
+        add_to_new_agents = d.pop("add_to_new_agents", UNSET)
+        if not isinstance(add_to_new_agents, Unset):
 
-        add_to_new_agents = _parse_add_to_new_agents(d.pop("add_to_new_agents", UNSET))
+            def _parse_add_to_new_agents(data: object) -> bool | None | Unset:
+                if data is None:
+                    return data
+                if isinstance(data, Unset):
+                    return data
+                return cast("bool | None | Unset", data)
+
+            add_to_new_agents = _parse_add_to_new_agents(add_to_new_agents)
 
         simulation_enabled = d.pop("simulation_enabled", UNSET)
 
@@ -266,37 +272,43 @@ class MetricCreate:
 
         sampling_enabled = d.pop("sampling_enabled", UNSET)
 
-        def _parse_evaluation_trigger(data: object) -> MetricCreateEvaluationTrigger | str | Unset:
-            if isinstance(data, Unset):
-                return data
-            try:
-                if not isinstance(data, str):
-                    raise TypeError()
-                evaluation_trigger_type_0 = check_metric_create_evaluation_trigger(data)
+        evaluation_trigger = d.pop("evaluation_trigger", UNSET)
+        if not isinstance(evaluation_trigger, Unset):
 
-                return evaluation_trigger_type_0
-            except (TypeError, ValueError, AttributeError, KeyError):
-                pass
-            return cast(MetricCreateEvaluationTrigger | str | Unset, data)
+            def _parse_evaluation_trigger(data: object) -> MetricCreateEvaluationTrigger | str | Unset:
+                if isinstance(data, Unset):
+                    return data
+                try:
+                    if not isinstance(data, str):
+                        raise TypeError()
+                    evaluation_trigger_type_0 = check_metric_create_evaluation_trigger(data)
 
-        evaluation_trigger = _parse_evaluation_trigger(d.pop("evaluation_trigger", UNSET))
+                    return evaluation_trigger_type_0
+                except (TypeError, ValueError, AttributeError, KeyError):
+                    pass
+                return cast("MetricCreateEvaluationTrigger | str | Unset", data)
+
+            evaluation_trigger = _parse_evaluation_trigger(evaluation_trigger)
 
         evaluation_trigger_prompt = d.pop("evaluation_trigger_prompt", UNSET)
 
-        def _parse_trigger_type(data: object) -> MetricCreateTriggerType | str | Unset:
-            if isinstance(data, Unset):
-                return data
-            try:
-                if not isinstance(data, str):
-                    raise TypeError()
-                trigger_type_type_0 = check_metric_create_trigger_type(data)
+        trigger_type = d.pop("trigger_type", UNSET)
+        if not isinstance(trigger_type, Unset):
 
-                return trigger_type_type_0
-            except (TypeError, ValueError, AttributeError, KeyError):
-                pass
-            return cast(MetricCreateTriggerType | str | Unset, data)
+            def _parse_trigger_type(data: object) -> MetricCreateTriggerType | str | Unset:
+                if isinstance(data, Unset):
+                    return data
+                try:
+                    if not isinstance(data, str):
+                        raise TypeError()
+                    trigger_type_type_0 = check_metric_create_trigger_type(data)
 
-        trigger_type = _parse_trigger_type(d.pop("trigger_type", UNSET))
+                    return trigger_type_type_0
+                except (TypeError, ValueError, AttributeError, KeyError):
+                    pass
+                return cast("MetricCreateTriggerType | str | Unset", data)
+
+            trigger_type = _parse_trigger_type(trigger_type)
 
         evaluation_trigger_custom_code = d.pop("evaluation_trigger_custom_code", UNSET)
 
@@ -329,7 +341,7 @@ class MetricCreate:
             scenarios=scenarios,
         )
 
-        metric_create.additional_properties = d
+        metric_create.additional_properties = dict(d)
         return metric_create
 
     @property

@@ -102,7 +102,7 @@ class MetricKnowledgeBaseFilesItem:
             updated_at=updated_at,
         )
 
-        metric_knowledge_base_files_item.additional_properties = d
+        metric_knowledge_base_files_item.additional_properties = dict(d)
         return metric_knowledge_base_files_item
 
     @property

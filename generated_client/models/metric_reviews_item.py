@@ -105,42 +105,51 @@ class MetricReviewsItem:
         d = dict(src_dict)
         id = d.pop("id", UNSET)
 
-        def _parse_test_set(data: object) -> MetricReviewsItemTestSet | None | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            try:
-                if not isinstance(data, dict):
-                    raise TypeError()
-                test_set_type_0 = MetricReviewsItemTestSet.from_dict(data)
+        test_set = d.pop("test_set", UNSET)
+        if not isinstance(test_set, Unset):
 
-                return test_set_type_0
-            except (TypeError, ValueError, AttributeError, KeyError):
-                pass
-            return cast(MetricReviewsItemTestSet | None | Unset, data)
+            def _parse_test_set(data: object) -> MetricReviewsItemTestSet | None | Unset:
+                if data is None:
+                    return data
+                if isinstance(data, Unset):
+                    return data
+                try:
+                    if not isinstance(data, dict):
+                        raise TypeError()
+                    test_set_type_0 = MetricReviewsItemTestSet.from_dict(data)
 
-        test_set = _parse_test_set(d.pop("test_set", UNSET))
+                    return test_set_type_0
+                except (TypeError, ValueError, AttributeError, KeyError):
+                    pass
+                return cast("MetricReviewsItemTestSet | None | Unset", data)
+
+            test_set = _parse_test_set(test_set)
 
         metric = d.pop("metric", UNSET)
 
-        def _parse_expected_value(data: object) -> Any | None | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(Any | None | Unset, data)
+        expected_value = d.pop("expected_value", UNSET)
+        if not isinstance(expected_value, Unset):
 
-        expected_value = _parse_expected_value(d.pop("expected_value", UNSET))
+            def _parse_expected_value(data: object) -> Any | None | Unset:
+                if data is None:
+                    return data
+                if isinstance(data, Unset):
+                    return data
+                return cast("Any | None | Unset", data)
 
-        def _parse_actual_value(data: object) -> Any | None | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(Any | None | Unset, data)
+            expected_value = _parse_expected_value(expected_value)
 
-        actual_value = _parse_actual_value(d.pop("actual_value", UNSET))
+        actual_value = d.pop("actual_value", UNSET)
+        if not isinstance(actual_value, Unset):
+
+            def _parse_actual_value(data: object) -> Any | None | Unset:
+                if data is None:
+                    return data
+                if isinstance(data, Unset):
+                    return data
+                return cast("Any | None | Unset", data)
+
+            actual_value = _parse_actual_value(actual_value)
 
         explanation = d.pop("explanation", UNSET)
 
@@ -162,7 +171,7 @@ class MetricReviewsItem:
             updated_at=updated_at,
         )
 
-        metric_reviews_item.additional_properties = d
+        metric_reviews_item.additional_properties = dict(d)
         return metric_reviews_item
 
     @property

@@ -117,20 +117,23 @@ class MetricReviewsItemTestSet:
 
         duration = d.pop("duration", UNSET)
 
-        def _parse_source_model(data: object) -> MetricReviewsItemTestSetSourceModel | str | Unset:
-            if isinstance(data, Unset):
-                return data
-            try:
-                if not isinstance(data, str):
-                    raise TypeError()
-                source_model_type_0 = check_metric_reviews_item_test_set_source_model(data)
+        source_model = d.pop("source_model", UNSET)
+        if not isinstance(source_model, Unset):
 
-                return source_model_type_0
-            except (TypeError, ValueError, AttributeError, KeyError):
-                pass
-            return cast(MetricReviewsItemTestSetSourceModel | str | Unset, data)
+            def _parse_source_model(data: object) -> MetricReviewsItemTestSetSourceModel | str | Unset:
+                if isinstance(data, Unset):
+                    return data
+                try:
+                    if not isinstance(data, str):
+                        raise TypeError()
+                    source_model_type_0 = check_metric_reviews_item_test_set_source_model(data)
 
-        source_model = _parse_source_model(d.pop("source_model", UNSET))
+                    return source_model_type_0
+                except (TypeError, ValueError, AttributeError, KeyError):
+                    pass
+                return cast("MetricReviewsItemTestSetSourceModel | str | Unset", data)
+
+            source_model = _parse_source_model(source_model)
 
         source_id = d.pop("source_id", UNSET)
 
@@ -152,7 +155,7 @@ class MetricReviewsItemTestSet:
             updated_at=updated_at,
         )
 
-        metric_reviews_item_test_set.additional_properties = d
+        metric_reviews_item_test_set.additional_properties = dict(d)
         return metric_reviews_item_test_set
 
     @property

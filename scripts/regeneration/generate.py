@@ -30,6 +30,28 @@ _UNSET_STAYS_ITSELF = """\
         return "UNSET"
 
 """
+_LEFT_OVER = ".additional_properties = d\n"
+_LEFT_OVER_ALONE = ".additional_properties = dict(d)\n"
+_CONSTRUCT = "{% macro construct(property, source) %}\n"
+_CONSTRUCT_WHAT_IS_THERE = """\
+{% macro construct(property, source) %}
+{% if PythonCode("Unset") in property.get_type_strings_in_union(json=True) %}
+{{ property.python_name }} = {{ source }}
+if not isinstance({{ property.python_name }}, Unset):
+    {{ parsed(property, property.python_name) | indent(4) }}
+{% else %}
+{{ parsed(property, source) }}
+{% endif %}
+{% endmacro %}
+
+{% macro parsed(property, source) %}
+"""
+# What no rule on the document can change: by template, the generator's own text, and what takes its place.
+_CHANGES = {
+    "types.py.jinja": (_UNSET_CLASS, _UNSET_CLASS + _UNSET_STAYS_ITSELF),
+    "model.py.jinja": (_LEFT_OVER, _LEFT_OVER_ALONE),
+    "property_templates/union_property.py.jinja": (_CONSTRUCT, _CONSTRUCT_WHAT_IS_THERE),
+}
 # Error bodies are declared with this media type, so that the generator leaves them to the caller. It says so.
 _EXPECTED_WARNING = "Unsupported content_type */*"
 
@@ -57,20 +79,24 @@ def generate(specification: Path, configuration: Path, package: Path) -> None:
 
 
 def _write_templates(folder: Path) -> None:
-    """The generator's own templates, with two additions that no rule on the document can make.
+    """The generator's own templates, with what no rule on the document can do.
 
     A header on top of every file; and an UNSET that stays itself. As it is generated, a copied or unpickled model has
     an UNSET of its own, which `to_dict` takes for a value, and a repr shows each unset field as an object's address.
+    A model parses only the fields that are there, and keeps a small dictionary of those it does not know: the one that
+    it took the others out of has not shrunk.
     """
-    for template in files(generator).joinpath("templates").iterdir():
-        if not template.name.endswith(".py.jinja") or template.name in ("setup.py.jinja", "endpoint_macros.py.jinja"):
-            continue
-        text = template.read_text("utf-8")
-        if template.name == "types.py.jinja":
-            if text.count(_UNSET_CLASS) != 1:
-                raise RegenerationError("openapi-python-client: its UNSET is not the one that generate.py knows.")
-            text = text.replace(_UNSET_CLASS, _UNSET_CLASS + _UNSET_STAYS_ITSELF)
-        folder.joinpath(template.name).write_text(HEADER + text, encoding="utf-8")
+    own = files(generator).joinpath("templates")
+    for template in own.iterdir():
+        if template.name.endswith(".py.jinja") and template.name not in ("setup.py.jinja", "endpoint_macros.py.jinja"):
+            folder.joinpath(template.name).write_text(HEADER + template.read_text("utf-8"), encoding="utf-8")
+    for name, (old, new) in _CHANGES.items():
+        changed = folder / name
+        text = (changed if changed.exists() else own.joinpath(name)).read_text("utf-8")
+        if text.count(old) != 1:
+            raise RegenerationError(f"openapi-python-client: its {name} is not the one that generate.py knows.")
+        changed.parent.mkdir(exist_ok=True)
+        changed.write_text(text.replace(old, new), encoding="utf-8")
 
 
 @contextlib.contextmanager
