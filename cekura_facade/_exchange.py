@@ -58,6 +58,7 @@ def call(
     Returns the result. One that is not accepted raises UnexpectedResponseError.
     """
     request = http.prepare(**endpoint._get_kwargs(**arguments))
+    del arguments  # The request has it all, and may wait for its turn for long.
     request.extensions = {**request.extensions, SUBJECTS: subjects}
     response = yield from exchange(http, request, deadline, retries)
     parsed = None
