@@ -88,7 +88,22 @@ def metrics_to_create(metrics: object) -> list[dict[str, Any]]:
     fields = [_fields(index, metric) for index, metric in enumerate(metrics)]
     if not fields:
         raise InvalidRequestError(f"metrics is empty, there is nothing to save: {wanted}.")
+    if _as_json(fields) is not None:  # All in one go; which one it is, is asked only if it is one.
+        for index, each in enumerate(fields):
+            if error := _as_json([each]):
+                raise InvalidRequestError(f"metric {index} ({each['name']!r}) cannot be written as JSON: {error}.")
     return fields
+
+
+def _as_json(fields: list[dict[str, Any]]) -> Exception | None:
+    """Why it cannot be written as JSON."""
+    try:
+        if not all(isinstance(key, str) for each in fields for key in each):
+            raise TypeError("a field's name is not a text")
+        json.dumps(fields, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        return error
+    return None
 
 
 def _fields(index: int, metric: object) -> dict[str, Any]:
@@ -105,10 +120,4 @@ def _fields(index: int, metric: object) -> dict[str, Any]:
     name = fields.get("name")
     if not isinstance(name, str) or not name.strip():
         raise InvalidRequestError(f"metric {index}: name is {shown(name)}: give it a name.")
-    try:
-        if not all(isinstance(key, str) for key in fields):
-            raise TypeError("a field's name is not a text")
-        json.dumps(fields, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidRequestError(f"metric {index} ({name!r}) cannot be written as JSON: {error}.") from None
     return fields

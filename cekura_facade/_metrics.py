@@ -362,4 +362,6 @@ def _is_progress(result: object) -> bool:
     if result.error and not isinstance(result.error, str):
         return False
     metrics = result.metrics if isinstance(result.metrics, list) else [None]
-    return result.status != "completed" or all(isinstance(each, GeneratedMetric) and each.to_dict() for each in metrics)
+    return result.status != "completed" or all(
+        isinstance(each, GeneratedMetric) and (each.name or each.to_dict()) for each in metrics
+    )

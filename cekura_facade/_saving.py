@@ -34,6 +34,7 @@ class _Wanted:
 
     def __init__(self, fields: Sequence[dict[str, Any]]) -> None:
         self.fields = fields
+        self.keys = [(_text(each.get("name")), _text(each.get("description"))) for each in fields]
         self.saved: dict[int, Metric] = {}
         self.failed: dict[int, APIError] = {}  # why it is not saved yet
         self.refused: set[int] = set()
@@ -47,9 +48,6 @@ class _Wanted:
     def unclear(self) -> list[int]:
         return [i for i in self.missing() if may_be_carried_out(self.failed[i])]
 
-    def key(self, position: int) -> tuple[str, str]:
-        return _text(self.fields[position].get("name")), _text(self.fields[position].get("description"))
-
     def claim(self, found: Iterable[Metric], positions: Sequence[int]) -> list[Metric]:
         """Take each metric that is found for one that is wanted. Returns those that are none of them.
 
@@ -58,10 +56,12 @@ class _Wanted:
         taken = {metric.id for metric in self.saved.values()}
         left = {metric.id: metric for metric in found if metric.id not in taken}
         for same_scope in (True, False):
+            if not left:
+                break
             wanted: dict[tuple[str, str], list[int]] = {}
             for i in positions:
                 if i not in self.saved:
-                    wanted.setdefault(self.key(i), []).append(i)
+                    wanted.setdefault(self.keys[i], []).append(i)
             for metric in list(left.values()):
                 candidates = wanted.get((_text(metric.name), _text(metric.description)), [])
                 fitting = (i for i in candidates if _is_saved_as(self.fields[i], metric, same_scope))
@@ -107,7 +107,7 @@ def create_in_bulk(http: HTTP, fields: Sequence[dict[str, Any]]) -> Steps[list[M
     """Step 3: save metrics. Returns them as saved, in the order given."""
     wanted = _Wanted(fields)
     try:
-        yield from _look(http, wanted, max(http.unsettled.get(wanted.key(i), 0.0) for i in wanted.missing()))
+        yield from _look(http, wanted, max(http.unsettled.get(wanted.keys[i], 0.0) for i in wanted.missing()))
         try:
             yield from _send(http, wanted)
         except BaseException as error:
@@ -115,7 +115,7 @@ def create_in_bulk(http: HTTP, fields: Sequence[dict[str, Any]]) -> Steps[list[M
                 raise
             # Interrupted or cancelled: the service may still be at work on what was sent when they are given next.
             now = time.monotonic()
-            later = {wanted.key(i): now + http.settings.settle_timeout for i in wanted.missing()}
+            later = {wanted.keys[i]: now + http.settings.settle_timeout for i in wanted.missing()}
             http.unsettled = {key: until for key, until in http.unsettled.items() if until > now} | later
             raise
     except CekuraError as error:
