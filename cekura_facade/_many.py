@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import heapq
 import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from generated_client.models import GenerateMetricsRequest, Metric
 
 from ._steps import Steps, arun, drive
+
+if TYPE_CHECKING:
+    import asyncio
 
 GenerationRequest = int | GenerateMetricsRequest
 
@@ -104,6 +106,8 @@ class AsyncOutcomes(_Outcomes, AsyncIterator[GenerationOutcome]):
         return await anext(self._all)
 
     async def _run(self) -> AsyncIterator[GenerationOutcome]:
+        import asyncio  # Nobody but an AsyncCekura pays for it.
+
         tasks: set[asyncio.Task[GenerationOutcome]] = set()
         done: asyncio.Queue[asyncio.Task[GenerationOutcome]] = asyncio.Queue()
         try:

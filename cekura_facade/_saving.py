@@ -63,7 +63,7 @@ class _Wanted:
                 if i not in self.saved:
                     wanted.setdefault(self.keys[i], []).append(i)
             for metric in list(left.values()):
-                candidates = wanted.get((_text(metric.name), _text(metric.description)), [])
+                candidates = wanted.get((_text(_said(metric, "name")), _text(_said(metric, "description"))), [])
                 fitting = (i for i in candidates if _is_saved_as(self.fields[i], metric, same_scope))
                 for i in itertools.islice(fitting, 1):
                     candidates.remove(i)
@@ -212,15 +212,21 @@ def _is_saved_as(fields: dict[str, Any], metric: Metric, same_scope: bool) -> bo
     What the service does not say of a metric, and what is left to the service, cannot differ.
     """
     eval_type = fields.get("eval_type")
-    if eval_type is not None and _kind(eval_type) != _kind(metric.eval_type):
+    if eval_type is not None and _kind(eval_type) != _kind(_said(metric, "eval_type")):
         return False
-    for name, value in (("project", metric.project), ("assistant_id", metric.assistant_id)):
+    for name in ("project", "assistant_id"):
+        value = _said(metric, name)
         if fields.get(name) and value and fields[name] != value:
             return False
-    wanted, agents = _agents(fields), _agents({**metric.additional_properties, "agents": metric.agents})
+    wanted, agents = _agents(fields), _agents({"agents": _said(metric, "agents"), "agent": _said(metric, "agent")})
     if same_scope:
         return wanted == agents
     return (wanted <= agents if wanted else bool(fields.get("assistant_id"))) or not agents
+
+
+def _said(metric: Metric, name: str) -> Any:
+    """A field, known to this version of the specification or not."""
+    return getattr(metric, name, None) or metric.additional_properties.get(name)
 
 
 def _agents(fields: dict[str, Any]) -> set[int]:
