@@ -49,10 +49,11 @@ def test_a_deadline_holds_whatever_is_trickled(client: Callable[..., Either], st
     ended: list[bool] = []
 
     def answer(request: Received) -> Iterator[bytes]:
-        if where == "body":
-            yield head
-        yield from trickled(body if where == "body" else head + body)
+        parts = (head, body) if where == "headers" else (body, b"")
+        yield b"" if where == "headers" else head
+        yield from trickled(parts[0])
         ended.append(True)
+        yield parts[1]
 
     expected = facade.GenerationTimeoutError if step == "wait" else facade.APITimeoutError
     with scripted(answer) as server:
