@@ -67,6 +67,10 @@ class APIError(CekuraError):
         url: The address of the request, without credentials.
     """
 
+    message: str
+    method: str
+    url: str
+
     def __init__(self, message: str, *, method: str, url: str) -> None:
         super().__init__(message)
         self.message, self.method, self.url = message, method, url
@@ -169,6 +173,7 @@ class GenerationFailedError(CekuraError):
     """
 
     progress_id: str
+    reason: str | None
 
     def __init__(self, progress_id: str, reason: str | None) -> None:
         super().__init__(
@@ -186,6 +191,7 @@ class GenerationTimeoutError(CekuraError):
     """
 
     progress_id: str
+    last_progress: GenerateMetricsProgress | None
 
     def __init__(self, progress_id: str, last_progress: GenerateMetricsProgress | None, waited: float) -> None:
         state = f"its status was {last_progress.status!r}" if last_progress else "no poll succeeded, see the cause"
@@ -203,6 +209,9 @@ class BulkCreateUncertainError(CekuraError):
         created: The metrics that are known to be saved, in the order given.
         unconfirmed: The fields of those that may or may not be saved, in the order given.
     """
+
+    created: list[Metric]
+    unconfirmed: list[dict[str, Any]]
 
     def __init__(self, message: str, *, created: Sequence[Metric], unconfirmed: Sequence[dict[str, Any]]) -> None:
         super().__init__(message)
