@@ -10,7 +10,19 @@ with Sandbox(job_seconds=0) as sandbox:
 
 from __future__ import annotations
 
-from cekura_facade.sandbox._sandbox import Sandbox
-from cekura_facade.sandbox._state import Job, RecordedRequest
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cekura_facade.sandbox._sandbox import Sandbox
+    from cekura_facade.sandbox._state import Job, RecordedRequest
 
 __all__ = ["Job", "RecordedRequest", "Sandbox"]
+
+
+def __getattr__(name: str) -> object:
+    # When it is asked for, and not before: pytest imports this package with the plugin, in every project that has it.
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from cekura_facade.sandbox import _sandbox
+
+    return getattr(_sandbox, name)
