@@ -1,0 +1,60 @@
+"""Ask for known vulnerabilities of what the package depends on, with pip-audit. Says so when nobody can be asked.
+
+Exit codes: 0 none is known, or it could not be asked; 1 there are some.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+ROOT = Path(__file__).resolve().parent.parent
+UV = [sys.executable, "-m", "uv"]
+# What `scripts/lock` chose for those who install the package; what development needs besides is left out.
+REQUIREMENTS = [
+    *("pip", "compile", "pyproject.toml", "--extra", "cli", "--extra", "sandbox", "--constraint", "constraints.txt"),
+    *("--python-version", "3.11", "--no-annotate", "--no-header", "--quiet"),
+]
+
+
+def main() -> int:
+    """Run pip-audit. Returns the exit code."""
+    with TemporaryDirectory() as folder:
+        requirements = Path(folder, "requirements.txt")
+        compile_them = [*UV, *REQUIREMENTS, "--output-file", requirements]
+        audit = [*UV, "tool", "run", "--quiet", "pip-audit", "--progress-spinner", "off", "--format", "json"]
+        audit_them = [*audit, "--no-deps", "--disable-pip", "--requirement", str(requirements)]
+        for command in (compile_them, audit_them):
+            result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+            if result.returncode and command is compile_them:
+                break
+    code, said = verdict(result.stdout, result.stderr)
+    print(said, file=sys.stderr if code else sys.stdout)
+    return code
+
+
+def verdict(report: str, errors: str) -> tuple[int, str]:
+    """The exit code, and what to say, for what pip-audit printed: JSON, unless it could not do its work."""
+    try:
+        packages = json.loads(report)["dependencies"]
+    except (ValueError, KeyError, TypeError):
+        return 0, f"audit: SKIPPED, pip-audit could not run: {(errors.strip().splitlines() or ['no word'])[-1]}"
+    unknown = [package["name"] for package in packages if "skip_reason" in package]
+    found = [
+        f"{package['name']} {package['version']}: {each['id']}, fixed in {', '.join(each['fix_versions']) or 'none'}"
+        for package in packages
+        for each in package.get("vulns", ())
+    ]
+    if found:
+        return 1, "\n".join(["audit: known vulnerabilities:", *found])
+    if len(unknown) == len(packages):
+        return 0, f"audit: SKIPPED, the registry tells nothing about vulnerabilities ({len(packages)} packages)."
+    but = f" Not known there, so not audited: {', '.join(unknown)}." if unknown else ""
+    return 0, f"audit: no known vulnerability in {len(packages) - len(unknown)} packages.{but}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
