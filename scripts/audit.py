@@ -12,28 +12,33 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).resolve().parent.parent
-UV = [sys.executable, "-m", "uv"]
 # What `scripts/lock` chose for those who install the package; what development needs besides is left out.
 REQUIREMENTS = [
     *("pip", "compile", "pyproject.toml", "--extra", "cli", "--extra", "sandbox", "--constraint", "constraints.txt"),
     *("--python-version", "3.11", "--no-annotate", "--no-header", "--quiet"),
 ]
 
+AUDIT = [
+    *("tool", "run", "--quiet", "pip-audit", "--progress-spinner", "off"),
+    *("--format", "json", "--no-deps", "--disable-pip"),
+]
+
 
 def main() -> int:
     """Run pip-audit. Returns the exit code."""
     with TemporaryDirectory() as folder:
-        requirements = Path(folder, "requirements.txt")
-        compile_them = [*UV, *REQUIREMENTS, "--output-file", requirements]
-        audit = [*UV, "tool", "run", "--quiet", "pip-audit", "--progress-spinner", "off", "--format", "json"]
-        audit_them = [*audit, "--no-deps", "--disable-pip", "--requirement", str(requirements)]
-        for command in (compile_them, audit_them):
-            result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-            if result.returncode and command is compile_them:
-                break
+        requirements = str(Path(folder, "requirements.txt"))
+        result = _run(*REQUIREMENTS, "--output-file", requirements)
+        if result.returncode == 0:
+            result = _run(*AUDIT, "--requirement", requirements)
     code, said = verdict(result.stdout, result.stderr)
     print(said, file=sys.stderr if code else sys.stdout)
     return code
+
+
+def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    uv = [sys.executable, "-m", "uv", *arguments]
+    return subprocess.run(uv, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 def verdict(report: str, errors: str) -> tuple[int, str]:

@@ -74,4 +74,4 @@ def test_the_start_of_pytest_loads_nothing_that_is_heavy() -> None:
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(result.stdout.split())
     assert entry.module in loaded
-    assert not loaded & {"starlette", "uvicorn", "cekura_facade.sandbox._sandbox"}
+    assert not loaded & {"asyncio", "attrs", "httpx", "starlette", "uvicorn", "cekura_facade.sandbox._sandbox"}

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Job", "RecordedRequest", "Sandbox"]
 
+if not TYPE_CHECKING:
+    # Imported when first asked for: pytest imports this package with the plugin, in every project that has it.
+    def __getattr__(name: str) -> object:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from cekura_facade.sandbox import _sandbox
 
-def __getattr__(name: str) -> object:
-    # When it is asked for, and not before: pytest imports this package with the plugin, in every project that has it.
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from cekura_facade.sandbox import _sandbox
-
-    return getattr(_sandbox, name)
+        return globals().setdefault(name, getattr(_sandbox, name))

@@ -1,0 +1,68 @@
+"""What the tests of the packages share: how one is built, and environments that know nothing of the checkout."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import attrs
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+UV = [sys.executable, "-m", "uv"]
+
+
+def build(project: Path, to: Path) -> list[Path]:
+    """Build the sdist and the wheel of a project, with this environment's hatchling. Returns them, the sdist last."""
+    run("-m", "hatchling", "build", "--directory", to, cwd=project)
+    return [next(to.glob("*.whl")), next(to.glob("*.tar.gz"))]
+
+
+def run(*arguments: object, cwd: Path, python: Path | str = sys.executable) -> subprocess.CompletedProcess[str]:
+    """Run Python to its end, in a folder, with nothing of the checkout at hand. It must not fail."""
+    return succeed([str(python), *map(str, arguments)], cwd)
+
+
+def succeed(command: list[str], cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end. It must not fail."""
+    clean = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    result = subprocess.run(command, cwd=cwd, env=clean | environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, f"{' '.join(command)}\n{result.stdout}\n{result.stderr}"
+    return result
+
+
+@attrs.frozen
+class Environment:
+    """A virtual environment that holds what was installed into it, and nothing else."""
+
+    folder: Path
+
+    @property
+    def programs(self) -> Path:
+        return self.folder / ("Scripts" if sys.platform == "win32" else "bin")
+
+    @property
+    def python(self) -> Path:
+        return self.programs / "python"
+
+    def install(self, *what: object) -> None:
+        """Install from files, and what they depend on from the registry that this machine is set up for."""
+        succeed([*UV, "pip", "install", "--quiet", "--python", str(self.python), *map(str, what)], self.folder.parent)
+
+    def run(self, *arguments: object) -> str:
+        """Run its Python in an empty folder, isolated from the user's own packages. Returns what was printed."""
+        return run("-I", *arguments, cwd=self.folder.parent, python=self.python).stdout
+
+
+def fresh_environment(folder: Path) -> Environment:
+    """Make an empty environment. Skips the test where no package registry answers; never in CI, which has one."""
+    asked = subprocess.run(
+        [*UV, "pip", "compile", "--quiet", "-"], input="attrs", capture_output=True, text=True, check=False
+    )
+    if asked.returncode and not os.environ.get("CI"):
+        pytest.skip(f"no package registry: {(asked.stderr.strip().splitlines() or ['no word'])[-1]}")
+    assert asked.returncode == 0, asked.stderr
+    succeed([*UV, "venv", "--quiet", "--python", sys.executable, str(folder)], folder.parent)
+    return Environment(folder)

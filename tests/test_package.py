@@ -1,0 +1,150 @@
+"""What users install: the sdist and the wheel, looked at from outside, and installed without the repository."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+import tarfile
+import zipfile
+from email.parser import Parser
+from pathlib import Path
+
+import audit
+import pytest
+
+from cekura_facade import __version__
+from tests.installing import ROOT, build, fresh_environment, succeed
+
+PACKAGES = ("cekura_facade", "generated_client")
+INFO = f"cekura_facade-{__version__}.dist-info"
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the sdist and the wheel, as `./scripts/build` makes them."""
+    folder = tmp_path_factory.mktemp("built")
+    assert run_script(folder).count("PASSED") == 2
+    return folder
+
+
+def run_script(folder: Path) -> str:
+    """Run `./scripts/build` in this environment: what is installed now must not be replaced under the tests."""
+    return succeed([str(ROOT / "scripts" / "build"), "--no-audit", str(folder)], folder, VENV=sys.prefix).stdout
+
+
+@pytest.fixture
+def wheel(built: Path) -> Path:
+    return built / f"cekura_facade-{__version__}-py3-none-any.whl"
+
+
+@pytest.fixture
+def sdist(built: Path) -> Path:
+    return built / f"cekura_facade-{__version__}.tar.gz"
+
+
+@pytest.fixture(scope="module")
+def tracked() -> set[str]:
+    """The files of the packages that git knows."""
+    listed = subprocess.run(["git", "ls-files", *PACKAGES], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("this is no git checkout")
+    return set(listed.stdout.split())
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.iterdir()}
+
+
+def test_the_same_sources_give_the_same_bytes(built: Path, sdist: Path, tmp_path: Path) -> None:
+    """Elsewhere as well, with other times and modes: what is built from the sdist is what it was built with."""
+    with tarfile.open(sdist) as packed:
+        packed.extractall(tmp_path, filter="data")
+    project = tmp_path / sdist.name.removesuffix(".tar.gz")
+    for file in (each for each in project.rglob("*") if each.is_file()):
+        file.chmod(0o600)
+        file.touch()
+    build(project, tmp_path / "again")
+    assert digests(tmp_path / "again") == digests(built)
+    assert len(digests(built)) == 2
+
+
+def test_the_script_gives_the_same_bytes_twice(built: Path, tmp_path: Path) -> None:
+    run_script(tmp_path)
+    assert digests(tmp_path) == digests(built)
+
+
+def test_the_wheel_holds_the_packages_and_nothing_else(wheel: Path, tracked: set[str]) -> None:
+    about = {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE"}
+    with zipfile.ZipFile(wheel) as packed:
+        assert set(packed.namelist()) == tracked | {f"{INFO}/{name}" for name in about}
+    assert {f"{package}/py.typed" for package in PACKAGES} <= tracked
+
+
+def test_the_sdist_holds_what_the_wheel_is_made_of_and_nothing_else(sdist: Path, tracked: set[str]) -> None:
+    # hatchling always packs .gitignore: it says what does not belong into a build from the sdist.
+    about = {"CHANGELOG.md", "LICENSE", "PKG-INFO", "README.md", "pyproject.toml", ".gitignore"}
+    with tarfile.open(sdist) as packed:
+        names = {name.partition("/")[2] for name in packed.getnames()}
+    assert names == tracked | about
+
+
+def test_the_version_is_that_of_its_one_place(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as packed:
+        metadata = Parser().parsestr(packed.read(f"{INFO}/METADATA").decode())
+    assert metadata["Version"] == __version__
+    assert {"cli", "regenerate", "sandbox"} <= set(metadata.get_all("Provides-Extra", []))
+
+
+CHECK = """
+import importlib.metadata, pkgutil, cekura_facade, generated_client
+assert "site-packages" in cekura_facade.__file__ and "site-packages" in generated_client.__file__
+assert importlib.metadata.version("cekura-facade") == cekura_facade.__version__
+for name in cekura_facade.__all__:
+    getattr(cekura_facade, name)
+for module in pkgutil.walk_packages(generated_client.__path__, "generated_client."):
+    __import__(module.name)
+print(cekura_facade.__version__)
+"""
+
+
+@pytest.mark.parametrize("kind", ["wheel", "sdist"])
+def test_it_installs_and_imports_without_the_repository(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    environment = fresh_environment(tmp_path / "environment")
+    environment.install(request.getfixturevalue(kind))
+    assert environment.run("-c", CHECK).strip() == __version__
+    listed = environment.run("-c", "import importlib.metadata as m; print(*(d.name for d in m.distributions()))")
+    # Of the extras, nothing comes unasked for.
+    assert not {"typer", "starlette", "uvicorn", "openapi-python-client"} & set(listed.split())
+
+
+def test_the_extras_install_and_work_together(wheel: Path, tmp_path: Path) -> None:
+    environment = fresh_environment(tmp_path / "environment")
+    environment.install(f"{wheel}[cli,sandbox,regenerate]")
+    assert __version__ in environment.run("-m", "cekura_facade", "--version")
+    made = environment.run("-c", "from cekura_facade.sandbox import Sandbox\nwith Sandbox() as s: print(s.url)")
+    assert made.startswith("http://127.0.0.1:")
+    environment.run("-c", "import deepdiff, jsonpath, openapi_python_client, openapi_spec_validator, yaml")
+
+
+PACKAGE = {"name": "httpx", "version": "0.28.1", "vulns": []}
+FLAW = {"id": "PYSEC-1", "fix_versions": ["0.29"], "aliases": [], "description": "…"}
+
+
+@pytest.mark.parametrize(
+    ("report", "code", "said"),
+    [
+        ({"dependencies": [PACKAGE]}, 0, "no known vulnerability in 1 packages"),
+        ({"dependencies": [PACKAGE | {"vulns": [FLAW]}]}, 1, "httpx 0.28.1: PYSEC-1, fixed in 0.29"),
+        ({"dependencies": [{"name": "httpx", "skip_reason": "not found"}]}, 0, "SKIPPED"),
+        ({"dependencies": [PACKAGE, {"name": "attrs", "skip_reason": "…"}]}, 0, "not audited: attrs"),
+        (None, 0, "SKIPPED, pip-audit could not run: no way out"),
+    ],
+)
+def test_the_audit_says_what_it_found_and_what_it_could_not_ask(report: object, code: int, said: str) -> None:
+    verdict = audit.verdict("" if report is None else json.dumps(report), "once\nno way out\n")
+    assert verdict[0] == code
+    assert said in verdict[1]
