@@ -25,7 +25,7 @@ OUTPUT = """Results go to standard output, all else to standard error. With --fo
 JSON document: an array of metrics; or, if not all was done, an object with exit_code, errors, saved, unconfirmed,
 unfinished, file and next. For exit code 2 it is empty."""
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     name="cekura-facade",
     help="Suggest, review and save metrics for voice agents with Cekura.",
     epilog=f"{EXIT_CODES}\n\n{CONFIGURATION}\n\n{OUTPUT}",

@@ -28,7 +28,7 @@ def main() -> None:
                 except CekuraError as error:
                     print(type(error).__name__, "a-key-of-acme" in repr(vars(error)))
             print("key shown", "a-key-of-acme" in f"{acme.api!r} {acme.cekura!r}")
-        print("agents", {request.headers["user-agent"].split("/")[0] for request in sandbox.requests})
+        print("sent by", {request.headers["user-agent"].split(" python/")[0] for request in sandbox.requests})
         with Cekura(sandbox.api_key, base_url=sandbox.url) as cekura:
             print("ours", [metric.id for metric in cekura.metrics.list(agent_id=agent_id)] == ids)
 

@@ -1,0 +1,152 @@
+"""The example of an SDK that is built on ours, made, installed beside it and checked as its authors would."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cekura_facade import __version__
+from tests.installing import ROOT, Environment, build, fresh_environment, run
+
+SDK = ROOT / "tests" / "downstream" / "acme_voice_sdk"
+GENERATED = "acme_cekura"
+CHECKED = ("acme_voice", "use_it.py")
+WRONG = """\
+from cekura_facade import AsyncCekura, Cekura
+from acme_voice import AcmeVoice
+
+
+def sync(acme: AcmeVoice, cekura: Cekura) -> None:
+    acme.ensure_metrics("support", at_least="six")
+    acme.ensure_metrics("support", at_least=6)[0].nmae
+    cekura.metrics.generate_and_create(agent_id="123")
+    cekura.metrics.job("…").wait()[0].nmae
+
+
+async def awaited(cekura: AsyncCekura) -> None:
+    for metric in cekura.metrics.list():
+        print(metric)
+"""
+WRONG_LINES = {6, 7, 8, 9, 13}
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """An environment with our package and the SDK, both from wheels; the SDK's generated client was made for it."""
+    folder = tmp_path_factory.mktemp("downstream")
+    made = fresh_environment(folder / "environment")
+    project = folder / "project"
+    shutil.copytree(SDK, project, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+    options = ("--output", project, "--package", GENERATED, "--select", project / "operations.yaml")
+    run(ROOT / "scripts" / "regenerate.py", *options, cwd=folder)
+    wheels = [build(source, folder / name)[0] for name, source in (("ours", ROOT), ("theirs", project))]
+    made.install(f"{wheels[0]}[cli,sandbox]", wheels[1])
+    return made
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    """The SDK as its authors wrote it, in a folder of its own: what it imports is what is installed."""
+    for name in CHECKED:
+        copy = shutil.copytree if (SDK / name).is_dir() else shutil.copy
+        copy(SDK / name, tmp_path / name)
+    (tmp_path / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict"}')
+    return tmp_path
+
+
+def mypy(environment: Environment, folder: Path, *what: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(folder / ".mypy"), "--no-error-summary"]
+    options = ["--python-executable", str(environment.python), "--config-file", ""]
+    return subprocess.run([*command, *options, *what], cwd=folder, capture_output=True, text=True, check=False)
+
+
+def pyright(environment: Environment, folder: Path, *what: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pyright", "--pythonpath", str(environment.python), "--outputjson", *what]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_it_works_against_the_sandbox(environment: Environment, tmp_path: Path) -> None:
+    script = shutil.copy(SDK / "use_it.py", tmp_path)
+    assert environment.run("-W", "error", script).splitlines() == [
+        "saved 3 of 3",
+        "listed True",
+        "again []",
+        "agent True acme_cekura",
+        "NotFoundError False",
+        "UnknownLineError There is no line 'nowhere': take one of ['gone', 'support'].",
+        "key shown False",
+        f"sent by {{'acme-voice-sdk/1.0.0 cekura-facade/{__version__}'}}",
+        "ours True",
+    ]
+
+
+def test_its_endpoints_are_sent_again_by_our_transport(environment: Environment) -> None:
+    """Two answers of 503, then one that is good: the generated client of the SDK knows nothing about retries."""
+    code = """
+import http.server, threading
+from acme_voice import AcmeVoice
+
+seen = []
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        seen.append(self.headers["X-CEKURA-API-KEY"])
+        body = b'{"id": 7}'
+        self.send_response(503 if len(seen) < 3 else 200)
+        self.send_header("Retry-After", "0")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args):
+        pass
+
+with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+    with AcmeVoice({"support": 7}, "key", base_url=f"http://127.0.0.1:{server.server_port}") as acme:
+        print(acme.agent("support").id, seen)
+    server.shutdown()
+"""
+    assert environment.run("-c", code).strip() == "7 ['key', 'key', 'key']"
+
+
+def test_mypy_finds_nothing_strictly(environment: Environment, sources: Path) -> None:
+    result = mypy(environment, sources, *CHECKED)
+    assert (result.returncode, result.stdout) == (0, ""), result.stderr
+
+
+def test_pyright_finds_nothing_strictly(environment: Environment, sources: Path) -> None:
+    result = pyright(environment, sources, *CHECKED)
+    found = json.loads(result.stdout)
+    assert (result.returncode, found["generalDiagnostics"]) == (0, [])
+    assert found["summary"]["filesAnalyzed"] == 3
+
+
+def test_both_find_what_is_wrong(environment: Environment, sources: Path) -> None:
+    """So the types that they read are those of the installed packages, for both clients, and not Any."""
+    (sources / "wrong.py").write_text(WRONG)
+    reported = mypy(environment, sources, "wrong.py").stdout.splitlines()
+    assert {int(line.split(":")[1]) for line in reported if ": error:" in line} == WRONG_LINES
+    diagnostics = json.loads(pyright(environment, sources, "wrong.py").stdout)["generalDiagnostics"]
+    assert {each["range"]["start"]["line"] + 1 for each in diagnostics if each["severity"] == "error"} >= WRONG_LINES
+
+
+@pytest.mark.parametrize("package", ["cekura_facade", "generated_client", GENERATED])
+def test_the_whole_public_interface_has_known_types(environment: Environment, package: str, tmp_path: Path) -> None:
+    # --verifytypes takes the Python that is found first, and no other.
+    path = f"{environment.programs}:{Path(sys.executable).parent}"
+    command = [sys.executable, "-m", "pyright", "--verifytypes", package, "--ignoreexternal", "--outputjson"]
+    result = subprocess.run(
+        command, cwd=tmp_path, env={"PATH": path, "HOME": str(tmp_path)}, capture_output=True, text=True, check=False
+    )
+    completeness = json.loads(result.stdout)["typeCompleteness"]
+    assert Path(completeness["packageRootDirectory"]).is_relative_to(environment.folder)
+    unknown = [each["name"] for each in completeness["symbols"] if each["isExported"] and not each["isTypeKnown"]]
+    assert unknown == []
+    assert completeness["completenessScore"] == 1
+    assert completeness["exportedSymbolCounts"]["withKnownType"] > 30
