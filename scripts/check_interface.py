@@ -1,0 +1,117 @@
+"""Hold the public interface of cekura_facade against that of the last release: the changelog must name what differs.
+
+python scripts/check_interface.py              exit 1 if the Unreleased section leaves out a difference
+python scripts/check_interface.py --release    part of a release: what is public now becomes what was released
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import griffe
+
+ROOT = Path(__file__).resolve().parent.parent
+RELEASED = ROOT / "tests" / "released-interface.txt"
+PACKAGES = ("cekura_facade", "cekura_facade.sandbox")
+Interface = dict[str, str]  # what each public thing looks like, by its path; a parameter's is `package.function(name)`
+
+
+def main() -> int:
+    """Compare, or write. Returns the exit code."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--release", action="store_true", help=f"write {RELEASED.name}")
+    now = interface(ROOT)
+    if parser.parse_args().release:
+        RELEASED.write_text("".join(f"{path}: {look}\n" for path, look in sorted(now.items())), encoding="utf-8")
+        return 0
+    before = dict(line.split(": ", 1) for line in RELEASED.read_text(encoding="utf-8").splitlines())
+    if missing := unnamed(before, now, (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")):
+        print("The Unreleased section of CHANGELOG.md does not name, in `code`:", *missing, sep="\n", file=sys.stderr)
+        return 1
+    print("CHANGELOG.md names every change of the public interface since the last release.")
+    return 0
+
+
+def unnamed(before: Mapping[str, str], now: Mapping[str, str], changelog: str) -> list[str]:
+    """The differences that the Unreleased section leaves out. What belongs to something new or gone is part of that."""
+    section = changelog.partition("## Unreleased\n")[2].partition("\n## ")[0]
+    code = " ".join(re.findall(r"`([^`]+)`", section))
+    found = []
+    for path in sorted(before.keys() | now.keys()):
+        owner = re.match(r"(.+)[.(]", path)
+        if before.get(path) == now.get(path) or (owner and (owner[1] in before) != (owner[1] in now)):
+            continue
+        name = re.findall(r"\w+", path.removesuffix(".__init__"))[-1]
+        if not re.search(rf"\b{name}\b", code):
+            found.append(f"{path}: {before.get(path, '(nothing)')} -> {now.get(path, '(nothing)')}")
+    return found
+
+
+def interface(root: Path) -> Interface:
+    """All that is public in the packages below a folder. Read from the sources: nothing is imported."""
+    loader = griffe.GriffeLoader(search_paths=[root], allow_inspection=False)
+    for package in ("generated_client", "cekura_facade"):
+        loader.load(package)
+    public = {
+        f"{package}.{name}": loader.modules_collection[f"{package}.{name}"]
+        for package in PACKAGES
+        for name in map(str, loader.modules_collection[package].exports or ())
+    }
+    exported = {_target(thing).path for thing in public.values()}
+    return dict(look for path, thing in public.items() for look in _looks(path, thing, exported))
+
+
+def _target(thing: griffe.Object | griffe.Alias) -> griffe.Object:
+    return thing.final_target if isinstance(thing, griffe.Alias) else thing
+
+
+def _looks(path: str, thing: griffe.Object | griffe.Alias, exported: set[str]) -> Iterator[tuple[str, str]]:
+    target = _target(thing)
+    if isinstance(target, griffe.Class):
+        yield path, f"class({', '.join(_bases(target, exported))})"
+        # What is generated follows the API: there, `regenerate.py` says what changed, in the changelog as well.
+        if not target.path.startswith("generated_client."):
+            for name, member in target.all_members.items():
+                # What a public base has is said there.
+                inherited = isinstance(member, griffe.Alias) and _owner(_target(member).path) in exported
+                if not inherited and (not name.startswith("_") or _is_constructor(name, member, target)):
+                    yield from _looks(f"{path}.{name}", member, exported)
+    elif isinstance(target, griffe.Function):
+        returns = str(target.returns)
+        yield path, f"function -> {returns[6:-1] if returns.startswith('Steps[') else returns}"
+        positions = (each for each in target.parameters if each.name != "self")
+        for position, each in enumerate(positions, 1):
+            free = each.kind is griffe.ParameterKind.keyword_only
+            default = "" if each.default is None else f" = {each.default}"
+            yield f"{path}({each.name})", f"{each.annotation}{default}, {'by name' if free else position}"
+    else:
+        yield path, f"{getattr(target, 'annotation', None) or 'value'}"
+
+
+def _bases(target: griffe.Class, exported: set[str]) -> Iterator[str]:
+    """The bases that users may rely on: instead of one that is private, those that it has."""
+    ours = {base.path: base for base in target.resolved_bases if isinstance(base, griffe.Class)}
+    for expression in target.bases:
+        path = expression if isinstance(expression, str) else expression.canonical_path
+        if path in ours and path not in exported:
+            yield from _bases(ours[path], exported)
+        elif not path.endswith("Generic"):
+            yield str(expression)
+
+
+def _owner(path: str) -> str:
+    return path.rpartition(".")[0]
+
+
+def _is_constructor(name: str, member: griffe.Object | griffe.Alias, of: griffe.Class) -> bool:
+    """Whether this is the constructor of a class that users make objects of, which is documented. Others are ours."""
+    docstrings = (of.docstring, _target(member).docstring)
+    return name == "__init__" and any("Args:" in docstring.value for docstring in docstrings if docstring)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""The public interface changes when the changelog says so, and not otherwise."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import check_interface
+import pytest
+
+import cekura_facade
+from cekura_facade import sandbox
+
+ROOT = Path(__file__).resolve().parent.parent
+RELEASED = {
+    "p.Client": "class()",
+    "p.Client.close": "function -> None",
+    "p.Client.send": "function -> int",
+    "p.Client.send(text)": "str, 1",
+    "p.Old": "class()",
+    "p.Old.member": "int",
+}
+
+
+def changelog(unreleased: str) -> str:
+    return (
+        f"# Changelog\n\n## Unreleased\n\n{unreleased}\n\n## 1.0.0\n\n- `closed` `timeout` `New` `Old` `send` `text`\n"
+    )
+
+
+def test_the_changelog_names_every_change_since_the_last_release() -> None:
+    command = [sys.executable, str(ROOT / "scripts" / "check_interface.py")]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+def test_all_that_is_public_is_looked_at() -> None:
+    looked_at = check_interface.interface(ROOT)
+    assert {f"cekura_facade.{name}" for name in cekura_facade.__all__} <= set(looked_at)
+    assert {f"cekura_facade.sandbox.{name}" for name in sandbox.__all__} <= set(looked_at)
+    assert looked_at["cekura_facade.Metrics.generate(num_metrics)"] == "int = 1, by name"
+    assert looked_at["cekura_facade.AsyncMetrics.generate_and_create"] == "function -> list[Metric]"
+    assert looked_at["cekura_facade.UnexpectedResponseError"] == "class(APIError)"
+    assert "cekura_facade.Cekura.__init__(timeout)" in looked_at
+    assert not any("._" in path.replace(".__", "") for path in looked_at)
+
+
+@pytest.mark.parametrize(
+    ("change", "name", "found"),
+    [
+        ({"p.Client.send(timeout)": "float = 1.0, by name"}, "timeout", "p.Client.send(timeout): (nothing) ->"),
+        ({"p.Client.send(text)": "str | bytes, 1"}, "text", "p.Client.send(text): str, 1 -> str | bytes, 1"),
+        ({"p.Client.send": "function -> str"}, "send", "p.Client.send: function -> int -> function -> str"),
+        ({"p.Client.closed": "bool"}, "closed", "p.Client.closed: (nothing) -> bool"),
+        ({"p.New": "class()", "p.New.member": "int"}, "New", "p.New: (nothing) -> class()"),
+        ({"p.Old": None, "p.Old.member": None}, "Old", "p.Old: class() -> (nothing)"),
+    ],
+)
+def test_a_change_must_be_named_in_the_unreleased_section(change: dict[str, str | None], name: str, found: str) -> None:
+    now = {path: look for path, look in (RELEASED | change).items() if look is not None}
+    (line,) = check_interface.unnamed(RELEASED, now, changelog("### Added\n\n- Something else: `p`, Old New send"))
+    assert line.startswith(found)
+    assert len(check_interface.unnamed(RELEASED, now, changelog(f"- `{name}er`"))) == 1
+    assert check_interface.unnamed(RELEASED, now, changelog(f"- **Breaking:** `send(…, {name}=…)` is other.")) == []
+
+
+def test_nothing_needs_to_be_said_where_nothing_changed() -> None:
+    assert check_interface.unnamed(RELEASED, RELEASED, changelog("")) == []
