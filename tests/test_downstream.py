@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from cekura_facade import __version__
-from tests.installing import ROOT, Environment, build, fresh_environment, run
+from cekura_facade.sandbox import Sandbox
+from tests.installing import ROOT, UV, Environment, build, fresh_environment, run, succeed
 
 SDK = ROOT / "tests" / "downstream" / "acme_voice_sdk"
 GENERATED = "acme_cekura"
@@ -150,3 +152,37 @@ def test_the_whole_public_interface_has_known_types(environment: Environment, pa
     assert unknown == []
     assert completeness["completenessScore"] == 1
     assert completeness["exportedSymbolCounts"]["withKnownType"] > 30
+
+
+PAGE = (ROOT / "docs" / "building-your-own-sdk.md").read_text(encoding="utf-8")
+
+
+def test_what_the_page_shows_of_the_sdk_is_what_stands_there() -> None:
+    excerpts = re.findall(r'^```\w+ title="(.+?)"\n(.*?)^```$', PAGE, re.DOTALL | re.MULTILINE)
+    assert len(excerpts) == 3
+    for file, excerpt in excerpts:
+        assert excerpt in (SDK / file).read_text(encoding="utf-8"), file
+
+
+@pytest.mark.skipif(shutil.which("perl") is None, reason="perl is not installed")
+def test_a_vendored_copy_works_by_itself(tmp_path: Path) -> None:
+    """As the page says how, but for where the wheel comes from."""
+    (command,) = re.findall(r"^find .*perl .*$", PAGE, re.MULTILINE)
+    environment = fresh_environment(tmp_path / "environment")
+    environment.install("attrs", "backoff", "httpx")
+    (tmp_path / "acme_voice").mkdir()
+    wheel = str(build(ROOT, tmp_path)[0])
+    succeed([*UV, "pip", "install", "--no-deps", "--target", "acme_voice/_vendor", wheel], tmp_path)
+    succeed(["sh", "-c", command], tmp_path)
+    code = """
+import sys
+sys.path.insert(0, ".")
+from acme_voice._vendor.cekura_facade import Cekura, CekuraError, Metric
+with Cekura("key", base_url=sys.argv[1]) as cekura:
+    saved = cekura.metrics.generate_and_create(agent_id=int(sys.argv[2]), num_metrics=2)
+print(len(saved), {type(each) is Metric for each in saved})
+print([name for name in sys.modules if name.startswith(("cekura_facade", "generated_client"))])
+"""
+    with Sandbox(job_seconds=0, api_key="key") as sandbox:
+        printed = environment.run("-c", code, sandbox.url, next(iter(sandbox.agents)))
+    assert printed.splitlines() == ["2 {True}", "[]"]

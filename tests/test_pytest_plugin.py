@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from importlib.metadata import entry_points
+from pathlib import Path
 
 import pytest
 
@@ -75,3 +77,10 @@ def test_the_start_of_pytest_loads_nothing_that_is_heavy() -> None:
     loaded = set(result.stdout.split())
     assert entry.module in loaded
     assert not loaded & {"asyncio", "attrs", "httpx", "starlette", "uvicorn", "cekura_facade.sandbox._sandbox"}
+
+
+def test_the_tests_of_the_documentation_pass(pytester: pytest.Pytester) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "testing.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r'^```python title="test_metrics.py"\n(.*?)^```$', page, re.DOTALL | re.MULTILINE)
+    pytester.makepyfile(block)
+    pytester.runpytest("-W", "error").assert_outcomes(passed=2)
