@@ -121,6 +121,16 @@ def test_generate_saves_and_says_so(shell: Shell, sandbox: Sandbox) -> None:
     assert "\x1b" not in result.stdout + result.stderr
 
 
+def test_there_is_one_line_for_each_change_of_step(home: Path, tmp_path: Path) -> None:
+    def progress(status: str, step: str | None) -> bytes:
+        return reply(200, {"status": status, "current_step": step, "metrics": [], "error": None})
+
+    steps = [progress("queued", None), progress("in_progress", "Thinking"), progress("a new one", "Thinking")]
+    with scripted(STARTED, *steps, progress("failed", "Thinking")) as server:
+        result = at(server.url, home, tmp_path).run("generate", "--agent-id", "1", "--yes")
+    assert result.stderr.splitlines()[1:-2] == ["agent 1: queued", "agent 1: Thinking"]
+
+
 def test_by_the_id_at_the_voice_provider(shell: Shell, sandbox: Sandbox) -> None:
     result = shell.run("generate", "--assistant-id", "asst_sandbox_102", "--yes")
     assert result.returncode == 0
@@ -216,7 +226,7 @@ def test_a_job_that_is_not_done_in_time_can_be_resumed(shell: Shell, sandbox: Sa
     assert result.returncode == 3
     [command] = (line for line in result.stderr.splitlines() if line.startswith("  cekura-facade resume"))
     assert sandbox.metrics == []
-    assert shell.run(*shlex.split(command)[1:], "--yes").returncode == 0
+    assert shell.run(*shlex.split(command)[1:], "--yes", CEKURA_API_KEY="wrong").returncode == 0
     assert len(sandbox.metrics) == 1
 
 

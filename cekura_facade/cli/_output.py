@@ -93,7 +93,6 @@ def _console(stream: TextIO) -> Console:
     anywhere = any(each is not None and each.isatty() for each in (sys.stdin, sys.stdout, sys.stderr))
     return _Console(
         file=stream,
-        color_system=None if plain else "auto",
         force_terminal=not plain,
         force_interactive=not plain,
         width=None if anywhere or os.environ.get("COLUMNS") else _WIDTH_OF_A_LOG,

@@ -130,7 +130,7 @@ class Report:
         if self.ending is not None:
             return self.ending
         codes = {exit_code(error) for _, error in self.failures}
-        if self.unconfirmed or (codes and self.saves and self.metrics):
+        if codes and self.saves and self.metrics:
             return ExitCode.IN_PART
         order = (ExitCode.IN_PART, ExitCode.FAILED, ExitCode.WRONG_USAGE, ExitCode.TIMED_OUT)
         return next((code for code in order if code in codes), ExitCode.DONE)
