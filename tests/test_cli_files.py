@@ -130,6 +130,8 @@ def test_what_a_person_types_is_what_is_sent(typed: str, read: object) -> None:
         ("# hi\nname: a\n", 2, "expected a list"),
         ("- name: a\n  name: b\n", 2, "stands here twice"),
         ("- name: a\n  x: !thing b\n", 2, "means nothing here"),
+        ("- name: a\n  x: !thing {b: c}\n", 2, "means nothing here"),
+        ("- name: a\n  x: !thing [b]\n", 2, "means nothing here"),
         ("- name: a\n  x: !!int b\n", 2, "is no int"),
         ("- name: a\n  ? [b]\n  : c\n", 2, "must be a text"),
         ("- name: a\n---\n- name: b\n", 2, "expected a single document"),

@@ -173,13 +173,13 @@ def hold(release: threading.Event, then: bytes) -> Callable[[Received], bytes]:
 def test_ctrl_c_while_starting(shell: Shell) -> None:
     release = threading.Event()
     with scripted(hold(release, STARTED)) as server:
-        with shell.terminal("generate", "--agent-id", "101", CEKURA_API_URL=server.url) as terminal:
+        with shell.terminal("generate", "--agent-id", "101", "-n", "4", CEKURA_API_URL=server.url) as terminal:
             until(lambda: server.received)
             terminal.press("c")
             assert terminal.end() == 130
         release.set()
     assert "may have been started" in terminal.flat
-    assert "Nothing is saved" in terminal.flat
+    assert "cekura-facade generate --agent-id=101 --num-metrics=4" in terminal.flat
 
 
 def test_ctrl_c_while_waiting(shell: Shell) -> None:

@@ -20,6 +20,7 @@ from ._review import Reviewed, review
 from ._saving import keep, save
 from ._text import plural, visible
 
+_AGENT = {"agent_id", "assistant_id"}
 _AT_ONCE = 50  # jobs; connections are shared among those
 
 
@@ -128,8 +129,13 @@ def _conclude(report: Report, draft: Draft, handling: Handling, jobs: list[Job])
     again = [job for job in jobs if job.suggestions is None or (declined and handling.output is None)]
     if ids := [job.line.progress_id for job in again if job.line.progress_id and not job.failed]:
         report.go_on("resume", *ids)
-    if report.signal is not None and not all(job.line.progress_id for job in jobs):
-        report.notes.append("A job may have been started, but its progress id had not come. Nothing is saved.")
+    unknown = [job.request or {} for job in jobs if job.line.progress_id is None]
+    if report.signal is not None and unknown:
+        report.notes.append("A job may have been started, but its progress id had not come. Nothing is saved of it.")
+        options = [
+            f"--{name.replace('_', '-')}={request[name]}" for request in unknown for name in _AGENT & request.keys()
+        ]
+        report.go_on("generate", *options, f"--num-metrics={unknown[0]['num_metrics']}")
 
 
 def _write(report: Report, draft: Draft, path: Path) -> None:
