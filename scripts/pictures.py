@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cekura_facade.sandbox import Job, Sandbox
-from tests.terminal import Shell, Terminal, environment, until
+from tests.terminal import NEXT_PICTURE, Shell, Terminal, environment, until
 
 ROOT = Path(__file__).resolve().parent.parent
 COLUMNS = 100
@@ -46,33 +46,35 @@ def main() -> int:
         with TemporaryDirectory() as scratch, Sandbox(job_seconds=1) as sandbox:
             shell = Shell(Path(scratch), environment(Path(scratch), sandbox.url, sandbox.api_key))
             with shell.terminal(*arguments, columns=COLUMNS) as terminal:
-                act(terminal, sandbox)
-                raw = terminal.raw
+                raw = act(terminal, sandbox)
         (folder / f"{name}.svg").write_text(picture(name, arguments, raw), "utf-8")
     return 0
 
 
-def save(terminal: Terminal, sandbox: Sandbox) -> None:
+def save(terminal: Terminal, sandbox: Sandbox) -> str:
     """Answer yes."""
     terminal.answer("y")
     terminal.end()
+    return terminal.raw
 
 
-def stop(terminal: Terminal, sandbox: Sandbox) -> None:
+def stop(terminal: Terminal, sandbox: Sandbox) -> str:
     """Press Ctrl-C at the question."""
     terminal.expect(QUESTION)
     terminal.press("c")
     terminal.end()
+    return terminal.raw
 
 
-def watch(terminal: Terminal, sandbox: Sandbox) -> None:
+def watch(terminal: Terminal, sandbox: Sandbox) -> str:
     """Look while jobs are under way, one a little further than the other."""
     until(lambda: len(sandbox.jobs) == 2)
     jobs = sorted(sandbox.jobs.values(), key=lambda job: job.agent_id)
     for job, done, step in zip(jobs, (0.7, 0.45), ("Writing metrics", "Looking for what callers"), strict=True):
         hold(job, done)
         terminal.expect(step)
-    terminal.expect(re.escape("\x1b[2K"))  # the beginning of the next frame: this one is complete
+    terminal.expect(re.escape(NEXT_PICTURE))
+    return terminal.drawn
 
 
 def hold(job: Job, done: float) -> None:
@@ -81,7 +83,7 @@ def hold(job: Job, done: float) -> None:
     object.__setattr__(job, "started_at", time.monotonic() - done * job.seconds)
 
 
-PICTURES: dict[str, tuple[list[str], Callable[[Terminal, Sandbox], None]]] = {
+PICTURES: dict[str, tuple[list[str], Callable[[Terminal, Sandbox], str]]] = {
     "generate": (["generate", "--agent-id", "101", "-n", "3"], save),
     "agents": (["generate", "--agent-id", "101", "--agent-id", "102", "-n", "10"], watch),
     "interrupted": (["generate", "--agent-id", "103"], stop),

@@ -17,6 +17,7 @@ import pexpect
 import pyte
 
 COMMAND = str(Path(sys.executable).with_name("cekura-facade"))
+NEXT_PICTURE = "\r\x1b[2K"  # how a live display begins to draw itself again
 SECONDS = 60  # after which something that was to happen has not
 
 
@@ -127,10 +128,19 @@ class Terminal:
         return int(self._child.exitstatus)
 
     @property
+    def drawn(self) -> str:
+        """What was printed up to the last picture of a live display that is complete."""
+        return self.raw.rpartition(NEXT_PICTURE)[0]
+
+    @property
     def screen(self) -> str:
         """What stands on the screen."""
+        return self.shows(self.raw)
+
+    def shows(self, text: str) -> str:
+        """What stands on the screen after this was printed."""
         screen = pyte.Screen(self._columns, 400)
-        pyte.Stream(screen).feed(self.raw)
+        pyte.Stream(screen).feed(text)
         return "\n".join(line.rstrip() for line in screen.display).rstrip()
 
     @property

@@ -16,7 +16,7 @@ from cekura_facade import Cekura
 from cekura_facade.cli import _files
 from cekura_facade.sandbox import Sandbox
 from tests.support import Received, reply, scripted
-from tests.terminal import COMMAND, Shell, editor, environment, until
+from tests.terminal import COMMAND, NEXT_PICTURE, Shell, editor, environment, until
 
 PROGRESS_ID = "3f2b8c1e-5d4a-4f6b-9a7c-0e1d2c3b4a5f"
 STARTED = reply(200, {"progress_id": PROGRESS_ID})
@@ -108,13 +108,14 @@ def test_the_live_line(shell: Shell, columns: int, home: Path) -> None:
                 terminal.expect(progress_id)
             terminal.expect("Waiting for")
             terminal.expect("0:0[1-9]")
-            live = terminal.screen.splitlines()
+            terminal.expect(re.escape(NEXT_PICTURE))
+            live = terminal.shows(terminal.drawn).splitlines()
             terminal.press("c")
             assert terminal.end() == 130
     assert len(live) == (4 if columns == 40 else 2)  # one line each; where it is narrow, the id has its own
     assert "agent 101 Waiting" in live[0]
     assert max(map(len, live)) <= columns
-    assert "⠋" not in terminal.screen.splitlines()[-1]
+    assert terminal.raw.count("\x1b[?25l") == terminal.raw.count("\x1b[?25h") == 1  # the cursor is there again
 
 
 @pytest.mark.parametrize("columns", [40, 60, 100])

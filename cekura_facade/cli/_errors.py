@@ -88,4 +88,4 @@ def _refusal(error: errors.BadRequestError) -> str:
         metric = "" if problem.index is None else f"metric {problem.index + 1}"
         metric += f" ({visible(problem.name)})" if problem.name else ""
         said.append(": ".join(part for part in (metric, problem.field, problem.message) if part))
-    return f"The service refuses {what}. " + "\n".join(map(visible, said))
+    return f"The service refuses {what}:" + "".join(("\n  " if len(said) > 1 else " ") + visible(each) for each in said)
