@@ -462,6 +462,17 @@ def test_the_key_is_never_shown(home: Path, tmp_path: Path) -> None:
                     assert result.returncode != 0
 
 
+def test_a_stream_that_cannot_express_all(home: Path, tmp_path: Path) -> None:
+    metric = {"id": 7, "name": "Tone 😀 日", "eval_type": "binary"}
+    with scripted(reply(200, [metric])) as server:
+        shell = at(server.url, home, tmp_path)
+        for command in (["list", "--agent-id", "1"], ["doctor"]):
+            table = shell.run(*command, PYTHONIOENCODING="ascii")
+            assert (table.returncode, table.stderr, table.stdout.isascii()) == (0, "", True)
+        document = shell.run("list", "--agent-id", "1", "--format", "json", PYTHONIOENCODING="ascii")
+    assert json.loads(document.stdout) == [metric]
+
+
 def test_a_key_in_a_step_is_not_shown(home: Path, tmp_path: Path) -> None:
     step = reply(200, {"status": "in_progress", "current_step": f"with {KEY}", "metrics": [], "error": None})
     with scripted(STARTED, step) as server:

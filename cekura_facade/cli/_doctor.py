@@ -33,9 +33,11 @@ def examine(report: Report) -> None:
     if report.options.as_json:
         report.document = facts
         return
+    yes, no = ("✓", "✗") if report.output.out.encoding.startswith("utf") else ("ok", "no")
+    marks = {True: (yes, "green"), False: (no, "red"), None: ("-", "dim")}
     grid = Table.grid(padding=(0, 2, 0, 0))
     for name, fine, text in rows:
-        mark, style = {True: ("✓", "green"), False: ("✗", "red"), None: ("-", "dim")}[fine]
+        mark, style = marks[fine]
         grid.add_row(Text(mark, style), Text(name, "bold"), Text(visible(text), overflow="fold"))
     report.output.out.print(grid)
 

@@ -48,7 +48,7 @@ class Output:
 
     def json(self, document: Any) -> None:
         """The one JSON document."""
-        self.out.file.write(json_text(document) + "\n")
+        self.out.file.write(json_text(document, ascii=not self.out.encoding.startswith("utf")) + "\n")
 
     def show(
         self, console: Console, metrics: Sequence[Mapping[str, Any]], title: str, *, saved: bool, brief: bool = False

@@ -21,9 +21,9 @@ def visible(text: object, *, lines: bool = False) -> str:
     return _UNFIT.sub(escaped, str(text).replace("\r\n", "\n"))
 
 
-def json_text(value: Any) -> str:
+def json_text(value: Any, *, ascii: bool = False) -> str:
     """A value as JSON to be read by people as well; control characters are escaped, as JSON allows."""
-    text = json.dumps(value, indent=2, ensure_ascii=False)
+    text = json.dumps(value, indent=2, ensure_ascii=ascii)
     return _UNFIT_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
