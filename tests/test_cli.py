@@ -180,6 +180,25 @@ def test_a_dry_run_saves_nothing_and_its_json_can_be_created(shell: Shell, sandb
     assert [metric["name"] for metric in sandbox.metrics] == [metric["name"] for metric in suggested]
 
 
+def test_a_dry_run_of_which_a_part_fails_has_the_rest(shell: Shell, sandbox: Sandbox) -> None:
+    arguments = ["generate", "--agent-id", "101", "--agent-id", "999", "--dry-run"]
+    result = shell.run(*arguments, "--format", "json")
+    assert result.returncode == 1
+    document = json.loads(result.stdout)
+    assert document["unfinished"] == [metric for job in sandbox.jobs.values() for metric in job.suggestions]
+    assert (document["saved"], len(document["errors"])) == ([], 1)
+    assert "1 suggestion for agent 101" in shell.run(*arguments).stdout
+
+
+@pytest.mark.parametrize("closed", ["1>&-", "2>&-", "0<&-"])
+def test_a_stream_that_is_closed_is_no_error(shell: Shell, sandbox: Sandbox, closed: str) -> None:
+    line = f"{shlex.quote(COMMAND)} generate --agent-id 101 --yes {closed}"
+    result = subprocess.run(line, shell=True, cwd=shell.folder, env=shell.env, capture_output=True, check=False)
+    assert result.returncode == 0
+    assert b"Traceback" not in result.stderr
+    assert len(sandbox.metrics) == 1
+
+
 def test_a_dry_run_shows_a_table_and_how_to_go_on(shell: Shell, sandbox: Sandbox) -> None:
     result = shell.run("generate", "--agent-id", "101", "--dry-run")
     [progress_id] = sandbox.jobs

@@ -103,7 +103,8 @@ def suggest_and_save(report: Report, jobs: list[Job], handling: Handling) -> Non
     if handling.output is not None:
         _write(report, draft, handling.output)
     if handling.dry_run:
-        report.metrics, draft.settled = draft.metrics, True
+        report.metrics = report.unfinished = draft.metrics
+        draft.settled = True
         report.show(draft.metrics, f"{plural(len(draft.metrics), 'suggestion')} for {draft.about}", saved=False)
         report.notes.append("Nothing is saved, as --dry-run says.")
         return
