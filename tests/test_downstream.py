@@ -109,7 +109,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     with AcmeVoice({"support": 7}, "key", base_url=f"http://127.0.0.1:{server.server_port}") as acme:
         print(acme.agent("support").id, seen)
     server.shutdown()
