@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import random
+import socket
 import threading
 import urllib.parse
 from collections import Counter
@@ -395,6 +397,37 @@ def test_an_answer_in_another_order_is_put_in_order(client: Callable[..., Either
 def test_a_service_that_is_not_there(client: Callable[..., Either]) -> None:
     with closed_port() as url, pytest.raises(facade.APIConnectionError):
         client("key", base_url=url, max_retries=0).metrics.create_in_bulk(metrics(2))
+
+
+def test_a_save_that_was_never_sent_is_not_unconfirmed(client: Callable[..., Either]) -> None:
+    """The look is answered, and then nobody listens any more: nothing can have been carried out."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+        def answer_once() -> None:
+            connection, _ = listener.accept()
+            listener.close()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(reply(200, [], {"Connection": "close"}))
+
+        thread = threading.Thread(target=answer_once)
+        thread.start()
+        with pytest.raises(facade.APIConnectionError, match="ConnectError"):
+            client("key", base_url=url, max_retries=0, settle_timeout=0).metrics.create_in_bulk(metrics(2))
+        thread.join()
+
+
+def test_saves_draw_on_the_limit_of_retries_in_all(
+    client: Callable[..., Either], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(random, "uniform", lambda low, high: 0.0)
+    with service(before(reply(429, b"", SOON))) as (there, server):
+        cekura = make(client, server, max_retries=1)
+        for _ in range(30):
+            with pytest.raises(facade.RateLimitError):
+                cekura.metrics.create_in_bulk(metrics(1))
+    assert 30 < len(there.posts) < 60
 
 
 def test_suggestions_that_cannot_be_confirmed_are_on_the_error(client: Callable[..., Either]) -> None:
