@@ -86,6 +86,8 @@ def run(arguments: argparse.Namespace) -> int:
         refuse_foreign((arguments.output or ROOT) / arguments.package)
     with scratch(arguments.output or ROOT) as made:
         derivation = build(published, SPEC, made, package=arguments.package, selection=arguments.select)
+        for why in derivation.left_out:
+            print(f"regenerate: left out: {why}", file=sys.stderr)
         if arguments.check:
             write_documents(derivation, made)
             return check(made)
@@ -118,7 +120,7 @@ def report_on(derivation: Derivation, published: dict[str, object], *, fresh: bo
     if fresh and known.is_file():
         before = set(known.read_text("utf-8").splitlines())
         new = tuple(name for name in uncovered(published, derivation.effective) if name not in before)
-    return Report(changes, new, derivation.rules_fired, derivation.overlay_actions)
+    return Report(changes, new, derivation.rules_fired, derivation.overlay_actions, derivation.left_out)
 
 
 def install(made: Path, published: dict[str, object], report: Report, *, fresh: bool) -> None:

@@ -37,6 +37,7 @@ class Outcome:
     schemas: int = 0
     seconds: float = 0.0
     effective: Document | None = None
+    left_out: tuple[str, ...] = ()
 
 
 def main() -> int:
@@ -63,6 +64,8 @@ def main() -> int:
                 flush=True,
             )
     for outcome in outcomes:
+        if outcome.left_out:
+            print(f"without optional operations: {outcome.version}: {', '.join(outcome.left_out)}")
         if outcome.result != "ok":
             print(f"{outcome.result}: {outcome.version}: {outcome.reason}")
     counted = [outcome for outcome in outcomes if outcome.result != "refused"]
@@ -87,7 +90,9 @@ def replay(file: Path) -> Outcome:
         facts["operations"] = sum(1 for _ in each_operation(published))
         facts["schemas"] = len(published.get("components", {}).get("schemas", {}))
         with TemporaryDirectory() as folder:
-            facts["effective"] = build(published, ROOT / "spec", Path(folder)).effective
+            derivation = build(published, ROOT / "spec", Path(folder))
+            facts["effective"] = derivation.effective
+            facts["left_out"] = tuple(why.operation.name for why in derivation.left_out)
             result, reason = run_workflow(Path(folder))
     except MissingOperationError as error:
         result, reason = "refused", str(error)

@@ -6,12 +6,14 @@ import contextlib
 import copy
 import json
 import lzma
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 import yaml
 from regeneration.documents import dump, load, load_specification, parse
@@ -201,6 +203,78 @@ def test_parts_of_a_body_can_be_named() -> None:
     assert set(schemas(document(got(nested)), covered(None, Row="Got.rows[]"))) == {"Got", "Row"}
     with pytest.raises(RegenerationError, match=r"names Row.*Got\.gone\[\]"):
         schemas(document(got(nested)), covered(None, Row="Got.gone[]"))
+
+
+def page_of(item: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": {"results": {"type": "array", "items": item}}}
+
+
+@pytest.mark.parametrize("place", ["Got.results[]", "Got.first"])
+def test_a_part_that_is_a_body_elsewhere_is_the_same_class(place: str) -> None:
+    item = {"type": "object", "properties": {"name": {"type": "string"}, "extra": {"type": "integer"}}}
+    page = page_of(item)
+    page["properties"]["first"] = item
+    operations = covered("Thing", "Got")
+    result = schemas(
+        document({"requestBody": body(THING), **got(page)}), attrs.evolve(operations, parts={place: "Thing"})
+    )
+    assert list(result["Thing"]["properties"]) == ["name", "extra"]
+    assert '"$ref": "#/components/schemas/Thing"' in json.dumps(result["Got"])
+    named = {"Thing", "Got"} | ({"GotFirst"} if place != "Got.first" else {"GotResultsItem"})
+    assert result.keys() == named
+
+
+def test_a_part_that_is_not_typed_is_the_overlays_to_state() -> None:
+    operations = attrs.evolve(covered("Thing", "Got"), parts={"Got.results[]": "Thing"})
+    update = {"Got": page_of({"$ref": "#/components/schemas/Thing"})}
+    overlay = {**NO_OVERLAY, "actions": [{"target": "$.components.schemas", "update": update}]}
+    result = effective(document({"requestBody": body(THING)}), operations, overlay)["components"]["schemas"]
+    assert result.keys() == {"Thing", "Got"}
+
+
+def optional() -> Operations:
+    """Two operations, of which the second is optional."""
+    entry = Operation("look", "things", "get", "/looks/", response=Body.parse("Look"), optional=True)
+    operations = covered("Sent", None)
+    return attrs.evolve(operations, entries=(*operations.entries, entry), parts={"Look.thing": "LookedAt"})
+
+
+@pytest.mark.parametrize(
+    ("published", "reason"),
+    [
+        ({}, "has no operation look"),
+        ({"/looks/": {"get": got({"type": "array", "items": THING})}}, "is now an array"),
+        ({"/looks/": {"get": got({"type": "string"})}}, "is no object any more"),
+        ({"/looks/": {"get": {"responses": {"200": {"description": ""}}}}}, "say in spec/overlay.yaml what Look holds"),
+        ({"/looks/": {"get": {"responses": {"400": {"description": ""}}}}}, "has no success response"),
+    ],
+)
+def test_an_optional_operation_is_left_out_and_named(published: dict[str, Any], reason: str) -> None:
+    whole = document({"requestBody": body(THING)})
+    whole["paths"] |= published
+    derivation = derive(whole, optional(), NO_OVERLAY)
+    assert [why.operation.name for why in derivation.left_out] == ["look"]
+    assert reason in str(derivation.left_out[0])
+    assert list(derivation.effective["paths"]) == ["/things/"]
+    assert derivation.effective["components"]["schemas"].keys() == {"Sent"}
+    required = [attrs.evolve(entry, optional=False) for entry in optional().entries]
+    with pytest.raises(RegenerationError, match=re.escape(reason)):
+        derive(whole, attrs.evolve(optional(), entries=tuple(required)), NO_OVERLAY)
+
+
+def test_an_optional_operation_that_fits_is_not_left_out() -> None:
+    whole = document({"requestBody": body(THING)})
+    looked_at = {"type": "object", "properties": {"thing": THING}}
+    whole["paths"]["/looks/"] = {"get": got(looked_at)}
+    derivation = derive(whole, optional(), NO_OVERLAY)
+    assert derivation.left_out == ()
+    assert derivation.effective["components"]["schemas"].keys() == {"Sent", "Look", "LookedAt"}
+
+
+def test_what_the_overlay_states_for_other_operations_is_left_out() -> None:
+    update = {"Got": page_of({"$ref": "#/components/schemas/Item"}), "Item": THING, "Foreign": THING}
+    overlay = {**NO_OVERLAY, "actions": [{"target": "$.components.schemas", "update": update}]}
+    assert effective(document({}), covered(None), overlay)["components"]["schemas"].keys() == {"Got", "Item"}
 
 
 def test_arrays_are_named_by_their_items() -> None:

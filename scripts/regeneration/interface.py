@@ -67,6 +67,13 @@ def interface(document: Document) -> Interface:
     return members
 
 
+def owner(member: str) -> str | None:
+    """What a member is a part of: the function of a parameter, the class of a field, the enum of a value."""
+    function, is_parameter, _ = member.removesuffix("()").partition("(")
+    name, is_part, _ = function.partition(": ") if ": " in function else function.partition(".")
+    return f"{function}()" if is_parameter else name if is_part else None
+
+
 def _schemas(document: Document) -> dict[str, Schema]:
     return dict(document.get("components", {}).get("schemas", {}))
 

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from .documents import JSON, SCHEMA_PREFIX, Document, Schema, all_schemas, body_schemas, is_success
-from .errors import RegenerationError
+from .errors import OperationError
 from .operations import Body, Operation, Operations
 from .schemas import fold, inline, join, types, without_null
 
@@ -31,9 +31,10 @@ def name_operations(document: Document, operations: Operations) -> int:
                 _ensure_body(operation, entry, direction)
                 declared = [media_type for _, media_type in body_schemas(operation, direction=direction)]
                 if JSON not in declared:
-                    raise RegenerationError(
+                    raise OperationError(
+                        entry,
                         f"{entry}: its {direction} is published as {', '.join(declared)}, and only JSON can be named: "
-                        f"take `{direction}:` out of its entry in spec/operations.yaml."
+                        f"take `{direction}:` out of its entry in spec/operations.yaml.",
                     )
             for content, media_type in body_schemas(operation, direction=direction):
                 if media_type == JSON:
@@ -41,6 +42,9 @@ def name_operations(document: Document, operations: Operations) -> int:
         for parameter in _parameters(document, entry):
             if isinstance(parameter.get("schema"), dict):
                 parameter["schema"] = inline(document, parameter["schema"], str(entry))
+    for place, name in operations.parts.items():
+        if name in schemas:
+            _share(schemas, place, name)
     components = document.setdefault("components", {})
     if operations.vendor_schemas:
         schemas = {**components.get("schemas", {}), **schemas}
@@ -90,15 +94,17 @@ def _name_body(
     if body.array:
         # `{}` is what an untyped body looks like: then the array is ours to state.
         if types(schema) not in ([], ["array"]):
-            raise RegenerationError(
+            raise OperationError(
+                entry,
                 f"{entry}: its {direction} is no longer an array but {types(schema)[0]}. "
-                f"If that is meant, write `{direction}: {body.name}` without [] in spec/operations.yaml."
+                f"If that is meant, write `{direction}: {body.name}` without [] in spec/operations.yaml.",
             )
         schema = schema.get("items", {})
     elif types(schema) == ["array"]:
-        raise RegenerationError(
+        raise OperationError(
+            entry,
             f"{entry}: its {direction} is now an array. "
-            f"If that is meant, write `{direction}: {body.name}[]` in spec/operations.yaml."
+            f"If that is meant, write `{direction}: {body.name}[]` in spec/operations.yaml.",
         )
     schemas[body.name] = {"title": body.name} | (
         join(schemas[body.name], schema) if body.name in schemas else {k: v for k, v in schema.items() if k != "title"}
@@ -106,6 +112,19 @@ def _name_body(
     reference = {"$ref": SCHEMA_PREFIX + body.name}
     content["schema"] = {"type": "array", "items": reference} if body.array else reference
     return int(content["schema"] != published)
+
+
+def _share(schemas: dict[str, Schema], place: str, name: str) -> None:
+    """Let what stands at a place inside a body be the same class as a whole body: the agents of a page are agents."""
+    body, *steps = re.findall(r"[^.\[\]]+|\[\]", place)
+    holder, key = schemas, body
+    for step in steps:
+        inside = holder[key].get("items" if step == "[]" else "properties")
+        if not isinstance(inside, dict) or (step != "[]" and step not in inside):
+            return  # It is published without a type: then it is the overlay's to state.
+        holder, key = (holder[key], "items") if step == "[]" else (inside, step)
+    schemas[name] = {"title": name} | join(schemas[name], holder[key])
+    holder[key] = {"$ref": SCHEMA_PREFIX + name}
 
 
 def _ensure_body(operation: dict[str, Any], entry: Operation, direction: str) -> None:
@@ -121,7 +140,7 @@ def _ensure_body(operation: dict[str, Any], entry: Operation, direction: str) ->
         if is_success(status) and str(status) not in ("204", "205")
     }
     if not bodies:
-        raise RegenerationError(f"{entry} has no success response, but operations.yaml names its body.")
+        raise OperationError(entry, f"{entry} has no success response, but operations.yaml names its body.")
     for body in bodies.values():
         if not body.get("content"):
             body["content"] = {JSON: {}}

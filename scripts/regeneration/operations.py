@@ -28,7 +28,8 @@ class Body:
 class Operation:
     """One entry: found by method and path, never by the vendor's operationId.
 
-    `covered` ones stand in operations.yaml and get stable bodies; of others the bodies keep the vendor's schemas.
+    `covered` ones stand in operations.yaml and get stable bodies; of others the bodies keep the vendor's schemas. A
+    specification that lacks an `optional` one, or has it in a shape that the entry does not fit, is taken without it.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Operation:
     request: Body | None = None
     response: Body | None = None
     covered: bool = True
+    optional: bool = False
 
     @classmethod
     def uncovered(cls, method: str, path: str) -> Operation:
@@ -71,9 +73,16 @@ class Operations:
     def only(self, keys: list[tuple[str, str]]) -> Operations:
         """The entries for these (method, path), made up where there are none, and the vendor's schemas."""
         entries = tuple(self.of(method, path) for method, path in keys)
+        return attrs.evolve(self, entries=entries, parts=self._parts_of(entries), vendor_schemas=True)
+
+    def without(self, left_out: Operation) -> Operations:
+        """All entries but one."""
+        entries = tuple(entry for entry in self.entries if entry != left_out)
+        return attrs.evolve(self, entries=entries, parts=self._parts_of(entries))
+
+    def _parts_of(self, entries: tuple[Operation, ...]) -> dict[str, str]:
         names = {body.name for entry in entries for body in (entry.request, entry.response) if body is not None}
-        parts = {place: name for place, name in self.parts.items() if place.split(".")[0] in names}
-        return Operations(entries, parts, vendor_schemas=True)
+        return {place: name for place, name in self.parts.items() if place.split(".")[0] in names}
 
 
 def _snake(text: str) -> str:
@@ -103,6 +112,7 @@ def _operation(entry: dict[str, Any]) -> Operation:
         path=entry["path"],
         request=Body.parse(entry["request"]) if "request" in entry else None,
         response=Body.parse(entry["response"]) if "response" in entry else None,
+        optional=entry.get("optional", False),
     )
     if operation.method not in METHODS or not re.fullmatch(r"[a-z][a-z0-9_]*", operation.name):
         raise RegenerationError(f"operations.yaml: {operation} needs a snake_case name and an HTTP method.")

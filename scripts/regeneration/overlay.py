@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 import jsonpath
 
-from .documents import Document
+from .documents import SCHEMA_PREFIX, Document, references
 from .errors import RegenerationError
 
 _SETS = {"enum", "required", "type"}
@@ -50,6 +50,14 @@ def apply_overlay(document: Document, overlay: Document) -> tuple[Document, list
                 changed = _update(target, match.obj, action["update"]) or changed
         applied.append(AppliedAction(target, str(action.get("description", "")), changed))
     return result, applied
+
+
+def drop_unused(document: Document, before: Document) -> None:
+    """Take out the schemas that the overlay stated for operations which are not in this document."""
+    schemas = document.get("components", {}).get("schemas", {})
+    for name in schemas.keys() - before.get("components", {}).get("schemas", {}).keys():
+        if SCHEMA_PREFIX + name not in references(document):
+            del schemas[name]
 
 
 def _remove(match: jsonpath.JSONPathMatch) -> bool:

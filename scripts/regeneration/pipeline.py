@@ -10,12 +10,12 @@ from tempfile import TemporaryDirectory
 import attrs
 
 from .documents import Document, dump, load
-from .errors import RegenerationError
+from .errors import OperationError, RegenerationError
 from .generate import generate
 from .lenience import make_lenient
 from .normalise import normalise
 from .operations import Operations, load_operations
-from .overlay import AppliedAction, apply_overlay
+from .overlay import AppliedAction, apply_overlay, drop_unused
 from .select import ALL, EXPOSED, choose, select
 from .validate import check_promises, validated_beside
 
@@ -39,12 +39,22 @@ class Derivation:
     effective: Document
     rules_fired: dict[str, int]
     overlay_actions: tuple[AppliedAction, ...]
+    left_out: tuple[OperationError, ...] = ()  # why an optional operation is not in it
 
 
 def derive(published: Document, covered: Operations, overlay: Document, selection: str = "") -> Derivation:
     """Select, normalise, overlay, make lenient; and check what can be checked at once."""
+    left_out: list[OperationError] = []
     try:
-        return _derive(published, choose(published, covered, selection), overlay)
+        operations = choose(published, covered, selection)
+        while True:
+            try:
+                return attrs.evolve(_derive(published, operations, overlay), left_out=tuple(left_out))
+            except OperationError as error:
+                if not error.operation.optional:
+                    raise
+                left_out.append(error)
+                operations = operations.without(error.operation)
     except (TypeError, AttributeError, KeyError, ValueError, RecursionError) as error:
         # Something stands where OpenAPI has something else, and no rule knows of it.
         raise RegenerationError(f"The specification is malformed: {type(error).__name__}: {error}.") from error
@@ -54,6 +64,7 @@ def _derive(published: Document, operations: Operations, overlay: Document) -> D
     upstream = select(published, operations)
     normal, fired = normalise(upstream, operations)
     overlaid, actions = apply_overlay(normal, overlay)
+    drop_unused(overlaid, normal)
     effective, fired_after = make_lenient(overlaid, operations)
     check_promises(effective, operations)
     return Derivation(operations, upstream, effective, fired | fired_after, tuple(actions))

@@ -9,7 +9,8 @@ import attrs
 from deepdiff import DeepDiff
 
 from .documents import METHODS, Document
-from .interface import Member, interface
+from .errors import OperationError
+from .interface import Member, interface, owner
 from .overlay import AppliedAction
 
 Kind = Literal["breaking", "added", "wording only"]
@@ -33,6 +34,7 @@ class Report:
     new_operations: tuple[str, ...] = ()
     rules_fired: dict[str, int] = attrs.field(factory=dict)
     overlay_actions: tuple[AppliedAction, ...] = ()
+    left_out: tuple[OperationError, ...] = ()
 
     def of(self, kind: Kind) -> list[Change]:
         return [change for change in self.changes if change.kind == kind]
@@ -51,8 +53,10 @@ def compare(old: Document, new: Document) -> tuple[Change, ...]:
     """The changes from one effective specification to another, in order of kind, then of name."""
     before, after = interface(old), interface(new)
     difference = DeepDiff(_plain(before), _plain(after), view="tree", threshold_to_diff_deeper=0)
-    changed = {item.path(output_format="list")[0] for items in difference.values() for item in items}
-    changes = {change for name in changed for change in _classify(str(name), before.get(name), after.get(name))}
+    changed = {str(item.path(output_format="list")[0]) for items in difference.values() for item in items}
+    # What is new is new as a whole: that a new function has to be given something breaks nothing.
+    changed -= {name for name in changed - before.keys() if owner(name) in after.keys() - before.keys()}
+    changes = {change for name in changed for change in _classify(name, before.get(name), after.get(name))}
     return tuple(sorted(changes, key=lambda change: (KINDS.index(change.kind), change.what)))
 
 
@@ -101,6 +105,8 @@ def markdown(report: Report) -> str:
         lines += [f"## {kind.capitalize()}", ""]
         lines += [f"- {change.what}" for change in report.of(kind)] or ["Nothing."]
         lines.append("")
+    if report.left_out:
+        lines += ["## Optional operations that are left out", "", *(f"- {why}" for why in report.left_out), ""]
     lines += ["## New upstream, and not covered", ""]
     lines += [f"- `{name}`" for name in report.new_operations] or ["Nothing."]
     lines += ["", "## Rules that fired", "", "| rule | places mended |", "|---|---|"]

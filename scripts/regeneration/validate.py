@@ -10,27 +10,28 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .documents import Document, references, resolve
-from .errors import RegenerationError
+from .errors import OperationError, RegenerationError
 from .operations import Operations
 from .schemas import is_object
 
 
 def check_promises(document: Document, operations: Operations) -> None:
     """Raise RegenerationError when something is referred to, or named by operations.yaml, that is not there."""
-    for reference in references(document):
-        resolve(document, reference)
     schemas = document.get("components", {}).get("schemas", {})
     for entry in operations.entries:
         for body in (entry.request, entry.response):
             if body is not None and body.name not in schemas:
-                raise RegenerationError(f"{entry}: its body {body.name} is missing: an overlay action removed it.")
+                raise OperationError(entry, f"{entry}: its body {body.name} is missing: an overlay action removed it.")
             if body is not None and (
                 not is_object(schemas[body.name]) or {"anyOf", "oneOf", "allOf"} & set(schemas[body.name])
             ):
-                raise RegenerationError(
+                raise OperationError(
+                    entry,
                     f"{entry}: its body {body.name} is no object any more. "
-                    "Say in spec/overlay.yaml what it holds, or take its name out of spec/operations.yaml."
+                    "Say in spec/overlay.yaml what it holds, or take its name out of spec/operations.yaml.",
                 )
+    for reference in references(document):
+        resolve(document, reference)
     for place, name in operations.parts.items():
         if name not in schemas:
             raise RegenerationError(
