@@ -82,6 +82,29 @@ def test_each_change_has_its_class() -> None:
     }
 
 
+def test_what_is_new_as_a_whole_breaks_nothing() -> None:
+    old = published()
+    for path, method in (("preview/", "post"), ("preview-progress/", "get"), ("{id}/", "patch")):
+        del old["paths"][f"{V1}/metrics/{path}"][method]
+    new = {(change.kind, change.what) for change in compare(effective(old), effective(published()))}
+    assert {
+        ("added", f"`{name}` is new") for name in ("preview_metric()", "PreviewMetricRequest", "MetricUpdate")
+    } < new
+    assert {kind for kind, _ in new} == {"added"}
+    assert not any(mark in what for _, what in new for mark in (".", ": ", "(body)", "(id)", "(progress_id)"))
+    gone = {(change.kind, change.what) for change in compare(effective(published()), effective(old))}
+    assert {("breaking", "`preview_metric()` is gone"), ("breaking", "`MetricUpdate` is gone")} < gone
+
+
+def test_nothing_is_left_out_of_the_committed_client() -> None:
+    operations = load_operations(SPEC / "operations.yaml")
+    assert derive(published(), operations, load(SPEC / "overlay.yaml")).left_out == ()
+    assert {entry.name for entry in operations.entries if not entry.optional} >= {
+        *("generate_metrics", "generate_metrics_progress", "create_metrics_in_bulk", "list_metrics"),
+        *("get_metric", "delete_metric", "get_agent"),
+    }
+
+
 def test_types_are_compared_as_python_has_them() -> None:
     def with_parameters(**schemas: dict[str, Any]) -> dict[str, Any]:
         document = published()
@@ -176,14 +199,14 @@ def test_the_changelog_gets_each_entry_once() -> None:
 def test_selections() -> None:
     document = {
         "paths": {
-            f"{V1}/metrics/": {"get": {"x-mcp-expose": True}, "post": {}},
+            f"{V1}/metrics/": {"get": {"x-mcp-expose": True}, "put": {}},
             "/other/{id}/do-it/": {"post": {"x-mcp-expose": True}, "parameters": []},
         }
     }
     covered = load_operations(SPEC / "operations.yaml")
     assert choose(document, covered, "operations.yaml") is covered
     names = {(entry.tag, entry.name) for entry in choose(document, covered, "all").entries}
-    assert names == {("metrics", "list_metrics"), ("test_framework", "post_v1_metrics"), ("other", "post_by_id_do_it")}
+    assert names == {("metrics", "list_metrics"), ("test_framework", "put_v1_metrics"), ("other", "post_by_id_do_it")}
     exposed = choose(document, covered, "exposed")
     assert {entry.name for entry in exposed.entries} == {"list_metrics", "post_by_id_do_it"}
     assert exposed.parts == {}
@@ -262,6 +285,22 @@ def test_fail_on_breaking_changes_nothing(checkout: Path, changed: Path) -> None
     assert "breaking" in result.stderr
     assert status(checkout) == ""
     assert regenerate(checkout, "--fail-on", "breaking").returncode == 0
+
+
+def test_a_specification_without_an_optional_operation_is_taken_and_said_so(checkout: Path, tmp_path: Path) -> None:
+    document = published()
+    del document["paths"][f"{V1}/metrics/preview/"]
+    (tmp_path / "published.yaml").write_text(yaml.safe_dump(document))
+    result = regenerate(checkout, tmp_path / "published.yaml", "--fail-on", "breaking")
+    assert result.returncode == 1
+    assert status(checkout) == ""
+    result = regenerate(checkout, tmp_path / "published.yaml")
+    assert result.returncode == 0, result.stderr
+    assert "`preview_metric()` is gone" in result.stdout
+    why = "The specification has no operation preview_metric (POST /test_framework/v1/metrics/preview/)."
+    assert f"## Optional operations that are left out\n\n- {why}" in result.stdout
+    assert f"regenerate: left out: {why}" in result.stderr
+    assert not (checkout / "generated_client" / "api" / "metrics" / "preview_metric.py").exists()
 
 
 def test_the_report_goes_with_output_as_well(checkout: Path, changed: Path, tmp_path: Path) -> None:
@@ -459,18 +498,23 @@ def test_replay_runs_the_facade_on_every_version(tmp_path: Path) -> None:
     assert "0 breaking, 0 added, 0 wording only" in lines[2]
     assert lines[-2].startswith("refused: 3: ")
     assert "generate_metrics_progress" in lines[-2]
+    assert not any(line.startswith("without") for line in lines)
+    older = published()
+    del older["paths"][f"{V1}/metrics/preview/"]
+    (tmp_path / "2.yaml").write_text(yaml.safe_dump(older))
     (tmp_path / "4.json").write_text(json.dumps(broken))
     done = script("replay.py", tmp_path, "--jobs", "2")
     assert done.returncode == 1
     assert done.stdout.splitlines()[-1] == "2/3 versions flow in with no hand edit"
+    assert "without optional operations: 2: preview_metric" in done.stdout.splitlines()
 
 
 def test_verify_counts_what_works(tmp_path: Path) -> None:
     (tmp_path / "spec.json").write_text(json.dumps(PUBLISHED))
     done = script("verify.py", tmp_path / "spec.json")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "7 of     7 operations generated" in done.stdout
-    assert "9 of     9 schemas generated" in done.stdout
+    assert "15 of    15 operations generated" in done.stdout
+    assert "16 of    16 schemas generated" in done.stdout
 
 
 PUBLISHED_VERSIONS = sorted((ROOT.parent / "shared" / "specs").glob("*.xz"))

@@ -6,7 +6,22 @@ from .agent import Agent
 from .agent_assistant_provider import AgentAssistantProvider
 from .agent_language import AgentLanguage
 from .agent_llm_model import AgentLlmModel
+from .agent_page import AgentPage
 from .agent_transcript_provider import AgentTranscriptProvider
+from .evaluation_trigger_request import EvaluationTriggerRequest
+from .evaluation_trigger_request_alert_type import EvaluationTriggerRequestAlertType
+from .evaluation_trigger_request_eval_type import EvaluationTriggerRequestEvalType
+from .evaluation_trigger_request_evaluation_trigger import (
+    EvaluationTriggerRequestEvaluationTrigger,
+)
+from .evaluation_trigger_request_significant_change_alert_direction import (
+    EvaluationTriggerRequestSignificantChangeAlertDirection,
+)
+from .evaluation_trigger_request_significant_change_alert_status import (
+    EvaluationTriggerRequestSignificantChangeAlertStatus,
+)
+from .evaluation_trigger_request_trigger_type import EvaluationTriggerRequestTriggerType
+from .evaluation_trigger_request_type import EvaluationTriggerRequestType
 from .generate_metrics_progress import GenerateMetricsProgress
 from .generate_metrics_progress_status import GenerateMetricsProgressStatus
 from .generate_metrics_request import GenerateMetricsRequest
@@ -22,6 +37,7 @@ from .metric_create_type import MetricCreateType
 from .metric_eval_type import MetricEvalType
 from .metric_evaluation_trigger import MetricEvaluationTrigger
 from .metric_knowledge_base_files_item import MetricKnowledgeBaseFilesItem
+from .metric_preview_data import MetricPreviewData
 from .metric_reviews_item import MetricReviewsItem
 from .metric_reviews_item_test_set import MetricReviewsItemTestSet
 from .metric_reviews_item_test_set_source_model import (
@@ -33,13 +49,43 @@ from .metric_significant_change_alert_direction import (
 from .metric_significant_change_alert_status import MetricSignificantChangeAlertStatus
 from .metric_trigger_type import MetricTriggerType
 from .metric_type import MetricType
+from .metric_update import MetricUpdate
+from .metric_update_eval_type import MetricUpdateEvalType
+from .metric_update_evaluation_trigger import MetricUpdateEvaluationTrigger
+from .metric_update_trigger_type import MetricUpdateTriggerType
+from .metric_update_type import MetricUpdateType
+from .preview_metric_progress import PreviewMetricProgress
+from .preview_metric_request import PreviewMetricRequest
+from .preview_metric_request_metric_data_eval_type import (
+    PreviewMetricRequestMetricDataEvalType,
+)
+from .preview_metric_request_metric_data_evaluation_trigger import (
+    PreviewMetricRequestMetricDataEvaluationTrigger,
+)
+from .preview_metric_request_metric_data_trigger_type import (
+    PreviewMetricRequestMetricDataTriggerType,
+)
+from .preview_metric_request_metric_data_type import PreviewMetricRequestMetricDataType
+from .preview_metric_response import PreviewMetricResponse
+from .simplify_prompt_progress import SimplifyPromptProgress
+from .simplify_prompt_request import SimplifyPromptRequest
+from .simplify_prompt_response import SimplifyPromptResponse
 
 __all__ = (
     "Agent",
     "AgentAssistantProvider",
     "AgentLanguage",
     "AgentLlmModel",
+    "AgentPage",
     "AgentTranscriptProvider",
+    "EvaluationTriggerRequest",
+    "EvaluationTriggerRequestAlertType",
+    "EvaluationTriggerRequestEvalType",
+    "EvaluationTriggerRequestEvaluationTrigger",
+    "EvaluationTriggerRequestSignificantChangeAlertDirection",
+    "EvaluationTriggerRequestSignificantChangeAlertStatus",
+    "EvaluationTriggerRequestTriggerType",
+    "EvaluationTriggerRequestType",
     "GeneratedMetric",
     "GenerateMetricsProgress",
     "GenerateMetricsProgressStatus",
@@ -55,6 +101,7 @@ __all__ = (
     "MetricEvalType",
     "MetricEvaluationTrigger",
     "MetricKnowledgeBaseFilesItem",
+    "MetricPreviewData",
     "MetricReviewsItem",
     "MetricReviewsItemTestSet",
     "MetricReviewsItemTestSetSourceModel",
@@ -62,4 +109,19 @@ __all__ = (
     "MetricSignificantChangeAlertStatus",
     "MetricTriggerType",
     "MetricType",
+    "MetricUpdate",
+    "MetricUpdateEvalType",
+    "MetricUpdateEvaluationTrigger",
+    "MetricUpdateTriggerType",
+    "MetricUpdateType",
+    "PreviewMetricProgress",
+    "PreviewMetricRequest",
+    "PreviewMetricRequestMetricDataEvalType",
+    "PreviewMetricRequestMetricDataEvaluationTrigger",
+    "PreviewMetricRequestMetricDataTriggerType",
+    "PreviewMetricRequestMetricDataType",
+    "PreviewMetricResponse",
+    "SimplifyPromptProgress",
+    "SimplifyPromptRequest",
+    "SimplifyPromptResponse",
 )
