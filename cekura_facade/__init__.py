@@ -20,9 +20,13 @@ if TYPE_CHECKING:
         GenerateMetricsResponse,
         Metric,
         MetricCreate,
+        MetricUpdate,
+        PreviewMetricProgress,
+        SimplifyPromptProgress,
     )
     from generated_client.types import UNSET, Unset
 
+    from ._agents import Agents, AsyncAgents
     from ._client import AsyncCekura, Cekura
     from ._errors import (
         APIConnectionError,
@@ -44,15 +48,19 @@ if TYPE_CHECKING:
         RateLimitError,
         UnexpectedResponseError,
     )
+    from ._jobs import (
+        AsyncGenerationJob,
+        AsyncJob,
+        GenerationJob,
+        Job,
+    )
     from ._many import (
         AsyncOutcomes,
         GenerationOutcome,
         Outcomes,
     )
     from ._metrics import (
-        AsyncGenerationJob,
         AsyncMetrics,
-        GenerationJob,
         Metrics,
     )
 
@@ -63,8 +71,11 @@ __all__ = [
     "APIStatusError",
     "APITimeoutError",
     "Agent",
+    "Agents",
+    "AsyncAgents",
     "AsyncCekura",
     "AsyncGenerationJob",
+    "AsyncJob",
     "AsyncMetrics",
     "AsyncOutcomes",
     "AuthenticationError",
@@ -83,14 +94,18 @@ __all__ = [
     "GenerationTimeoutError",
     "InternalServerError",
     "InvalidRequestError",
+    "Job",
     "Metric",
     "MetricCreate",
+    "MetricUpdate",
     "Metrics",
     "NotFoundError",
     "Outcomes",
     "PermissionDeniedError",
+    "PreviewMetricProgress",
     "Problem",
     "RateLimitError",
+    "SimplifyPromptProgress",
     "UnexpectedResponseError",
     "Unset",
     "__version__",
@@ -98,7 +113,10 @@ __all__ = [
 
 if not TYPE_CHECKING:
     # Imported when first asked for: `cekura-facade --help`, and a program that only handles the errors, need no httpx.
-    _HOMES = ("._errors", "._client", "._metrics", "._many", "generated_client.models", "generated_client.types")
+    _HOMES = (
+        *("._errors", "._client", "._metrics", "._jobs", "._many", "._agents"),
+        *("generated_client.models", "generated_client.types"),
+    )
 
     def __getattr__(name: str) -> object:
         for home in _HOMES if name in __all__ else ():

@@ -13,6 +13,7 @@ from ._config import shown
 from ._errors import InvalidRequestError
 
 MAX_METRICS = 100  # of one job, and of one request that saves
+MAX_PREVIEWED = 10  # calls or runs
 MetricInput = GeneratedMetric | MetricCreate | Mapping[str, Any]
 
 
@@ -66,6 +67,10 @@ def is_progress_id(value: object) -> bool:
         return False
 
 
+def is_text(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and value.strip() != ""
+
+
 def timeout(value: object) -> float:
     """How long to wait for a job, in seconds."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
@@ -93,6 +98,42 @@ def metrics_to_create(metrics: object) -> list[dict[str, Any]]:
             if error := _as_json([each]):
                 raise InvalidRequestError(f"metric {index} ({each['name']!r}) cannot be written as JSON: {error}.")
     return fields
+
+
+def changes(given: Any, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a metric to change, as they will be sent."""
+    if given is not None and not isinstance(given, Mapping) and not callable(getattr(given, "to_dict", None)):
+        raise InvalidRequestError(f"changes is a {type(given).__name__}: give a MetricUpdate or a mapping.")
+    changed = {**(given if isinstance(given, Mapping) else {} if given is None else given.to_dict()), **fields}
+    if not changed:
+        raise InvalidRequestError("There is nothing to change: give the fields, like name='Tone'.")
+    _refuse_what_is_no_json("changes", changed)
+    return changed
+
+
+def preview_request(
+    metric: object, call_log_ids: object, run_ids: object, agent_id: int | None, project_id: int | None
+) -> dict[str, Any]:
+    """The body of the preview call."""
+    fields = metric.to_dict() if isinstance(metric, Metric) else _fields(0, metric)
+    body: dict[str, Any] = {"metric_data": {"type": "llm_judge", **fields}}
+    _refuse_what_is_no_json("metric", body)
+    for name, ids in {"call_log_ids": call_log_ids, "run_ids": run_ids}.items():
+        if ids is not None:
+            if isinstance(ids, str | bytes | Mapping) or not isinstance(ids, Iterable):
+                raise InvalidRequestError(f"{name} is a {type(ids).__name__}: give a list of ids.")
+            body[name] = [positive_id(name, each) for each in ids]
+            if not 1 <= len(body[name]) <= MAX_PREVIEWED:
+                raise InvalidRequestError(f"{name} holds {len(body[name])} ids: give 1 to {MAX_PREVIEWED}.")
+    if len(body) == 1:
+        raise InvalidRequestError("Give call_log_ids or run_ids: what the metric is to be tried on.")
+    scope = {"agent_id": agent_id, "project_id": project_id}
+    return body | {name: positive_id(name, value) for name, value in scope.items() if value is not None}
+
+
+def _refuse_what_is_no_json(name: str, fields: dict[str, Any]) -> None:
+    if error := _as_json([fields]):
+        raise InvalidRequestError(f"{name} cannot be written as JSON: {error}.")
 
 
 def _as_json(fields: list[dict[str, Any]]) -> Exception | None:

@@ -9,6 +9,7 @@ import httpx
 
 from generated_client import AuthenticatedClient
 
+from ._agents import Agents, AsyncAgents
 from ._config import hide, resolve
 from ._errors import ConfigurationError
 from ._http import HTTP, AsyncHTTP, SyncHTTP
@@ -84,8 +85,13 @@ class Cekura(_Client[httpx.Client]):
 
     @cached_property
     def metrics(self) -> Metrics:
-        """Suggesting, saving and listing metrics."""
+        """Metrics: suggesting, trying, saving, listing and changing them."""
         return Metrics(self._http)
+
+    @cached_property
+    def agents(self) -> Agents:
+        """Looking at agents."""
+        return Agents(self._http)
 
     def close(self) -> None:
         """Close the connections. An http_client that was given stays open."""
@@ -105,8 +111,13 @@ class AsyncCekura(_Client[httpx.AsyncClient]):
 
     @cached_property
     def metrics(self) -> AsyncMetrics:
-        """Suggesting, saving and listing metrics."""
+        """Metrics: suggesting, trying, saving, listing and changing them."""
         return AsyncMetrics(self._http)
+
+    @cached_property
+    def agents(self) -> AsyncAgents:
+        """Looking at agents."""
+        return AsyncAgents(self._http)
 
     async def aclose(self) -> None:
         """Close the connections. An http_client that was given stays open."""

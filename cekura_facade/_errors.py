@@ -27,15 +27,24 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 if TYPE_CHECKING:
-    from generated_client.models import GeneratedMetric, GenerateMetricsProgress, Metric
+    from generated_client.models import (
+        GeneratedMetric,
+        GenerateMetricsProgress,
+        Metric,
+        PreviewMetricProgress,
+        SimplifyPromptProgress,
+    )
+
+    AnyProgress = GenerateMetricsProgress | PreviewMetricProgress | SimplifyPromptProgress
 
 
 class CekuraError(Exception):
     """Base of all errors of this package.
 
     Attributes:
-        progress_id: Id of the generation job that the call was about, once the service gave it; otherwise None.
-            `metrics.job(progress_id)` picks the job up again, in any process.
+        progress_id: Id of the job that the call was about, once the service gave it; otherwise None.
+            `metrics.job(progress_id)`, for a preview `metrics.preview_job` and for a simplification
+            `metrics.simplification_job`, picks the job up again, in any process.
         metrics: Suggestions that had come back before the call failed, so that none is lost. Empty otherwise.
         created: Metrics of a call to save some that are known to be saved, in the order given. Saving all of them again
             does not save these twice.
@@ -175,10 +184,12 @@ class GenerationFailedError(CekuraError):
     progress_id: str
     reason: str | None
 
-    def __init__(self, progress_id: str, reason: str | None) -> None:
+    def __init__(
+        self, progress_id: str, reason: str | None, *, job: str = "Generation job", start: str = "metrics.generate"
+    ) -> None:
         super().__init__(
-            f"Generation job {progress_id} failed: {reason or 'the service gives no reason'}. "
-            "Nothing was saved; start another job with metrics.generate(...)."
+            f"{job} {progress_id} failed: {reason or 'the service gives no reason'}. "
+            f"Nothing was saved; start another one with {start}(...)."
         )
         self.progress_id, self.reason = progress_id, reason
 
@@ -187,17 +198,25 @@ class GenerationTimeoutError(CekuraError):
     """The job `progress_id` was not finished in time. It goes on, and can be picked up again.
 
     Attributes:
-        last_progress: What the service said last, None when no poll succeeded.
+        last_progress: What the service said last, as `poll` returns it; None when no poll succeeded.
     """
 
     progress_id: str
-    last_progress: GenerateMetricsProgress | None
+    last_progress: AnyProgress | None
 
-    def __init__(self, progress_id: str, last_progress: GenerateMetricsProgress | None, waited: float) -> None:
+    def __init__(
+        self,
+        progress_id: str,
+        last_progress: AnyProgress | None,
+        waited: float,
+        *,
+        job: str = "Generation job",
+        pick_up: str = "metrics.job",
+    ) -> None:
         state = f"its status was {last_progress.status!r}" if last_progress else "no poll succeeded, see the cause"
         super().__init__(
-            f"Generation job {progress_id} was not finished after {waited:g} seconds ({state}). "
-            f"It goes on: pick it up with metrics.job({progress_id!r}).wait()."
+            f"{job} {progress_id} was not finished after {waited:g} seconds ({state}). "
+            f"It goes on: pick it up with {pick_up}({progress_id!r}).wait()."
         )
         self.progress_id, self.last_progress = progress_id, last_progress
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from ._errors import CekuraError
+from ._errors import CekuraError, ConfigurationError
 from ._responses import NEVER_SENT, READS, SUBJECTS, no_answer, retry_after, status_error, unexpected
 from ._steps import Outcome, Steps
 
@@ -44,7 +45,7 @@ class Budget:
 
 def call(
     http: HTTP,
-    endpoint: Any,
+    name: str,
     arguments: dict[str, Any],
     accept: Callable[[Any], bool],
     promise: str,
@@ -52,18 +53,25 @@ def call(
     *,
     retries: int | None = None,
     subjects: Sequence[tuple[int, str]] = (),
+    query: httpx.QueryParams | None = None,
+    unclear: list[Outcome] | None = None,
 ) -> Steps[Any]:
-    """Call an endpoint, a module of the generated client, which puts the request together and takes its answer apart.
+    """Call an endpoint of the generated client, which puts the request together and takes its answer apart.
 
-    Returns the result. One that is not accepted raises UnexpectedResponseError.
+    `query` stands in place of that of the arguments, if it is given. Returns the result. One that is not accepted
+    raises UnexpectedResponseError.
     """
-    request = http.prepare(**endpoint._get_kwargs(**arguments))
-    del arguments  # The request has it all, and may wait for its turn for long.
+    endpoint = _endpoint(name)
+    parts = endpoint._get_kwargs(**arguments) | ({} if query is None else {"params": query})
+    request = http.prepare(**parts)
+    del arguments, parts  # The request has it all, and may wait for its turn for long.
     request.extensions = {**request.extensions, SUBJECTS: subjects}
-    response = yield from exchange(http, request, deadline, retries)
+    response = yield from exchange(http, request, deadline, retries, unclear)
     parsed = None
     try:
         parsed = endpoint._parse_response(client=None, response=response)
+        if parsed is None and response.content.strip():
+            parsed = response.json()  # That it is no login page is promised of every body.
     except CekuraError:
         raise
     except _WRONG_SHAPE:
@@ -73,10 +81,29 @@ def call(
     raise unexpected(response, http.settings.credential, f"not with {promise}")
 
 
+def _endpoint(name: str) -> Any:
+    """A module of the generated client by its name; imported when it is used, for most programs use few of them."""
+    try:
+        return import_module(f"generated_client.api.{name}")
+    except ModuleNotFoundError:
+        operation = name.rpartition(".")[2]
+        raise ConfigurationError(
+            f"The generated client was generated from a specification without {operation}."
+        ) from None
+
+
 def exchange(
-    http: HTTP, request: httpx.Request, deadline: float = math.inf, max_retries: int | None = None
+    http: HTTP,
+    request: httpx.Request,
+    deadline: float = math.inf,
+    max_retries: int | None = None,
+    unclear: list[Outcome] | None = None,
 ) -> Steps[httpx.Response]:
-    """Get the answer to a request. Returns a success; raises an APIError for anything else."""
+    """Get the answer to a request. Returns a success; raises an APIError for anything else.
+
+    A list `unclear` says that the request may be sent again though it may have been carried out. Into it go the
+    outcomes after which it may have been.
+    """
     retries_left = http.settings.max_retries if max_retries is None else max_retries
     delays, redirects_left = growing(0.5, 8.0, jitter=True), _MAX_REDIRECTS
     while True:
@@ -95,12 +122,14 @@ def exchange(
                 continue
             if outcome.status_code == 429 and (asked := retry_after(outcome) or 0.0) <= MAX_PAUSE:
                 http.not_before = max(http.not_before, time.monotonic() + asked)  # for every request of this client
-        pause = _pause_before_retry(request, outcome, next(delays))
+        pause = _pause_before_retry(request, outcome, next(delays), repeatable=unclear is not None)
         if not retries_left or time.monotonic() + pause > deadline or pause > MAX_PAUSE or not http.budget.take():
             if isinstance(outcome, httpx.Response):
                 raise status_error(outcome, http.settings.credential)
             raise no_answer(request, outcome, http.settings.credential)
         retries_left -= 1
+        if unclear is not None and not _is_refused(outcome):
+            unclear.append(outcome)
         yield pause
 
 
@@ -118,19 +147,24 @@ def origin(url: httpx.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)
 
 
-def _pause_before_retry(request: httpx.Request, outcome: Outcome, delay: float) -> float:
+def _pause_before_retry(request: httpx.Request, outcome: Outcome, delay: float, *, repeatable: bool) -> float:
     """How long to wait before the request may be sent again, for ever if it must not be.
 
-    A read may always be sent again. Anything else only if it cannot have been carried out.
+    What is repeatable may always be sent again, and so may a read. Anything else only if it was not carried out.
     """
-    read = request.method in READS
+    if not (repeatable or request.method in READS or _is_refused(outcome)):
+        return math.inf
     if isinstance(outcome, httpx.TransportError):
-        never = isinstance(outcome, httpx.UnsupportedProtocol | httpx.LocalProtocolError)
-        return delay if not never and (read or isinstance(outcome, NEVER_SENT)) else math.inf
-    asked, status = retry_after(outcome), outcome.status_code
-    if status in _TRANSIENT and (read or status == 429 or (status == 503 and asked is not None)):
-        return delay if asked is None else asked
-    return math.inf
+        return math.inf if isinstance(outcome, httpx.UnsupportedProtocol | httpx.LocalProtocolError) else delay
+    asked = retry_after(outcome)
+    return math.inf if outcome.status_code not in _TRANSIENT else delay if asked is None else asked
+
+
+def _is_refused(outcome: Outcome) -> bool:
+    """Whether the request cannot have been carried out."""
+    if isinstance(outcome, httpx.TransportError):
+        return isinstance(outcome, NEVER_SENT)
+    return outcome.status_code == 429 or (outcome.status_code == 503 and retry_after(outcome) is not None)
 
 
 def _followable(response: httpx.Response) -> httpx.Request | None:

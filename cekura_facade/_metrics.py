@@ -4,134 +4,37 @@ from __future__ import annotations
 
 import builtins
 import functools
-import math
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any, ClassVar, Generic, TypeVar, cast
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from generated_client.api.metrics import generate_metrics, generate_metrics_progress, list_metrics
 from generated_client.models import GeneratedMetric, GenerateMetricsProgress, GenerateMetricsRequest, Metric
 from generated_client.types import UNSET
 
 from . import _checks as checks, _errors as errors
-from ._exchange import MAX_PAUSE, call, growing
+from ._exchange import call
+from ._jobs import GENERATION, PREVIEW, SIMPLIFICATION, AsyncGenerationJob, AsyncJob, GenerationJob, Job
 from ._many import AsyncOutcomes, GenerationRequest, Outcomes
-from ._saving import METRICS, are_metrics, create_in_bulk
-from ._steps import Awaited, Blocking, Steps, workflow
+from ._saving import LIST, METRICS, are_metrics, create_in_bulk
+from ._steps import Awaited, Blocking, Outcome, Steps, workflow
+
+if TYPE_CHECKING:
+    from generated_client.models import MetricUpdate, PreviewMetricProgress, SimplifyPromptProgress
+else:
+    PreviewMetricProgress = SimplifyPromptProgress = Any  # Optional: a regenerated client may lack them.
 
 OnProgress = Callable[[GenerateMetricsProgress], object]
 Review = Callable[[list[GeneratedMetric]], Any]
 
-# The first look comes after 0.25 s, and each later one a fifth later than the one before: what is waited too long
-# is at most a fifth of what the job took, whether that is a second or five minutes.
-_FIRST_LOOK = 0.25
-_GROWTH = 1.2
-_PATIENCE = 10.0  # seconds that a job may be unknown for: it may just have been started
-
-
-class _Job:
-    """A metric generation job of the service. It lives there: `progress_id` is all it takes to pick it up again.
-
-    Attributes:
-        progress_id: Its id, a UUID as text.
-    """
-
-    def __init__(self, http: Any, progress_id: str, *, fresh: bool = False) -> None:
-        self._http, self._fresh = http, fresh
-        self.progress_id = progress_id
-
-    @workflow
-    def poll(self) -> Steps[GenerateMetricsProgress]:
-        """Ask once how far the job has come (GET /test_framework/v1/metrics/generate_metrics_progress/).
-
-        Returns:
-            The state: `status` (queued, in_progress, completed, failed, or one that is not documented yet),
-            `current_step`, and `metrics` once it is completed. A job that failed is a state as well, not an error.
-
-        Raises:
-            APIError: The service could not be asked, or did not answer as promised. `progress_id` is on the error.
-        """
-        return (yield from self._look(math.inf))
-
-    @workflow
-    def wait(self, *, timeout: float = 600.0, on_progress: OnProgress | None = None) -> Steps[list[GeneratedMetric]]:
-        """Poll on a growing schedule until the job is finished. A poll that fails does not end the wait.
-
-        Args:
-            timeout: How long to wait, in seconds, 0 or more; 0 looks once.
-            on_progress: Called with every GenerateMetricsProgress that differs from the one before. With AsyncCekura it
-                may be a coroutine function.
-
-        Returns:
-            The suggested metrics, in the order of the service: as many as it made, which may be none.
-
-        Raises:
-            InvalidRequestError: The time-out is none.
-            GenerationFailedError: The service gave up on the job.
-            GenerationTimeoutError: It was not finished in time. It goes on.
-            APIError: The service refuses to tell: the key is not accepted, or the job stays unknown. Every error has
-                `progress_id`.
-        """
-        checks.callback("on_progress", on_progress)
-        good = time.monotonic()
-        deadline = good + checks.timeout(timeout)
-        last: GenerateMetricsProgress | None = None
-        failure: errors.APIError | None = None
-        pauses = growing(_FIRST_LOOK * (_GROWTH - 1), MAX_PAUSE, _GROWTH)
-        pause = _FIRST_LOOK if self._fresh else 0.0  # It may be finished already.
-        with _about(self.progress_id):
-            while True:
-                yield max(0.0, min(pause, deadline - time.monotonic()))
-                pause = next(pauses) if pause else _FIRST_LOOK
-                # The last look is at the deadline, and has a moment of its own.
-                final = time.monotonic() >= deadline
-                try:
-                    progress = yield from self._look(max(deadline, time.monotonic() + 1.0))
-                except (errors.BadRequestError, errors.AuthenticationError, errors.PermissionDeniedError):
-                    raise
-                except errors.APIError as error:
-                    failure = error
-                    if isinstance(error, errors.NotFoundError) and (final or time.monotonic() - good > _PATIENCE):
-                        raise
-                    pause = max(pause, min(getattr(error, "retry_after", None) or 0.0, MAX_PAUSE))
-                else:
-                    failure, good = None, time.monotonic()
-                    if on_progress is not None and progress != last:
-                        yield functools.partial(on_progress, progress)
-                    last = progress
-                    if progress.status == "completed":
-                        return list(progress.metrics or [])
-                    if progress.status == "failed":
-                        reason = self._http.settings.credential.redact(progress.error or None)
-                        raise errors.GenerationFailedError(self.progress_id, reason)
-                if final:
-                    raise errors.GenerationTimeoutError(self.progress_id, last, timeout) from failure
-
-    def _look(self, deadline: float) -> Steps[GenerateMetricsProgress]:
-        promise = "an object with a status, and a list of metrics once that is 'completed'"
-        arguments = {"progress_id": self.progress_id}
-        with _about(self.progress_id):
-            answer = yield from call(self._http, generate_metrics_progress, arguments, _is_progress, promise, deadline)
-            return cast(GenerateMetricsProgress, answer)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.progress_id!r})"
-
-
-class GenerationJob(_Job, Blocking):
-    __doc__ = _Job.__doc__
-
-
-class AsyncGenerationJob(_Job, Awaited):
-    """As GenerationJob, awaited."""
-
-
-Job = TypeVar("Job", GenerationJob, AsyncGenerationJob)
+_METRIC = "a metric with an id"
+Generation = TypeVar("Generation", GenerationJob, AsyncGenerationJob)
+Preview = TypeVar("Preview")
+Simplification = TypeVar("Simplification")
 Many = TypeVar("Many", Outcomes, AsyncOutcomes)
 
 
-class _Metrics(Generic[Job, Many]):
+class _Metrics(Generic[Generation, Preview, Simplification, Many]):
+    _generation: ClassVar[type[Any]]
     _job: ClassVar[type[Any]]
     _many: ClassVar[type[Any]]
 
@@ -141,7 +44,7 @@ class _Metrics(Generic[Job, Many]):
     @workflow
     def generate(
         self, *, agent_id: int | None = None, assistant_id: str | None = None, num_metrics: int = 1
-    ) -> Steps[Job]:
+    ) -> Steps[Generation]:
         """Start a job that suggests metrics for an agent (POST /test_framework/v1/metrics/generate_metrics/).
 
         Nothing is saved. The agent's description must have 100 characters or more.
@@ -160,15 +63,15 @@ class _Metrics(Generic[Job, Many]):
         """
         response = yield from call(
             self._http,
-            generate_metrics,
+            "metrics.generate_metrics",
             {"body": checks.generation_request(agent_id, assistant_id, num_metrics)},
             lambda result: checks.is_progress_id(getattr(result, "progress_id", None)),
             "an object with a progress_id that is a UUID",
         )
-        job: Job = self._job(self._http, str(response.progress_id), fresh=True)
+        job: Generation = self._generation(self._http, str(response.progress_id), GENERATION, fresh=True)
         return job
 
-    def job(self, progress_id: str) -> Job:
+    def job(self, progress_id: str) -> Generation:
         """Pick up a job by its id, in another process or on another day. Nothing is sent.
 
         Args:
@@ -180,7 +83,7 @@ class _Metrics(Generic[Job, Many]):
         Raises:
             InvalidRequestError: This is no progress id.
         """
-        job: Job = self._job(self._http, checks.progress_id(progress_id))
+        job: Generation = self._generation(self._http, checks.progress_id(progress_id), GENERATION)
         return job
 
     @workflow
@@ -243,8 +146,8 @@ class _Metrics(Generic[Job, Many]):
         job = yield from _Metrics.generate.steps(
             self, agent_id=agent_id, assistant_id=assistant_id, num_metrics=num_metrics
         )
-        suggested = yield from _Job.wait.steps(job, timeout=timeout, on_progress=on_progress)
-        with _about(job.progress_id, suggested):
+        suggested = yield from GenerationJob.wait.steps(job, timeout=timeout, on_progress=on_progress)
+        with GENERATION.about(job.progress_id, suggested):
             chosen: Any = suggested
             if review is not None:
                 chosen = yield functools.partial(review, list(suggested))
@@ -326,42 +229,217 @@ class _Metrics(Generic[Job, Many]):
         scope: dict[str, Any] = {n: checks.positive_id(n, value) for n, value in numbers.items() if value is not None}
         if assistant_id is not None:
             scope["assistant_id"] = checks.text_id("assistant_id", assistant_id)
-        metrics: builtins.list[Metric] = yield from call(self._http, list_metrics, scope, are_metrics, METRICS)
+        metrics: builtins.list[Metric] = yield from call(self._http, LIST, scope, are_metrics, METRICS)
         return metrics
 
+    @workflow
+    def get(self, metric_id: int) -> Steps[Metric]:
+        """One metric (GET /test_framework/v1/metrics/{id}/).
 
-class Metrics(_Metrics[GenerationJob, Outcomes], Blocking):
-    """Suggesting, saving and listing metrics."""
+        Args:
+            metric_id: Its id.
 
-    _job, _many = GenerationJob, Outcomes
+        Returns:
+            The metric.
+
+        Raises:
+            InvalidRequestError: The id cannot be right. Nothing was sent.
+            NotFoundError: There is no such metric, or not for this account.
+            APIError: The service refused, or could not be reached.
+        """
+        arguments = {"id": str(checks.positive_id("metric_id", metric_id))}
+        metric: Metric = yield from call(self._http, "metrics.get_metric", arguments, _is_metric, _METRIC)
+        return metric
+
+    @workflow
+    def update(
+        self, /, metric_id: int, changes: MetricUpdate | Mapping[str, Any] | None = None, **fields: Any
+    ) -> Steps[Metric]:
+        """Change some fields of a metric (PATCH /test_framework/v1/metrics/{id}/).
+
+        All other fields stay as they are. The request is sent again, up to `max_retries` times, when it is not clear
+        whether it was carried out: that gives the same metric.
+
+        Args:
+            metric_id: Its id.
+            changes: The fields to change, as a MetricUpdate or a mapping; or
+            fields: the fields to change, as keywords: `update(7, name="Tone")`. Together they are one change.
+
+        Returns:
+            The metric as it is now.
+
+        Raises:
+            InvalidRequestError: The id cannot be right, or there is nothing to change. Nothing was sent.
+            BadRequestError: The service refuses a field: `problems` tells which one and why.
+            NotFoundError: There is no such metric, or not for this account.
+            APIError: The service could not be reached, or did not answer as promised.
+        """
+        changed = checks.changes(changes, fields)
+        arguments = {
+            "id": checks.positive_id("metric_id", metric_id),
+            "body": SimpleNamespace(to_dict=changed.copy),  # sent as they are
+        }
+        endpoint = "metrics.update_metric"
+        metric: Metric = yield from call(self._http, endpoint, arguments, _is_metric, _METRIC, unclear=[])
+        return metric
+
+    @workflow
+    def delete(self, metric_id: int) -> Steps[None]:
+        """Delete a metric (DELETE /test_framework/v1/metrics/{id}/).
+
+        The request is sent again, up to `max_retries` times, when it is not clear whether it was carried out. That the
+        metric is not found then is what was asked for.
+
+        Args:
+            metric_id: Its id.
+
+        Raises:
+            InvalidRequestError: The id cannot be right. Nothing was sent.
+            NotFoundError: There is no such metric, or not for this account.
+            APIError: The service refused, could not be reached, or did not answer as promised.
+        """
+        arguments = {"id": checks.positive_id("metric_id", metric_id)}
+        unclear: builtins.list[Outcome] = []
+        try:
+            yield from call(self._http, "metrics.delete_metric", arguments, lambda _: True, "JSON", unclear=unclear)
+        except errors.NotFoundError:
+            if not unclear:
+                raise
+
+    @workflow
+    def preview(
+        self,
+        metric: checks.MetricInput | Metric,
+        *,
+        call_log_ids: Sequence[int] | None = None,
+        run_ids: Sequence[int] | None = None,
+        agent_id: int | None = None,
+        project_id: int | None = None,
+    ) -> Steps[Preview]:
+        """Start a job that tries a metric on past calls or runs (POST /test_framework/v1/metrics/preview/).
+
+        Nothing is saved.
+
+        Args:
+            metric: A suggestion, a MetricCreate, a saved Metric, or a mapping, with `name` and `eval_type`. Without a
+                `type` it is an `llm_judge`.
+            call_log_ids: Ids of the calls to try it on, 1 to 10; or
+            run_ids: the ids of runs, 1 to 10.
+            agent_id: The id of the agent that all of them are of.
+            project_id: The id of the project that all of them are of.
+
+        Returns:
+            The job: `wait()` for it. It returns a PreviewMetricProgress, with the `results`.
+
+        Raises:
+            InvalidRequestError: Something that is no metric, no calls and no runs, or too many. Nothing was sent.
+            APIError: The service refused, or could not be reached.
+        """
+        body = checks.preview_request(metric, call_log_ids, run_ids, agent_id, project_id)
+        response = yield from call(
+            self._http,
+            "metrics.preview_metric",
+            {"body": SimpleNamespace(to_dict=body.copy)},
+            lambda result: checks.is_text(getattr(result, "progress_id", None)),
+            "an object with a progress_id",
+        )
+        job: Preview = self._job(self._http, response.progress_id, PREVIEW, fresh=True)
+        return job
+
+    def preview_job(self, progress_id: str) -> Preview:
+        """Pick up a preview by its id, in another process or on another day. Nothing is sent.
+
+        Args:
+            progress_id: The `progress_id` of a job that `preview` started, or of an error.
+
+        Returns:
+            The job.
+
+        Raises:
+            InvalidRequestError: This is no progress id.
+        """
+        job: Preview = self._job(self._http, checks.text_id("progress_id", progress_id), PREVIEW)
+        return job
+
+    @workflow
+    def simplify_prompt(self, original_prompt: str, *, metric_id: int | None = None) -> Steps[Simplification]:
+        """Start to make a prompt shorter (POST /test_framework/v1/metrics/simplify_prompt/). Nothing is saved.
+
+        Args:
+            original_prompt: The prompt, not empty.
+            metric_id: The id of the metric that it is of. Of one that is optimised already, what is stored comes back.
+
+        Returns:
+            The job: `wait()` for it. It returns a SimplifyPromptProgress, with the `simplified_prompt`. Where the
+            service answers at once, the job is done, and its progress_id is empty.
+
+        Raises:
+            InvalidRequestError: There is no prompt, or the id cannot be right. Nothing was sent.
+            APIError: The service refused, or could not be reached.
+        """
+        from generated_client.models import SimplifyPromptProgress, SimplifyPromptRequest
+
+        body = SimplifyPromptRequest(original_prompt=checks.text_id("original_prompt", original_prompt))
+        if metric_id is not None:
+            body.metric_id = checks.positive_id("metric_id", metric_id)
+        response = yield from call(
+            self._http,
+            "metrics.simplify_prompt",
+            {"body": body},
+            lambda result: checks.is_text(result.progress_id) or isinstance(result.simplified_prompt, str),
+            "an object with a simplified_prompt or a progress_id",
+        )
+        done = None
+        if not checks.is_text(response.progress_id):
+            done = SimplifyPromptProgress.from_dict({**response.to_dict(), "status": "completed"})
+        job: Simplification = self._job(
+            self._http, "" if done else response.progress_id, SIMPLIFICATION, fresh=True, done=done
+        )
+        return job
+
+    def simplification_job(self, progress_id: str) -> Simplification:
+        """Pick up a simplification by its id, in another process or on another day. Nothing is sent.
+
+        Args:
+            progress_id: The `progress_id` of a job that `simplify_prompt` started, or of an error.
+
+        Returns:
+            The job.
+
+        Raises:
+            InvalidRequestError: This is no progress id.
+        """
+        job: Simplification = self._job(self._http, checks.text_id("progress_id", progress_id), SIMPLIFICATION)
+        return job
 
 
-class AsyncMetrics(_Metrics[AsyncGenerationJob, AsyncOutcomes], Awaited):
-    """As Metrics, awaited; but `job`, which sends nothing, is not."""
+class Metrics(
+    _Metrics[
+        GenerationJob,
+        Job[PreviewMetricProgress, PreviewMetricProgress],
+        Job[SimplifyPromptProgress, SimplifyPromptProgress],
+        Outcomes,
+    ],
+    Blocking,
+):
+    """Metrics: suggesting, trying, saving, listing and changing them."""
 
-    _job, _many = AsyncGenerationJob, AsyncOutcomes
-
-
-@contextmanager
-def _about(progress_id: str, metrics: Sequence[GeneratedMetric] = ()) -> Iterator[None]:
-    """Put the progress id, and the suggestions, on whatever goes wrong inside: a job that was paid for is not lost."""
-    try:
-        yield
-    except BaseException as error:
-        if isinstance(error, errors.CekuraError):
-            error.progress_id = error.progress_id or progress_id
-            error.metrics = error.metrics or list(metrics)
-        if not any(progress_id in note for note in (str(error), *getattr(error, "__notes__", ()))):
-            error.add_note(f"Generation job {progress_id}: pick it up with metrics.job({progress_id!r}).wait().")
-        raise
+    _generation, _job, _many = GenerationJob, Job, Outcomes
 
 
-def _is_progress(result: object) -> bool:
-    if not isinstance(result, GenerateMetricsProgress) or not isinstance(result.status, str):
-        return False
-    if result.error and not isinstance(result.error, str):
-        return False
-    metrics = result.metrics if isinstance(result.metrics, list) else [None]
-    return result.status != "completed" or all(
-        isinstance(each, GeneratedMetric) and (each.name or each.to_dict()) for each in metrics
-    )
+class AsyncMetrics(
+    _Metrics[
+        AsyncGenerationJob,
+        AsyncJob[PreviewMetricProgress, PreviewMetricProgress],
+        AsyncJob[SimplifyPromptProgress, SimplifyPromptProgress],
+        AsyncOutcomes,
+    ],
+    Awaited,
+):
+    """As Metrics, awaited; but what picks up a job, which sends nothing, is not."""
+
+    _generation, _job, _many = AsyncGenerationJob, AsyncJob, AsyncOutcomes
+
+
+def _is_metric(result: object) -> bool:
+    return are_metrics([result])

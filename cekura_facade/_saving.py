@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from generated_client.api.metrics import create_metrics_in_bulk, list_metrics
 from generated_client.models import Metric
 
 from ._checks import MAX_METRICS, is_int
@@ -24,6 +23,7 @@ from ._steps import Steps
 if TYPE_CHECKING:
     from ._http import HTTP
 
+LIST = "metrics.list_metrics"
 METRICS = "an array of metrics, each with an id"
 _NAMES_LENGTH = 1500  # of the names in one address, in characters
 _FORMER_BINARY = ("binary_workflow_adherence", "binary_qualitative")
@@ -161,7 +161,7 @@ def _send_chunk(http: HTTP, wanted: _Wanted, positions: Sequence[int]) -> Steps[
     try:
         answer: list[Metric] = yield from call(
             http,
-            create_metrics_in_bulk,
+            "metrics.create_metrics_in_bulk",
             {"body": [SimpleNamespace(to_dict=wanted.fields[i].copy) for i in positions]},  # sent as they are
             lambda result: are_metrics(result) and len({m.id for m in result} - taken) == len(result) == len(positions),
             f"an array of {len(positions)} saved metrics, each with an id of its own",
@@ -183,7 +183,7 @@ def _look(http: HTTP, wanted: _Wanted, until: float) -> Steps[None]:
         last = time.monotonic() >= until
         try:
             for scope in wanted.scopes():
-                wanted.claim((yield from call(http, list_metrics, scope, are_metrics, METRICS)), wanted.missing())
+                wanted.claim((yield from call(http, LIST, scope, are_metrics, METRICS)), wanted.missing())
         except APIError:
             if last:
                 raise

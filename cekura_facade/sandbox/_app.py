@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import json
 import re
 import uuid
 from collections.abc import Callable, Mapping
@@ -18,6 +17,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cekura_facade.sandbox._answers import json_response
+from cekura_facade.sandbox._authoring import Authoring
 from cekura_facade.sandbox._rules import (
     Refused,
     cleaned,
@@ -53,11 +54,6 @@ _DEFAULTS: Mapping[str, Any] = {
 }
 
 Handler = Callable[[Request, Any], Response]
-
-
-def _json(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    # Written in ASCII: an agent that a user made up may hold what UTF-8 cannot express.
-    return Response(json.dumps(body, allow_nan=False), status, headers, media_type="application/json")
 
 
 def _positive(text: str | None) -> int | None:
@@ -99,7 +95,7 @@ class _Api:
             failure=self._state.failures.popleft() if self._state.failures else None,
         )
         self._state.jobs[job.progress_id] = job
-        return _json({"progress_id": job.progress_id})
+        return json_response({"progress_id": job.progress_id})
 
     def progress(self, request: Request, body: Any) -> Response:
         progress_id = request.query_params.get("progress_id")
@@ -110,7 +106,7 @@ class _Api:
         job = self._state.jobs.get(progress_id.lower())
         if job is None:
             raise Refused(404, {"detail": "Not found."})
-        return _json(job.progress())
+        return json_response(job.progress())
 
     def create_in_bulk(self, request: Request, body: Any) -> Response:
         if not isinstance(body, list):
@@ -122,13 +118,13 @@ class _Api:
         problems = [metric_problems(self._state, metric) for metric in metrics]
         if any(problems):
             raise Refused(400, problems)
-        return _json([_edited(self._save(metric)) for metric in metrics], 201)
+        return json_response([_edited(self._save(metric)) for metric in metrics], 201)
 
     def create(self, request: Request, body: Any) -> Response:
         sent = cleaned(body)
         if problems := metric_problems(self._state, sent):
             raise Refused(400, problems)
-        return _json(_edited(self._save(sent)), 201)
+        return json_response(_edited(self._save(sent)), 201)
 
     def list(self, request: Request, body: Any) -> Response:
         query = request.query_params
@@ -150,10 +146,10 @@ class _Api:
             metrics = [metric for metric in metrics if metric.get("slug") == query["slug"]]
         if "filters" in query:
             metrics = list(filter(metric_filter(query["filters"]), metrics))
-        return _json([_without(metric, "scenarios", "custom_code") for metric in metrics])
+        return json_response([_without(metric, "scenarios", "custom_code") for metric in metrics])
 
     def retrieve(self, request: Request, body: Any) -> Response:
-        return _json(_without(self._metric(request, by_slug=True), "scenarios"))
+        return json_response(_without(self._metric(request, by_slug=True), "scenarios"))
 
     def update(self, request: Request, body: Any) -> Response:
         metric, sent = self._metric(request), cleaned(body)
@@ -161,7 +157,7 @@ class _Api:
         if problems := metric_problems(self._state, sent, kept):
             raise Refused(400, problems)
         metric.update(self._scoped({**metric, **sent}, sent))
-        return _json(_edited(metric))
+        return json_response(_edited(metric))
 
     def delete(self, request: Request, body: Any) -> Response:
         self._state.metrics.remove(self._metric(request))
@@ -172,7 +168,7 @@ class _Api:
         agent = self._state.agents.get(int(number)) if re.fullmatch("[0-9]{1,19}", number) else None
         if agent is None:
             raise Refused(404, {"detail": "No AIAgent matches the given query."})
-        return _json({"id": int(number), **agent})
+        return json_response({"id": int(number), **agent})
 
     def list_agents(self, request: Request, body: Any) -> Response:
         query = request.query_params
@@ -196,7 +192,7 @@ class _Api:
 
         results = agents[(page - 1) * size : page * size]
         links = {"next": link(page + 1), "previous": link(page - 1)}
-        return _json({"count": len(agents), **links, "results": results})
+        return json_response({"count": len(agents), **links, "results": results})
 
     def _metric(self, request: Request, *, by_slug: bool = False) -> dict[str, Any]:
         key = request.path_params["id"]
@@ -314,15 +310,15 @@ class _Recorder:
 
 async def _refused(request: Request, error: Exception) -> Response:
     if isinstance(error, Refused):
-        return _json(error.body, error.status)
+        return json_response(error.body, error.status)
     if isinstance(error, HTTPException):
-        return _json({"detail": error.detail}, error.status_code, error.headers)
-    return _json({"detail": f"The sandbox failed: {error!r}"}, 500)
+        return json_response({"detail": error.detail}, error.status_code, error.headers)
+    return json_response({"detail": f"The sandbox failed: {error!r}"}, 500)
 
 
 def build_app(state: State) -> ASGIApp:
     """The application that serves a state."""
-    api = _Api(state)
+    api, authoring = _Api(state), Authoring(state)
     paths: dict[str, dict[str, Handler]] = {
         "/metrics": {"GET": api.list, "POST": api.create},
         "/aiagents": {"GET": api.list_agents},
@@ -332,6 +328,11 @@ def build_app(state: State) -> ASGIApp:
         paths[f"{base}/generate_metrics"] = {"POST": api.generate}
         paths[f"{base}/generate_metrics_progress"] = {"GET": api.progress}
         paths[f"{base}/bulk_create"] = {"POST": api.create_in_bulk}
+        paths[f"{base}/preview"] = {"POST": authoring.preview}
+        paths[f"{base}/simplify_prompt"] = {"POST": authoring.simplify}
+        for progress in ("preview-progress", "simplify_prompt_progress"):
+            paths[f"{base}/{progress}"] = {"GET": authoring.progress}
+        paths[f"{base}/generate_evaluation_trigger"] = {"POST": authoring.trigger}
     paths["/metrics/{id}"] = {
         "GET": api.retrieve,
         "PUT": api.update,

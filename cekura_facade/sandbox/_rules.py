@@ -132,6 +132,15 @@ _GENERATION_FIELDS: Mapping[str, _Field] = {
         lambda value: is_integer(value) and 1 <= value <= 100, "A valid integer from 1 to 100 is required."
     ),
 }
+_PREVIEW_FIELDS: Mapping[str, _Field] = {
+    **dict.fromkeys(("agent_id", "project_id"), _INTEGER),
+    **dict.fromkeys(
+        ("call_log_ids", "run_ids"),
+        _Field(lambda value: _INTEGERS.accepts(value) and 1 <= len(value) <= 10, "Expected 1 to 10 integers."),
+    ),
+}
+_PREVIEWED_FIELDS = {**_METRIC_FIELDS, "type": _choice("llm_judge", "custom_code", "basic", "custom_prompt")}
+_SIMPLIFICATION_FIELDS: Mapping[str, _Field] = {"original_prompt": _FILLED, "metric_id": _INTEGER}
 _READ_ONLY = frozenset(
     (
         *(
@@ -181,6 +190,32 @@ def generation_problems(sent: Any) -> Problems:
     return problems
 
 
+def preview_problems(sent: Any) -> Problems:
+    """What is wrong with a request to preview a metric, by field."""
+    problems = _field_problems(sent, _PREVIEW_FIELDS)
+    if not isinstance(sent, dict):
+        return problems
+    metric = sent.get("metric_data")
+    of_metric = _field_problems(metric, _PREVIEWED_FIELDS)
+    of_metric |= _required(metric, "name", "type", "eval_type")
+    if of_metric:
+        problems["metric_data"] = [f"{field}: {why}" for field, reasons in of_metric.items() for why in reasons]
+    if "call_log_ids" not in sent and "run_ids" not in sent:
+        problems["non_field_errors"] = ["Provide call_log_ids or run_ids."]
+    return problems
+
+
+def simplification_problems(sent: Any) -> Problems:
+    """What is wrong with a request to simplify a prompt, by field."""
+    return _field_problems(sent, _SIMPLIFICATION_FIELDS) | _required(sent, "original_prompt")
+
+
+def _required(sent: Any, *names: str) -> Problems:
+    if not isinstance(sent, dict):
+        return {}
+    return {name: ["This field is required."] for name in names if name not in sent}
+
+
 def cleaned(sent: Any) -> Any:
     """A metric as it is stored: as it was sent, but for what only the server may set, and older names."""
     if not isinstance(sent, dict):
@@ -195,9 +230,7 @@ def metric_problems(state: State, sent: Any, saved: Mapping[str, Any] | None = N
     if not isinstance(sent, dict):
         return problems
     whole = {**(saved or {}), **sent}
-    for name in ("name", "eval_type"):
-        if name not in whole:
-            problems[name] = ["This field is required."]
+    problems |= _required(whole, "name", "eval_type")
     for name, kind, value in (("enum_values", "eval_type", "enum"), ("custom_code", "type", "custom_code")):
         if whole.get(kind) == value and not whole.get(name):
             problems.setdefault(name, [f"This field is required, and not empty, when {kind} is {value}."])

@@ -81,7 +81,7 @@ class Sandbox:
         return self._state.jobs
 
     def fail_next_job(self, error: str) -> None:
-        """Let a job fail: the next one to be started ends as `failed`, once its time is over.
+        """Let a job fail: the next one of any kind to be started ends as `failed`, once its time is over.
 
         Called several times before a job is started, it lets as many jobs fail.
 

@@ -79,6 +79,25 @@ class Job:
         }
 
 
+@frozen
+class Task:
+    """What is done in the background, other than a generation job: `result` is what it gives, after `seconds`."""
+
+    result: dict[str, Any]
+    seconds: float
+    failure: str | None = None
+    started_at: float = field(factory=time.monotonic)
+
+    def progress(self) -> dict[str, Any]:
+        """What a poll is answered with, as of now."""
+        elapsed = time.monotonic() - self.started_at
+        if elapsed < self.seconds:
+            return {"status": "queued" if elapsed < 0.2 * self.seconds else "processing"}
+        if self.failure is not None:
+            return {"status": "failed", "error": self.failure}
+        return {"status": "completed", **self.result}
+
+
 @define
 class State:
     """All that a sandbox holds."""
@@ -89,6 +108,7 @@ class State:
     metrics: list[dict[str, Any]] = field(factory=list)
     requests: list[RecordedRequest] = field(factory=list)
     jobs: dict[str, Job] = field(factory=dict)
+    tasks: dict[str, Task] = field(factory=dict)
     failures: deque[str] = field(factory=deque)
     metric_ids: Iterator[int] = field(factory=lambda: itertools.count(1001))
     slugs: set[str] = field(factory=set)

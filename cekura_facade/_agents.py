@@ -1,0 +1,126 @@
+"""What `Cekura(...).agents` offers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import httpx
+
+from generated_client.models import Agent
+
+from . import _checks as checks
+from ._exchange import call
+from ._steps import Awaited, Blocking, Steps, arun, run, workflow
+
+
+class _Agents:
+    def __init__(self, http: Any) -> None:
+        self._http = http
+
+    @workflow
+    def get(self, agent_id: int) -> Steps[Agent]:
+        """One agent (GET /test_framework/v1/aiagents/{id}/).
+
+        Args:
+            agent_id: Its id.
+
+        Returns:
+            The agent.
+
+        Raises:
+            InvalidRequestError: The id cannot be right. Nothing was sent.
+            NotFoundError: There is no such agent, or not for this account.
+            APIError: The service refused, or could not be reached.
+        """
+        arguments = {"id": checks.positive_id("agent_id", agent_id)}
+        agent: Agent = yield from call(self._http, "agents.get_agent", arguments, _is_agent, "an agent with an id")
+        return agent
+
+
+class Agents(_Agents, Blocking):
+    """Looking at agents."""
+
+    def list(
+        self, *, project_id: int | None = None, q: str | None = None, page_size: int | None = None
+    ) -> Iterator[Agent]:
+        """The agents that the credential may see, page by page (GET /test_framework/v1/aiagents/).
+
+        Args:
+            project_id: Only those of this project.
+            q: Only those whose name holds this text, or whose id is this number.
+            page_size: How many to ask for at once, 1 or more; without it the service decides.
+
+        Returns:
+            An iterator over the agents (with AsyncCekura an asynchronous one), in the order of the service. The next
+            page is asked for when it is needed.
+
+        Raises:
+            InvalidRequestError: An argument cannot be right. Nothing was sent.
+            APIError: While iterating: the service refused, could not be reached, or did not answer as promised.
+        """
+        return self._each(_Pages(self._http, project_id, q, page_size))
+
+    def _each(self, pages: _Pages) -> Iterator[Agent]:
+        while pages.more:
+            yield from run(pages.next(), self._http)
+
+
+class AsyncAgents(_Agents, Awaited):
+    """As Agents, awaited; `list` is for `async for`."""
+
+    def list(
+        self, *, project_id: int | None = None, q: str | None = None, page_size: int | None = None
+    ) -> AsyncIterator[Agent]:
+        return self._each(_Pages(self._http, project_id, q, page_size))
+
+    async def _each(self, pages: _Pages) -> AsyncIterator[Agent]:
+        while pages.more:
+            for agent in await arun(pages.next(), self._http):
+                yield agent
+
+    list.__doc__ = Agents.list.__doc__
+
+
+class _Pages:
+    """The pages of a list: each says what to ask for to get the next one, and the last one nothing.
+
+    Of the address in `next` only the query is taken: a page is asked for where the first one was.
+    """
+
+    def __init__(self, http: Any, project_id: int | None, q: str | None, page_size: int | None) -> None:
+        numbers = {"project_id": project_id, "page_size": page_size}
+        self._arguments: dict[str, Any] = {
+            name: checks.positive_id(name, value) for name, value in numbers.items() if value is not None
+        }
+        if q is not None:
+            self._arguments["q"] = checks.text_id("q", q)
+        self._http = http
+        self._query: httpx.QueryParams | None = None
+        self._asked: set[str] = {str(httpx.QueryParams(self._arguments))}
+        self.more = True
+
+    def next(self) -> Steps[list[Agent]]:
+        """Ask for the next page."""
+        promise = "a page of agents, each with an id, whose `next` is another page or none"
+        page = yield from call(
+            self._http, "agents.list_agents", self._arguments, self._is_page, promise, query=self._query
+        )
+        self.more = bool(page.next_)
+        self._query = _query(page.next_) if self.more else None
+        self._asked.add(str(self._query))
+        return list(page.results)
+
+    def _is_page(self, page: Any) -> bool:
+        results = getattr(page, "results", None)
+        if not isinstance(results, list) or not all(map(_is_agent, results)):
+            return False
+        return not page.next_ or str(_query(page.next_)) not in self._asked | {""}
+
+
+def _is_agent(result: object) -> bool:
+    return isinstance(result, Agent) and checks.is_int(result.id)
+
+
+def _query(address: str) -> httpx.QueryParams:
+    return httpx.URL(address).params
