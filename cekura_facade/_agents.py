@@ -115,7 +115,10 @@ class _Pages:
         results = getattr(page, "results", None)
         if not isinstance(results, list) or not all(map(_is_agent, results)):
             return False
-        return not page.next_ or str(_query(page.next_)) not in self._asked | {""}
+        try:
+            return not page.next_ or str(_query(page.next_)) not in self._asked | {""}
+        except (httpx.InvalidURL, TypeError):
+            return False
 
 
 def _is_agent(result: object) -> bool:

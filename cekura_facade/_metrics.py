@@ -301,7 +301,7 @@ class _Metrics(Generic[Generation, Preview, Simplification, Many]):
         arguments = {"id": checks.positive_id("metric_id", metric_id)}
         unclear: builtins.list[Outcome] = []
         try:
-            yield from call(self._http, "metrics.delete_metric", arguments, lambda _: True, "JSON", unclear=unclear)
+            yield from call(self._http, "metrics.delete_metric", arguments, None, "", unclear=unclear)
         except errors.NotFoundError:
             if not unclear:
                 raise
@@ -386,7 +386,7 @@ class _Metrics(Generic[Generation, Preview, Simplification, Many]):
             self._http,
             "metrics.simplify_prompt",
             {"body": body},
-            lambda result: checks.is_text(result.progress_id) or isinstance(result.simplified_prompt, str),
+            lambda result: result and (checks.is_text(result.progress_id) or checks.is_text(result.simplified_prompt)),
             "an object with a simplified_prompt or a progress_id",
         )
         done = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import json
 import socket
 import socketserver
@@ -49,6 +50,19 @@ class Either:
     def metrics(self) -> Any:
         return _Blocking(self, self.client.metrics)
 
+    @property
+    def agents(self) -> Any:
+        return _Blocking(self, self.client.agents)
+
+    def take(self, iterator: Any) -> Any:
+        """The next of what either kind of iterator gives; raises StopIteration at its end."""
+        if self.runner is None:
+            return next(iterator)
+        try:
+            return self.run(anext(iterator))
+        except StopAsyncIteration:
+            raise StopIteration from None
+
     def endpoint(self, module: Any, *args: Any, **arguments: Any) -> Any:
         """Call a module of the generated client, through `.api`."""
         if self.kind == "async":
@@ -79,7 +93,7 @@ class _Blocking:
 
         def call(*args: Any, **arguments: Any) -> Any:
             result = value(*args, **arguments)
-            if asyncio.iscoroutine(result):
+            if inspect.iscoroutine(result):
                 result = self._either.run(result)
             return _Blocking(self._either, result) if hasattr(result, "progress_id") else result
 
