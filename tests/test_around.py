@@ -340,7 +340,7 @@ def test_pages_that_lead_nowhere_end_with_an_error(client: Callable[..., Either]
     with scripted(*answers) as server:
         cekura = client(KEY, base_url=server.url)
         with pytest.raises(facade.UnexpectedResponseError, match="/aiagents/"):
-            list(itertools.islice(rest(cekura, cekura.agents.list()), 9))
+            list(itertools.islice(rest(cekura, cekura.agents.list(page_size=5)), 9))
     assert len(server.received) == len(answers)
 
 
