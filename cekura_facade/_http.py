@@ -66,7 +66,8 @@ class HTTP:
             kwargs["content"] = json.dumps(kwargs.pop("json"), allow_nan=False, separators=(",", ":")).encode()
         request: httpx.Request = self.sender.build_request(method, address, **kwargs)
         agent = request.headers.get("user-agent", "python-httpx")
-        request.headers["User-Agent"] = USER_AGENT if agent.startswith("python-httpx") else f"{agent} {USER_AGENT}"
+        agents = (self.settings.user_agent, None if agent.startswith("python-httpx") else agent, USER_AGENT)
+        request.headers["User-Agent"] = " ".join(filter(None, agents))
         request.headers["Accept-Encoding"] = "gzip"
         return request
 
