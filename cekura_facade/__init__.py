@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     )
     from generated_client.types import UNSET, Unset
 
+    from ._checks import MetricInput
     from ._client import AsyncCekura, Cekura
     from ._errors import (
         APIConnectionError,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from ._many import (
         AsyncOutcomes,
         GenerationOutcome,
+        GenerationRequest,
         Outcomes,
     )
     from ._metrics import (
@@ -54,6 +56,8 @@ if TYPE_CHECKING:
         AsyncMetrics,
         GenerationJob,
         Metrics,
+        OnProgress,
+        Review,
     )
 
 __all__ = [
@@ -80,17 +84,21 @@ __all__ = [
     "GenerationFailedError",
     "GenerationJob",
     "GenerationOutcome",
+    "GenerationRequest",
     "GenerationTimeoutError",
     "InternalServerError",
     "InvalidRequestError",
     "Metric",
     "MetricCreate",
+    "MetricInput",
     "Metrics",
     "NotFoundError",
+    "OnProgress",
     "Outcomes",
     "PermissionDeniedError",
     "Problem",
     "RateLimitError",
+    "Review",
     "UnexpectedResponseError",
     "Unset",
     "__version__",
@@ -98,7 +106,10 @@ __all__ = [
 
 if not TYPE_CHECKING:
     # Imported when first asked for: `cekura-facade --help`, and a program that only handles the errors, need no httpx.
-    _HOMES = ("._errors", "._client", "._metrics", "._many", "generated_client.models", "generated_client.types")
+    _HOMES = (
+        *("._errors", "._client", "._metrics", "._many", "._checks"),
+        *("generated_client.models", "generated_client.types"),
+    )
 
     def __getattr__(name: str) -> object:
         for home in _HOMES if name in __all__ else ():

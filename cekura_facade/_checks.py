@@ -14,6 +14,7 @@ from ._errors import InvalidRequestError
 
 MAX_METRICS = 100  # of one job, and of one request that saves
 MetricInput = GeneratedMetric | MetricCreate | Mapping[str, Any]
+"""What `create_in_bulk` takes as a metric."""
 
 
 def generation_request(agent_id: int | None, assistant_id: str | None, num_metrics: int) -> GenerateMetricsRequest:

@@ -21,7 +21,9 @@ from ._saving import METRICS, are_metrics, create_in_bulk
 from ._steps import Awaited, Blocking, Steps, workflow
 
 OnProgress = Callable[[GenerateMetricsProgress], object]
+"""Called with how far a job has come. With AsyncCekura it may be a coroutine function."""
 Review = Callable[[list[GeneratedMetric]], Any]
+"""Called with the suggestions; returns those to save. With AsyncCekura it may be a coroutine function."""
 
 # The first look comes after 0.25 s, and each later one a fifth later than the one before: what is waited too long
 # is at most a fifth of what the job took, whether that is a second or five minutes.
