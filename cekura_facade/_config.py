@@ -61,7 +61,7 @@ class Credential:
             return value.replace(self._reveal().encode(), b"[redacted]")
         if isinstance(value, dict):
             return {self.redact(key): self.redact(item) for key, item in value.items()}
-        return [self.redact(item) for item in value] if isinstance(value, list) else value
+        return type(value)(map(self.redact, value)) if isinstance(value, list | tuple) else value
 
     def __repr__(self) -> str:
         return f"<Credential from {self.source}>"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
 
 import httpx
 
+from ._config import Credential
 from ._errors import CekuraError
 from ._responses import NEVER_SENT, READS, SUBJECTS, no_answer, retry_after, status_error, unexpected
 from ._steps import Outcome, Steps
@@ -17,7 +20,9 @@ if TYPE_CHECKING:
     from ._http import HTTP
 
 DEADLINE = "cekura_facade.deadline"  # extension of a request: the time.monotonic() at which its attempt ends
+BEGUN = "cekura_facade.begun"  # extension of a request: the time.monotonic() at which its attempt began, None before
 MAX_PAUSE = 60.0  # seconds: what the service asks for beyond this is left to the caller
+_LOG = logging.getLogger("cekura_facade")
 _MAX_REDIRECTS = 5
 _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 # What a generated parser raises when the JSON is not of the shape that it expects.
@@ -78,20 +83,26 @@ def exchange(
 ) -> Steps[httpx.Response]:
     """Get the answer to a request. Returns a success; raises an APIError for anything else."""
     retries_left = http.settings.max_retries if max_retries is None else max_retries
-    delays, redirects_left = growing(0.5, 8.0, jitter=True), _MAX_REDIRECTS
+    delays, redirects_left, attempt = growing(0.5, 8.0, jitter=True), _MAX_REDIRECTS, 0
     while True:
         now = time.monotonic()
         if now < http.not_before < deadline:
             yield http.not_before - now
-        request.extensions = {**request.extensions, DEADLINE: deadline}
-        outcome: Outcome = yield request
+        request.extensions = {**request.extensions, DEADLINE: deadline, BEGUN: None}
+        attempt += 1
+        try:
+            outcome: Outcome = yield request
+        except BaseException as error:  # An answer that is not read to its end, or an interruption.
+            _log(request, error, attempt, http.settings.credential)
+            raise
+        _log(request, outcome, attempt, http.settings.credential)
         if isinstance(outcome, httpx.Response):
             if outcome.is_success:
                 http.budget.give()
                 return outcome
-            if redirects_left and (target := _followable(outcome)) is not None:
+            if redirects_left and (target := _followable(outcome, http.settings.credential)) is not None:
                 redirects_left -= 1
-                request = target
+                request, attempt = target, 0
                 continue
             if outcome.status_code == 429 and (asked := retry_after(outcome) or 0.0) <= MAX_PAUSE:
                 http.not_before = max(http.not_before, time.monotonic() + asked)  # for every request of this client
@@ -118,6 +129,23 @@ def origin(url: httpx.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)
 
 
+def _log(request: httpx.Request, outcome: object, attempt: int, credential: Credential) -> None:
+    """One line for each time that a request is sent, with nothing in it that a server could have chosen."""
+    if not _LOG.isEnabledFor(logging.INFO) or (begun := request.extensions[BEGUN]) is None:
+        return
+    status = getattr(outcome, "status_code", None)
+    values = {
+        "cekura_method": request.method,
+        "cekura_path": quote(credential.redact(request.url.path), safe="/[]!$&'()*+,;=:@"),
+        "cekura_status": status,
+        "cekura_failure": type(outcome).__name__ if status is None else None,
+        "cekura_milliseconds": (time.monotonic() - begun) * 1000,
+        "cekura_attempt": attempt,
+    }
+    method, path, _, failure, milliseconds, _ = values.values()
+    _LOG.info("%s %s: %s in %.0f ms (attempt %d)", method, path, failure or status, milliseconds, attempt, extra=values)
+
+
 def _pause_before_retry(request: httpx.Request, outcome: Outcome, delay: float) -> float:
     """How long to wait before the request may be sent again, for ever if it must not be.
 
@@ -133,10 +161,14 @@ def _pause_before_retry(request: httpx.Request, outcome: Outcome, delay: float) 
     return math.inf
 
 
-def _followable(response: httpx.Response) -> httpx.Request | None:
-    """The request that a redirect asks for, if it is the same request to the same origin."""
+def _followable(response: httpx.Response, credential: Credential) -> httpx.Request | None:
+    """The request that a redirect asks for, if it is the same request to the same origin.
+
+    Not to an address that holds the credential: httpx logs addresses, and so do servers.
+    """
     target, request = response.next_request, response.request
     if target is None or target.method != request.method or target.url.userinfo:
         return None
     target.extensions = request.extensions
-    return target if origin(target.url) == origin(request.url) else None
+    address = unquote(str(target.url))
+    return target if origin(target.url) == origin(request.url) and credential.redact(address) == address else None
