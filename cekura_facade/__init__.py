@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from generated_client.types import UNSET, Unset
 
     from ._agents import Agents, AsyncAgents
+    from ._checks import MetricInput
     from ._client import AsyncCekura, Cekura
     from ._errors import (
         APIConnectionError,
@@ -57,11 +58,14 @@ if TYPE_CHECKING:
     from ._many import (
         AsyncOutcomes,
         GenerationOutcome,
+        GenerationRequest,
         Outcomes,
     )
     from ._metrics import (
         AsyncMetrics,
         Metrics,
+        OnProgress,
+        Review,
     )
 
 __all__ = [
@@ -91,20 +95,24 @@ __all__ = [
     "GenerationFailedError",
     "GenerationJob",
     "GenerationOutcome",
+    "GenerationRequest",
     "GenerationTimeoutError",
     "InternalServerError",
     "InvalidRequestError",
     "Job",
     "Metric",
     "MetricCreate",
+    "MetricInput",
     "MetricUpdate",
     "Metrics",
     "NotFoundError",
+    "OnProgress",
     "Outcomes",
     "PermissionDeniedError",
     "PreviewMetricProgress",
     "Problem",
     "RateLimitError",
+    "Review",
     "SimplifyPromptProgress",
     "UnexpectedResponseError",
     "Unset",
@@ -114,7 +122,7 @@ __all__ = [
 if not TYPE_CHECKING:
     # Imported when first asked for: `cekura-facade --help`, and a program that only handles the errors, need no httpx.
     _HOMES = (
-        *("._errors", "._client", "._metrics", "._jobs", "._many", "._agents"),
+        *("._errors", "._client", "._metrics", "._jobs", "._many", "._agents", "._checks"),
         *("generated_client.models", "generated_client.types"),
     )
 

@@ -15,6 +15,7 @@ from ._errors import InvalidRequestError
 MAX_METRICS = 100  # of one job, and of one request that saves
 MAX_PREVIEWED = 10  # calls or runs
 MetricInput = GeneratedMetric | MetricCreate | Mapping[str, Any]
+"""What `create_in_bulk` takes as a metric."""
 
 
 def generation_request(agent_id: int | None, assistant_id: str | None, num_metrics: int) -> GenerateMetricsRequest:

@@ -32,6 +32,7 @@ class _Client(Generic[HTTPClient]):
         http_client: HTTPClient | None = None,
         max_response_bytes: int = 64 * 1024 * 1024,
         settle_timeout: float = 5.0,
+        user_agent: str | None = None,
     ) -> None:
         """Make a client. Nothing is sent.
 
@@ -50,13 +51,15 @@ class _Client(Generic[HTTPClient]):
             max_response_bytes: The largest answer that is read, in bytes; a larger one raises UnexpectedResponseError.
             settle_timeout: How long create_in_bulk goes on looking whether a request without a clear answer was carried
                 out all the same, in seconds, before it sends again what is missing.
+            user_agent: What stands before this package in the User-Agent of every request, like "acme-voice-sdk/1.0.0":
+                printable ASCII.
 
         Raises:
             ConfigurationError: No usable credential, or an argument, variable or file that cannot work.
         """
         key, token = hide(api_key), hide(bearer_token)
         del api_key, bearer_token  # Tracebacks keep the variables of every function they went through.
-        settings = resolve(key, token, base_url, timeout, max_retries, max_response_bytes, settle_timeout)
+        settings = resolve(key, token, base_url, user_agent, timeout, max_retries, max_response_bytes, settle_timeout)
         http, given = self._kind
         if not isinstance(http_client, given | None):
             raise ConfigurationError(f"http_client is a {type(http_client).__name__}: give an httpx.{given.__name__}.")

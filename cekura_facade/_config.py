@@ -61,7 +61,7 @@ class Credential:
             return value.replace(self._reveal().encode(), b"[redacted]")
         if isinstance(value, dict):
             return {self.redact(key): self.redact(item) for key, item in value.items()}
-        return [self.redact(item) for item in value] if isinstance(value, list) else value
+        return type(value)(map(self.redact, value)) if isinstance(value, list | tuple) else value
 
     def __repr__(self) -> str:
         return f"<Credential from {self.source}>"
@@ -81,6 +81,10 @@ def _flaw(secret: object) -> str | None:
     return None
 
 
+def _is_header_value(value: object) -> bool:
+    return isinstance(value, str) and value.isascii() and value.isprintable() and value.strip() == value != ""
+
+
 @attrs.frozen(kw_only=True)
 class Settings:
     """What a client was configured with: checked, and ready for use."""
@@ -88,13 +92,16 @@ class Settings:
     credential: Credential
     base_url: httpx.URL
     base_url_source: str
+    user_agent: str | None
     timeout: float
     max_retries: int
     max_response_bytes: int
     settle_timeout: float
 
 
-def resolve(api_key: Secret, bearer_token: Secret, base_url: str | None, *given: Any) -> Settings:
+def resolve(
+    api_key: Secret, bearer_token: Secret, base_url: str | None, user_agent: str | None, *given: Any
+) -> Settings:
     """Settle the configuration. Raises ConfigurationError, saying what to do, when it cannot work."""
     config = functools.cache(_read_file)  # It is read when something from it is needed, and not before.
     numbers = dict(zip(_NUMBERS, given, strict=True))
@@ -102,9 +109,13 @@ def resolve(api_key: Secret, bearer_token: Secret, base_url: str | None, *given:
         value = numbers[name]
         if isinstance(value, bool) or not isinstance(value, int | float) or not fits(value):
             raise ConfigurationError(f"{name} is {shown(value)}: give {wanted}.")
+    if user_agent is not None and not _is_header_value(user_agent):
+        raise ConfigurationError(
+            f"user_agent is {shown(user_agent)}: give printable ASCII without spaces around it, like 'acme/1.0'."
+        )
     credential = _credential(api_key, bearer_token, config)
     address, source = _base_url(base_url, config)
-    return Settings(credential=credential, base_url=address, base_url_source=source, **numbers)
+    return Settings(credential=credential, base_url=address, base_url_source=source, user_agent=user_agent, **numbers)
 
 
 _NUMBERS: dict[str, tuple[str, Callable[[float], bool]]] = {

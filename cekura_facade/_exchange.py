@@ -7,10 +7,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import httpx
 
+from ._config import Credential
 from ._errors import CekuraError, ConfigurationError
+from ._logging import BEGUN, log
 from ._responses import NEVER_SENT, READS, SUBJECTS, no_answer, retry_after, status_error, unexpected
 from ._steps import Outcome, Steps
 
@@ -105,20 +108,26 @@ def exchange(
     outcomes after which it may have been.
     """
     retries_left = http.settings.max_retries if max_retries is None else max_retries
-    delays, redirects_left = growing(0.5, 8.0, jitter=True), _MAX_REDIRECTS
+    delays, redirects_left, attempt = growing(0.5, 8.0, jitter=True), _MAX_REDIRECTS, 0
     while True:
         now = time.monotonic()
         if now < http.not_before < deadline:
             yield http.not_before - now
-        request.extensions = {**request.extensions, DEADLINE: deadline}
-        outcome: Outcome = yield request
+        request.extensions = {**request.extensions, DEADLINE: deadline, BEGUN: None}
+        attempt += 1
+        try:
+            outcome: Outcome = yield request
+        except BaseException as error:  # An answer that is not read to its end, or an interruption.
+            log(request, error, attempt, http.settings.credential)
+            raise
+        log(request, outcome, attempt, http.settings.credential)
         if isinstance(outcome, httpx.Response):
             if outcome.is_success:
                 http.budget.give()
                 return outcome
-            if redirects_left and (target := _followable(outcome)) is not None:
+            if redirects_left and (target := _followable(outcome, http.settings.credential)) is not None:
                 redirects_left -= 1
-                request = target
+                request, attempt = target, 0
                 continue
             if outcome.status_code == 429 and (asked := retry_after(outcome) or 0.0) <= MAX_PAUSE:
                 http.not_before = max(http.not_before, time.monotonic() + asked)  # for every request of this client
@@ -167,10 +176,14 @@ def _is_refused(outcome: Outcome) -> bool:
     return outcome.status_code == 429 or (outcome.status_code == 503 and retry_after(outcome) is not None)
 
 
-def _followable(response: httpx.Response) -> httpx.Request | None:
-    """The request that a redirect asks for, if it is the same request to the same origin."""
+def _followable(response: httpx.Response, credential: Credential) -> httpx.Request | None:
+    """The request that a redirect asks for, if it is the same request to the same origin.
+
+    Not to an address that holds the credential: httpx logs addresses, and so do servers.
+    """
     target, request = response.next_request, response.request
     if target is None or target.method != request.method or target.url.userinfo:
         return None
     target.extensions = request.extensions
-    return target if origin(target.url) == origin(request.url) else None
+    address = unquote(str(target.url))
+    return target if origin(target.url) == origin(request.url) and credential.redact(address) == address else None

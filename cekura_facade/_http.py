@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import math
 import sys
 import threading
@@ -20,12 +21,14 @@ import httpx
 from ._config import Settings
 from ._errors import ConfigurationError
 from ._exchange import DEADLINE, Budget, exchange, origin
+from ._logging import BEGUN
 from ._responses import unexpected
 from ._steps import Outcome, arun, run
 from ._version import __version__
 
 _AT_ONCE = 50  # requests that an AsyncCekura has under way; the others wait
 _LATE = "the answer was not complete in time"
+_WIRE = [logging.getLogger(f"httpcore.{protocol}") for protocol in ("http11", "http2")]  # they log what is received
 _PYTHON = ".".join(map(str, sys.version_info[:3]))
 USER_AGENT = f"cekura-facade/{__version__} python/{_PYTHON} httpx/{httpx.__version__}"
 
@@ -66,7 +69,8 @@ class HTTP:
             kwargs["content"] = json.dumps(kwargs.pop("json"), allow_nan=False, separators=(",", ":")).encode()
         request: httpx.Request = self.sender.build_request(method, address, **kwargs)
         agent = request.headers.get("user-agent", "python-httpx")
-        request.headers["User-Agent"] = USER_AGENT if agent.startswith("python-httpx") else f"{agent} {USER_AGENT}"
+        agents = (self.settings.user_agent, None if agent.startswith("python-httpx") else agent, USER_AGENT)
+        request.headers["User-Agent"] = " ".join(filter(None, agents))
         request.headers["Accept-Encoding"] = "gzip"
         return request
 
@@ -79,7 +83,7 @@ class HTTP:
         until: float = min(now + self.settings.timeout, request.extensions[DEADLINE])
         left = max(until - now, 0.001)
         timeout = dict.fromkeys(("connect", "read", "write", "pool"), left)
-        request.extensions = {**request.extensions, "timeout": timeout, DEADLINE: until}
+        request.extensions = {**request.extensions, "timeout": timeout, DEADLINE: until, BEGUN: now}
         return left
 
     def authorize(self, request: httpx.Request) -> dict[str, Any]:
@@ -100,6 +104,13 @@ class HTTP:
         kind = type(error) if isinstance(error, httpx.TransportError) else httpx.RemoteProtocolError
         return kind(self.settings.credential.redact(str(error)))
 
+    def unlog(self, event: str, info: dict[str, Any]) -> None:
+        """Take an echoed credential out of what httpcore is about to log."""
+        # What has only started is told with the arguments themselves.
+        for name, value in info.items() if not event.endswith(".started") else ():
+            # What it logs of an error is its repr.
+            info[name] = self.settings.credential.redact(repr(value) if isinstance(value, Exception) else value)
+
     def forget(self, request: httpx.Request | None) -> None:
         """Take the credential out again: errors and responses hold on to their request."""
         if request is not None:
@@ -116,7 +127,7 @@ class SyncHTTP(HTTP, httpx.Client):
     def attempt(self, request: httpx.Request) -> Outcome:
         """Send a request once. Returns the answer, read to its end, or why there is none."""
         self.begin(request)
-        request.extensions["trace"] = _hold_to_deadline
+        request.extensions["trace"] = self._trace
         _attempt.deadline = request.extensions[DEADLINE]
         body = None
         try:
@@ -135,6 +146,11 @@ class SyncHTTP(HTTP, httpx.Client):
             self.forget(request)
             _attempt.deadline = math.inf
         return outcome
+
+    def _trace(self, event: str, info: dict[str, Any]) -> None:
+        _hold_to_deadline(event, info)
+        if _wire_is_logged():
+            self.unlog(event, info)
 
 
 class AsyncHTTP(HTTP, httpx.AsyncClient):
@@ -193,6 +209,8 @@ class AsyncHTTP(HTTP, httpx.AsyncClient):
         import asyncio
 
         left = self.begin(request)
+        if _wire_is_logged():
+            request.extensions["trace"] = self._trace
         body = None
         try:
             # A little later than httpx's own time-outs, which tell apart what was never sent.
@@ -215,6 +233,13 @@ class AsyncHTTP(HTTP, httpx.AsyncClient):
         finally:
             self.forget(request)
         return outcome
+
+    async def _trace(self, event: str, info: dict[str, Any]) -> None:
+        self.unlog(event, info)
+
+
+def _wire_is_logged() -> bool:
+    return any(logger.isEnabledFor(logging.DEBUG) for logger in _WIRE)
 
 
 class _Attempt(threading.local):

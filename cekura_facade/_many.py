@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import asyncio
 
 GenerationRequest = int | GenerateMetricsRequest
+"""What `generate_and_create_many` takes as a request: the id of an agent, or more than that."""
 
 
 @attrs.frozen

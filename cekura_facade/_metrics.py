@@ -24,7 +24,9 @@ else:
     PreviewMetricProgress = SimplifyPromptProgress = Any  # Optional: a regenerated client may lack them.
 
 OnProgress = Callable[[GenerateMetricsProgress], object]
+"""Called with how far a job has come. With AsyncCekura it may be a coroutine function."""
 Review = Callable[[list[GeneratedMetric]], Any]
+"""Called with the suggestions; returns those to save. With AsyncCekura it may be a coroutine function."""
 
 _METRIC = "a metric with an id"
 Generation = TypeVar("Generation", GenerationJob, AsyncGenerationJob)

@@ -481,6 +481,18 @@ def test_the_key_is_never_shown(home: Path, tmp_path: Path) -> None:
                     assert result.returncode != 0
 
 
+def test_requests_are_shown_when_asked_for(home: Path, tmp_path: Path) -> None:
+    with scripted(reply(503, b"", {"Retry-After": "0"}), reply(200, [])) as server:
+        shell = at(server.url, home, tmp_path)
+        shown = shell.run("list", "--agent-id", "1", "--verbose").stderr.splitlines()
+        assert [re.sub(r"\d+ ms", "…", line) for line in shown if "attempt" in line] == [
+            "GET /test_framework/v1/metrics/: 503 in … (attempt 1)",
+            "GET /test_framework/v1/metrics/: 200 in … (attempt 2)",
+        ]
+        assert not any("HTTP" in line for line in shown)
+        assert "/test_framework/" not in shell.run("list", "--agent-id", "1").stderr
+
+
 def test_a_stream_that_cannot_express_all(home: Path, tmp_path: Path) -> None:
     metric = {"id": 7, "name": "Tone 😀 日", "eval_type": "binary"}
     with scripted(reply(200, [metric])) as server:

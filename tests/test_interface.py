@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import builtins
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +15,8 @@ import cekura_facade
 from cekura_facade import sandbox
 
 ROOT = Path(__file__).resolve().parent.parent
+# What signatures name that is no type of ours: of the standard library, a type variable, a module.
+NOT_OURS = {"Any", "Iterable", "Mapping", "Self", "Sequence", "HTTPClient", "Many", "builtins", "checks"}
 RELEASED = {
     "p.Client": "class()",
     "p.Client.close": "function -> None",
@@ -44,6 +48,15 @@ def test_all_that_is_public_is_looked_at() -> None:
     assert looked_at["cekura_facade.UnexpectedResponseError"] == "class(APIError)"
     assert "cekura_facade.Cekura.__init__(timeout)" in looked_at
     assert not any("._" in path.replace(".__", "") for path in looked_at)
+
+
+def test_every_type_in_a_public_signature_can_be_imported() -> None:
+    looks = [look for look in check_interface.interface(ROOT).values() if not look.startswith(("class(", "value"))]
+    types = [re.sub(r"^function -> | = .*|, by name$", "", look) for look in looks]
+    named = {name for text in types for name in re.findall(r"[A-Za-z]\w*", text)}
+    assert {"Review", "Metric", "str"} <= named
+    exported = {*cekura_facade.__all__, *sandbox.__all__, *vars(builtins), "AuthenticatedClient"}
+    assert named - exported == NOT_OURS
 
 
 @pytest.mark.parametrize(

@@ -179,6 +179,16 @@ def test_a_given_http_client_is_sent_through_and_stays_open(client: Callable[...
     assert server.received[0].headers["user-agent"].startswith("acme/2 cekura-facade/")
 
 
+def test_a_user_agent_stands_before_what_else_sends(client: Callable[..., Either], kind: str) -> None:
+    http: Any = (httpx.Client if kind == "sync" else httpx.AsyncClient)(headers={"User-Agent": "theirs/2"})
+    with scripted(reply(200, [])) as server:
+        for given in (None, http):
+            read(client("key", base_url=server.url, http_client=given, user_agent="acme-sdk/1.0 (voice)"))
+    ours, both = (request.headers["user-agent"] for request in server.received)
+    assert ours.startswith("acme-sdk/1.0 (voice) cekura-facade/")
+    assert both.startswith("acme-sdk/1.0 (voice) theirs/2 cekura-facade/")
+
+
 def test_an_answer_beyond_the_limit_is_refused(client: Callable[..., Either]) -> None:
     packed = gzip.compress(b"[" + b" " * 3_000_000 + b"]")
     too_large = [

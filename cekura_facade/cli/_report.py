@@ -252,9 +252,8 @@ def _show_log(output: Output) -> None:
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            output.say(visible(f"{record.name}: {record.getMessage()}"), "dim")
+            output.say(visible(record.getMessage()), "dim")
 
-    # Not httpcore's, which is about headers.
-    for name, level in (("cekura_facade", logging.DEBUG), ("httpx", logging.INFO)):
-        logging.getLogger(name).setLevel(level)
-        logging.getLogger(name).addHandler(Handler())
+    logger = logging.getLogger("cekura_facade")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(Handler())

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Self
 
-import httpx
 from acme_cekura import AuthenticatedClient
 from acme_cekura.api.agents import read_agent
 from acme_cekura.api.metrics import list_metrics
@@ -29,9 +28,7 @@ class AcmeVoice:
 
     def __init__(self, lines: Mapping[str, int], api_key: str | None = None, *, base_url: str | None = None) -> None:
         self.lines = dict(lines)
-        # The facade puts its own name and version behind this one.
-        self._http = httpx.Client(headers={"User-Agent": "acme-voice-sdk/1.0.0"})
-        self.cekura = Cekura(api_key, base_url=base_url, http_client=self._http)
+        self.cekura = Cekura(api_key, base_url=base_url, user_agent="acme-voice-sdk/1.0.0")
         # The generated client of this SDK, on the transport of the facade: it never sees the key.
         self.api = AuthenticatedClient(base_url="", token="").set_httpx_client(self.cekura.api.get_httpx_client())
 
@@ -67,7 +64,6 @@ class AcmeVoice:
     def close(self) -> None:
         """Close the connections."""
         self.cekura.close()
-        self._http.close()
 
     def __enter__(self) -> Self:
         return self

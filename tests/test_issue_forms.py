@@ -1,0 +1,44 @@
+"""The forms for issues have what GitHub asks of them: it shows none of them otherwise."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+FOLDER = Path(__file__).resolve().parent.parent / ".github" / "ISSUE_TEMPLATE"
+FORMS = sorted(FOLDER.glob("*.yml"))
+# What each type of element must have in its attributes.
+NEEDED = {"markdown": "value", "input": "label", "textarea": "label", "dropdown": "options", "checkboxes": "options"}
+
+
+def read(path: Path) -> Any:
+    return yaml.safe_load(path.read_text("utf-8"))
+
+
+def test_there_are_forms_for_what_goes_wrong_and_for_what_is_missing() -> None:
+    assert {path.name for path in FORMS} == {"bug.yml", "config.yml", "feature.yml"}
+    assert read(FOLDER / "config.yml") == {"blank_issues_enabled": False}
+
+
+@pytest.mark.parametrize("name", ["bug.yml", "feature.yml"])
+def test_a_form_is_one(name: str) -> None:
+    form = read(FOLDER / name)
+    assert form.keys() <= {"name", "description", "title", "labels", "assignees", "body"}
+    assert all(isinstance(form[key], str) and form[key] for key in ("name", "description"))
+    for element in form["body"]:
+        assert element.keys() <= {"type", "id", "attributes", "validations"}
+        assert element["attributes"][NEEDED[element["type"]]]
+    ids = [element["id"] for element in form["body"] if element["type"] != "markdown"]
+    assert ids
+    assert len(ids) == len(set(ids))
+    assert all(re.fullmatch(r"[\w-]+", each) for each in ids)
+
+
+def test_a_report_of_what_goes_wrong_says_which_version_and_is_looked_through_for_keys() -> None:
+    text = (FOLDER / "bug.yml").read_text("utf-8")
+    assert "python -m cekura_facade --version" in text
+    assert "hold no key, but look before you send" in " ".join(text.split())
