@@ -73,6 +73,18 @@ def test_what_the_workflow_gets_is_described(running: Sandbox) -> None:
     saved = call(f"POST {v1}/metrics/bulk_create/", body=progress["metrics"])
     assert isinstance(saved, list)
     assert len(saved) == 4
+    metric = {"name": "Tone", "eval_type": "binary", "agents": [agent_id]}
+    one = call(f"POST {v1}/metrics/", body=metric)
+    assert isinstance(one, dict)
+    call(f"PATCH {v1}/metrics/{{id}}/", path_parameters={"id": one["id"]}, body={"name": "Manner"})
+    trial = {"metric_data": {**metric, "type": "llm_judge"}, "run_ids": [1]}
+    preview = call(f"POST {v1}/metrics/preview/", body=trial)
+    call(f"GET {v1}/metrics/preview-progress/", query=preview)
+    call(f"POST {v1}/metrics/simplify_prompt/", body={"original_prompt": "One. Two. Three."})
+    started = call(f"POST {v1}/metrics/simplify_prompt/", body={"original_prompt": "One. " * 99, "metric_id": 1})
+    call(f"GET {v1}/metrics/simplify_prompt_progress/", query=started)
+    call(f"POST {v1}/metrics/generate_evaluation_trigger/", body=metric)
+    call(f"GET {v1}/aiagents/", query={"page_size": 2})
     call(f"GET {v1}/metrics/", query={"agent_id": agent_id})
     call(f"GET {v1}/metrics/{{id}}/", path_parameters={"id": str(saved[0]["id"])})
     call(f"DELETE {v1}/metrics/{{id}}/", path_parameters={"id": saved[0]["id"]})
