@@ -17,6 +17,12 @@ import griffe
 ROOT = Path(__file__).resolve().parent.parent
 RELEASED = ROOT / "tests" / "released-interface.txt"
 PACKAGES = ("cekura_facade", "cekura_facade.sandbox")
+# The headings of Keep a Changelog under which each kind of change is looked for.
+_ADDED, _REMOVED, _CHANGED = (
+    ("Added", "Changed"),
+    ("Removed", "Changed"),
+    ("Changed", "Deprecated", "Fixed", "Security"),
+)
 Interface = dict[str, str]  # what each public thing looks like, by its path; a parameter's is `package.function(name)`
 
 
@@ -37,18 +43,32 @@ def main() -> int:
 
 
 def unnamed(before: Mapping[str, str], now: Mapping[str, str], changelog: str) -> list[str]:
-    """The differences that the Unreleased section leaves out. What belongs to something new or gone is part of that."""
-    section = changelog.partition("## Unreleased\n")[2].partition("\n## ")[0]
-    code = " ".join(re.findall(r"`([^`]+)`", section))
+    """The differences that the Unreleased section leaves out. What belongs to something new or gone is part of that.
+
+    A member is named with its class in one piece of code, `metrics.list`, a parameter with its function, and each under
+    a heading for what became of it: that `metrics.list` stands under Added does not explain that it is gone.
+    """
+    unreleased = changelog.partition("## Unreleased\n")[2].partition("\n## ")[0]
+    said = {
+        heading.strip(): re.findall(r"`([^`]+)`", text)
+        for heading, _, text in (part.partition("\n") for part in unreleased.split("\n### ")[1:])
+    }
     found = []
     for path in sorted(before.keys() | now.keys()):
         owner = re.match(r"(.+)[.(]", path)
         if before.get(path) == now.get(path) or (owner and (owner[1] in before) != (owner[1] in now)):
             continue
-        name = re.findall(r"\w+", path.removesuffix(".__init__"))[-1]
-        if not re.search(rf"\b{name}\b", code):
-            found.append(f"{path}: {before.get(path, '(nothing)')} -> {now.get(path, '(nothing)')}")
+        headings = _REMOVED if path not in now else _ADDED if path not in before else _CHANGED
+        if not any(_names(code, path) for heading in headings for code in said.get(heading, ())):
+            change = f"{path}: {before.get(path, '(nothing)')} -> {now.get(path, '(nothing)')}"
+            found.append(f"{change}, under {' or '.join(headings)}")
     return found
+
+
+def _names(code: str, path: str) -> bool:
+    package = next(name for name in (*reversed(PACKAGES), path.split(".")[0]) if path.startswith(f"{name}."))
+    words = re.findall(r"\w+", path.removeprefix(package).replace(".__init__", ""))[-2:]
+    return all(re.search(rf"\b(Async)?{word.removeprefix('Async')}\b", code, re.IGNORECASE) for word in words)
 
 
 def interface(root: Path) -> Interface:

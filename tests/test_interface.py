@@ -60,22 +60,56 @@ def test_every_type_in_a_public_signature_can_be_imported() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "name", "found"),
+    ("change", "heading", "code", "found"),
     [
-        ({"p.Client.send(timeout)": "float = 1.0, by name"}, "timeout", "p.Client.send(timeout): (nothing) ->"),
-        ({"p.Client.send(text)": "str | bytes, 1"}, "text", "p.Client.send(text): str, 1 -> str | bytes, 1"),
-        ({"p.Client.send": "function -> str"}, "send", "p.Client.send: function -> int -> function -> str"),
-        ({"p.Client.closed": "bool"}, "closed", "p.Client.closed: (nothing) -> bool"),
-        ({"p.New": "class()", "p.New.member": "int"}, "New", "p.New: (nothing) -> class()"),
-        ({"p.Old": None, "p.Old.member": None}, "Old", "p.Old: class() -> (nothing)"),
+        (
+            {"p.Client.send(timeout)": "float = 1.0, by name"},
+            "Added",
+            "send(…, timeout=…)",
+            "p.Client.send(timeout): (nothing)",
+        ),
+        (
+            {"p.Client.send(text)": "str | bytes, 1"},
+            "Changed",
+            "send(text)",
+            "p.Client.send(text): str, 1 -> str | bytes, 1",
+        ),
+        (
+            {"p.Client.send": "function -> str"},
+            "Fixed",
+            "Client.send",
+            "p.Client.send: function -> int -> function -> str",
+        ),
+        ({"p.Client.closed": "bool"}, "Added", "client.closed", "p.Client.closed: (nothing) -> bool"),
+        ({"p.Client.close": None}, "Removed", "AsyncClient.close()", "p.Client.close: function -> None -> (nothing)"),
+        ({"p.Client.__init__(key)": "str, 1"}, "Added", "Client(key)", "p.Client.__init__(key): (nothing) -> str, 1"),
+        ({"p.New": "class()", "p.New.member": "int"}, "Added", "New", "p.New: (nothing) -> class()"),
+        ({"p.Old": None, "p.Old.member": None}, "Removed", "Old", "p.Old: class() -> (nothing)"),
     ],
 )
-def test_a_change_must_be_named_in_the_unreleased_section(change: dict[str, str | None], name: str, found: str) -> None:
+def test_a_change_must_be_named_in_the_unreleased_section(
+    change: dict[str, str | None], heading: str, code: str, found: str
+) -> None:
     now = {path: look for path, look in (RELEASED | change).items() if look is not None}
-    (line,) = check_interface.unnamed(RELEASED, now, changelog("### Added\n\n- Something else: `p`, Old New send"))
-    assert line.startswith(found)
-    assert len(check_interface.unnamed(RELEASED, now, changelog(f"- `{name}er`"))) == 1
-    assert check_interface.unnamed(RELEASED, now, changelog(f"- **Breaking:** `send(…, {name}=…)` is other.")) == []
+
+    def unnamed(unreleased: str) -> list[str]:
+        missing: list[str] = check_interface.unnamed(RELEASED, now, changelog(unreleased))
+        return missing
+
+    assert unnamed(f"### {heading}\n\n- **Breaking:** `{code}` is other.") == []
+    other = {"Added": "Removed", "Removed": "Added"}.get(heading, "Added")
+    *owner, member = re.findall(r"\w+", code)
+    for no_reason in (
+        f"### {other}\n\n- `{code}` is other.",
+        f"### {heading}\n\n- {code} is other.",
+        f"### {heading}\n\n- `{code.replace(member, member + 'er')}` is other.",
+        f"### {heading}\n\n- `{'` and `'.join([*owner, member + '_' * (not owner)])}` are other.",
+        f"- `{code}` is other.",
+        "",
+    ):
+        (line,) = unnamed(no_reason)
+        assert line.startswith(found)
+        assert heading in line.rpartition(", under ")[2]
 
 
 def test_nothing_needs_to_be_said_where_nothing_changed() -> None:
