@@ -26,6 +26,7 @@ except ModuleNotFoundError as error:
 ROOT = Path(__file__).resolve().parent.parent
 SPEC = ROOT / "spec"
 UNCOVERED = "uncovered.txt"
+COVERED = "operations.yaml"
 COMMAND = "`python scripts/regenerate.py`"  # stands in the header of every generated file
 EXIT_CODES = "Exit codes: 0 done; 1 differs (--check) or breaking (--fail-on); 2 refused, nothing changed; 130 stopped."
 
@@ -58,7 +59,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--package", default=PACKAGE, metavar="NAME", help="name of the package, with --output")
     parser.add_argument(
         "--select",
-        default="operations.yaml",
         metavar="WHICH",
         help="operations.yaml (default), all, exposed (those with x-mcp-expose: true), or a file like operations.yaml; "
         "other than the default with --output",
@@ -66,11 +66,15 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--report", type=Path, metavar="FILE", help="write what changed as Markdown")
     parser.add_argument("--fail-on", choices=["breaking"], help="exit 1 and change nothing if there is such a change")
     arguments = parser.parse_args()
+    if arguments.select is None:
+        arguments.select = COVERED
+    elif arguments.select == COVERED and Path(COVERED).is_file():
+        arguments.select = str(Path(COVERED).resolve())  # In the folder of an SDK, its own file is meant.
     if arguments.check and arguments.output:
         parser.error("--check compares the committed client, and --output leaves it alone: give one of them")
-    if not arguments.output and (arguments.package != PACKAGE or arguments.select != "operations.yaml"):
+    if not arguments.output and (arguments.package != PACKAGE or arguments.select != COVERED):
         parser.error("--package and --select are for a package of your own: say where with --output DIR")
-    if arguments.select != "operations.yaml" and (arguments.report or arguments.fail_on):
+    if arguments.select != COVERED and (arguments.report or arguments.fail_on):
         parser.error("--report and --fail-on compare the covered operations: leave --select out")
     if arguments.specification == "":
         parser.error("the specification is an empty text: give a path or URL, or nothing for spec/upstream.yaml")
@@ -91,7 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.check:
             write_documents(derivation, made)
             return check(made)
-        if arguments.select == "operations.yaml":
+        if arguments.select == COVERED:
             report = report_on(derivation, published, fresh=bool(arguments.specification))
             text = markdown(report)
             if arguments.report:

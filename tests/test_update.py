@@ -324,6 +324,23 @@ def test_a_package_of_ones_own(checkout: Path, tmp_path: Path) -> None:
     assert done.stdout.startswith("acme_api.models.metric ")
 
 
+def test_a_file_of_ones_own_may_have_the_name_of_ours(checkout: Path, tmp_path: Path) -> None:
+    entry = {
+        "name": "read",
+        "tag": "agents",
+        "method": "get",
+        "path": f"{V1}/aiagents/{{id}}/",
+        "response": "VoiceAgent",
+    }
+    (tmp_path / "operations.yaml").write_text(yaml.safe_dump({"operations": [entry]}))
+    arguments = ("--select", "operations.yaml", "--output", "sdk", "--package", "acme_api")
+    assert regenerate(checkout, *arguments, cwd=tmp_path).returncode == 0
+    assert (tmp_path / "sdk" / "acme_api" / "models" / "voice_agent.py").is_file()
+    assert not (tmp_path / "sdk" / "acme_api" / "models" / "metric.py").exists()
+    assert regenerate(checkout, *arguments, cwd=tmp_path / "sdk").returncode == 0
+    assert (tmp_path / "sdk" / "sdk" / "acme_api" / "models" / "metric.py").is_file()
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
