@@ -56,7 +56,8 @@ def test_a_page_works_from_top_to_bottom(page: Path, checkout: Path, home: Path,
     scratch.mkdir()
     agent = next(iter(default_agents().values()))
     agents = default_agents() | {number: agent | {"id": number} for number in (123, 124)}
-    environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV", "CI")}
+    ours = ("PYTHONPATH", "PYTHONUNBUFFERED", "VIRTUAL_ENV", "CI")
+    environment = {key: value for key, value in os.environ.items() if key not in ours}
     with Sandbox(job_seconds=0.3, agents=agents) as sandbox:
         if name(page) in TELLING:
             (home / ".cekura").mkdir()
