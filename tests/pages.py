@@ -75,7 +75,7 @@ def name(page: Path) -> str:
 def blocks(page: Path) -> list[Block]:
     text = page.read_text("utf-8")
     found = [Block(*(part or "" for part in match)) for match in BLOCK.findall(text)]
-    assert len(re.findall("^ *```", text, re.MULTILINE)) == 2 * len(found), f"{page}: a block is not understood"
+    assert len(re.findall("^ *(?:```|~~~)", text, re.MULTILINE)) == 2 * len(found), f"{page}: a block is not understood"
     return found
 
 
