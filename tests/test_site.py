@@ -76,6 +76,12 @@ def test_all_that_is_public_is_in_the_reference() -> None:
         ("metrics", "cekura_facade.Metrics.generate_and_create_many", ") -> Outcomes", "One that fails does not stop"),
         ("metrics", "cekura_facade.GenerationJob.wait", ") -> list[GeneratedMetric]", "A poll that fails does not end"),
         ("metrics", "cekura_facade.AsyncGenerationJob.poll", "poll() -> GenerateMetricsProgress", "poll async"),
+        (
+            "metrics",
+            "cekura_facade.GenerationJob.poll",
+            "GenerateMetricsProgress",
+            "documented yet), current_step, and",
+        ),
         ("clients", "cekura_facade.Cekura", "http_client: httpx.Client | None = None", "The API key. Without it"),
         ("clients", "cekura_facade.AsyncCekura", "http_client: httpx.AsyncClient | None = None", "As Cekura, awaited"),
         ("clients", "cekura_facade.AsyncCekura.metrics", "metrics: AsyncMetrics", "Suggesting, saving and listing"),

@@ -33,7 +33,7 @@ class Reference(griffe.Extension):
             if each.path.startswith(f"{MODELS}."):
                 _describe_fields(each)
             elif each.path.startswith(f"{PACKAGE}."):
-                _take_over(each, loader.docstring_parser)
+                _take_over(each, loader)
         for each in classes:
             if each.path.startswith(f"{PACKAGE}."):
                 each.bases = list(_shown_bases(each))
@@ -50,7 +50,7 @@ def _public(name: str) -> bool:
     return not name.startswith("_")
 
 
-def _take_over(public: griffe.Class, parser: Any) -> None:
+def _take_over(public: griffe.Class, loader: griffe.GriffeLoader) -> None:
     """Give a class its own copy of each member that a private base has, as it is for this class."""
     ancestors = public.mro()
     awaited = any(base.name == "Awaited" for base in ancestors)
@@ -62,7 +62,7 @@ def _take_over(public: griffe.Class, parser: Any) -> None:
             if owner is not public and name in public.members:
                 continue
             if isinstance(member, griffe.Function):
-                public.set_member(name, _as_seen(member, arguments, parser, awaited=awaited))
+                public.set_member(name, _as_seen(member, arguments, loader, awaited=awaited))
             elif isinstance(member, griffe.Attribute):
                 public.set_member(name, copy.copy(member))
     constructor = public.members.get("__init__")
@@ -82,7 +82,9 @@ def _shown_bases(public: griffe.Class) -> Iterator[str | griffe.Expr]:
             yield expression
 
 
-def _as_seen(member: griffe.Function, arguments: Mapping[str, Any], parser: Any, *, awaited: bool) -> griffe.Function:
+def _as_seen(
+    member: griffe.Function, arguments: Mapping[str, Any], loader: griffe.GriffeLoader, *, awaited: bool
+) -> griffe.Function:
     seen = copy.copy(member)
     seen.labels = set(member.labels)
     seen.returns = _filled_in(_result(member.returns), arguments)
@@ -95,7 +97,9 @@ def _as_seen(member: griffe.Function, arguments: Mapping[str, Any], parser: Any,
         seen.labels |= {"async"} if awaited else set()
     if member.docstring:
         # Its types are those of the function that it belongs to.
-        seen.docstring = griffe.Docstring(member.docstring.value, parent=seen, parser=parser)
+        seen.docstring = griffe.Docstring(
+            member.docstring.value, parent=seen, parser=loader.docstring_parser, parser_options=loader.docstring_options
+        )
     return seen
 
 
