@@ -1,0 +1,138 @@
+"""The code blocks of the documentation, and how those of a page are run: top to bottom, in one shell.
+
+An HTML comment before a block, which is not rendered, may say `not run: why`, or `answers: y`: what is typed then.
+A `text` block without a title is what the block before it prints; `…` stands for what is different each time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import attrs
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCK = re.compile(
+    r'^(?:<!-- (not run|answers): (.+?) -->\n\n?)?```(\w*)(?: title="(.+?)")?\n(.*?)^```$', re.DOTALL | re.MULTILINE
+)
+INSTALL = """\
+./scripts/build
+python3 -m venv ~/try-cekura
+. ~/try-cekura/bin/activate
+pip install "$(echo dist/cekura_facade-*.whl)[cli,sandbox]"
+"""
+ANSWERS = """\
+import sys
+import pexpect
+child = pexpect.spawn("sh", ["-e", sys.argv[1]], encoding="utf-8", timeout=60, dimensions=(50, 100))
+child.logfile_read = sys.stdout
+for answer in sys.argv[2:]:
+    child.expect_exact("[e]dit ")
+    child.sendline(answer)
+child.expect(pexpect.EOF)
+child.close()
+sys.exit(child.exitstatus)
+"""
+# Whether what a page installs is there already. Nothing is installed into the environment that the tests run in.
+PIP = f"""\
+#!/bin/sh
+[ "$1" = install ] && shift
+case " $* " in *" --target "*) ;; *) set -- --dry-run "$@" ;; esac
+exec {sys.executable} -m pip install --quiet --disable-pip-version-check --no-index "$@"
+"""
+
+
+@attrs.frozen
+class Block:
+    """A code block of a page."""
+
+    mark: str
+    about: str
+    language: str
+    title: str
+    text: str
+
+    @property
+    def is_run(self) -> bool:
+        return self.mark != "not run" and self.language in ("sh", "python") and not self.title
+
+    @property
+    def is_output(self) -> bool:
+        return self.mark != "not run" and self.language == "text" and not self.title
+
+
+def name(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+def blocks(page: Path) -> list[Block]:
+    text = page.read_text("utf-8")
+    found = [Block(*(part or "" for part in match)) for match in BLOCK.findall(text)]
+    assert len(re.findall("^ *(?:```|~~~)", text, re.MULTILINE)) == 2 * len(found), f"{page}: a block is not understood"
+    return found
+
+
+def follow(page: Path, checkout: Path, scratch: Path, environment: dict[str, str], *, install: bool) -> None:
+    """Do what a page says, in a copy of the checkout. With `install`, install as it says, and not as it is here."""
+    steps = blocks(page)
+    for program, text in (("pip", PIP), ("answers.py", ANSWERS)):
+        (scratch / program).write_text(text)
+        (scratch / program).chmod(0o755)
+    script = scratch / "page.sh"
+    script.write_text("".join(_step(number, block, scratch, install=install) for number, block in enumerate(steps)))
+    # A session of its own, so that what it leaves behind can be ended.
+    with subprocess.Popen(
+        ["sh", "-e", str(script)], cwd=checkout, env=environment, start_new_session=True, stdin=subprocess.DEVNULL
+    ) as shell:
+        try:
+            code = shell.wait(timeout=180)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(shell.pid, signal.SIGKILL)
+    at = (scratch / "at").read_text().strip()
+    printed = {int(file.stem): file.read_text("utf-8") for file in scratch.glob("*.out")}
+    assert code == 0, f"{name(page)}: block {at} ends with {code}:\n{steps[int(at)].text}\n{printed.get(int(at))}"
+    for number, block in enumerate(steps):
+        if block.is_output:
+            assert as_shown(printed[number - 1], block.text), (
+                f"{name(page)}: not printed:\n{block.text}\nbut:\n{printed[number - 1]}"
+            )
+
+
+def as_shown(printed: str, shown: str) -> bool:
+    """Whether this is what a page shows. Spaces at the ends of lines do not count."""
+    pattern = ".*?".join(re.escape(part) for part in shown.strip().split("…"))
+    lines = "\n".join(line.rstrip() for line in printed.splitlines()).strip()
+    return re.fullmatch(pattern, lines, re.DOTALL) is not None
+
+
+def _step(number: int, block: Block, scratch: Path, *, install: bool) -> str:
+    file = scratch / f"{number}.{block.language or 'none'}"
+    file.write_text(block.text, "utf-8")
+    path, out = shlex.quote(str(file)), shlex.quote(str(scratch / f"{number}.out"))
+    at = f"echo {number} > {shlex.quote(str(scratch / 'at'))}\n"
+    if block.mark == "not run":
+        return ""
+    if block.title:
+        return f"{at}mkdir -p {shlex.quote(str(Path(block.title).parent))}\ncp {path} {shlex.quote(block.title)}\n"
+    if block.language == "python":
+        # What another library warns of is not ours to mend.
+        strict = "" if "dask" in block.text else "-W error "
+        return f"{at}python {strict}{path} > {out} 2>&1\n"
+    if block.mark == "answers":
+        python = shlex.quote(sys.executable)
+        return f"{at}{python} {shlex.quote(str(scratch / 'answers.py'))} {path} {block.about} > {out} 2>&1\n"
+    if block.language != "sh":
+        return ""
+    text = block.text
+    if text == INSTALL and not install:
+        programs = f"{shlex.quote(str(scratch))}:{shlex.quote(str(Path(sys.executable).parent))}"
+        text = f"{shlex.quote(sys.executable)} -m hatchling build -d dist\nmkdir ~/try-cekura\nPATH={programs}:$PATH\n"
+    return f"{at}{{\n{text}}} > {out} 2>&1\n"

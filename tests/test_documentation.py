@@ -1,0 +1,135 @@
+"""The documentation is executed: every block of the README and of docs/ runs, top to bottom, against the sandbox."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+import cekura_facade
+from cekura_facade.sandbox import Sandbox
+from cekura_facade.sandbox._agents import default_agents
+from tests.installing import fresh_environment
+from tests.pages import INSTALL, PAGES, ROOT, as_shown, blocks, follow, name
+
+FOLLOWED = [page for page in PAGES if any(block.is_run for block in blocks(page))]
+# These tell; they do not lead. A sandbox is there for them, and a specification.
+TELLING = {"README.md", "CONTRIBUTING.md", "docs/index.md", "docs/design.md"}
+NOT_RUN = {"CONTRIBUTING.md": 2, "README.md": 1, "docs/building-your-own-sdk.md": 2, "docs/keeping-up.md": 1}
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A clone, as far as a page can tell, which is set up: `.venv` is the environment that the tests run in."""
+    copy = tmp_path / "checkout"
+    git = ["git", "-c", "user.name=nobody", "-c", "user.email=nobody@localhost"]
+    known = subprocess.run(
+        [*git, "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if known.returncode:
+        pytest.skip("this is no git checkout")
+    for file in (Path(line) for line in known.stdout.splitlines() if (ROOT / line).is_file()):
+        (copy / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / file, copy / file)
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "As it is"]):
+        subprocess.run([*git, *command], cwd=copy, check=True)
+    (copy / ".venv").symlink_to(sys.prefix)
+    return copy
+
+
+@pytest.mark.parametrize("page", FOLLOWED, ids=name)
+def test_a_page_works_from_top_to_bottom(page: Path, checkout: Path, home: Path, tmp_path: Path) -> None:
+    install = name(page) == "docs/start.md"
+    if install:
+        fresh_environment(tmp_path / "probe")  # Skips where nothing can be installed.
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    agent = next(iter(default_agents().values()))
+    agents = default_agents() | {number: agent | {"id": number} for number in (123, 124)}
+    ours = ("PYTHONPATH", "PYTHONUNBUFFERED", "VIRTUAL_ENV", "CI")
+    environment = {key: value for key, value in os.environ.items() if key not in ours}
+    with Sandbox(job_seconds=0.3, agents=agents) as sandbox:
+        if name(page) in TELLING:
+            (home / ".cekura").mkdir()
+            (home / ".cekura" / "config.toml").write_text(f'api_key = "{sandbox.api_key}"\napi_url = "{sandbox.url}"\n')
+            shutil.copy(ROOT / "spec" / "upstream.yaml", checkout / "openapi.json")
+            environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+        follow(page, checkout, scratch, environment | {"VENV": sys.prefix}, install=install)
+
+
+def test_blocks_that_are_not_run_are_few() -> None:
+    assert len(FOLLOWED) >= 12
+    assert {name(page): n for page in PAGES if (n := sum(b.mark == "not run" for b in blocks(page)))} == NOT_RUN
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_each_block_is_run_or_compared_or_says_why_not(page: Path) -> None:
+    found = blocks(page)
+    for number, block in enumerate(found):
+        known = block.is_run or block.title or block.mark == "not run"
+        assert known or (block.is_output and found[number - 1].is_run), block.text
+
+
+def test_every_page_that_leads_says_how_to_install() -> None:
+    for page in FOLLOWED:
+        if name(page) not in TELLING:
+            first = next(block for block in blocks(page) if block.is_run)
+            assert first.text in (INSTALL, "./scripts/setup\n"), name(page)
+
+
+def test_output_is_compared() -> None:
+    assert as_shown("one 12  \ntwo\n", "one …\ntwo\n")
+    assert not as_shown("one 12\ntwo\nthree\n", "one …\ntwo\n")
+    assert not as_shown("one\n", "two\n")
+
+
+def test_a_workflow_runs_what_its_page_runs() -> None:
+    seen = 0
+    for page in PAGES:
+        executed = {line.strip() for block in blocks(page) if block.is_run for line in block.text.splitlines()}
+        for block in blocks(page):
+            if block.language == "yaml" and "jobs" in (workflow := yaml.safe_load(block.text)):
+                steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
+                runs = {line.strip() for step in steps for line in step.get("run", "").splitlines()}
+                assert runs <= executed
+                seen += len(runs)
+    assert seen > 0
+
+
+def test_every_error_is_explained_and_caught() -> None:
+    page = ROOT / "docs" / "errors.md"
+    code = "".join(block.text for block in blocks(page) if block.language == "python")
+    table = re.findall(r"^\| \[?`(\w+)`", page.read_text("utf-8"), re.MULTILINE)
+    public = [getattr(cekura_facade, each) for each in cekura_facade.__all__]
+    errors = {
+        each.__name__ for each in public if isinstance(each, type) and issubclass(each, cekura_facade.CekuraError)
+    }
+    assert len(errors) >= 17
+    assert set(table) | {"CekuraError"} == errors
+    assert {each for each in errors if re.search(rf"except \(?(\w+, )*{each}\b", code)} == errors
+
+
+def test_the_demo_saves_metrics(tmp_path: Path) -> None:
+    result = subprocess.run([sys.executable, ROOT / "scripts" / "demo.py"], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "agent 101: Done" in result.stderr
+    assert "1005" in result.stdout
+    assert "The sandbox holds 5 metrics" in result.stdout  # though they were saved, and saved again from a file
+
+
+def test_the_pictures_show_what_the_command_prints(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, ROOT / "scripts" / "pictures.py", "--output", tmp_path], check=True)
+    committed = {path.name: path.read_text("utf-8") for path in (ROOT / "docs" / "pictures").iterdir()}
+    assert {path.name: path.read_text("utf-8") for path in tmp_path.iterdir()} == committed, "run scripts/pictures.py"
+    shown = set(re.findall(r"\(docs/pictures/([^)]+)\)", (ROOT / "README.md").read_text("utf-8")))
+    assert shown == committed.keys()

@@ -1,0 +1,180 @@
+"""The site: it builds without a warning or the network, shows what users call, and loads nothing from elsewhere."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from html import unescape
+from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+from documentation import links
+
+import cekura_facade
+from cekura_facade import sandbox
+from tests.installing import succeed
+
+ROOT = Path(__file__).resolve().parent.parent
+REFERENCE = ROOT / "docs" / "reference"
+LOADING = {"script": "src", "img": "src", "link": "href", "iframe": "src", "source": "src", "video": "src"}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, as `./scripts/docs` builds it. Nobody answers at the proxy, so it cannot fetch anything."""
+    folder = tmp_path_factory.mktemp("site")
+    proxies = {f"{kind}_proxy": "http://127.0.0.1:9" for kind in ("http", "https", "HTTP", "HTTPS")}
+    succeed([str(ROOT / "scripts" / "docs"), str(folder)], folder, VENV=sys.prefix, **proxies)
+    return folder
+
+
+def shown(site: Path, page: str, path: str) -> str:
+    """What is shown of something in the reference, up to the next thing, as plain text."""
+    html = (site / "reference" / f"{page}.html").read_text("utf-8")
+    part = re.search(rf'<h\d id="{re.escape(path)}".*?(?=<h\d id=|</article>)', html, re.DOTALL)
+    assert part is not None, f"{path} is not on the page"
+    return " ".join(unescape(re.sub("<[^>]+>", "", part[0])).split())
+
+
+def test_all_that_is_public_is_in_the_reference() -> None:
+    listed = re.findall(r"^::: (\S+)$", "".join(page.read_text("utf-8") for page in REFERENCE.iterdir()), re.MULTILINE)
+    assert len(listed) == len(set(listed))
+    public = {f"cekura_facade.{name}" for name in cekura_facade.__all__}
+    public |= {f"cekura_facade.sandbox.{name}" for name in sandbox.__all__}
+    assert set(listed) == public | {"cekura_facade.sandbox.pytest_plugin.cekura_sandbox"}
+
+
+@pytest.mark.parametrize(
+    ("page", "path", "signature", "said"),
+    [
+        (
+            "metrics",
+            "cekura_facade.Metrics.generate_and_create",
+            "generate_and_create( *, agent_id: int | None = None, assistant_id: str | None = None, "
+            "num_metrics: int = 1, "
+            "review: Callable[[list[GeneratedMetric]], Any] | None = None, timeout: float = 600.0, "
+            "on_progress: Callable[[GenerateMetricsProgress], object] | None = None, ) -> list[Metric]",
+            "Suggest metrics for an agent, wait for them, and save them",
+        ),
+        ("metrics", "cekura_facade.Metrics.generate", ") -> GenerationJob", "Nothing is saved."),
+        ("metrics", "cekura_facade.AsyncMetrics.generate", ") -> AsyncGenerationJob", "generate async"),
+        ("metrics", "cekura_facade.AsyncMetrics.create_in_bulk", ") -> list[Metric]", "create_in_bulk async"),
+        (
+            "metrics",
+            "cekura_facade.AsyncMetrics.job",
+            "job(progress_id: str) -> AsyncGenerationJob",
+            "Nothing is sent.",
+        ),
+        ("metrics", "cekura_facade.Metrics.list", ") -> list[Metric]", "The metrics of an agent or project"),
+        ("metrics", "cekura_facade.Metrics.generate_and_create_many", ") -> Outcomes", "One that fails does not stop"),
+        ("metrics", "cekura_facade.GenerationJob.wait", ") -> list[GeneratedMetric]", "A poll that fails does not end"),
+        ("metrics", "cekura_facade.AsyncGenerationJob.poll", "poll() -> GenerateMetricsProgress", "poll async"),
+        (
+            "metrics",
+            "cekura_facade.GenerationJob.poll",
+            "GenerateMetricsProgress",
+            "documented yet), current_step, and",
+        ),
+        ("clients", "cekura_facade.Cekura", "http_client: httpx.Client | None = None", "The API key. Without it"),
+        ("clients", "cekura_facade.AsyncCekura", "http_client: httpx.AsyncClient | None = None", "As Cekura, awaited"),
+        ("clients", "cekura_facade.AsyncCekura.metrics", "metrics: AsyncMetrics", "Suggesting, saving and listing"),
+        ("clients", "cekura_facade.AsyncCekura.api", "api: AuthenticatedClient", "The generated client"),
+        ("clients", "cekura_facade.AsyncCekura.aclose", "aclose() -> None", "Close the connections."),
+        ("errors", "cekura_facade.UnexpectedResponseError", "Bases: APIError", "HTML, an empty body"),
+        ("models", "cekura_facade.Metric", "id (int | Unset)", "Id, given by the service"),
+        ("models", "cekura_facade.MetricCreate", "eval_type (Literal['binary', 'continuous", "Shape of the score"),
+        ("sandbox", "cekura_facade.sandbox.Sandbox", "job_seconds: float = 1.0", "How long a generation job takes"),
+    ],
+)
+def test_the_reference_shows_what_users_call(site: Path, page: str, path: str, signature: str, said: str) -> None:
+    text = shown(site, page, path)
+    assert signature in text
+    assert said in text
+
+
+def test_the_reference_shows_nothing_that_is_private(site: Path) -> None:
+    for page in (site / "reference").glob("*.html"):
+        text = unescape(re.sub("<[^>]+>", "", page.read_text("utf-8")))
+        for private in (
+            "Steps[",
+            "_Metrics",
+            "_Client",
+            "_Job",
+            "_AnsweredError",
+            "Blocking",
+            "Awaited",
+            "builtins",
+            "http: Any",
+        ):
+            assert private not in text, f"{page.name}: {private}"
+
+
+def test_every_page_is_reached(site: Path) -> None:
+    pages = {page.relative_to(ROOT / "docs").with_suffix(".html").as_posix() for page in (ROOT / "docs").rglob("*.md")}
+    assert pages <= {page.relative_to(site).as_posix() for page in site.rglob("*.html")}
+    linked = re.findall(r'href="([^"#]+\.html)"', (site / "index.html").read_text("utf-8"))
+    assert pages - {"index.html"} <= set(linked)
+
+
+class _Requests(HTMLParser):
+    """Collects what a browser would fetch by itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        given = dict(attributes)
+        if tag in LOADING and given.get("rel") not in ("canonical", "prev", "next"):
+            self.found.append(given.get(LOADING[tag]) or "")
+
+
+def test_no_page_loads_anything_from_elsewhere(site: Path) -> None:
+    pages = list(site.rglob("*.html"))
+    assert len(pages) > 15
+    for page in pages:
+        parser = _Requests()
+        parser.feed(page.read_text("utf-8"))
+        assert len(parser.found) > 3
+        assert not [address for address in parser.found if urlsplit(address).netloc], page
+    for style in site.rglob("*.css"):
+        assert not re.findall(r"(?:url\(|@import )['\"]?(?:https?:)?//", style.read_text("utf-8")), style
+    for picture in site.rglob("*.svg"):
+        assert not re.findall(r"(?:href=|url\(|@import )['\"]?(?:https?:)?//", picture.read_text("utf-8")), picture
+
+
+@pytest.mark.parametrize(
+    ("link", "fails"),
+    [("page.md#top", False), ("page.md#nowhere", True), ("#nowhere", True), ("nowhere.md", True), ("/page.md", True)],
+)
+def test_a_link_to_nothing_fails_the_build(tmp_path: Path, link: str, fails: bool) -> None:
+    configuration = yaml.safe_load((ROOT / "mkdocs.yml").read_text("utf-8"))
+    del configuration["nav"], configuration["plugins"], configuration["hooks"]
+    (tmp_path / "mkdocs.yml").write_text(yaml.safe_dump(configuration))
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "index.md").write_text(f"# Start\n\n[there]({link})\n")
+    (tmp_path / "docs" / "page.md").write_text("# Top\n")
+    (tmp_path / "scripts").mkdir()
+    script = shutil.copy(ROOT / "scripts" / "docs", tmp_path / "scripts")
+    environment = os.environ | {"VENV": sys.prefix}
+    result = subprocess.run([script], env=environment, capture_output=True, text=True, check=False)
+    assert (result.returncode != 0) == fails, result.stderr
+    assert ("1 warnings in strict mode" in result.stdout + result.stderr) == fails
+
+
+def test_what_is_outside_of_the_site_is_shown_as_text(site: Path) -> None:
+    html = (site / "building-your-own-sdk.html").read_text("utf-8")
+    assert "CHANGELOG.md" in html
+    assert "../" not in "".join(re.findall(r'<a href="([^"]+)"', html))
+    page = SimpleNamespace(file=SimpleNamespace(abs_src_path=str(ROOT / "docs" / "start.md"), src_uri="start.md"))
+    config = SimpleNamespace(docs_dir=str(ROOT / "docs"))
+    assert links.on_page_markdown("[a](ci.md) [b](../LICENSE#x)", page=page, config=config) == "[a](ci.md) b"
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.md"):
+        links.on_page_markdown("[c](../nowhere.md)", page=page, config=config)
