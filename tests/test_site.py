@@ -59,13 +59,18 @@ def test_all_that_is_public_is_in_the_reference() -> None:
             "cekura_facade.Metrics.generate_and_create",
             "generate_and_create( *, agent_id: int | None = None, assistant_id: str | None = None, "
             "num_metrics: int = 1, "
-            "review: Callable[[list[GeneratedMetric]], Any] | None = None, timeout: float = 600.0, "
-            "on_progress: Callable[[GenerateMetricsProgress], object] | None = None, ) -> list[Metric]",
+            "review: Review | None = None, timeout: float = 600.0, on_progress: OnProgress | None = None, "
+            ") -> list[Metric]",
             "Suggest metrics for an agent, wait for them, and save them",
         ),
         ("metrics", "cekura_facade.Metrics.generate", ") -> GenerationJob", "Nothing is saved."),
         ("metrics", "cekura_facade.AsyncMetrics.generate", ") -> AsyncGenerationJob", "generate async"),
-        ("metrics", "cekura_facade.AsyncMetrics.create_in_bulk", ") -> list[Metric]", "create_in_bulk async"),
+        (
+            "metrics",
+            "cekura_facade.AsyncMetrics.create_in_bulk",
+            "metrics: Iterable[MetricInput]",
+            "create_in_bulk async",
+        ),
         (
             "metrics",
             "cekura_facade.AsyncMetrics.job",
@@ -78,13 +83,24 @@ def test_all_that_is_public_is_in_the_reference() -> None:
         ("metrics", "cekura_facade.AsyncGenerationJob.poll", "poll() -> GenerateMetricsProgress", "poll async"),
         (
             "metrics",
+            "cekura_facade.GenerationJob.wait",
+            "Callable[[GenerateMetricsProgress], object]",
+            "A poll that fails",
+        ),
+        (
+            "metrics",
             "cekura_facade.GenerationJob.poll",
-            "GenerateMetricsProgress",
-            "documented yet), current_step, and",
+            "Returns: GenerateMetricsProgress",
+            "not finished, such as queued), and what there is once it is completed",
         ),
         ("clients", "cekura_facade.Cekura", "http_client: httpx.Client | None = None", "The API key. Without it"),
         ("clients", "cekura_facade.AsyncCekura", "http_client: httpx.AsyncClient | None = None", "As Cekura, awaited"),
-        ("clients", "cekura_facade.AsyncCekura.metrics", "metrics: AsyncMetrics", "Suggesting, saving and listing"),
+        ("clients", "cekura_facade.AsyncCekura.metrics", "metrics: AsyncMetrics", "listing and changing them"),
+        ("metrics", "cekura_facade.Review", "Review = Callable[[list[GeneratedMetric]], Any]", "those to save"),
+        ("metrics", "cekura_facade.Job", "Job", "It lives"),
+        ("metrics", "cekura_facade.AsyncMetrics.preview", "-> AsyncJob[PreviewMetricProgress", "preview async"),
+        ("agents", "cekura_facade.Agents.get", "get(agent_id: int) -> Agent", "One agent"),
+        ("agents", "cekura_facade.AsyncAgents.list", ") -> AsyncIterator[Agent]", "page by page"),
         ("clients", "cekura_facade.AsyncCekura.api", "api: AuthenticatedClient", "The generated client"),
         ("clients", "cekura_facade.AsyncCekura.aclose", "aclose() -> None", "Close the connections."),
         ("errors", "cekura_facade.UnexpectedResponseError", "Bases: APIError", "HTML, an empty body"),
@@ -111,6 +127,7 @@ def test_the_reference_shows_nothing_that_is_private(site: Path) -> None:
             "Blocking",
             "Awaited",
             "builtins",
+            "checks.",
             "http: Any",
         ):
             assert private not in text, f"{page.name}: {private}"

@@ -165,7 +165,7 @@ def _filled_in(annotation: Any, arguments: Arguments) -> Any:
 
 
 def _alias(annotation: griffe.Expr) -> griffe.Expr | None:
-    """What a name stands for that users cannot see."""
+    """What a name stands for that users cannot see; of one that they can see, where we have it from is left out."""
     if not isinstance(annotation, griffe.ExprName | griffe.ExprAttribute):
         return None
     scope = next(each.parent for each in annotation.iterate() if isinstance(each, griffe.ExprName))
@@ -177,7 +177,9 @@ def _alias(annotation: griffe.Expr) -> griffe.Expr | None:
     if not isinstance(value, griffe.Expr) or isinstance(value, griffe.ExprCall):
         return None
     exported = map(str, scope.modules_collection[PACKAGE].exports or ()) if _is_ours(target) else ()
-    return None if target.name in exported else value
+    if target.name not in exported:
+        return value
+    return annotation.last if isinstance(annotation, griffe.ExprAttribute) else None
 
 
 def _describe_fields(model: griffe.Class) -> None:
