@@ -35,8 +35,6 @@ if TYPE_CHECKING:
         SimplifyPromptProgress,
     )
 
-    AnyProgress = GenerateMetricsProgress | PreviewMetricProgress | SimplifyPromptProgress
-
 
 class CekuraError(Exception):
     """Base of all errors of this package.
@@ -202,12 +200,12 @@ class GenerationTimeoutError(CekuraError):
     """
 
     progress_id: str
-    last_progress: AnyProgress | None
+    last_progress: GenerateMetricsProgress | PreviewMetricProgress | SimplifyPromptProgress | None
 
     def __init__(
         self,
         progress_id: str,
-        last_progress: AnyProgress | None,
+        last_progress: GenerateMetricsProgress | PreviewMetricProgress | SimplifyPromptProgress | None,
         waited: float,
         *,
         job: str = "Generation job",

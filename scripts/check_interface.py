@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import griffe
+from documentation.reference import Reference
 
 ROOT = Path(__file__).resolve().parent.parent
 RELEASED = ROOT / "tests" / "released-interface.txt"
@@ -73,7 +74,8 @@ def _names(code: str, path: str) -> bool:
 
 def interface(root: Path) -> Interface:
     """All that is public in the packages below a folder. Read from the sources: nothing is imported."""
-    loader = griffe.GriffeLoader(search_paths=[root], allow_inspection=False)
+    # As the API reference shows it: the methods that users call, with their types.
+    loader = griffe.GriffeLoader(search_paths=[root], extensions=griffe.Extensions(Reference()), allow_inspection=False)
     for package in ("generated_client", "cekura_facade"):
         loader.load(package)
     public = {
@@ -92,45 +94,29 @@ def _target(thing: griffe.Object | griffe.Alias) -> griffe.Object:
 def _looks(path: str, thing: griffe.Object | griffe.Alias, exported: set[str]) -> Iterator[tuple[str, str]]:
     target = _target(thing)
     if isinstance(target, griffe.Class):
-        yield path, f"class({', '.join(_bases(target, exported))})"
+        yield path, f"class({', '.join(map(str, target.bases))})"
         # What is generated follows the API: there, `regenerate.py` says what changed, in the changelog as well.
         if not target.path.startswith("generated_client."):
             for name, member in target.all_members.items():
                 # What a public base has is said there.
                 inherited = isinstance(member, griffe.Alias) and _owner(_target(member).path) in exported
-                if not inherited and (not name.startswith("_") or _is_constructor(name, member, target)):
+                if not inherited and (not name.startswith("_") or name == "__init__"):
                     yield from _looks(f"{path}.{name}", member, exported)
     elif isinstance(target, griffe.Function):
-        returns = str(target.returns)
-        yield path, f"function -> {returns[6:-1] if returns.startswith('Steps[') else returns}"
+        yield path, f"{'async ' if 'async' in target.labels else ''}function -> {target.returns}"
         positions = (each for each in target.parameters if each.name != "self")
         for position, each in enumerate(positions, 1):
             free = each.kind is griffe.ParameterKind.keyword_only
             default = "" if each.default is None else f" = {each.default}"
             yield f"{path}({each.name})", f"{each.annotation}{default}, {'by name' if free else position}"
     else:
-        yield path, f"{getattr(target, 'annotation', None) or 'value'}"
-
-
-def _bases(target: griffe.Class, exported: set[str]) -> Iterator[str]:
-    """The bases that users may rely on: instead of one that is private, those that it has."""
-    ours = {base.path: base for base in target.resolved_bases if isinstance(base, griffe.Class)}
-    for expression in target.bases:
-        path = expression if isinstance(expression, str) else expression.canonical_path
-        if path in ours and path not in exported:
-            yield from _bases(ours[path], exported)
-        elif not path.endswith("Generic"):
-            yield str(expression)
+        value = getattr(target, "value", None)
+        is_alias = isinstance(value, griffe.ExprBinOp | griffe.ExprSubscript)
+        yield path, str(getattr(target, "annotation", None) or (value if is_alias else "value"))
 
 
 def _owner(path: str) -> str:
     return path.rpartition(".")[0]
-
-
-def _is_constructor(name: str, member: griffe.Object | griffe.Alias, of: griffe.Class) -> bool:
-    """Whether this is the constructor of a class that users make objects of, which is documented. Others are ours."""
-    docstrings = (of.docstring, _target(member).docstring)
-    return name == "__init__" and any("Args:" in docstring.value for docstring in docstrings if docstring)
 
 
 if __name__ == "__main__":
