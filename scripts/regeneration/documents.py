@@ -132,6 +132,18 @@ def operations(document: Document) -> Iterator[tuple[str, str, dict[str, Any]]]:
                 yield method, path, item[method]
 
 
+def reachable(document: Document, node: object) -> set[str]:
+    """Every `$ref` in or below a node, and in or below the schemas that these point at."""
+    schemas = document.get("components", {}).get("schemas", {})
+    found: set[str] = set()
+    todo = list(references(node))
+    while todo:
+        if (reference := todo.pop()) not in found:
+            found.add(reference)
+            todo.extend(references(schemas.get(reference.removeprefix(SCHEMA_PREFIX))))
+    return found
+
+
 def references(node: object, *, names: bool = False) -> Iterator[str]:
     """Every `$ref` in or below a node. `names` says that its keys are names of properties, and no keywords."""
     if isinstance(node, dict):

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from .documents import JSON, SCHEMA_PREFIX, Document, Schema, all_schemas, body_schemas, is_success
-from .errors import OperationError
+from .errors import RegenerationError
 from .operations import Body, Operation, Operations
 from .schemas import fold, inline, join, types, without_null
 
@@ -19,7 +19,8 @@ def name_operations(document: Document, operations: Operations) -> int:
     renamed = 0
     schemas: dict[str, Schema] = {}
     if operations.vendor_schemas:
-        _make_way(document, {body.name for e in operations.entries for body in (e.request, e.response) if body})
+        bodies = {body.name for e in operations.entries for body in (e.request, e.response) if body}
+        _make_way(document, {*bodies, *operations.parts.values()})
     for entry in operations.entries:
         operation = document["paths"][entry.path][entry.method]
         renamed += operation.get("operationId") != entry.name or operation.get("tags") != [entry.tag]
@@ -31,10 +32,9 @@ def name_operations(document: Document, operations: Operations) -> int:
                 _ensure_body(operation, entry, direction)
                 declared = [media_type for _, media_type in body_schemas(operation, direction=direction)]
                 if JSON not in declared:
-                    raise OperationError(
-                        entry,
+                    raise RegenerationError(
                         f"{entry}: its {direction} is published as {', '.join(declared)}, and only JSON can be named: "
-                        f"take `{direction}:` out of its entry in spec/operations.yaml.",
+                        f"take `{direction}:` out of its entry in spec/operations.yaml."
                     )
             for content, media_type in body_schemas(operation, direction=direction):
                 if media_type == JSON:
@@ -94,17 +94,15 @@ def _name_body(
     if body.array:
         # `{}` is what an untyped body looks like: then the array is ours to state.
         if types(schema) not in ([], ["array"]):
-            raise OperationError(
-                entry,
+            raise RegenerationError(
                 f"{entry}: its {direction} is no longer an array but {types(schema)[0]}. "
-                f"If that is meant, write `{direction}: {body.name}` without [] in spec/operations.yaml.",
+                f"If that is meant, write `{direction}: {body.name}` without [] in spec/operations.yaml."
             )
         schema = schema.get("items", {})
     elif types(schema) == ["array"]:
-        raise OperationError(
-            entry,
+        raise RegenerationError(
             f"{entry}: its {direction} is now an array. "
-            f"If that is meant, write `{direction}: {body.name}[]` in spec/operations.yaml.",
+            f"If that is meant, write `{direction}: {body.name}[]` in spec/operations.yaml."
         )
     schemas[body.name] = {"title": body.name} | (
         join(schemas[body.name], schema) if body.name in schemas else {k: v for k, v in schema.items() if k != "title"}
@@ -123,7 +121,7 @@ def _share(schemas: dict[str, Schema], place: str, name: str) -> None:
         if not isinstance(inside, dict) or (step != "[]" and step not in inside):
             return  # It is published without a type: then it is the overlay's to state.
         holder, key = (holder[key], "items") if step == "[]" else (inside, step)
-    schemas[name] = {"title": name} | join(schemas[name], holder[key])
+    schemas[name] = {"title": name} | join(schemas[name], fold(without_null(holder[key]), keep_null=False))
     holder[key] = {"$ref": SCHEMA_PREFIX + name}
 
 
@@ -140,7 +138,7 @@ def _ensure_body(operation: dict[str, Any], entry: Operation, direction: str) ->
         if is_success(status) and str(status) not in ("204", "205")
     }
     if not bodies:
-        raise OperationError(entry, f"{entry} has no success response, but operations.yaml names its body.")
+        raise RegenerationError(f"{entry} has no success response, but operations.yaml names its body.")
     for body in bodies.values():
         if not body.get("content"):
             body["content"] = {JSON: {}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -75,9 +76,9 @@ class Operations:
         entries = tuple(self.of(method, path) for method, path in keys)
         return attrs.evolve(self, entries=entries, parts=self._parts_of(entries), vendor_schemas=True)
 
-    def without(self, left_out: Operation) -> Operations:
-        """All entries but one."""
-        entries = tuple(entry for entry in self.entries if entry != left_out)
+    def without(self, left_out: Collection[Operation]) -> Operations:
+        """All other entries."""
+        entries = tuple(entry for entry in self.entries if entry not in left_out)
         return attrs.evolve(self, entries=entries, parts=self._parts_of(entries))
 
     def _parts_of(self, entries: tuple[Operation, ...]) -> dict[str, str]:
@@ -105,6 +106,10 @@ def load_operations(path: Path) -> Operations:
 
 
 def _operation(entry: dict[str, Any]) -> Operation:
+    if unknown := entry.keys() - {"name", "tag", "method", "path", "request", "response", "optional"}:
+        raise RegenerationError(f"operations.yaml: {entry['name']} has {', '.join(sorted(unknown))}, which is unknown.")
+    if not isinstance(entry.get("optional", False), bool):
+        raise RegenerationError(f"operations.yaml: {entry['name']}: `optional` is true or false.")
     operation = Operation(
         name=entry["name"],
         tag=entry["tag"],

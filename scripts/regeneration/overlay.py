@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 import jsonpath
 
-from .documents import SCHEMA_PREFIX, Document, references
+from .documents import SCHEMA_PREFIX, Document, reachable
 from .errors import RegenerationError
 
 _SETS = {"enum", "required", "type"}
@@ -55,8 +55,11 @@ def apply_overlay(document: Document, overlay: Document) -> tuple[Document, list
 def drop_unused(document: Document, before: Document) -> None:
     """Take out the schemas that the overlay stated for operations which are not in this document."""
     schemas = document.get("components", {}).get("schemas", {})
-    for name in schemas.keys() - before.get("components", {}).get("schemas", {}).keys():
-        if SCHEMA_PREFIX + name not in references(document):
+    added = schemas.keys() - before.get("components", {}).get("schemas", {}).keys()
+    kept = [document["paths"], *(schemas[name] for name in schemas.keys() - added)]
+    needed = reachable(document, kept)
+    for name in added:
+        if SCHEMA_PREFIX + name not in needed:
             del schemas[name]
 
 

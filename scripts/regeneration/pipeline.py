@@ -10,11 +10,12 @@ from tempfile import TemporaryDirectory
 import attrs
 
 from .documents import Document, dump, load
-from .errors import OperationError, RegenerationError
+from .errors import RegenerationError
 from .generate import generate
+from .interface import interface, owner
 from .lenience import make_lenient
 from .normalise import normalise
-from .operations import Operations, load_operations
+from .operations import Operation, Operations, load_operations
 from .overlay import AppliedAction, apply_overlay, drop_unused
 from .select import ALL, EXPOSED, choose, select
 from .validate import check_promises, validated_beside
@@ -31,6 +32,17 @@ EFFECTIVE_HEADING = (
 
 
 @attrs.frozen
+class LeftOut:
+    """An optional operation that is not in the client, and why."""
+
+    operation: Operation
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.operation.name}: {self.why}"
+
+
+@attrs.frozen
 class Derivation:
     """What the stages before generation gave: the covered part, the effective specification, and what was mended."""
 
@@ -39,34 +51,64 @@ class Derivation:
     effective: Document
     rules_fired: dict[str, int]
     overlay_actions: tuple[AppliedAction, ...]
-    left_out: tuple[OperationError, ...] = ()  # why an optional operation is not in it
+    left_out: tuple[LeftOut, ...] = ()
 
 
 def derive(published: Document, covered: Operations, overlay: Document, selection: str = "") -> Derivation:
-    """Select, normalise, overlay, make lenient; and check what can be checked at once."""
-    left_out: list[OperationError] = []
+    """Select, normalise, overlay, make lenient; and check what can be checked at once.
+
+    An optional operation is left out if the run cannot go on with it, or if the classes of the others would have other
+    types for it.
+    """
+    operations = choose(published, covered, selection)
+    optional = [entry for entry in operations.entries if entry.optional]
+    whole: Derivation | None = None
     try:
-        operations = choose(published, covered, selection)
-        while True:
-            try:
-                return attrs.evolve(_derive(published, operations, overlay), left_out=tuple(left_out))
-            except OperationError as error:
-                if not error.operation.optional:
-                    raise
-                left_out.append(error)
-                operations = operations.without(error.operation)
-    except (TypeError, AttributeError, KeyError, ValueError, RecursionError) as error:
-        # Something stands where OpenAPI has something else, and no rule knows of it.
-        raise RegenerationError(f"The specification is malformed: {type(error).__name__}: {error}.") from error
+        whole = _derive(published, operations, overlay)
+    except RegenerationError:
+        if not optional:
+            raise
+    if whole is not None and (not optional or operations.vendor_schemas):
+        return whole
+    essential = derivation = _derive(published, operations.without(optional), overlay)
+    if whole is not None and not _disturbed(essential, whole):
+        return whole
+    left_out: list[LeftOut] = []
+    for number, entry in enumerate(optional, 1):
+        others = [*(each.operation for each in left_out), *optional[number:]]
+        try:
+            wider = _derive(published, operations.without(others), overlay)
+            if disturbed := _disturbed(essential, wider):
+                raise RegenerationError(f"{entry} would change {', '.join(disturbed)}, which stands elsewhere as well.")
+        except RegenerationError as error:
+            left_out.append(LeftOut(entry, str(error)))
+        else:
+            derivation = wider
+    return attrs.evolve(derivation, left_out=tuple(left_out))
+
+
+def _disturbed(essential: Derivation, wider: Derivation) -> list[str]:
+    """What of the interface has another type with more operations in it than those that are essential."""
+    before, after = interface(essential.effective), interface(wider.effective)
+    changed = {
+        name
+        for name, member in before.items()
+        if name not in after or (member.type, member.required) != (after[name].type, after[name].required)
+    }
+    return sorted(name for name in changed if owner(name) not in changed)
 
 
 def _derive(published: Document, operations: Operations, overlay: Document) -> Derivation:
-    upstream = select(published, operations)
-    normal, fired = normalise(upstream, operations)
-    overlaid, actions = apply_overlay(normal, overlay)
-    drop_unused(overlaid, normal)
-    effective, fired_after = make_lenient(overlaid, operations)
-    check_promises(effective, operations)
+    try:
+        upstream = select(published, operations)
+        normal, fired = normalise(upstream, operations)
+        overlaid, actions = apply_overlay(normal, overlay)
+        drop_unused(overlaid, normal)
+        effective, fired_after = make_lenient(overlaid, operations)
+        check_promises(effective, operations)
+    except (TypeError, AttributeError, KeyError, ValueError, RecursionError) as error:
+        # Something stands where OpenAPI has something else, and no rule knows of it.
+        raise RegenerationError(f"The specification is malformed: {type(error).__name__}: {error}.") from error
     return Derivation(operations, upstream, effective, fired | fired_after, tuple(actions))
 
 

@@ -9,7 +9,6 @@ import attrs
 from deepdiff import DeepDiff
 
 from .documents import METHODS, Document
-from .errors import OperationError
 from .interface import Member, interface, owner
 from .overlay import AppliedAction
 
@@ -34,7 +33,7 @@ class Report:
     new_operations: tuple[str, ...] = ()
     rules_fired: dict[str, int] = attrs.field(factory=dict)
     overlay_actions: tuple[AppliedAction, ...] = ()
-    left_out: tuple[OperationError, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def of(self, kind: Kind) -> list[Change]:
         return [change for change in self.changes if change.kind == kind]

@@ -48,9 +48,8 @@ def select(document: Document, operations: Operations) -> Document:
         item = document["paths"].get(entry.path)
         if not isinstance(item, dict) or not isinstance(item.get(entry.method), dict):
             raise MissingOperationError(
-                entry,
                 f"The specification has no operation {entry}. "
-                "If it moved, give its new method and path in spec/operations.yaml; if it is gone, take its entry out.",
+                "If it moved, give its new method and path in spec/operations.yaml; if it is gone, take its entry out."
             )
         shared = {key: value for key, value in item.items() if key not in METHODS}
         paths.setdefault(entry.path, shared)[entry.method] = item[entry.method]

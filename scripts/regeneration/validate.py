@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .documents import Document, references, resolve
-from .errors import OperationError, RegenerationError
+from .documents import SCHEMA_PREFIX, Document, reachable, references, resolve
+from .errors import RegenerationError
 from .operations import Operations
 from .schemas import is_object
 
@@ -21,19 +21,18 @@ def check_promises(document: Document, operations: Operations) -> None:
     for entry in operations.entries:
         for body in (entry.request, entry.response):
             if body is not None and body.name not in schemas:
-                raise OperationError(entry, f"{entry}: its body {body.name} is missing: an overlay action removed it.")
+                raise RegenerationError(f"{entry}: its body {body.name} is missing: an overlay action removed it.")
             if body is not None and (
                 not is_object(schemas[body.name]) or {"anyOf", "oneOf", "allOf"} & set(schemas[body.name])
             ):
-                raise OperationError(
-                    entry,
+                raise RegenerationError(
                     f"{entry}: its body {body.name} is no object any more. "
-                    "Say in spec/overlay.yaml what it holds, or take its name out of spec/operations.yaml.",
+                    "Say in spec/overlay.yaml what it holds, or take its name out of spec/operations.yaml."
                 )
     for reference in references(document):
         resolve(document, reference)
     for place, name in operations.parts.items():
-        if name not in schemas:
+        if SCHEMA_PREFIX + name not in reachable(document, schemas[place.split(".")[0]]):
             raise RegenerationError(
                 f"spec/operations.yaml names {name}, but there is nothing at {place} any more. "
                 "Give its new place, or state it in spec/overlay.yaml."
