@@ -122,8 +122,8 @@ __all__ = [
 if not TYPE_CHECKING:
     # Imported when first asked for: `cekura-facade --help`, and a program that only handles the errors, need no httpx.
     _HOMES = (
-        *("._errors", "._client", "._metrics", "._jobs", "._many", "._agents", "._checks"),
-        *("generated_client.models", "generated_client.types"),
+        *("._errors", "generated_client.models", "generated_client.types"),
+        *("._client", "._metrics", "._jobs", "._many", "._agents", "._checks"),
     )
 
     def __getattr__(name: str) -> object:

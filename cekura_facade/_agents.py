@@ -13,6 +13,8 @@ from . import _checks as checks
 from ._exchange import call
 from ._steps import Awaited, Blocking, Steps, arun, run, workflow
 
+_LONGEST = 4000  # characters of an address
+
 
 class _Agents:
     def __init__(self, http: Any) -> None:
@@ -52,8 +54,8 @@ class Agents(_Agents, Blocking):
             page_size: How many to ask for at once, 1 or more; without it the service decides.
 
         Returns:
-            An iterator over the agents (with AsyncCekura an asynchronous one), in the order of the service. The next
-            page is asked for when it is needed.
+            An iterator over the agents (with AsyncCekura an asynchronous one), in the order of the service, each once.
+            The next page is asked for when it is needed. After an error the iterator is at its end: list again.
 
         Raises:
             InvalidRequestError: An argument cannot be right. Nothing was sent.
@@ -89,41 +91,40 @@ class _Pages:
     """
 
     def __init__(self, http: Any, project_id: int | None, q: str | None, page_size: int | None) -> None:
-        numbers = {"project_id": project_id, "page_size": page_size}
-        self._arguments: dict[str, Any] = {
-            name: checks.positive_id(name, value) for name, value in numbers.items() if value is not None
-        }
+        self._arguments: dict[str, Any] = {}
+        if project_id is not None:
+            self._arguments["project_id"] = checks.positive_id("project_id", project_id)
         if q is not None:
-            self._arguments["q"] = checks.text_id("q", q)
+            self._arguments["q"] = checks.short_text("q", q)
+        if page_size is not None:
+            self._arguments["page_size"] = checks.positive("page_size", page_size)
         self._http = http
         self._query: httpx.QueryParams | None = None
-        self._asked: set[str] = {str(httpx.QueryParams(self._arguments))}
+        self._known: set[int] = set()  # ids of the agents so far
         self.more = True
 
     def next(self) -> Steps[list[Agent]]:
-        """Ask for the next page."""
-        promise = "a page of agents, each with an id, whose `next` is another page or none"
+        """Ask for the next page. Returns the agents that it adds."""
+        promise = "a page of agents, each with an id, and no `next` that leads nowhere"
         page = yield from call(
             self._http, "agents.list_agents", self._arguments, self._is_page, promise, query=self._query
         )
+        agents = list({agent.id: agent for agent in page.results if agent.id not in self._known}.values())
+        self._known.update(agent.id for agent in agents)
         self.more = bool(page.next_)
-        self._query = _query(page.next_) if self.more else None
-        self._asked.add(str(self._query))
-        return list(page.results)
+        self._query = httpx.URL(page.next_).params if self.more else None
+        return agents
 
     def _is_page(self, page: Any) -> bool:
-        results = getattr(page, "results", None)
-        if not isinstance(results, list) or not all(map(_is_agent, results)):
+        if not isinstance(page.results, list) or not all(map(_is_agent, page.results)):
             return False
-        try:
-            return not page.next_ or str(_query(page.next_)) not in self._asked | {""}
-        except (httpx.InvalidURL, TypeError):
-            return False
+        if not page.next_:
+            return True
+        # One that brings nothing new would go on like that.
+        leads_on = bool(httpx.URL(page.next_).params) and len(page.next_) <= _LONGEST
+        is_new = not self._known.issuperset(agent.id for agent in page.results)
+        return leads_on and is_new and not self._http.settings.credential.is_in(page.next_)
 
 
 def _is_agent(result: object) -> bool:
     return isinstance(result, Agent) and checks.is_int(result.id)
-
-
-def _query(address: str) -> httpx.QueryParams:
-    return httpx.URL(address).params

@@ -14,6 +14,7 @@ from ._errors import InvalidRequestError
 
 MAX_METRICS = 100  # of one job, and of one request that saves
 MAX_PREVIEWED = 10  # calls or runs
+MAX_TEXT = 1000  # characters of what goes into an address
 MetricInput = GeneratedMetric | MetricCreate | Mapping[str, Any]
 """What `create_in_bulk` takes as a metric."""
 
@@ -35,15 +36,32 @@ def generation_request(agent_id: int | None, assistant_id: str | None, num_metri
 
 def positive_id(name: str, value: object) -> int:
     """An id that is a number."""
+    return positive(name, value, "the id as a whole number")
+
+
+def positive(name: str, value: object, what: str = "a whole number") -> int:
+    """A whole number, such as a count."""
     if not is_int(value) or not 1 <= value < 2**63:
-        raise InvalidRequestError(f"{name}={shown(value)}: give the id as a whole number, 1 or more.")
+        raise InvalidRequestError(f"{name}={shown(value)}: give {what}, 1 or more.")
     return value
 
 
 def text_id(name: str, value: object) -> str:
     """An id that is a text."""
-    if not isinstance(value, str) or not value.strip() or any("\ud800" <= letter <= "\udfff" for letter in value):
-        raise InvalidRequestError(f"{name}={shown(value)}: give the id as a text that is not empty.")
+    return short_text(name, str(value) if isinstance(value, uuid.UUID) else value, "the id as a text")
+
+
+def short_text(name: str, value: object, what: str = "a text") -> str:
+    """A text that goes into an address."""
+    if len(text(name, value, what)) > MAX_TEXT:
+        raise InvalidRequestError(f"{name}={shown(value)}: give {what} of up to {MAX_TEXT} characters.")
+    return str(value)
+
+
+def text(name: str, value: object, what: str = "a text") -> str:
+    """A text that is not empty."""
+    if not is_text(value):
+        raise InvalidRequestError(f"{name}={shown(value)}: give {what} that is not empty.")
     return value
 
 
@@ -69,7 +87,8 @@ def is_progress_id(value: object) -> bool:
 
 
 def is_text(value: object) -> TypeGuard[str]:
-    return isinstance(value, str) and value.strip() != ""
+    """Whether it is a text that is not empty, and can be sent."""
+    return isinstance(value, str) and value.strip() != "" and not any("\ud800" <= each <= "\udfff" for each in value)
 
 
 def timeout(value: object) -> float:
@@ -103,9 +122,7 @@ def metrics_to_create(metrics: object) -> list[dict[str, Any]]:
 
 def changes(given: Any, fields: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a metric to change, as they will be sent."""
-    if given is not None and not isinstance(given, Mapping) and not callable(getattr(given, "to_dict", None)):
-        raise InvalidRequestError(f"changes is a {type(given).__name__}: give a MetricUpdate or a mapping.")
-    changed = {**(given if isinstance(given, Mapping) else {} if given is None else given.to_dict()), **fields}
+    changed = {**({} if given is None else _as_mapping("changes", given, "a MetricUpdate or a mapping")), **fields}
     if not changed:
         raise InvalidRequestError("There is nothing to change: give the fields, like name='Tone'.")
     _refuse_what_is_no_json("changes", changed)
@@ -116,9 +133,10 @@ def preview_request(
     metric: object, call_log_ids: object, run_ids: object, agent_id: int | None, project_id: int | None
 ) -> dict[str, Any]:
     """The body of the preview call."""
-    fields = metric.to_dict() if isinstance(metric, Metric) else _fields(0, metric)
+    fields = _as_mapping("metric", metric, "a GeneratedMetric, a MetricCreate, a Metric or a mapping")
+    _refuse_what_is_no_json("metric", fields)
+    text("the name of the metric", fields.get("name"))
     body: dict[str, Any] = {"metric_data": {"type": "llm_judge", **fields}}
-    _refuse_what_is_no_json("metric", body)
     for name, ids in {"call_log_ids": call_log_ids, "run_ids": run_ids}.items():
         if ids is not None:
             if isinstance(ids, str | bytes | Mapping) or not isinstance(ids, Iterable):
@@ -130,6 +148,14 @@ def preview_request(
         raise InvalidRequestError("Give call_log_ids or run_ids: what the metric is to be tried on.")
     scope = {"agent_id": agent_id, "project_id": project_id}
     return body | {name: positive_id(name, value) for name, value in scope.items() if value is not None}
+
+
+def _as_mapping(name: str, value: Any, wanted: str) -> dict[str, Any]:
+    """The fields of a generated model, or of a mapping."""
+    try:
+        return dict(value) if isinstance(value, Mapping) else dict(value.to_dict())
+    except (TypeError, ValueError, AttributeError):  # It is none, or holds what is none of its fields.
+        raise InvalidRequestError(f"{name} is a {type(value).__name__} without usable fields: give {wanted}.") from None
 
 
 def _refuse_what_is_no_json(name: str, fields: dict[str, Any]) -> None:
@@ -158,7 +184,7 @@ def _fields(index: int, metric: object) -> dict[str, Any]:
         raise InvalidRequestError(
             f"metric {index} is a {type(metric).__name__}: give a GeneratedMetric, a MetricCreate or a mapping."
         )
-    fields = dict(metric) if isinstance(metric, Mapping) else metric.to_dict()
+    fields = _as_mapping(f"metric {index}", metric, "a GeneratedMetric, a MetricCreate or a mapping")
     name = fields.get("name")
     if not isinstance(name, str) or not name.strip():
         raise InvalidRequestError(f"metric {index}: name is {shown(name)}: give it a name.")

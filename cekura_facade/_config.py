@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
+from urllib.parse import unquote
 
 import attrs
 import httpx
@@ -62,6 +63,10 @@ class Credential:
         if isinstance(value, dict):
             return {self.redact(key): self.redact(item) for key, item in value.items()}
         return type(value)(map(self.redact, value)) if isinstance(value, list | tuple) else value
+
+    def is_in(self, address: str) -> bool:
+        """Whether an address, or a part of one, holds the secret."""
+        return self._reveal() in unquote(address)
 
     def __repr__(self) -> str:
         return f"<Credential from {self.source}>"

@@ -27,13 +27,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 if TYPE_CHECKING:
-    from generated_client.models import (
-        GeneratedMetric,
-        GenerateMetricsProgress,
-        Metric,
-        PreviewMetricProgress,
-        SimplifyPromptProgress,
-    )
+    from generated_client.models import GeneratedMetric, Metric
 
 
 class CekuraError(Exception):
@@ -77,6 +71,7 @@ class APIError(CekuraError):
     message: str
     method: str
     url: str
+    _unclear_before = False
 
     def __init__(self, message: str, *, method: str, url: str) -> None:
         super().__init__(message)
@@ -196,16 +191,17 @@ class GenerationTimeoutError(CekuraError):
     """The job `progress_id` was not finished in time. It goes on, and can be picked up again.
 
     Attributes:
-        last_progress: What the service said last, as `poll` returns it; None when no poll succeeded.
+        last_progress: What the service said last, as `poll` returns it: a GenerateMetricsProgress, or the state of
+            another job. None when no poll succeeded.
     """
 
     progress_id: str
-    last_progress: GenerateMetricsProgress | PreviewMetricProgress | SimplifyPromptProgress | None
+    last_progress: Any
 
     def __init__(
         self,
         progress_id: str,
-        last_progress: GenerateMetricsProgress | PreviewMetricProgress | SimplifyPromptProgress | None,
+        last_progress: Any,
         waited: float,
         *,
         job: str = "Generation job",

@@ -7,12 +7,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 import httpx
 
 from ._config import Credential
-from ._errors import CekuraError, ConfigurationError
+from ._errors import APIError, CekuraError, ConfigurationError
 from ._logging import BEGUN, log
 from ._responses import NEVER_SENT, READS, SUBJECTS, no_answer, retry_after, status_error, unexpected
 from ._steps import Outcome, Steps
@@ -24,8 +23,8 @@ DEADLINE = "cekura_facade.deadline"  # extension of a request: the time.monotoni
 MAX_PAUSE = 60.0  # seconds: what the service asks for beyond this is left to the caller
 _MAX_REDIRECTS = 5
 _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
-# What a generated parser raises when the JSON is not of the shape that it expects.
-_WRONG_SHAPE = (TypeError, ValueError, KeyError, AttributeError, IndexError, RecursionError)
+# What is raised by who takes an answer apart that is not of the shape that they expect.
+_WRONG_SHAPE = (TypeError, ValueError, KeyError, AttributeError, IndexError, RecursionError, httpx.InvalidURL)
 
 
 class Budget:
@@ -57,7 +56,7 @@ def call(
     retries: int | None = None,
     subjects: Sequence[tuple[int, str]] = (),
     query: httpx.QueryParams | None = None,
-    unclear: list[Outcome] | None = None,
+    repeatable: bool = False,
 ) -> Steps[Any]:
     """Call an endpoint of the generated client, which puts the request together and takes its answer apart.
 
@@ -69,18 +68,17 @@ def call(
     request = http.prepare(**parts)
     del arguments, parts  # The request has it all, and may wait for its turn for long.
     request.extensions = {**request.extensions, SUBJECTS: subjects}
-    response = yield from exchange(http, request, deadline, retries, unclear)
+    response = yield from exchange(http, request, deadline, retries, repeatable=repeatable)
     if accept is None:
         return response.json() if response.content.strip() else None
-    parsed = None
     try:
         parsed = endpoint._parse_response(client=None, response=response)
+        if accept(parsed):
+            return parsed
     except CekuraError:
         raise
     except _WRONG_SHAPE:
         pass
-    if accept(parsed):
-        return parsed
     raise unexpected(response, http.settings.credential, f"not with {promise}")
 
 
@@ -88,8 +86,10 @@ def _endpoint(name: str) -> Any:
     """A module of the generated client by its name; imported when it is used, for most programs use few of them."""
     try:
         return import_module(f"generated_client.api.{name}")
-    except ModuleNotFoundError:
-        operation = name.rpartition(".")[2]
+    except ModuleNotFoundError as error:
+        tag, _, operation = name.partition(".")
+        if not (error.name or "").endswith((f".{tag}", f".{name}")):
+            raise
         raise ConfigurationError(
             f"The generated client was generated from a specification without {operation}."
         ) from None
@@ -100,13 +100,15 @@ def exchange(
     request: httpx.Request,
     deadline: float = math.inf,
     max_retries: int | None = None,
-    unclear: list[Outcome] | None = None,
+    *,
+    repeatable: bool = False,
 ) -> Steps[httpx.Response]:
     """Get the answer to a request. Returns a success; raises an APIError for anything else.
 
-    A list `unclear` says that the request may be sent again though it may have been carried out. Into it go the
-    outcomes after which it may have been.
+    What is repeatable is sent again though it may have been carried out. Whether it may have been, by an attempt before
+    the last one, is then on the error.
     """
+    unclear = False
     retries_left = http.settings.max_retries if max_retries is None else max_retries
     delays, redirects_left, attempt = growing(0.5, 8.0, jitter=True), _MAX_REDIRECTS, 0
     while True:
@@ -131,14 +133,16 @@ def exchange(
                 continue
             if outcome.status_code == 429 and (asked := retry_after(outcome) or 0.0) <= MAX_PAUSE:
                 http.not_before = max(http.not_before, time.monotonic() + asked)  # for every request of this client
-        pause = _pause_before_retry(request, outcome, next(delays), repeatable=unclear is not None)
+        pause = _pause_before_retry(request, outcome, next(delays), repeatable)
         if not retries_left or time.monotonic() + pause > deadline or pause > MAX_PAUSE or not http.budget.take():
             if isinstance(outcome, httpx.Response):
-                raise status_error(outcome, http.settings.credential)
-            raise no_answer(request, outcome, http.settings.credential)
+                failure: APIError = status_error(outcome, http.settings.credential)
+            else:
+                failure = no_answer(request, outcome, http.settings.credential)
+            failure._unclear_before = unclear
+            raise failure
         retries_left -= 1
-        if unclear is not None and not _is_refused(outcome):
-            unclear.append(outcome)
+        unclear = unclear or not _is_refused(outcome)
         yield pause
 
 
@@ -156,7 +160,7 @@ def origin(url: httpx.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)
 
 
-def _pause_before_retry(request: httpx.Request, outcome: Outcome, delay: float, *, repeatable: bool) -> float:
+def _pause_before_retry(request: httpx.Request, outcome: Outcome, delay: float, repeatable: bool) -> float:
     """How long to wait before the request may be sent again, for ever if it must not be.
 
     What is repeatable may always be sent again, and so may a read. Anything else only if it was not carried out.
@@ -185,5 +189,4 @@ def _followable(response: httpx.Response, credential: Credential) -> httpx.Reque
     if target is None or target.method != request.method or target.url.userinfo:
         return None
     target.extensions = request.extensions
-    address = unquote(str(target.url))
-    return target if origin(target.url) == origin(request.url) and credential.redact(address) == address else None
+    return target if origin(target.url) == origin(request.url) and not credential.is_in(str(target.url)) else None

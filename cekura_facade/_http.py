@@ -19,7 +19,7 @@ from typing import Any, cast
 import httpx
 
 from ._config import Settings
-from ._errors import ConfigurationError
+from ._errors import ConfigurationError, InvalidRequestError
 from ._exchange import DEADLINE, Budget, exchange, origin
 from ._logging import BEGUN
 from ._responses import unexpected
@@ -67,7 +67,10 @@ class HTTP:
         if "json" in kwargs:
             # As ASCII: half a surrogate pair, which JSON may hold, has no UTF-8.
             kwargs["content"] = json.dumps(kwargs.pop("json"), allow_nan=False, separators=(",", ":")).encode()
-        request: httpx.Request = self.sender.build_request(method, address, **kwargs)
+        try:
+            request: httpx.Request = self.sender.build_request(method, address, **kwargs)
+        except (httpx.InvalidURL, UnicodeError) as error:
+            raise InvalidRequestError(f"No address can hold the arguments: {error}.") from None
         agent = request.headers.get("user-agent", "python-httpx")
         agents = (self.settings.user_agent, None if agent.startswith("python-httpx") else agent, USER_AGENT)
         request.headers["User-Agent"] = " ".join(filter(None, agents))
@@ -134,7 +137,8 @@ class SyncHTTP(HTTP, httpx.Client):
             response = self.sender.send(request, **self.authorize(request))
             try:
                 body = _Body(response, self)
-                for chunk in response.iter_raw():
+                # What a hook or a transport of the user's has read already cannot be read again.
+                for chunk in [response.content] if response.is_stream_consumed else response.iter_raw():
                     if not body.add(chunk):
                         break
             finally:
@@ -219,9 +223,12 @@ class AsyncHTTP(HTTP, httpx.AsyncClient):
                 chunks = response.aiter_raw()
                 try:
                     body = _Body(response, self)
-                    async for chunk in chunks:
-                        if not body.add(chunk):
-                            break
+                    if response.is_stream_consumed:
+                        body.add(response.content)
+                    else:
+                        async for chunk in chunks:
+                            if not body.add(chunk):
+                                break
                 finally:
                     await response.aclose()
                     # Where nothing can be read any more it ends, and does not leave that to a task of the event loop.
@@ -290,7 +297,8 @@ class _Body:
         self.origin, self.http, self.limit = response, http, http.settings.max_response_bytes
         self.chunks: list[bytes] = []
         self.size = 0
-        encoding = response.headers.get("content-encoding", "identity").strip().lower()
+        packed = {} if response.is_stream_consumed else response.headers
+        encoding = packed.get("content-encoding", "identity").strip().lower()
         self.unpacker = zlib.decompressobj(31) if encoding in ("gzip", "x-gzip") else None
         self.wanted = self.unpacker is not None or encoding in ("identity", "")
         if not self.wanted:

@@ -56,9 +56,57 @@ class Kind:
             if isinstance(error, errors.CekuraError):
                 error.progress_id = error.progress_id or progress_id
                 error.metrics = error.metrics or list(metrics)
-            if not any(progress_id in note for note in (str(error), *getattr(error, "__notes__", ()))):
-                error.add_note(f"{self.name} {progress_id}: pick it up with {self.pick_up}({progress_id!r}).wait().")
+            hint = f"{self.pick_up}({progress_id!r})"
+            known = isinstance(error, errors.GenerationFailedError) or hint in str(error)
+            if not known and not any(hint in note for note in getattr(error, "__notes__", ())):
+                error.add_note(f"{self.name} {progress_id}: pick it up with {hint}.wait().")
             raise
+
+
+def _has_status(progress: Any) -> bool:
+    return isinstance(getattr(progress, "status", None), str) and (
+        not progress.error or isinstance(progress.error, str)
+    )
+
+
+def _has_suggestions(progress: Any) -> bool:
+    metrics = progress.metrics if isinstance(progress.metrics, list) else [None]
+    return progress.status != "completed" or all(
+        isinstance(each, GeneratedMetric) and (each.name or each.to_dict()) for each in metrics
+    )
+
+
+def _has_prompt(progress: Any) -> bool:
+    return progress.status != "completed" or isinstance(progress.simplified_prompt, str)
+
+
+GENERATION = Kind(
+    name="Generation job",
+    start="metrics.generate",
+    pick_up="metrics.job",
+    endpoint="metrics.generate_metrics_progress",
+    accept=lambda progress: _has_status(progress) and _has_suggestions(progress),
+    promise="an object with a status, and a list of metrics once that is 'completed'",
+    result=lambda progress: list(progress.metrics or []),
+)
+PREVIEW = Kind(
+    name="Preview",
+    start="metrics.preview",
+    pick_up="metrics.preview_job",
+    endpoint="metrics.preview_metric_progress",
+    accept=_has_status,
+    promise="an object with a status",
+    result=lambda progress: progress,
+)
+SIMPLIFICATION = Kind(
+    name="Simplification",
+    start="metrics.simplify_prompt",
+    pick_up="metrics.simplification_job",
+    endpoint="metrics.simplify_prompt_progress",
+    accept=lambda progress: _has_status(progress) and _has_prompt(progress),
+    promise="an object with a status, and a simplified_prompt once that is 'completed'",
+    result=lambda progress: progress,
+)
 
 
 class _Job(Generic[Progress, Result]):
@@ -70,7 +118,13 @@ class _Job(Generic[Progress, Result]):
     """
 
     def __init__(
-        self, http: Any, progress_id: str, kind: Kind, *, fresh: bool = False, done: Progress | None = None
+        self,
+        http: Any,
+        progress_id: str,
+        kind: Kind = GENERATION,
+        *,
+        fresh: bool = False,
+        done: Progress | None = None,
     ) -> None:
         self._http, self._kind, self._fresh, self._done = http, kind, fresh, done
         self.progress_id = progress_id
@@ -160,7 +214,8 @@ class _Job(Generic[Progress, Result]):
             return cast(Progress, answer)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.progress_id!r})"
+        kind = "" if self._kind is GENERATION else f", {self._kind.name.lower()}"
+        return f"{type(self).__name__}({self.progress_id!r}{kind})"
 
 
 class Job(_Job[Progress, Result], Blocking):
@@ -181,49 +236,3 @@ class GenerationJob(Job[GenerateMetricsProgress, list[GeneratedMetric]]):
 
 class AsyncGenerationJob(AsyncJob[GenerateMetricsProgress, list[GeneratedMetric]]):
     """As GenerationJob, awaited."""
-
-
-def _has_status(progress: Any) -> bool:
-    return isinstance(getattr(progress, "status", None), str) and (
-        not progress.error or isinstance(progress.error, str)
-    )
-
-
-def _has_suggestions(progress: Any) -> bool:
-    metrics = progress.metrics if isinstance(progress.metrics, list) else [None]
-    return progress.status != "completed" or all(
-        isinstance(each, GeneratedMetric) and (each.name or each.to_dict()) for each in metrics
-    )
-
-
-def _has_prompt(progress: Any) -> bool:
-    return progress.status != "completed" or isinstance(progress.simplified_prompt, str)
-
-
-GENERATION = Kind(
-    name="Generation job",
-    start="metrics.generate",
-    pick_up="metrics.job",
-    endpoint="metrics.generate_metrics_progress",
-    accept=lambda progress: _has_status(progress) and _has_suggestions(progress),
-    promise="an object with a status, and a list of metrics once that is 'completed'",
-    result=lambda progress: list(progress.metrics or []),
-)
-PREVIEW = Kind(
-    name="Preview",
-    start="metrics.preview",
-    pick_up="metrics.preview_job",
-    endpoint="metrics.preview_metric_progress",
-    accept=_has_status,
-    promise="an object with a status",
-    result=lambda progress: progress,
-)
-SIMPLIFICATION = Kind(
-    name="Simplification",
-    start="metrics.simplify_prompt",
-    pick_up="metrics.simplification_job",
-    endpoint="metrics.simplify_prompt_progress",
-    accept=lambda progress: _has_status(progress) and _has_prompt(progress),
-    promise="an object with a status, and a simplified_prompt once that is 'completed'",
-    result=lambda progress: progress,
-)

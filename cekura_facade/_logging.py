@@ -15,7 +15,7 @@ _LOG = logging.getLogger("cekura_facade")
 
 
 def log(request: httpx.Request, outcome: object, attempt: int, credential: Credential) -> None:
-    """Log what became of an attempt, with nothing in it that a server could have chosen."""
+    """Log what became of an attempt, in one line and without the credential, wherever a redirect has led."""
     if not _LOG.isEnabledFor(logging.INFO) or (begun := request.extensions[BEGUN]) is None:
         return
     status = getattr(outcome, "status_code", None)

@@ -16,12 +16,16 @@ from ._exchange import call
 from ._jobs import GENERATION, PREVIEW, SIMPLIFICATION, AsyncGenerationJob, AsyncJob, GenerationJob, Job
 from ._many import AsyncOutcomes, GenerationRequest, Outcomes
 from ._saving import LIST, METRICS, are_metrics, create_in_bulk
-from ._steps import Awaited, Blocking, Outcome, Steps, workflow
+from ._steps import Awaited, Blocking, Steps, workflow
 
 if TYPE_CHECKING:
     from generated_client.models import MetricUpdate, PreviewMetricProgress, SimplifyPromptProgress
-else:
-    PreviewMetricProgress = SimplifyPromptProgress = Any  # Optional: a regenerated client may lack them.
+else:  # A client that is regenerated from an older specification may lack them.
+    from generated_client import models
+
+    MetricUpdate, PreviewMetricProgress, SimplifyPromptProgress = (
+        getattr(models, name, Any) for name in ("MetricUpdate", "PreviewMetricProgress", "SimplifyPromptProgress")
+    )
 
 OnProgress = Callable[[GenerateMetricsProgress], object]
 """Called with how far a job has come. With AsyncCekura it may be a coroutine function."""
@@ -70,7 +74,7 @@ class _Metrics(Generic[Generation, Preview, Simplification, Many]):
             lambda result: checks.is_progress_id(getattr(result, "progress_id", None)),
             "an object with a progress_id that is a UUID",
         )
-        job: Generation = self._generation(self._http, str(response.progress_id), GENERATION, fresh=True)
+        job: Generation = self._generation(self._http, str(response.progress_id), fresh=True)
         return job
 
     def job(self, progress_id: str) -> Generation:
@@ -85,7 +89,7 @@ class _Metrics(Generic[Generation, Preview, Simplification, Many]):
         Raises:
             InvalidRequestError: This is no progress id.
         """
-        job: Generation = self._generation(self._http, checks.progress_id(progress_id), GENERATION)
+        job: Generation = self._generation(self._http, checks.progress_id(progress_id))
         return job
 
     @workflow
@@ -193,7 +197,7 @@ class _Metrics(Generic[Generation, Preview, Simplification, Many]):
         checks.callback("review", review)
         checks.callback("on_progress", on_progress)
         checks.timeout(timeout)
-        checks.positive_id("concurrency", concurrency)
+        checks.positive("concurrency", concurrency)
         if isinstance(requests, str | bytes | Mapping) or not isinstance(requests, Iterable):
             raise errors.InvalidRequestError(f"requests is a {type(requests).__name__}: give a list of agent ids.")
 
@@ -265,7 +269,7 @@ class _Metrics(Generic[Generation, Preview, Simplification, Many]):
         Args:
             metric_id: Its id.
             changes: The fields to change, as a MetricUpdate or a mapping; or
-            fields: the fields to change, as keywords: `update(7, name="Tone")`. Together they are one change.
+            fields: the fields to change, as keywords: `update(7, name="Tone")`. Where both name a field, this counts.
 
         Returns:
             The metric as it is now.
@@ -282,15 +286,15 @@ class _Metrics(Generic[Generation, Preview, Simplification, Many]):
             "body": SimpleNamespace(to_dict=changed.copy),  # sent as they are
         }
         endpoint = "metrics.update_metric"
-        metric: Metric = yield from call(self._http, endpoint, arguments, _is_metric, _METRIC, unclear=[])
+        metric: Metric = yield from call(self._http, endpoint, arguments, _is_metric, _METRIC, repeatable=True)
         return metric
 
     @workflow
     def delete(self, metric_id: int) -> Steps[None]:
         """Delete a metric (DELETE /test_framework/v1/metrics/{id}/).
 
-        The request is sent again, up to `max_retries` times, when it is not clear whether it was carried out. That the
-        metric is not found then is what was asked for.
+        The request is sent again, up to `max_retries` times, when it is not clear whether it was carried out. If the
+        service then says that there is no such metric, it is deleted, as was asked for.
 
         Args:
             metric_id: Its id.
@@ -301,11 +305,11 @@ class _Metrics(Generic[Generation, Preview, Simplification, Many]):
             APIError: The service refused, could not be reached, or did not answer as promised.
         """
         arguments = {"id": checks.positive_id("metric_id", metric_id)}
-        unclear: builtins.list[Outcome] = []
         try:
-            yield from call(self._http, "metrics.delete_metric", arguments, None, "", unclear=unclear)
-        except errors.NotFoundError:
-            if not unclear:
+            yield from call(self._http, "metrics.delete_metric", arguments, None, "", repeatable=True)
+        except errors.NotFoundError as error:
+            # A proxy says it in other words than the service.
+            if not (error._unclear_before and isinstance(error.body, dict) and "detail" in error.body):
                 raise
 
     @workflow
@@ -325,8 +329,8 @@ class _Metrics(Generic[Generation, Preview, Simplification, Many]):
         Args:
             metric: A suggestion, a MetricCreate, a saved Metric, or a mapping, with `name` and `eval_type`. Without a
                 `type` it is an `llm_judge`.
-            call_log_ids: Ids of the calls to try it on, 1 to 10; or
-            run_ids: the ids of runs, 1 to 10.
+            call_log_ids: Ids of the calls to try it on, 1 to 10;
+            run_ids: ids of runs, 1 to 10. At least one of the two.
             agent_id: The id of the agent that all of them are of.
             project_id: The id of the project that all of them are of.
 
@@ -342,7 +346,7 @@ class _Metrics(Generic[Generation, Preview, Simplification, Many]):
             self._http,
             "metrics.preview_metric",
             {"body": SimpleNamespace(to_dict=body.copy)},
-            lambda result: checks.is_text(getattr(result, "progress_id", None)),
+            lambda result: self._is_job_id(result.progress_id),
             "an object with a progress_id",
         )
         job: Preview = self._job(self._http, response.progress_id, PREVIEW, fresh=True)
@@ -379,24 +383,20 @@ class _Metrics(Generic[Generation, Preview, Simplification, Many]):
             InvalidRequestError: There is no prompt, or the id cannot be right. Nothing was sent.
             APIError: The service refused, or could not be reached.
         """
-        from generated_client.models import SimplifyPromptProgress, SimplifyPromptRequest
-
-        body = SimplifyPromptRequest(original_prompt=checks.text_id("original_prompt", original_prompt))
+        body: dict[str, Any] = {"original_prompt": checks.text("original_prompt", original_prompt)}
         if metric_id is not None:
-            body.metric_id = checks.positive_id("metric_id", metric_id)
+            body["metric_id"] = checks.positive_id("metric_id", metric_id)
         response = yield from call(
             self._http,
             "metrics.simplify_prompt",
-            {"body": body},
-            lambda result: result and (checks.is_text(result.progress_id) or checks.is_text(result.simplified_prompt)),
+            {"body": SimpleNamespace(to_dict=body.copy)},
+            lambda result: self._is_job_id(result.progress_id) or checks.is_text(result.simplified_prompt),
             "an object with a simplified_prompt or a progress_id",
         )
-        done = None
-        if not checks.is_text(response.progress_id):
-            done = SimplifyPromptProgress.from_dict({**response.to_dict(), "status": "completed"})
-        job: Simplification = self._job(
-            self._http, "" if done else response.progress_id, SIMPLIFICATION, fresh=True, done=done
-        )
+        done, progress_id = None, response.progress_id
+        if not self._is_job_id(progress_id):
+            done, progress_id = SimplifyPromptProgress.from_dict({**response.to_dict(), "status": "completed"}), ""
+        job: Simplification = self._job(self._http, progress_id, SIMPLIFICATION, fresh=not done, done=done)
         return job
 
     def simplification_job(self, progress_id: str) -> Simplification:
@@ -413,6 +413,10 @@ class _Metrics(Generic[Generation, Preview, Simplification, Many]):
         """
         job: Simplification = self._job(self._http, checks.text_id("progress_id", progress_id), SIMPLIFICATION)
         return job
+
+    def _is_job_id(self, value: object) -> bool:
+        usable = checks.is_text(value) and len(value) <= checks.MAX_TEXT
+        return usable and not self._http.settings.credential.is_in(value)
 
 
 class Metrics(

@@ -6,11 +6,13 @@ PYTHONPATH=DIR python scripts/workflow_check.py     checks the client in DIR/gen
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import generated_client
-from cekura_facade import AsyncCekura, Cekura
+from cekura_facade import AsyncCekura, Cekura, ConfigurationError, Metric, NotFoundError
 from cekura_facade.sandbox import Sandbox
 from generated_client.api.agents import get_agent
 from generated_client.api.metrics import delete_metric, get_metric
@@ -36,9 +38,25 @@ def blocking(sandbox: Sandbox) -> list[Any]:
         assert [metric.id for metric in cekura.metrics.list(agent_id=agent_id)] == [metric.id for metric in saved]
         agent = get_agent.sync(agent_id, client=cekura.api)
         metric = get_metric.sync(str(saved[0].id), client=cekura.api)
+        around(cekura, saved[1])
         assert cekura.metrics.update(int(str(saved[1].id)), display_order=7).to_dict()["display_order"] == 7
         delete_metric.sync_detailed(int(str(saved[0].id)), client=cekura.api)
     return looked_at(sandbox, agent, metric, saved)
+
+
+def around(cekura: Cekura, metric: Metric) -> None:
+    """The steps around the workflow. A specification may lack one; then that is what is said, and nothing else."""
+    prompt = "Was it kind? " * 30
+    steps: list[Callable[[], Any]] = [
+        lambda: list(cekura.agents.list(page_size=2))[2],
+        lambda: cekura.metrics.preview(metric, run_ids=[1]).wait().results,
+        lambda: cekura.metrics.preview_job("unknown").poll(),
+        lambda: cekura.metrics.simplify_prompt("Was it kind? Was it clear? Was it short?").wait(),
+        lambda: cekura.metrics.simplify_prompt(prompt).wait().simplified_prompt,
+    ]
+    for step in steps:
+        with contextlib.suppress(ConfigurationError, NotFoundError):
+            assert step()
 
 
 async def awaited(sandbox: Sandbox) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -56,6 +57,12 @@ def test_what_is_null_or_unknown_is_sent_as_it_is(client: Callable[..., Either])
     assert metric["new"] == 1
 
 
+def test_what_is_given_by_name_counts(client: Callable[..., Either]) -> None:
+    with scripted(reply(200, METRIC)) as server:
+        client("key", base_url=server.url).metrics.update(7, {"name": "A", "prompt": "x"}, name="B")
+    assert server.received[0].json == {"name": "B", "prompt": "x"}
+
+
 def test_a_refused_change_names_the_field(cekura: Either, saved: facade.Metric) -> None:
     with pytest.raises(facade.BadRequestError) as caught:
         cekura.metrics.update(saved.id, type="basic")
@@ -92,6 +99,16 @@ def test_what_was_deleted_while_the_answer_was_lost_is_deleted(client: Callable[
     assert len(server.received) == 2
 
 
+NOT_THE_SERVICE = [reply(404, b"default backend - 404", type="text/plain"), reply(404, b"<html>"), reply(404, ["x"])]
+
+
+@pytest.mark.parametrize("answer", NOT_THE_SERVICE, ids=["text", "HTML", "other JSON"])
+def test_what_only_a_proxy_does_not_find_is_not_deleted(client: Callable[..., Either], answer: bytes) -> None:
+    with scripted(reply(502, b"<html>", SOON), answer) as server, pytest.raises(facade.NotFoundError):
+        client("key", base_url=server.url).metrics.delete(7)
+    assert len(server.received) == 2
+
+
 @pytest.mark.parametrize("refusal", [reply(429, b"", SOON), reply(503, b"", SOON)], ids=["429", "503"])
 def test_what_was_never_there_is_not_found(client: Callable[..., Either], refusal: bytes) -> None:
     with scripted(refusal, reply(404, {"detail": "Not found."})) as server, pytest.raises(facade.NotFoundError):
@@ -111,6 +128,15 @@ def test_what_was_never_there_is_not_found(client: Callable[..., Either], refusa
         (lambda c: c.agents.get(7), reply(200, {"agent_name": "x"})),
         (lambda c: c.metrics.preview({"name": "x"}, run_ids=[1]), reply(200, {"progress_id": " "})),
         (lambda c: c.metrics.preview({"name": "x"}, run_ids=[1]), reply(200)),
+        *(
+            (lambda c: c.metrics.preview({"name": "x"}, run_ids=[1]), reply(200, {"progress_id": progress_id}))
+            for progress_id in (KEY, "\ud800", "x" * 1001, 5, None, {"id": "x"})
+        ),
+        *(
+            (lambda c: c.metrics.simplify_prompt("x"), reply(200, {"progress_id": progress_id}))
+            for progress_id in (KEY, "\ud800", "x" * 1001, 5, None)
+        ),
+        (lambda c: c.metrics.simplify_prompt("x"), reply(200, {"simplified_prompt": ["x"]})),
         (lambda c: c.metrics.simplify_prompt("x"), reply(200, {"original_prompt": "x"})),
         (lambda c: c.metrics.simplify_prompt("x"), reply(200, ["x"])),
         (lambda c: c.metrics.simplify_prompt("x"), HTML),
@@ -123,10 +149,11 @@ def test_a_success_that_is_none_is_no_result(
     client: Callable[..., Either], call: Callable[[Either], Any], answer: bytes
 ) -> None:
     with scripted(answer) as server:
-        cekura = client("key", base_url=server.url)
-        with pytest.raises(facade.UnexpectedResponseError):
+        cekura = client(KEY, base_url=server.url)
+        with pytest.raises(facade.UnexpectedResponseError) as caught:
             call(cekura)
     assert len(server.received) == 1
+    assert KEY not in str(caught.value)
 
 
 @pytest.mark.parametrize("number", [0, -1, True, "7", 7.0, None, 2**63])
@@ -160,6 +187,8 @@ def test_an_id_that_cannot_be_right_is_refused_before_anything_is_sent(
         (lambda c: c.metrics.update(7, {}), "nothing to change"),
         (lambda c: c.metrics.update(7, facade.MetricUpdate()), "nothing to change"),
         (lambda c: c.metrics.update(7, "name"), "MetricUpdate or a mapping"),
+        (lambda c: c.metrics.update(7, facade.MetricUpdate), "MetricUpdate or a mapping"),
+        (lambda c: c.metrics.update(7, [("name", "x")]), "MetricUpdate or a mapping"),
         (lambda c: c.metrics.update(7, name=float("nan")), "JSON"),
         (lambda c: c.metrics.update(7, {1: "x"}), "JSON"),
         (lambda c: c.metrics.preview({"name": "x"}), "call_log_ids or run_ids"),
@@ -168,10 +197,17 @@ def test_an_id_that_cannot_be_right_is_refused_before_anything_is_sent(
         (lambda c: c.metrics.preview({"name": "x"}, run_ids="12"), "list of ids"),
         (lambda c: c.metrics.preview({"name": " "}, run_ids=[1]), "name"),
         (lambda c: c.metrics.preview("x", run_ids=[1]), "mapping"),
+        (lambda c: c.metrics.preview({"name": "x", 1: 2}, run_ids=[1]), "JSON"),
+        (lambda c: c.metrics.preview(facade.Metric(id=7), run_ids=[1]), "name"),
+        (lambda c: c.metrics.preview(facade.Metric(id=7, name="x", reviews=[None]), run_ids=[1]), "without usable"),  # type: ignore[list-item]
         (lambda c: c.metrics.preview({"name": "x", "prompt": object()}, run_ids=[1]), "JSON"),
-        (lambda c: c.metrics.simplify_prompt(" "), "original_prompt"),
+        (lambda c: c.metrics.simplify_prompt(" "), "original_prompt=' ': give a text that"),
         (lambda c: c.metrics.simplify_prompt(None), "original_prompt"),
         (lambda c: c.metrics.preview_job(""), "progress_id"),
+        (lambda c: c.metrics.preview_job("x" * 1001), "up to 1000 characters"),
+        (lambda c: c.metrics.preview_job("\ud800"), "progress_id"),
+        (lambda c: c.agents.list(q="x" * 1001), "up to 1000 characters"),
+        (lambda c: c.agents.list(page_size=0), "page_size=0: give a whole number"),
         (lambda c: c.metrics.simplification_job(5), "progress_id"),
         (lambda c: c.agents.list(q=""), "q="),
     ],
@@ -210,6 +246,7 @@ def test_a_prompt_is_simplified_at_once_or_in_a_job(cekura: Either, sandbox: San
     before = len(sandbox.requests)
     assert (job.progress_id, job.wait(timeout=0).simplified_prompt) == ("", "Was it kind? Was it clear?")
     assert (job.poll().status, len(sandbox.requests)) == ("completed", before)
+    assert job.wait().original_prompt == "Was it kind? Was it clear? Was it short?"
     job = cekura.metrics.simplify_prompt("Was it kind? " * 30, metric_id=5)
     done = job.wait()
     assert (done.simplified_prompt, done.metric_id) == ("Was it kind? Was it kind?", 5)
@@ -244,6 +281,11 @@ def test_whatever_the_job_a_failure_names_it_and_how_to_go_on(
         pick_up("unknown").poll()
     assert unknown.value.progress_id == "unknown"
     assert f"metrics.{kind_of_job}_job('unknown')" in "".join(unknown.value.__notes__)
+    with pytest.raises(facade.NotFoundError) as short:
+        pick_up("a").wait(timeout=0)
+    assert f"metrics.{kind_of_job}_job('a')" in "".join(short.value.__notes__)
+    assert not hasattr(failed.value, "__notes__")
+    assert repr(pick_up(uuid.UUID(JOB))._target).endswith(f"Job('{JOB}', {kind_of_job})")
 
 
 def test_a_poll_that_fails_ends_no_wait_whatever_the_job(client: Callable[..., Either]) -> None:
@@ -315,16 +357,26 @@ def test_the_last_page_is_the_one_without_a_next(client: Callable[..., Either], 
     with scripted(page([1], end)) as server:
         cekura = client(KEY, base_url=server.url)
         assert len(list(rest(cekura, cekura.agents.list()))) == 1
-    with scripted(page([], "?page=2"), page([5])) as server:
+
+
+def test_an_agent_that_moved_to_the_next_page_meanwhile_comes_once(client: Callable[..., Either]) -> None:
+    with scripted(page([1, 2], "?page=2"), page([2, 3], "?page=3"), page([])) as server:
         cekura = client(KEY, base_url=server.url)
-        assert [agent.id for agent in rest(cekura, cekura.agents.list())] == [5]
+        assert [agent.id for agent in rest(cekura, cekura.agents.list())] == [1, 2, 3]
+    assert len(server.received) == 3
 
 
 @pytest.mark.parametrize(
     "answers",
     [
-        [page([1], "?page=2"), page([2], "?page=2")],
-        [page([1], "?page=2"), page([2], "?page=3"), page([3], "?page=2")],
+        [page([1], "?page=1"), page([1], "?page=1")],
+        [page([1], "?page=2"), page([2], "?page=3"), page([1, 2], "?page=2")],
+        [page([], "?page=2")],
+        [page([1], "?page=2"), page([], "?page=3")],
+        [page([1], "?page=\ud800")],
+        [page([1], "?page=" + "9" * 5000)],
+        [page([1], f"?page=2&key={KEY}")],
+        [page([1], f"?page=2&key=%73{KEY[1:]}")],
         [page([1], "https://elsewhere.example/")],
         [page([1], "http://[")],
         [page([1], 5)],
@@ -332,6 +384,8 @@ def test_the_last_page_is_the_one_without_a_next(client: Callable[..., Either], 
         [reply(200, {"results": None})],
         [reply(200, {"results": [{"agent_name": "x"}]})],
         [reply(200, {"results": ["x"]})],
+        [reply(200, {"results": [{"id": "7"}]})],
+        [reply(200, {"results": [{"id": True}]})],
         [reply(200, [])],
         [HTML],
     ],

@@ -18,6 +18,15 @@ def test_every_public_name_is_there() -> None:
         cekura_facade.httpx  # type: ignore[attr-defined] # noqa: B018
 
 
+def test_the_models_are_the_generated_ones() -> None:
+    from generated_client import models
+
+    names = [name for name in cekura_facade.__all__ if hasattr(models, name)]
+    assert {"Metric", "MetricUpdate", "PreviewMetricProgress"} <= set(names)
+    for name in names:
+        assert getattr(cekura_facade, name) is getattr(models, name)
+
+
 @pytest.mark.parametrize(
     ("code", "loaded"),
     [

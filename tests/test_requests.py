@@ -249,6 +249,26 @@ def test_a_bearer_token_is_not_replaced_by_what_a_given_client_has(client: Calla
     assert server.received[0].headers["authorization"] == "Bearer token"
 
 
+def test_what_a_given_client_has_read_already_is_taken_as_it_is(client: Callable[..., Either], kind: str) -> None:
+    """A hook may read the answer, and a transport of the user's may have it in one piece."""
+
+    def read_it(response: httpx.Response) -> None:
+        response.read()
+
+    async def aread_it(response: httpx.Response) -> None:
+        await response.aread()
+
+    packed = {"Content-Encoding": "gzip"}
+    with scripted(reply(200, gzip.compress(b"[]"), packed), reply(401, {"detail": "no"})) as server:
+        kinds: Any = {"sync": (httpx.Client, read_it), "async": (httpx.AsyncClient, aread_it)}[kind]
+        cekura = client("key", base_url=server.url, http_client=kinds[0](event_hooks={"response": [kinds[1]]}))
+        assert read(cekura) == []
+        with pytest.raises(facade.AuthenticationError, match="no"):
+            read(cekura)
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, json=[{"id": 7}]))
+    assert read(client("key", base_url="http://127.0.0.1", http_client=kinds[0](transport=transport)))[0].id == 7
+
+
 def test_a_broken_encoding_is_no_result(client: Callable[..., Either]) -> None:
     with scripted(reply(200, b"not gzip", {"Content-Encoding": "gzip"})) as server:
         cekura = client("key", base_url=server.url, max_retries=0)

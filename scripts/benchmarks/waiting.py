@@ -14,7 +14,6 @@ import cekura.cli.commands.metrics as vendor  # type: ignore[import-untyped]
 import httpx
 
 from cekura_facade import Cekura, GenerationJob
-from cekura_facade._jobs import GENERATION
 
 from .report import VENDOR, Row
 from .server import progress_id, suggested
@@ -87,7 +86,7 @@ def _wait(simulation: _Simulation) -> bool:
     """Drive the workflow as `run` does: it yields pauses and requests."""
     with mock.patch("time.monotonic", simulation.time):
         # As `generate` returns it.
-        job = GenerationJob(_client().metrics._http, progress_id(metrics=1), GENERATION, fresh=True)
+        job = GenerationJob(_client().metrics._http, progress_id(metrics=1), fresh=True)
         steps = GenerationJob.wait.steps(job)
         step = next(steps)
         while True:
