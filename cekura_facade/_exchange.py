@@ -63,8 +63,8 @@ def call(
     `query` stands in place of that of the arguments, if it is given. Returns the result. One that is not accepted
     raises UnexpectedResponseError. Where no body is promised there is nothing to accept: it may be any JSON, or none.
     """
-    endpoint = _endpoint(name)
-    parts = endpoint._get_kwargs(**arguments) | ({} if query is None else {"params": query})
+    module = endpoint(name)
+    parts = module._get_kwargs(**arguments) | ({} if query is None else {"params": query})
     request = http.prepare(**parts)
     del arguments, parts  # The request has it all, and may wait for its turn for long.
     request.extensions = {**request.extensions, SUBJECTS: subjects}
@@ -72,7 +72,7 @@ def call(
     if accept is None:
         return response.json() if response.content.strip() else None
     try:
-        parsed = endpoint._parse_response(client=None, response=response)
+        parsed = module._parse_response(client=None, response=response)
         if accept(parsed):
             return parsed
     except CekuraError:
@@ -82,7 +82,7 @@ def call(
     raise unexpected(response, http.settings.credential, f"not with {promise}")
 
 
-def _endpoint(name: str) -> Any:
+def endpoint(name: str) -> Any:
     """A module of the generated client by its name; imported when it is used, for most programs use few of them."""
     try:
         return import_module(f"generated_client.api.{name}")

@@ -12,7 +12,7 @@ from generated_client.models import GeneratedMetric, GenerateMetricsProgress, Ge
 from generated_client.types import UNSET
 
 from . import _checks as checks, _errors as errors
-from ._exchange import call
+from ._exchange import call, endpoint
 from ._jobs import GENERATION, PREVIEW, SIMPLIFICATION, AsyncGenerationJob, AsyncJob, GenerationJob, Job
 from ._many import AsyncOutcomes, GenerationRequest, Outcomes
 from ._saving import LIST, METRICS, are_metrics, create_in_bulk
@@ -285,8 +285,8 @@ class _Metrics(Generic[Generation, Preview, Simplification, Many]):
             "id": checks.positive_id("metric_id", metric_id),
             "body": SimpleNamespace(to_dict=changed.copy),  # sent as they are
         }
-        endpoint = "metrics.update_metric"
-        metric: Metric = yield from call(self._http, endpoint, arguments, _is_metric, _METRIC, repeatable=True)
+        name = "metrics.update_metric"
+        metric: Metric = yield from call(self._http, name, arguments, _is_metric, _METRIC, repeatable=True)
         return metric
 
     @workflow
@@ -383,6 +383,7 @@ class _Metrics(Generic[Generation, Preview, Simplification, Many]):
             InvalidRequestError: There is no prompt, or the id cannot be right. Nothing was sent.
             APIError: The service refused, or could not be reached.
         """
+        endpoint(SIMPLIFICATION.endpoint)  # Without it there is no class for the state either.
         body: dict[str, Any] = {"original_prompt": checks.text("original_prompt", original_prompt)}
         if metric_id is not None:
             body["metric_id"] = checks.positive_id("metric_id", metric_id)
