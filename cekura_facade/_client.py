@@ -45,7 +45,7 @@ class _Client(Generic[HTTPClient]):
             timeout: How long a request may take each time it is sent, from connecting to the last byte of its answer,
                 in seconds.
             max_retries: How often a request is sent again, 0 or more (in all ten times that, and one more for every ten
-                answers): a read whatever went wrong, a write only if it cannot have been carried out, or if it may be done
+                answers): a read whatever went wrong, a write only if it cannot have been carried out, or may be done
                 twice (metrics.update, metrics.delete).
             http_client: An HTTP client of httpx, of the same kind, to send with: for proxies, own certificates, hooks.
                 It stays yours to close. Redirects are never followed to another origin, whatever it is set to.
