@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 import cekura_facade as facade
-from generated_client.api.agents import get_agent
+from generated_client.api.agents import get_agent, list_agents
 from generated_client.api.metrics import delete_metric
 from tests.support import Either, Received, Reply, reply, scripted
 
@@ -267,6 +267,13 @@ def test_what_a_given_client_has_read_already_is_taken_as_it_is(client: Callable
             read(cekura)
     transport = httpx.MockTransport(lambda request: httpx.Response(200, json=[{"id": 7}]))
     assert read(client("key", base_url="http://127.0.0.1", http_client=kinds[0](transport=transport)))[0].id == 7
+
+
+@pytest.mark.parametrize("q", ["\ud800", "x" * 70_000], ids=["half a surrogate pair", "too long"])
+def test_what_no_address_can_hold_is_refused_before_anything_is_sent(client: Callable[..., Either], q: str) -> None:
+    with scripted(reply(200, {})) as server, pytest.raises(facade.InvalidRequestError):
+        client("key", base_url=server.url).endpoint(list_agents, q=q)
+    assert server.received == []
 
 
 def test_a_broken_encoding_is_no_result(client: Callable[..., Either]) -> None:
