@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -82,6 +83,7 @@ def call(
     raise unexpected(response, http.settings.credential, f"not with {promise}")
 
 
+@functools.cache
 def endpoint(name: str) -> Any:
     """A module of the generated client by its name; imported when it is used, for most programs use few of them."""
     try:

@@ -130,7 +130,7 @@ class SyncHTTP(HTTP, httpx.Client):
     def attempt(self, request: httpx.Request) -> Outcome:
         """Send a request once. Returns the answer, read to its end, or why there is none."""
         self.begin(request)
-        request.extensions["trace"] = self._trace
+        request.extensions["trace"] = self._trace if _wire_is_logged() else _hold_to_deadline
         _attempt.deadline = request.extensions[DEADLINE]
         body = None
         try:
@@ -153,8 +153,7 @@ class SyncHTTP(HTTP, httpx.Client):
 
     def _trace(self, event: str, info: dict[str, Any]) -> None:
         _hold_to_deadline(event, info)
-        if _wire_is_logged():
-            self.unlog(event, info)
+        self.unlog(event, info)
 
 
 class AsyncHTTP(HTTP, httpx.AsyncClient):
