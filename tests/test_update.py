@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import resource
 import shutil
 import signal
@@ -16,7 +17,7 @@ from typing import Any
 
 import pytest
 import yaml
-from regeneration.documents import load
+from regeneration.documents import load, operations as each_operation
 from regeneration.operations import load_operations
 from regeneration.pipeline import derive, differing_files
 from regeneration.place import put_in_place, scratch
@@ -209,8 +210,13 @@ def test_names_that_the_vendor_changes_are_no_change() -> None:
     assert changes_of(json.loads(text)) == []
 
 
-def test_what_comes_and_goes_upstream_is_no_change() -> None:
+def test_what_comes_and_goes_upstream_is_no_change(monkeypatch: pytest.MonkeyPatch) -> None:
     typed = {"$ref": "#/components/schemas/Progress"}
+    # In the words of the overlay, which are those that there are when it is published without its parameter.
+    target = next(a for a in load(SPEC / "overlay.yaml")["actions"] if "/generate_metrics_progress/" in a["target"])
+    worded = published()
+    worded["paths"][f"{V1}/metrics/generate_metrics_progress/"]["get"].update(target["update"])
+    monkeypatch.setattr(f"{__name__}.PUBLISHED", worded)
     new = published()
     new["paths"][f"{V1}/metrics/generate_metrics_progress/"]["get"]["responses"]["200"]["content"] = {
         "application/json": {"schema": typed}
@@ -596,8 +602,12 @@ def test_verify_counts_what_works(tmp_path: Path) -> None:
     (tmp_path / "spec.json").write_text(json.dumps(PUBLISHED))
     done = script("verify.py", tmp_path / "spec.json")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "15 of    15 operations generated" in done.stdout
-    assert "16 of    16 schemas generated" in done.stdout
+    for what, count in {
+        "operations": sum(1 for _ in each_operation(PUBLISHED)),
+        "schemas": len(PUBLISHED["components"]["schemas"]),
+    }.items():
+        assert count >= 15
+        assert re.search(rf"^ *{count} of +{count} {what} generated$", done.stdout, re.MULTILINE)
 
 
 PUBLISHED_VERSIONS = sorted((ROOT.parent / "shared" / "specs").glob("*.xz"))
