@@ -47,9 +47,8 @@ def shown(site: Path, page: str, path: str) -> str:
 def described(model: str) -> str:
     """How the specification describes a field of a model: in whose words it does is not for a test to say."""
     fields = load(ROOT / "spec" / "openapi.yaml")["components"]["schemas"][model]["properties"]
-    return next(
-        each["description"] for each in fields.values() if re.fullmatch(r"[\w ,]+", each.get("description", ""))
-    )
+    said = (str(field.get("description", "")) for field in fields.values())
+    return next(text for text in said if re.fullmatch(r"[\w ,]+", text))
 
 
 def test_all_that_is_public_is_in_the_reference() -> None:
