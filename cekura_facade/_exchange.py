@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import time
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,7 @@ from ._steps import Outcome, Steps
 if TYPE_CHECKING:
     from ._http import HTTP
 
-DEADLINE = "cekura_facade.deadline"  # extension of a request: the time.monotonic() at which its attempt ends
+DEADLINE = "cekura_facade.deadline"  # extension of a request: when its attempt ends, by the clock of its client
 MAX_PAUSE = 60.0  # seconds: what the service asks for beyond this is left to the caller
 _MAX_REDIRECTS = 5
 _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
@@ -114,7 +113,7 @@ def exchange(
     retries_left = http.settings.max_retries if max_retries is None else max_retries
     delays, redirects_left, attempt = growing(0.5, 8.0, jitter=True), _MAX_REDIRECTS, 0
     while True:
-        now = time.monotonic()
+        now = http.clock.now()
         if now < http.not_before < deadline:
             yield http.not_before - now
         request.extensions = {**request.extensions, DEADLINE: deadline, BEGUN: None}
@@ -122,9 +121,9 @@ def exchange(
         try:
             outcome: Outcome = yield request
         except BaseException as error:  # An answer that is not read to its end, or an interruption.
-            log(request, error, attempt, http.settings.credential)
+            log(request, error, attempt, http)
             raise
-        log(request, outcome, attempt, http.settings.credential)
+        log(request, outcome, attempt, http)
         if isinstance(outcome, httpx.Response):
             if outcome.is_success:
                 http.budget.give()
@@ -134,9 +133,9 @@ def exchange(
                 request, attempt = target, 0
                 continue
             if outcome.status_code == 429 and (asked := retry_after(outcome) or 0.0) <= MAX_PAUSE:
-                http.not_before = max(http.not_before, time.monotonic() + asked)  # for every request of this client
+                http.not_before = max(http.not_before, http.clock.now() + asked)  # for every request of this client
         pause = _pause_before_retry(request, outcome, next(delays), repeatable)
-        if not retries_left or time.monotonic() + pause > deadline or pause > MAX_PAUSE or not http.budget.take():
+        if not retries_left or http.clock.now() + pause > deadline or pause > MAX_PAUSE or not http.budget.take():
             if isinstance(outcome, httpx.Response):
                 failure: APIError = status_error(outcome, http.settings.credential)
             else:

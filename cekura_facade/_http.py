@@ -11,13 +11,13 @@ import logging
 import math
 import sys
 import threading
-import time
 import zlib
 from collections.abc import Mapping
 from typing import Any, cast
 
 import httpx
 
+from ._clock import Clock
 from ._config import Settings
 from ._errors import ConfigurationError, InvalidRequestError
 from ._exchange import DEADLINE, Budget, exchange, origin
@@ -38,12 +38,14 @@ class HTTP:
 
     Attributes:
         budget: How often anything may still be sent again.
-        not_before: When the service may be asked again, as a time.monotonic(), after it said: too many requests.
+        clock: What this client reads the time from, and pauses with.
+        not_before: When the service may be asked again, by that clock, after it said: too many requests.
         unsettled: Until when a metric may yet be saved by a request whose caller did not wait for its outcome.
     """
 
     def __init__(self, settings: Settings, given: Any) -> None:
         self.settings, self.budget = settings, Budget(settings.max_retries)
+        self.clock = Clock()
         self.not_before = 0.0
         self.unsettled: dict[Any, float] = {}
         self.sender: Any = given or self
@@ -82,7 +84,7 @@ class HTTP:
 
         No phase of it goes on after its deadline, and the whole of it neither.
         """
-        now = time.monotonic()
+        now = self.clock.now()
         until: float = min(now + self.settings.timeout, request.extensions[DEADLINE])
         left = max(until - now, 0.001)
         timeout = dict.fromkeys(("connect", "read", "write", "pool"), left)
@@ -131,7 +133,7 @@ class SyncHTTP(HTTP, httpx.Client):
         """Send a request once. Returns the answer, read to its end, or why there is none."""
         self.begin(request)
         request.extensions["trace"] = self._trace if _wire_is_logged() else _hold_to_deadline
-        _attempt.deadline = request.extensions[DEADLINE]
+        _attempt.deadline, _attempt.clock = request.extensions[DEADLINE], self.clock
         body = None
         try:
             response = self.sender.send(request, **self.authorize(request))
@@ -196,7 +198,7 @@ class AsyncHTTP(HTTP, httpx.AsyncClient):
         turns, deadline = self._turns[1], request.extensions[DEADLINE]
         try:
             # Its clock starts when it is its turn: until then, nothing was sent.
-            async with asyncio.timeout(max(deadline - time.monotonic(), 0.0) if deadline < math.inf else None):
+            async with asyncio.timeout(max(deadline - self.clock.now(), 0.0) if deadline < math.inf else None):
                 await turns.acquire()
         except TimeoutError:
             return httpx.PoolTimeout("its turn did not come in time")
@@ -250,6 +252,7 @@ def _wire_is_logged() -> bool:
 
 class _Attempt(threading.local):
     deadline = math.inf
+    clock = Clock()
 
 
 _attempt = _Attempt()  # of this thread
@@ -261,7 +264,7 @@ def _hold_to_deadline(event: str, info: Mapping[str, Any]) -> None:
         read = info["return_value"].read
 
         def read_in_time(max_bytes: int, timeout: float | None = None) -> bytes:
-            left = _attempt.deadline - time.monotonic()
+            left = _attempt.deadline - _attempt.clock.now()
             if left <= 0:
                 raise httpx.ReadTimeout(_LATE)
             return cast(bytes, read(max_bytes, left if left < math.inf else timeout))
@@ -315,7 +318,7 @@ class _Body:
         self.chunks.append(unpacked)
         if self.size > self.limit:
             self._refuse(f"its body is larger than max_response_bytes={self.limit}")
-        if self.wanted and time.monotonic() > self.origin.request.extensions[DEADLINE]:
+        if self.wanted and self.http.clock.now() > self.origin.request.extensions[DEADLINE]:
             raise httpx.ReadTimeout(_LATE)
         return self.wanted
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar, cast
@@ -167,7 +166,7 @@ class _Job(Generic[Progress, Result]):
                 `progress_id`.
         """
         checks.callback("on_progress", on_progress)
-        good = time.monotonic()
+        good = self._http.clock.now()
         deadline = good + checks.timeout(timeout)
         last: Progress | None = None
         failure: errors.APIError | None = None
@@ -175,21 +174,21 @@ class _Job(Generic[Progress, Result]):
         pause = _FIRST_LOOK if self._fresh else 0.0  # It may be finished already.
         with self._kind.about(self.progress_id):
             while True:
-                yield max(0.0, min(pause, deadline - time.monotonic()))
+                yield max(0.0, min(pause, deadline - self._http.clock.now()))
                 pause = next(pauses) if pause else _FIRST_LOOK
                 # The last look is at the deadline, and has a moment of its own.
-                final = time.monotonic() >= deadline
+                final = self._http.clock.now() >= deadline
                 try:
-                    progress: Any = yield from self._look(max(deadline, time.monotonic() + 1.0))
+                    progress: Any = yield from self._look(max(deadline, self._http.clock.now() + 1.0))
                 except (errors.BadRequestError, errors.AuthenticationError, errors.PermissionDeniedError):
                     raise
                 except errors.APIError as error:
                     failure = error
-                    if isinstance(error, errors.NotFoundError) and (final or time.monotonic() - good > _PATIENCE):
+                    if isinstance(error, errors.NotFoundError) and (final or self._http.clock.now() - good > _PATIENCE):
                         raise
                     pause = max(pause, min(getattr(error, "retry_after", None) or 0.0, MAX_PAUSE))
                 else:
-                    failure, good = None, time.monotonic()
+                    failure, good = None, self._http.clock.now()
                     if on_progress is not None and progress != last:
                         yield functools.partial(on_progress, progress)
                     last = progress

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import heapq
-import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +74,7 @@ class Outcomes(_Outcomes, Iterator[GenerationOutcome]):
         return next(self._all)
 
     def _run(self) -> Iterator[GenerationOutcome]:
+        clock = self._http.clock
         waiting: list[tuple[float, int, Generator[float, None, GenerationOutcome]]] = []
         try:
             while True:
@@ -83,9 +83,9 @@ class Outcomes(_Outcomes, Iterator[GenerationOutcome]):
                 if not waiting:
                     return
                 due, index, driven = waiting[0]
-                time.sleep(max(0.0, due - time.monotonic()))
+                clock.sleep(max(0.0, due - clock.now()))
                 try:
-                    heapq.heapreplace(waiting, (next(driven) + time.monotonic(), index, driven))
+                    heapq.heapreplace(waiting, (next(driven) + clock.now(), index, driven))
                 except StopIteration as stop:
                     heapq.heappop(waiting)
                     yield stop.value

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -114,7 +113,7 @@ def create_in_bulk(http: HTTP, fields: Sequence[dict[str, Any]]) -> Steps[list[M
             if isinstance(error, Exception):
                 raise
             # Interrupted or cancelled: the service may still be at work on what was sent when they are given next.
-            now = time.monotonic()
+            now = http.clock.now()
             later = {wanted.keys[i]: now + http.settings.settle_timeout for i in wanted.missing()}
             http.unsettled = {key: until for key, until in http.unsettled.items() if until > now} | later
             raise
@@ -135,7 +134,7 @@ def _send(http: HTTP, wanted: _Wanted) -> Steps[None]:
             yield from _send_chunk(http, wanted, sent[start : start + size])
         unclear = wanted.unclear()
         try:
-            yield from _look(http, wanted, time.monotonic() + http.settings.settle_timeout if unclear else 0.0)
+            yield from _look(http, wanted, http.clock.now() + http.settings.settle_timeout if unclear else 0.0)
         except APIError as error:
             if unclear:
                 raise wanted.uncertain(error) from error
@@ -180,7 +179,7 @@ def _look(http: HTTP, wanted: _Wanted, until: float) -> Steps[None]:
     """Look which of the missing are there, until all are, or a look at that time has shown that they are not."""
     pauses = growing(0.25, 2.0)
     while wanted.missing():
-        last = time.monotonic() >= until
+        last = http.clock.now() >= until
         try:
             for scope in wanted.scopes():
                 wanted.claim((yield from call(http, LIST, scope, are_metrics, METRICS)), wanted.missing())
@@ -189,7 +188,7 @@ def _look(http: HTTP, wanted: _Wanted, until: float) -> Steps[None]:
                 raise
         if last:
             return
-        yield max(0.0, min(next(pauses), until - time.monotonic()))
+        yield max(0.0, min(next(pauses), until - http.clock.now()))
 
 
 def are_metrics(result: object) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import time
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, cast, overload
 
@@ -58,15 +57,13 @@ def run(steps: Steps[T], http: Any) -> T:
             return cast(T, stop.value)
         try:
             proceed = driven.__next__
-            time.sleep(pause)
+            http.clock.sleep(pause)
         except BaseException as error:
             proceed = functools.partial(driven.throw, error)
 
 
 async def arun(steps: Steps[T], http: Any) -> T:
     """As run, awaited."""
-    import asyncio  # Nobody but an AsyncCekura pays for it.
-
     proceed: Callable[[Any], Any] = steps.send
     result: Any = None
     while True:
@@ -81,7 +78,7 @@ async def arun(steps: Steps[T], http: Any) -> T:
             if isinstance(step, httpx.Request):
                 result = await http.attempt(step)
             elif isinstance(step, float):
-                await asyncio.sleep(step)
+                await http.clock.asleep(step)
             elif inspect.isawaitable(result := step()):
                 result = await result
         except BaseException as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -42,7 +43,7 @@ def client(kind: Kind) -> Iterator[Callable[..., Either]]:
     """Make clients of the kind, closed at the end of the test: `client(api_key, base_url=...)`."""
     made: list[Either] = []
 
-    def make(*args: object, **settings: object) -> Either:
+    def make(*args: Any, **settings: Any) -> Either:
         made.append(Either(kind, *args, **settings))
         return made[-1]
 

@@ -19,14 +19,39 @@ import attrs
 import h11
 
 from cekura_facade import AsyncCekura, Cekura
+from cekura_facade._clock import Clock
 
 Kind = Literal["sync", "async"]
+
+
+class VirtualClock(Clock):
+    """A clock that nobody waits for: a pause moves it on at once. Calling it gives the time, for a Sandbox."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.pauses: list[float] = []
+
+    def __call__(self) -> float:
+        return self.seconds
+
+    def now(self) -> float:
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.seconds += seconds
+
+    async def asleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        until = self.seconds + seconds
+        await asyncio.sleep(0)
+        self.seconds = max(self.seconds, until)
 
 
 class Either:
     """A Cekura, or an AsyncCekura that is driven as if it were one: the same test says what both must do."""
 
-    def __init__(self, kind: Kind, *args: Any, **settings: Any) -> None:
+    def __init__(self, kind: Kind, *args: Any, clock: Clock | None = None, **settings: Any) -> None:
         self.kind = kind
         self.runner = asyncio.Runner() if kind == "async" else None
         self.given = settings.get("http_client")
@@ -36,6 +61,8 @@ class Either:
             if self.runner is not None:
                 self.runner.close()
             raise
+        if clock is not None:
+            self.client._http.clock = clock
 
     @staticmethod
     async def _make(args: Any, settings: Any) -> AsyncCekura:
