@@ -136,7 +136,7 @@ def test_a_write_is_never_redirected(client: Callable[..., Either], status: int)
         cekura = client("key", base_url=server.url)
         for call in (write, lambda each: each.metrics.update(1, name="x"), lambda each: each.metrics.delete(1)):
             server.replies.insert(0, reply(status, b"", {"Location": "/elsewhere/"}))
-            with pytest.raises(facade.APIStatusError, match="redirects to .*, which is not followed"):
+            with pytest.raises(facade.APIStatusError, match=r"redirects to .*, which is not followed"):
                 call(cekura)
     assert {request.path for request in server.received} == {
         "/test_framework/v1/metrics/generate_metrics/",
