@@ -93,6 +93,8 @@ class _Api:
             suggestions=suggest(number, description, body.get("num_metrics", 1)),
             seconds=self._state.job_seconds,
             failure=self._state.failures.popleft() if self._state.failures else None,
+            started_at=self._state.now(),
+            now=self._state.now,
         )
         self._state.jobs[job.progress_id] = job
         return json_response({"progress_id": job.progress_id})
