@@ -13,11 +13,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from cekura_facade.sandbox._behavior import BEHAVIORS, Behavior
     from cekura_facade.sandbox._clock import ManualClock
     from cekura_facade.sandbox._sandbox import Sandbox
     from cekura_facade.sandbox._state import Job, RecordedRequest
 
-__all__ = ["Job", "ManualClock", "RecordedRequest", "Sandbox"]
+__all__ = ["BEHAVIORS", "Behavior", "Job", "ManualClock", "RecordedRequest", "Sandbox"]
 
 if not TYPE_CHECKING:
     # Imported on first use, because pytest imports this package with the plugin in every project that has it.

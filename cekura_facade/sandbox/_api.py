@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from cekura_facade.sandbox._answers import json_response
+from cekura_facade.sandbox._behavior import received, stored, suggested
 from cekura_facade.sandbox._rules import (
     Refused,
     cleaned,
@@ -26,6 +27,7 @@ from cekura_facade.sandbox._suggestions import suggest
 _SHORTEST_DESCRIPTION = 100
 _PAGE_SIZE = 20
 _LARGEST_PAGE = 100
+_DEPRECATION = "Metrics of agents are deprecated. This metric was created in the agent's project."
 _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _DEFAULTS: Mapping[str, Any] = {
     "description": "",
@@ -58,6 +60,11 @@ def _edited(metric: Mapping[str, Any]) -> dict[str, Any]:
     return _without(metric, "scenarios", *(["project"] if metric.get("project") is None else []))
 
 
+def _warning(*saved: Mapping[str, Any]) -> dict[str, str]:
+    """Return the header that says that one of the metrics is not stored as it was sent."""
+    return {"Warning": f'299 - "{_DEPRECATION}"'} if any("deprecation_warning" in metric for metric in saved) else {}
+
+
 class Api:
     """The handlers of v1. Each takes a request and its parsed body, and returns the response or raises `Refused`."""
 
@@ -78,10 +85,11 @@ class Api:
         if len(description) < _SHORTEST_DESCRIPTION:
             why = f"The agent's description must have {_SHORTEST_DESCRIPTION} characters or more."
             raise Refused(400, {given: [why]})
+        suggestions = suggest(number, description, body.get("num_metrics", 1))
         job = Job(
             progress_id=str(uuid.uuid4()),
             agent_id=number,
-            suggestions=suggest(number, description, body.get("num_metrics", 1)),
+            suggestions=[suggested(self._state.behavior, suggestion) for suggestion in suggestions],
             seconds=self._state.job_seconds,
             failure=self._state.failures.popleft() if self._state.failures else None,
             started_at=self._state.now(),
@@ -107,21 +115,23 @@ class Api:
             raise Refused(400, {"non_field_errors": [why]})
         if not body:
             raise Refused(400, {"non_field_errors": ["This list may not be empty."]})
-        metrics = [cleaned(item) for item in body]
+        metrics = [received(self._state.behavior, cleaned(item)) for item in body]
         problems = [metric_problems(self._state, metric) for metric in metrics]
         if any(problems):
             raise Refused(400, problems)
-        return json_response([_edited(self._save(metric)) for metric in metrics], 201)
+        saved = [_edited(self._save(metric)) for metric in metrics]
+        return json_response(saved, 201, _warning(*saved))
 
     def create(self, request: Request, body: Any) -> Response:
-        sent = cleaned(body)
+        sent = received(self._state.behavior, cleaned(body))
         if problems := metric_problems(self._state, sent):
             raise Refused(400, problems)
-        return json_response(_edited(self._save(sent)), 201)
+        saved = _edited(self._save(sent))
+        return json_response(saved, 201, _warning(saved))
 
     def list(self, request: Request, body: Any) -> Response:
-        query = request.query_params
-        metrics = list(self._state.metrics)
+        query, behavior = request.query_params, self._state.behavior
+        metrics = list(filter(self._is_listed, self._state.metrics.copy()))
         scopes: list[Callable[[dict[str, Any]], bool]] = []
         if "agent_id" in query:
             scopes.append(self._of_agent(query_integer("agent_id", query["agent_id"])))
@@ -139,17 +149,18 @@ class Api:
             metrics = [metric for metric in metrics if metric.get("slug") == query["slug"]]
         if "filters" in query:
             metrics = list(filter(metric_filter(query["filters"]), metrics))
-        return json_response([_without(metric, "scenarios", "custom_code") for metric in metrics])
+        omitted = ("scenarios", "custom_code", *behavior.list_omits)
+        return json_response([_without(metric, *omitted) for metric in metrics[: behavior.list_limit]])
 
     def retrieve(self, request: Request, body: Any) -> Response:
         return json_response(_without(self._metric(request, by_slug=True), "scenarios"))
 
     def update(self, request: Request, body: Any) -> Response:
-        metric, sent = self._metric(request), cleaned(body)
+        metric, sent = self._metric(request), received(self._state.behavior, cleaned(body))
         kept = metric if request.method == "PATCH" else _without(metric, "name", "eval_type")
         if problems := metric_problems(self._state, sent, kept):
             raise Refused(400, problems)
-        metric.update(self._scoped({**metric, **sent}, sent))
+        metric.update(self._scoped({**metric, **stored(self._state.behavior, sent)}, sent))
         return json_response(_edited(metric))
 
     def delete(self, request: Request, body: Any) -> Response:
@@ -195,23 +206,37 @@ class Api:
         raise Refused(404, {"detail": "No Metric matches the given query."})
 
     def _of_agent(self, number: int | None) -> Callable[[dict[str, Any]], bool]:
-        """Whether a metric is the agent's own, or its project's."""
+        """Return whether a list by this agent contains a metric."""
         agent = self._state.agents.get(number) if number is not None else None
         if agent is None:
             return lambda metric: False
-        project = agent.get("project")
+        project = agent.get("project") if self._state.behavior.list_scope == "agent_and_project" else None
         return lambda metric: (
             number in metric.get("agents", []) or (project is not None and metric.get("project") == project)
         )
 
     def _save(self, sent: dict[str, Any]) -> dict[str, Any]:
         number = next(self._state.metric_ids)
-        metric = {"id": number, **_DEFAULTS, "project": None, "agents": [], **sent}
+        metric = {"id": number, **_DEFAULTS, "project": None, "agents": [], **stored(self._state.behavior, sent)}
         if not metric.get("slug"):
             metric["slug"] = self._slug(str(metric["name"]), number)
         metric = self._scoped(metric, sent)
+        moved = self._is_moved(metric, sent)
+        if moved:
+            metric = {**_without(metric, "agent", "assistant_id"), "agents": [], "agent_names": ""}
+        self._state.created_at[number] = self._state.now()
         self._state.metrics.append(metric)
-        return metric
+        return {**metric, "deprecation_warning": _DEPRECATION} if moved else metric
+
+    def _is_moved(self, metric: Mapping[str, Any], sent: Mapping[str, Any]) -> bool:
+        """Return whether a new metric is stored in its agent's project instead of with the agent."""
+        names_only_agents = sent.get("project") is None and any(map(sent.get, ("agent", "agents", "assistant_id")))
+        return self._state.behavior.placement == "project" and names_only_agents and metric["project"] is not None
+
+    def _is_listed(self, metric: Mapping[str, Any]) -> bool:
+        """Return whether a metric is old enough to appear in lists."""
+        created_at = self._state.created_at.get(metric.get("id", 0))
+        return created_at is None or self._state.now() - created_at >= self._state.behavior.list_lag
 
     def _scoped(self, metric: dict[str, Any], sent: Mapping[str, Any]) -> dict[str, Any]:
         """The metric, with what follows from the agents it was sent for."""

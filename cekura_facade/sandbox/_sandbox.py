@@ -10,11 +10,12 @@ from typing import Any, Self
 
 from cekura_facade.sandbox._agents import default_agents
 from cekura_facade.sandbox._app import build_app
+from cekura_facade.sandbox._behavior import BEHAVIORS, Behavior
 from cekura_facade.sandbox._clock import ManualClock
 from cekura_facade.sandbox._server import ServerThread
 from cekura_facade.sandbox._state import Job, RecordedRequest, State
 
-__all__ = ["Job", "ManualClock", "RecordedRequest", "Sandbox"]
+__all__ = ["BEHAVIORS", "Behavior", "Job", "ManualClock", "RecordedRequest", "Sandbox"]
 
 
 class Sandbox:
@@ -30,6 +31,7 @@ class Sandbox:
         port: TCP port to listen on, 0 to 65535. With 0 (the default), each start uses a free port.
         clock: Function that returns the time in seconds (default `time.monotonic`). With a `ManualClock`, time
             stands still until you call `advance`.
+        behavior: How the sandbox stores and lists metrics. Default: `Behavior()`.
     """
 
     def __init__(
@@ -40,12 +42,14 @@ class Sandbox:
         job_seconds: float = 1.0,
         port: int = 0,
         clock: Callable[[], float] = time.monotonic,
+        behavior: Behavior | None = None,
     ) -> None:
         self._state = State(
             api_key=api_key,
             agents=default_agents() if agents is None else dict(agents),
             job_seconds=job_seconds,
             clock=clock,
+            behavior=behavior or Behavior(),
         )
         self._port = port
         self._server: ServerThread | None = None
@@ -88,8 +92,17 @@ class Sandbox:
         """The generation jobs by `progress_id`, oldest first."""
         return self._state.jobs
 
+    @property
+    def behavior(self) -> Behavior:
+        """How the sandbox stores and lists metrics. You can set it at any time."""
+        return self._state.behavior
+
+    @behavior.setter
+    def behavior(self, behavior: Behavior) -> None:
+        self._state.behavior = behavior
+
     def advance(self, seconds: float) -> None:
-        """Move the sandbox's time forward at once, with any clock. Jobs progress as if the time had passed.
+        """Move the sandbox's time forward at once, with any clock. Jobs and lists change as if it had passed.
 
         Args:
             seconds: Number of seconds, 0 or more.

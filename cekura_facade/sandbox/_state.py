@@ -15,6 +15,7 @@ from typing import Any
 
 from attrs import define, field, frozen
 
+from cekura_facade.sandbox._behavior import Behavior
 from cekura_facade.sandbox._clock import ManualClock
 
 _STEPS = (
@@ -119,8 +120,10 @@ class State:
     agents: dict[int, dict[str, Any]]
     job_seconds: float
     clock: Callable[[], float] = time.monotonic
+    behavior: Behavior = field(factory=Behavior)
     advanced: ManualClock = field(factory=ManualClock)
     metrics: list[dict[str, Any]] = field(factory=list)
+    created_at: dict[int, float] = field(factory=dict)  # when each metric was created, by its id
     requests: list[RecordedRequest] = field(factory=list)
     jobs: dict[str, Job] = field(factory=dict)
     tasks: dict[str, Task] = field(factory=dict)
