@@ -16,7 +16,7 @@ import pytest
 
 from cekura_facade import Cekura, __version__
 from cekura_facade.cli import _files
-from cekura_facade.sandbox import Sandbox
+from cekura_facade.sandbox import BEHAVIORS, Sandbox
 from tests.support import Received, closed_port, reply, scripted
 from tests.terminal import COMMAND, Shell, environment, until
 
@@ -605,6 +605,28 @@ def test_sandbox_prints_two_exports_and_serves(shell: Shell, number: signal.Sign
     assert process.returncode == 128 + number
     assert out == ""
     assert "1 saved metric" in err
+
+
+def test_sandbox_with_a_behavior(shell: Shell) -> None:
+    process = shell.start("sandbox", "--job-seconds", "0", "--behavior", "list-limit")
+    assert process.stdout is not None
+    exports = (shlex.split(process.stdout.readline())[1] for _ in range(2))
+    other = Shell(shell.folder, shell.env | dict(pair.split("=", 1) for pair in exports))
+    assert other.run("generate", "--agent-id", "101", "-n", "2", "--yes").returncode == 0
+    assert len(json.loads(other.run("list", "--agent-id", "101", "--format", "json").stdout)) == 1
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+
+
+def test_the_help_of_sandbox_names_the_behaviors(shell: Shell) -> None:
+    text = "".join(shell.run("sandbox", "--help").stdout.split())
+    assert f"Oneof{','.join(BEHAVIORS)}." in text
+
+
+def test_sandbox_with_an_unknown_behavior(shell: Shell) -> None:
+    result = shell.run("sandbox", "--behavior", "lists")
+    assert result.returncode == 2
+    assert "Unknown behavior 'lists'. Choose one of default, " in result.stderr
 
 
 def test_sandbox_on_a_port_that_is_taken(shell: Shell) -> None:
