@@ -144,29 +144,23 @@ class _Wanted:
         return not self.filters_work and self.listed.keys() <= self.existing
 
     def queries(self, positions: Sequence[int]) -> Iterator[Query]:
-        """What to list to see these metrics: their names in the whole account, then their agents and projects.
+        """What to list to see these metrics, as arguments of list_metrics.
 
-        The first does not depend on where a metric ends up, and the second does not depend on its text.
+        Both an agent and its project are listed, whatever the service takes an agent_id to mean; by name first, which
+        is short and shows what a list without a name may be too long for; and the agent in a second way.
         """
-        names = list(dict.fromkeys(itertools.chain.from_iterable(spellings(self.fields[i]["name"]) for i in positions)))
-        while names:
-            lengths = itertools.accumulate(len(json.dumps(name)) for name in names)
-            some = max(1, sum(length <= _NAMES_LENGTH for length in lengths))
-            conditions = [{"field": "name", "op": "in", "value": names[:some]}]
-            yield {"filters": json.dumps({"operator": "and", "conditions": conditions})}
-            names = names[some:]
-        scopes: dict[tuple[tuple[str, Any], ...], None] = {}
+        scopes: dict[tuple[tuple[str, Any], ...], list[int]] = {}
         for i in positions:
-            fields, project = self.compared[i], self.project(i)
-            agents, assistant_id = agents_of(fields), fields.get("assistant_id")
-            scope: Query = {"agent_id": min(agents)} if agents else {}
-            if not agents and isinstance(assistant_id, str) and assistant_id:
-                scope["assistant_id"] = assistant_id
-            if project is not None:
-                scope["project_id"] = project
+            scopes.setdefault(tuple(self._scope(i).items()), []).append(i)
+        for scope, some in scopes.items():
+            for names in _in_urls(itertools.chain.from_iterable(spellings(self.fields[i]["name"]) for i in some)):
+                conditions = [{"field": "name", "op": "in", "value": names}]
+                yield {**dict(scope), "filters": json.dumps({"operator": "and", "conditions": conditions})}
             if scope:
-                scopes[tuple(scope.items())] = None
-        yield from map(dict, scopes)
+                yield dict(scope)
+        for agents in dict.fromkeys(dict(scope).get("agent_id") for scope in scopes):
+            if agents is not None:
+                yield {"agents": str(agents)}
 
     def uncertain(self, why: APIError, strangers: Sequence[int] = ()) -> BulkCreateUncertainError:
         unconfirmed = [self.fields[i] for i in self.unclear()]
@@ -184,6 +178,16 @@ class _Wanted:
             created=self.created(),
             unconfirmed=unconfirmed,
         )
+
+    def _scope(self, position: int) -> Query:
+        fields, project = self.compared[position], self.project(position)
+        agents, assistant_id = agents_of(fields), fields.get("assistant_id")
+        scope: Query = {"agent_id": min(agents)} if agents else {}
+        if _is_for_assistant(fields):
+            scope["assistant_id"] = assistant_id
+        if project is not None:
+            scope["project_id"] = project
+        return scope
 
     def _by_name(self, positions: Iterable[int]) -> dict[str, list[int]]:
         by_name: dict[str, list[int]] = {}
@@ -253,6 +257,21 @@ def _locate(http: HTTP, wanted: _Wanted) -> Steps[None]:
             wanted.projects[agent_id] = agent.project or None
         except unreadable as error:
             _LOG.warning("Agent %d cannot be read, so metrics are listed by agent_id alone. %s", agent_id, error)
+
+
+def _in_urls(names: Iterable[str]) -> Iterator[list[str]]:
+    """Names without repetition, as many at a time as fit into a URL."""
+    some: dict[str, None] = {}
+    length = 0
+    for name in names:
+        if name not in some:
+            if some and length + len(json.dumps(name)) > _NAMES_LENGTH:
+                yield list(some)
+                some, length = {}, 0
+            some[name] = None
+            length += len(json.dumps(name))
+    if some:
+        yield list(some)
 
 
 def _is_for_assistant(fields: Fields) -> bool:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
+from starlette.types import ASGIApp
+
 from cekura_facade.sandbox._agents import default_agents
 from cekura_facade.sandbox._app import build_app
 from cekura_facade.sandbox._behavior import BEHAVIORS, Behavior
@@ -66,6 +68,14 @@ class Sandbox:
         if server is None:
             raise RuntimeError("The sandbox is not running: call start(), or use it in a with statement.")
         return server.url
+
+    @property
+    def app(self) -> ASGIApp:
+        """The sandbox as an ASGI application, for tests without a socket, such as `httpx.ASGITransport(sandbox.app)`.
+
+        It works whether the sandbox is started or not.
+        """
+        return build_app(self._state)
 
     @property
     def api_key(self) -> str:

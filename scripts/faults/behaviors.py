@@ -57,15 +57,18 @@ RESPONSES: dict[str, Callable[[], httpx.Response]] = {
     "an empty array": _responding(201, b"[]"),
     "without ids": _responding(201, b'[{"name": "a"}, {"name": "b"}, {"name": "c"}]'),
 }
+REFUSALS = ("429", "400", "403")  # responses of a service that did not process the request
+_PROCESSED: tuple[tuple[str, Literal["all", "first", "none"], float], ...] = (
+    ("not processed", "none", 0.0),
+    ("processed", "all", 0.0),
+    ("processed in part", "first", 0.0),
+    ("processed late", "all", 3.0),
+)
 FAULTS = [
     Fault(f"{name}; {when}", respond, processed, late)
     for name, respond in RESPONSES.items()
-    for when, processed, late in (
-        ("not processed", "none", 0.0),
-        ("processed", "all", 0.0),
-        ("processed in part", "first", 0.0),
-        ("processed late", "all", 3.0),
-    )
+    for when, processed, late in _PROCESSED
+    if processed == "none" or name not in REFUSALS
 ]
 IMPORTANT = [
     fault
