@@ -17,7 +17,7 @@ COMMAND = Path(sys.executable).with_name("cekura-facade")
 
 def main() -> int:
     """Run the demo. Returns the exit code."""
-    with TemporaryDirectory() as folder, Sandbox(job_seconds=3) as sandbox:
+    with TemporaryDirectory() as folder, Sandbox(job_seconds=1) as sandbox:
         # A proxy of the environment has no way to this machine's own addresses.
         settings = {"CEKURA_API_KEY": sandbox.api_key, "CEKURA_API_URL": sandbox.url, "NO_PROXY": "127.0.0.1"}
         environment = os.environ | settings | {"no_proxy": "127.0.0.1"}
