@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 import attrs
+import faults.virtual
 import h11
 import httpcore
 import httpx
@@ -29,40 +30,20 @@ NEVER = 1e9  # job_seconds of a sandbox whose jobs are finished only by finish_j
 _A_LOOK = 0.05  # seconds that a read waits before it checks whether anything will come
 
 
-class VirtualClock(Clock):
-    """A clock that nobody waits for: a pause moves it on at once. Calling it gives the time, for a Sandbox.
+class VirtualClock(faults.virtual.VirtualClock):
+    """A virtual clock that also ends the requests of a client whose `timeout` is 5 seconds or more.
 
-    It also ends the requests of a client whose `timeout` is 5 seconds or more. A shorter one is real: use it where
-    nothing but the failure has to happen in time.
+    A shorter one is real: use it where nothing but the failure has to happen in time.
 
     Attributes:
-        seconds: The time. A test may set it.
-        pauses: Every pause of the clients, in seconds.
         silent: Whether the server sends nothing more. A read then times out, and moves the clock on.
         timed_out: Set when a read has timed out.
     """
 
     def __init__(self) -> None:
-        self.seconds = 0.0
-        self.pauses: list[float] = []
+        super().__init__()
         self.silent = threading.Event()
         self.timed_out = threading.Event()
-
-    def __call__(self) -> float:
-        return self.seconds
-
-    def now(self) -> float:
-        return self.seconds
-
-    def sleep(self, seconds: float) -> None:
-        self.pauses.append(seconds)
-        self.seconds += seconds
-
-    async def asleep(self, seconds: float) -> None:
-        self.pauses.append(seconds)
-        until = self.seconds + seconds
-        await asyncio.sleep(0)
-        self.seconds = max(self.seconds, until)
 
     def time_out(self, seconds: float | None) -> None:
         """Let the read time out that waited for so many seconds."""

@@ -19,7 +19,7 @@ from .virtual import Fault, Kind, VirtualClient, VirtualService, key, virtual_se
 
 HTML = b"<!doctype html><title>Sign in</title>"
 AGENT, NEIGHBOR, STRANGER = 102, 103, 101  # the second one is in the project of the first
-SETTLE = 5.0  # seconds
+SETTLE = 3.0  # seconds, more than the lag of a list and a late request together
 Problem = Literal["lost", "saved twice", "foreign exceptions", "false alarms", "wrong result"]
 PROBLEMS: tuple[Problem, ...] = ("lost", "saved twice", "foreign exceptions", "false alarms", "wrong result")
 
@@ -62,7 +62,7 @@ _PROCESSED: tuple[tuple[str, Literal["all", "first", "none"], float], ...] = (
     ("not processed", "none", 0.0),
     ("processed", "all", 0.0),
     ("processed in part", "first", 0.0),
-    ("processed late", "all", 3.0),
+    ("processed late", "all", 0.5),
 )
 FAULTS = [
     Fault(f"{name}; {when}", respond, processed, late)
@@ -70,11 +70,15 @@ FAULTS = [
     for when, processed, late in _PROCESSED
     if processed == "none" or name not in REFUSALS
 ]
-IMPORTANT = [
-    fault
-    for fault in FAULTS
-    if fault.name.partition(";")[0] in ("timeout", "500", "307 to the same origin", "a login page")
-]
+_IMPORTANT = (
+    *("timeout; not processed", "timeout; processed", "timeout; processed in part", "timeout; processed late"),
+    *("500; not processed", "500; processed", "307 to the same origin; processed", "a login page; processed"),
+)
+IMPORTANT = [fault for fault in FAULTS if fault.name in _IMPORTANT]
+
+Repeat = Literal["the same client", "another client"]
+REPEATS: tuple[Repeat, ...] = ("the same client", "another client")
+KINDS: tuple[Kind, ...] = ("sync", "async")
 
 
 @attrs.frozen
@@ -91,7 +95,7 @@ class Cell:
 
     behavior: str
     faults: tuple[Fault, ...]
-    repeated_by: Literal["the same client", "another client"]
+    repeated_by: Repeat
     crowded: bool
     kind: Kind
 
@@ -101,22 +105,26 @@ class Cell:
         return f"{self.kind} / {self.behavior} / {faults} / {self.repeated_by}{' / crowded' if self.crowded else ''}"
 
 
-def all_cells(seed: int = 0) -> list[Cell]:
-    """Every fault with the default behavior, every behavior with important ones, and a sample of other pairs."""
-    repeats: tuple[Literal["the same client", "another client"], ...] = ("the same client", "another client")
-    single = [(name, ()) for name in BEHAVIORS]
-    single += [("default", (fault,)) for fault in FAULTS]  # type: ignore[misc]
-    single += [(name, (fault,)) for name in BEHAVIORS for fault in IMPORTANT]  # type: ignore[misc]
-    sample = random.Random(seed)
-    pairs = [(name, (sample.choice(FAULTS), fault)) for name in BEHAVIORS for fault in FAULTS]
-    rows = dict.fromkeys([*single, *pairs])
-    return [
+def all_cells(sample: int | None = None) -> list[Cell]:
+    """Every fault with the default behavior, and every behavior with none, with an important one, and with two.
+
+    Args:
+        sample: How many pairs of faults each behavior meets. Default: one for each fault.
+    """
+    behaviors = list(BEHAVIORS)
+    rows: list[tuple[str, tuple[Fault, ...]]] = [(name, ()) for name in behaviors]
+    rows += [("default", (fault,)) for fault in FAULTS]
+    rows += [(name, (fault,)) for name in behaviors[1:] for fault in IMPORTANT]
+    cells = [
         Cell(name, faults, repeated_by, crowded, kind)
-        for (name, faults), repeated_by, crowded, kind in itertools.product(rows, repeats, (False, True), KINDS)
+        for (name, faults), repeated_by, crowded, kind in itertools.product(rows, REPEATS, (False, True), KINDS)
     ]
-
-
-KINDS: tuple[Kind, ...] = ("sync", "async")
+    chance = random.Random(0)
+    for name in behaviors:
+        for fault in FAULTS if sample is None else chance.sample(FAULTS, sample):
+            faults, repeated_by, crowded = (chance.choice(FAULTS), fault), chance.choice(REPEATS), chance.random() < 0.5
+            cells += [Cell(name, faults, repeated_by, crowded, kind) for kind in KINDS]
+    return cells
 
 
 def wanted_metrics(behavior: Behavior) -> list[dict[str, Any]]:

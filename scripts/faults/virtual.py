@@ -21,7 +21,12 @@ KEY = "sandbox-api-key"
 
 
 class VirtualClock(Clock):
-    """A clock that nobody waits for: a pause moves it on at once. Calling it returns the time, as a Sandbox wants."""
+    """A clock that nobody waits for: a pause moves it on at once. Calling it returns the time, as a Sandbox wants.
+
+    Attributes:
+        seconds: The time. A test may set it.
+        pauses: Every pause of the clients, in seconds.
+    """
 
     def __init__(self) -> None:
         self.seconds = 0.0
