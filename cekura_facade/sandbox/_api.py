@@ -51,13 +51,9 @@ def _positive(text: str | None) -> int | None:
     return int(text) if text and re.fullmatch("0*[1-9][0-9]{0,8}", text) else None
 
 
-def _without(metric: Mapping[str, Any], *names: str) -> dict[str, Any]:
+def without(metric: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """Return a metric without some of its fields."""
     return {name: value for name, value in metric.items() if name not in names}
-
-
-def _edited(metric: Mapping[str, Any]) -> dict[str, Any]:
-    """A metric as the answer to a change: there, unlike elsewhere, a project is never null."""
-    return _without(metric, "scenarios", *(["project"] if metric.get("project") is None else []))
 
 
 def _warning(*saved: Mapping[str, Any]) -> dict[str, str]:
@@ -119,14 +115,14 @@ class Api:
         problems = [metric_problems(self._state, metric) for metric in metrics]
         if any(problems):
             raise Refused(400, problems)
-        saved = [_edited(self._save(metric)) for metric in metrics]
+        saved = [self._edited(self._save(metric)) for metric in metrics]
         return json_response(saved, 201, _warning(*saved))
 
     def create(self, request: Request, body: Any) -> Response:
-        sent = received(self._state.behavior, cleaned(body))
+        sent = received(self._state.behavior, self._cleaned_new(body))
         if problems := metric_problems(self._state, sent):
             raise Refused(400, problems)
-        saved = _edited(self._save(sent))
+        saved = self._edited(self._save(sent))
         return json_response(saved, 201, _warning(saved))
 
     def list(self, request: Request, body: Any) -> Response:
@@ -150,18 +146,18 @@ class Api:
         if "filters" in query:
             metrics = list(filter(metric_filter(query["filters"]), metrics))
         omitted = ("scenarios", "custom_code", *behavior.list_omits)
-        return json_response([_without(metric, *omitted) for metric in metrics[: behavior.list_limit]])
+        return json_response([without(metric, *omitted) for metric in metrics[: behavior.list_limit]])
 
     def retrieve(self, request: Request, body: Any) -> Response:
-        return json_response(_without(self._metric(request, by_slug=True), "scenarios"))
+        return json_response(self._detail(self._metric(request, by_slug=True)))
 
     def update(self, request: Request, body: Any) -> Response:
-        metric, sent = self._metric(request), received(self._state.behavior, cleaned(body))
-        kept = metric if request.method == "PATCH" else _without(metric, "name", "eval_type")
+        metric, sent = self._metric(request), received(self._state.behavior, self._cleaned(body))
+        kept = metric if request.method == "PATCH" else without(metric, "name", "eval_type")
         if problems := metric_problems(self._state, sent, kept):
             raise Refused(400, problems)
         metric.update(self._scoped({**metric, **stored(self._state.behavior, sent)}, sent))
-        return json_response(_edited(metric))
+        return json_response(self._edited(metric))
 
     def delete(self, request: Request, body: Any) -> Response:
         self._state.metrics.remove(self._metric(request))
@@ -172,7 +168,7 @@ class Api:
         agent = self._state.agents.get(int(number)) if re.fullmatch("[0-9]{1,19}", number) else None
         if agent is None:
             raise Refused(404, {"detail": "No AIAgent matches the given query."})
-        return json_response({"id": int(number), **agent})
+        return json_response(self._agent({"id": int(number), **agent}))
 
     def list_agents(self, request: Request, body: Any) -> Response:
         query = request.query_params
@@ -181,8 +177,10 @@ class Api:
             project = query_integer("project_id", query["project_id"])
             agents = [agent for agent in agents if agent.get("project") == project]
         if "q" in query:
-            wanted = query["q"].lower()
-            agents = [agent for agent in agents if wanted in str(agent.get("agent_name", "")).lower()]
+            q = query["q"].lower()
+            agents = [
+                agent for agent in agents if q in str(agent.get("agent_name", "")).lower() or q == str(agent["id"])
+            ]
         size = min(_positive(query.get("page_size")) or _PAGE_SIZE, _LARGEST_PAGE)
         page = _positive(query.get("page", "1"))
         last = max(1, -(-len(agents) // size))
@@ -194,9 +192,29 @@ class Api:
             parameters = urlencode({**query, "page": number})
             return f"http://{host}:{port}{self.prefix}/aiagents/?{parameters}" if 1 <= number <= last else None
 
-        results = agents[(page - 1) * size : page * size]
+        results = [self._agent(agent) for agent in agents[(page - 1) * size : page * size]]
         links = {"next": link(page + 1), "previous": link(page - 1)}
         return json_response({"count": len(agents), **links, "results": results})
+
+    def _cleaned(self, body: Any) -> Any:
+        """Return the metric that a change sends."""
+        return cleaned(body)
+
+    def _cleaned_new(self, body: Any) -> Any:
+        """Return the metric that a create call sends."""
+        return self._cleaned(body)
+
+    def _edited(self, metric: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a metric as a create or update call shows it. Unlike elsewhere, `project` is never null."""
+        return without(metric, "scenarios", *(["project"] if metric.get("project") is None else []))
+
+    def _detail(self, metric: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a metric as `GET metrics/{id}/` shows it."""
+        return without(metric, "scenarios")
+
+    def _agent(self, agent: dict[str, Any]) -> dict[str, Any]:
+        """Return an agent as a response shows it."""
+        return agent
 
     def _metric(self, request: Request, *, by_slug: bool = False) -> dict[str, Any]:
         key = request.path_params["id"]
@@ -223,7 +241,7 @@ class Api:
         metric = self._scoped(metric, sent)
         moved = self._is_moved(metric, sent)
         if moved:
-            metric = {**_without(metric, "agent", "assistant_id"), "agents": [], "agent_names": ""}
+            metric = {**without(metric, "agent", "assistant_id"), "agents": [], "agent_names": ""}
         self._state.created_at[number] = self._state.now()
         self._state.metrics.append(metric)
         return {**metric, "deprecation_warning": _DEPRECATION} if moved else metric

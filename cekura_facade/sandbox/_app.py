@@ -19,8 +19,9 @@ from cekura_facade.sandbox._api import Api
 from cekura_facade.sandbox._authoring import Authoring
 from cekura_facade.sandbox._rules import Refused, parse_json
 from cekura_facade.sandbox._state import RecordedRequest, State
+from cekura_facade.sandbox._v2 import ApiV2, Handler, scoped
 
-Handler = Callable[[Request, Any], Response]
+_Paths = dict[str, dict[str, Handler]]
 
 
 @frozen
@@ -98,32 +99,35 @@ async def _refused(request: Request, error: Exception) -> Response:
     return json_response({"detail": f"The sandbox failed: {error!r}"}, 500)
 
 
-def build_app(state: State) -> ASGIApp:
-    """The application that serves a state."""
-    api, authoring = Api(state), Authoring(state)
-    paths: dict[str, dict[str, Handler]] = {
+def _paths(v1: Api, api: Api, authoring: Authoring, progress: Callable[[Handler], Handler]) -> _Paths:
+    """Return the handlers by path and method. Those of `v1` also serve what v2 leaves as it is."""
+    metrics: _Paths = {
+        "generate_metrics": {"POST": v1.generate},
+        "generate_metrics_progress": {"GET": progress(v1.progress)},
+        "bulk_create": {"POST": v1.create_in_bulk},
+        "preview": {"POST": authoring.preview},
+        "preview-progress": {"GET": progress(authoring.progress)},
+        "simplify_prompt": {"POST": authoring.simplify},
+        "simplify_prompt_progress": {"GET": progress(authoring.progress)},
+        "generate_evaluation_trigger": {"POST": authoring.trigger},
+    }
+    return {
         "/metrics": {"GET": api.list, "POST": api.create},
+        **{f"/metrics/{name}": handlers for name, handlers in metrics.items()},
+        **({f"/metrics-external/{name}": handlers for name, handlers in metrics.items()} if api is v1 else {}),
+        "/metrics/{id}": {"GET": api.retrieve, "PUT": v1.update, "PATCH": api.update, "DELETE": v1.delete},
         "/aiagents": {"GET": api.list_agents},
         "/aiagents/{id}": {"GET": api.retrieve_agent},
     }
-    for base in ("/metrics", "/metrics-external"):
-        paths[f"{base}/generate_metrics"] = {"POST": api.generate}
-        paths[f"{base}/generate_metrics_progress"] = {"GET": api.progress}
-        paths[f"{base}/bulk_create"] = {"POST": api.create_in_bulk}
-        paths[f"{base}/preview"] = {"POST": authoring.preview}
-        paths[f"{base}/simplify_prompt"] = {"POST": authoring.simplify}
-        for progress in ("preview-progress", "simplify_prompt_progress"):
-            paths[f"{base}/{progress}"] = {"GET": authoring.progress}
-        paths[f"{base}/generate_evaluation_trigger"] = {"POST": authoring.trigger}
-    paths["/metrics/{id}"] = {
-        "GET": api.retrieve,
-        "PUT": api.update,
-        "PATCH": api.update,
-        "DELETE": api.delete,
-    }
+
+
+def build_app(state: State) -> ASGIApp:
+    """Return the application that serves a state."""
+    v1, v2, authoring = Api(state), ApiV2(state), Authoring(state)
     routes = [
         Route(api.prefix + path + slash, _Endpoint(state, handlers))
-        for path, handlers in paths.items()
+        for api, progress in ((v1, lambda handler: handler), (v2, scoped))
+        for path, handlers in _paths(v1, api, authoring, progress).items()
         for slash in ("/", "")
     ]
     app = Starlette(routes=routes, exception_handlers=dict.fromkeys((Refused, HTTPException, Exception), _refused))
