@@ -38,7 +38,8 @@ class VirtualClock(Clock):
     Attributes:
         seconds: The time. A test may set it.
         pauses: Every pause of the clients, in seconds.
-        silent: Whether the server sends nothing more. A read then times out, and moves the clock on.
+        silent: Whether the server sends nothing more. A read then times out, and moves the clock on. So does connecting
+            if it was set before.
         timed_out: Set when a read has timed out.
     """
 
@@ -63,6 +64,11 @@ class VirtualClock(Clock):
         until = self.seconds + seconds
         await asyncio.sleep(0)
         self.seconds = max(self.seconds, until)
+
+    @property
+    def patience(self) -> float:
+        """How long to wait for a connection, in real seconds."""
+        return _A_LOOK if self.silent.is_set() else HUNG
 
     def time_out(self, seconds: float | None) -> None:
         """Let the read time out that waited for so many seconds."""
@@ -139,7 +145,7 @@ def _read_by(clock: VirtualClock, http: Any) -> None:
     def begin_patiently(request: httpx.Request) -> float:
         begin(request)
         phases = request.extensions["timeout"]
-        request.extensions["timeout"] = {**dict.fromkeys(phases, HUNG), "read": phases["read"]}
+        request.extensions["timeout"] = dict.fromkeys(phases, HUNG) | {"read": phases["read"]}
         return HUNG
 
     http.begin = begin_patiently
@@ -149,13 +155,13 @@ def _read_by(clock: VirtualClock, http: Any) -> None:
 
 
 class _Backend(httpcore.SyncBackend):
-    """Connections on which a read times out as soon as the server says that it sends nothing more."""
+    """Connections that time out as soon as the server says that nothing more comes."""
 
     def __init__(self, clock: VirtualClock) -> None:
         self._clock = clock
 
     def connect_tcp(self, *args: Any, **options: Any) -> httpcore.NetworkStream:
-        stream = super().connect_tcp(*args, **options)
+        stream = super().connect_tcp(*args, **options | {"timeout": self._clock.patience})
         read = stream.read
 
         def read_patiently(max_bytes: int, timeout: float | None = None) -> bytes:
@@ -179,7 +185,7 @@ class _AsyncBackend(httpcore.AnyIOBackend):
         self._clock = clock
 
     async def connect_tcp(self, *args: Any, **options: Any) -> httpcore.AsyncNetworkStream:
-        stream = await super().connect_tcp(*args, **options)
+        stream = await super().connect_tcp(*args, **options | {"timeout": self._clock.patience})
         read = stream.read
 
         async def read_patiently(max_bytes: int, timeout: float | None = None) -> bytes:
