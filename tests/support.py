@@ -36,7 +36,8 @@ class VirtualClock(faults.virtual.VirtualClock):
     A shorter one is real: use it where nothing but the failure has to happen in time.
 
     Attributes:
-        silent: Whether the server sends nothing more. A read then times out, and moves the clock on.
+        silent: Whether the server sends nothing more. A read then times out, and moves the clock on. So does connecting
+            if it was set before.
         timed_out: Set when a read has timed out.
     """
 
@@ -44,6 +45,11 @@ class VirtualClock(faults.virtual.VirtualClock):
         super().__init__()
         self.silent = threading.Event()
         self.timed_out = threading.Event()
+
+    @property
+    def patience(self) -> float:
+        """How long to wait for a connection, in real seconds."""
+        return _A_LOOK if self.silent.is_set() else HUNG
 
     def time_out(self, seconds: float | None) -> None:
         """Let the read time out that waited for so many seconds."""
@@ -120,7 +126,7 @@ def _read_by(clock: VirtualClock, http: Any) -> None:
     def begin_patiently(request: httpx.Request) -> float:
         begin(request)
         phases = request.extensions["timeout"]
-        request.extensions["timeout"] = {**dict.fromkeys(phases, HUNG), "read": phases["read"]}
+        request.extensions["timeout"] = dict.fromkeys(phases, HUNG) | {"read": phases["read"]}
         return HUNG
 
     http.begin = begin_patiently
@@ -130,13 +136,13 @@ def _read_by(clock: VirtualClock, http: Any) -> None:
 
 
 class _Backend(httpcore.SyncBackend):
-    """Connections on which a read times out as soon as the server says that it sends nothing more."""
+    """Connections that time out as soon as the server says that nothing more comes."""
 
     def __init__(self, clock: VirtualClock) -> None:
         self._clock = clock
 
     def connect_tcp(self, *args: Any, **options: Any) -> httpcore.NetworkStream:
-        stream = super().connect_tcp(*args, **options)
+        stream = super().connect_tcp(*args, **options | {"timeout": self._clock.patience})
         read = stream.read
 
         def read_patiently(max_bytes: int, timeout: float | None = None) -> bytes:
@@ -160,7 +166,7 @@ class _AsyncBackend(httpcore.AnyIOBackend):
         self._clock = clock
 
     async def connect_tcp(self, *args: Any, **options: Any) -> httpcore.AsyncNetworkStream:
-        stream = await super().connect_tcp(*args, **options)
+        stream = await super().connect_tcp(*args, **options | {"timeout": self._clock.patience})
         read = stream.read
 
         async def read_patiently(max_bytes: int, timeout: float | None = None) -> bytes:

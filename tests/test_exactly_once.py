@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, example, given, settings, strategies as st
 import cekura_facade as facade
 from cekura_facade import _saving
 from cekura_facade.sandbox import BEHAVIORS, Behavior
+from tests.support import Either
 
 AGENT, NEIGHBOR, STRANGER = behaviors.AGENT, behaviors.NEIGHBOR, behaviors.STRANGER
 BY_NAME = {fault.name: fault for fault in FAULTS}
@@ -225,7 +226,7 @@ def test_a_list_of_other_agents_only_does_not_hide_what_this_client_created(
 
 
 @pytest.mark.parametrize("body", [b"{}", b'""', b'{"results": []}', b"null", b"0", b'"[]"'])
-def test_a_list_of_the_wrong_shape_is_not_an_empty_one(kind: Kind, runner: asyncio.Runner, body: bytes) -> None:
+def test_a_list_of_the_wrong_shape_is_not_an_empty_one(kind: Kind, client: Callable[..., Either], body: bytes) -> None:
     def respond(request: httpx.Request) -> httpx.Response:
         received.append(request)
         agent = "/aiagents/" in request.url.path
@@ -233,16 +234,11 @@ def test_a_list_of_the_wrong_shape_is_not_an_empty_one(kind: Kind, runner: async
 
     received: list[httpx.Request] = []
     transport = httpx.MockTransport(respond)
-    if kind == "sync":
-        with facade.Cekura(KEY, base_url="http://sandbox", http_client=httpx.Client(transport=transport)) as cekura:
-            for call in (lambda: cekura.metrics.list(agent_id=1), lambda: cekura.metrics.create_in_bulk(metrics())):
-                with pytest.raises(facade.UnexpectedResponseError, match="an array of metrics"):
-                    call()
-    else:
-        client = facade.AsyncCekura(KEY, base_url="http://sandbox", http_client=httpx.AsyncClient(transport=transport))
-        for steps in (client.metrics.list(agent_id=1), client.metrics.create_in_bulk(metrics())):
-            with pytest.raises(facade.UnexpectedResponseError, match="an array of metrics"):
-                runner.run(steps)
+    http_client = (httpx.Client if kind == "sync" else httpx.AsyncClient)(transport=transport)
+    cekura = client(KEY, base_url="http://sandbox", http_client=http_client)
+    for call in (lambda: cekura.metrics.list(agent_id=1), lambda: cekura.metrics.create_in_bulk(metrics())):
+        with pytest.raises(facade.UnexpectedResponseError, match="an array of metrics"):
+            call()
     assert {request.method for request in received} == {"GET"}
 
 

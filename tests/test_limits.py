@@ -115,7 +115,9 @@ def test_an_error_whose_body_is_late_or_broken_keeps_its_status(
     assert caught.value.status_code == status
 
 
-def test_a_time_out_while_connecting_is_known_not_to_be_sent(client: Callable[..., Either]) -> None:
+def test_a_time_out_while_connecting_is_known_not_to_be_sent(
+    client: Callable[..., Either], clock: VirtualClock
+) -> None:
     """The queue of the socket is full: nobody answers who wants to connect."""
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
@@ -125,8 +127,9 @@ def test_a_time_out_while_connecting_is_known_not_to_be_sent(client: Callable[..
                 each.setblocking(False)
                 each.connect_ex(full.getsockname())
             url = f"http://127.0.0.1:{full.getsockname()[1]}"
+            clock.silent.set()
             with pytest.raises(facade.APITimeoutError) as caught:
-                client("key", base_url=url, timeout=0.3, max_retries=0).metrics.generate(agent_id=1)
+                client("key", base_url=url, max_retries=0).metrics.generate(agent_id=1)
     assert "not known" not in str(caught.value)
 
 
