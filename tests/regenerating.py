@@ -11,16 +11,19 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 from unittest import mock
 
 import attrs
+import jinja2
+import openapi_python_client
 import pytest
 import regenerate
 from regeneration import pipeline
-from regeneration.generate import generate
+from regeneration.generate import generate as generate_anew
 from regeneration.validate import check_openapi
 
 from tests.once import once
@@ -30,6 +33,33 @@ ROOT = Path(__file__).resolve().parent.parent
 _MADE = TemporaryDirectory(prefix="generated-")
 _generated: dict[tuple[str, str, str], Path] = {}
 _valid: set[str] = set()
+
+
+class _CompiledTemplates(jinja2.BytecodeCache):
+    """The generator's templates, which it compiles anew each time it is called."""
+
+    def __init__(self) -> None:
+        self.codes: dict[str, bytes] = {}
+
+    def get_cache_key(self, name: str, filename: str | None = None) -> str:
+        # The folder differs each time. Jinja compares the source itself.
+        return name
+
+    def load_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
+        if bucket.key in self.codes:
+            bucket.bytecode_from_string(self.codes[bucket.key])
+
+    def dump_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
+        self.codes[bucket.key] = bucket.bytecode_to_string()
+
+
+_Environment = partial(jinja2.Environment, bytecode_cache=_CompiledTemplates())
+
+
+def generate(specification: Path, configuration: Path, package: Path) -> None:
+    """Generate a client, with templates that are compiled once for all tests of this process."""
+    with mock.patch.object(openapi_python_client, "Environment", _Environment):
+        generate_anew(specification, configuration, package)
 
 
 @attrs.frozen
