@@ -20,7 +20,7 @@ from generated_client.api.metrics import delete_metric, get_metric
 
 def main() -> int:
     """Run both, and print where the client came from. Returns 0; an assertion or an error ends it otherwise."""
-    with Sandbox(job_seconds=0.3) as sandbox:
+    with Sandbox(job_seconds=0.05) as sandbox:
         one = blocking(sandbox)
         sandbox.metrics.clear()
         other = asyncio.run(awaited(sandbox))

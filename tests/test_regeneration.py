@@ -9,7 +9,6 @@ import lzma
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from regeneration.schemas import join
 from regeneration.select import select
 from regeneration.validate import check_openapi
 
+from tests.regenerating import Result, copied_checkout, run
 from tests.support import reply, scripted
 
 ROOT = Path(__file__).parent.parent
@@ -415,17 +415,14 @@ def test_a_url_is_read_and_an_error_page_is_not() -> None:
             load_specification(server.url)
 
 
-def regenerate(*arguments: str | Path, root: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, root / "scripts" / "regenerate.py", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+def regenerate(*arguments: str | Path, root: Path) -> Result:
+    return run(root, *arguments)
 
 
 @pytest.fixture
-def checkout(tmp_path: Path) -> Path:
+def checkout(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of what the pipeline reads and writes, to run it on."""
-    for name in ("spec", "scripts", "generated_client"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    return tmp_path
+    return copied_checkout(tmp_path_factory, tmp_path / "checkout")
 
 
 def test_the_committed_client_is_what_the_specification_gives(checkout: Path) -> None:

@@ -13,10 +13,11 @@ from typing import Any
 import httpx
 from hypothesis import HealthCheck, given, settings, strategies as st
 from regeneration.documents import dump, parse
-from regeneration.generate import generate
 from regeneration.operations import Body, Operation, Operations
 from regeneration.pipeline import derive
 from regeneration.validate import check_openapi
+
+from tests.regenerating import generate
 
 NAMES = st.sampled_from(["id", "name", "kind", "class", "Type", "self", "a-b", "x_1", "created_at", "data"])
 SCALARS = st.sampled_from(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from openapi_spec_validator import OpenAPIV31SpecValidator
@@ -40,6 +41,13 @@ def running() -> Iterator[Sandbox]:
         yield sandbox
 
 
+@pytest.fixture(scope="module")
+def session() -> Iterator[requests.Session]:
+    """Connections that stay open, for several thousand requests."""
+    with requests.Session() as session:
+        yield session
+
+
 @schema.parametrize()
 @settings(
     max_examples=60,
@@ -48,8 +56,9 @@ def running() -> Iterator[Sandbox]:
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-def test_every_answer_of_the_sandbox_is_described(case: Any, running: Sandbox) -> None:
-    response = case.call(base_url=running.url, headers={"X-CEKURA-API-KEY": running.api_key})
+def test_every_answer_of_the_sandbox_is_described(case: Any, running: Sandbox, session: requests.Session) -> None:
+    headers = {"X-CEKURA-API-KEY": running.api_key}
+    response = case.call(base_url=running.url, headers=headers, session=session)
     # It also asks with methods that the specification does not have.
     if response.status_code == 405 and case.method.upper() == case.operation.method.upper():
         pytest.skip("The sandbox does not do this. What it has to do is looked at one by one, below.")

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 from regeneration.documents import load, operations as each_operation
@@ -24,6 +25,7 @@ from regeneration.place import put_in_place, scratch
 from regeneration.report import Change, Report, compare, markdown, with_changes
 from regeneration.select import choose
 
+from tests.regenerating import copied_checkout, run as regenerate, script
 from tests.support import reply, scripted
 
 ROOT = Path(__file__).parent.parent
@@ -284,34 +286,18 @@ def test_selections() -> None:
     assert exposed.parts == {}
 
 
-# From here on, the command is run on a copy of the checkout under git.
+# From here on, the command runs on a copy of the checkout under git.
 
 
 @pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    folder = tmp_path / "checkout"
-    for name in ("spec", "scripts", "generated_client"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in (".gitignore", "CHANGELOG.md"):
-        shutil.copy(ROOT / name, folder / name)
-    for command in (["init", "-q"], ["add", "-A"], ["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "x"]):
-        subprocess.run(["git", *command], cwd=folder, check=True)
-    return folder
+def checkout(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copied_checkout(tmp_path_factory, tmp_path / "checkout")
 
 
 def status(checkout: Path) -> str:
     return subprocess.run(
         ["git", "status", "--porcelain"], cwd=checkout, capture_output=True, text=True, check=True
     ).stdout
-
-
-def script(name: str, *arguments: str | Path, root: Path = ROOT, **settings: Any) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, root / "scripts" / name, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, **settings)
-
-
-def regenerate(checkout: Path, *arguments: str | Path, **settings: Any) -> subprocess.CompletedProcess[str]:
-    return script("regenerate.py", *arguments, root=checkout, **settings)
 
 
 @pytest.fixture
@@ -328,7 +314,7 @@ def changed(tmp_path: Path) -> Path:
 
 
 def test_an_update_is_one_command(checkout: Path, changed: Path, tmp_path: Path) -> None:
-    result = regenerate(checkout, changed, "--report", tmp_path / "report.md")
+    result = script("regenerate.py", changed, "--report", tmp_path / "report.md", root=checkout)
     assert result.returncode == 0, result.stderr
     report = (tmp_path / "report.md").read_text()
     assert report in result.stdout
@@ -467,12 +453,18 @@ def test_what_cannot_be_taken_is_said_in_a_line(checkout: Path, tmp_path: Path, 
     assert status(checkout) == ""
 
 
-def test_a_url_that_does_not_answer_is_said_in_a_line(checkout: Path) -> None:
-    with scripted(reply(404, b"gone"), b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{", b"") as server:
-        for _ in range(3):
+def test_a_url_that_does_not_answer_is_said_in_a_line(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cut_short = b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"
+    closed = cut_short.replace(b"OK", b"OK\r\nConnection: close")
+    # Nobody has to wait 30 seconds for the rest of the response that stays open.
+    stream = httpx.stream
+    monkeypatch.setattr(httpx, "stream", lambda *args, **kwargs: stream(*args, **kwargs | {"timeout": 0.5}))
+    with scripted(reply(404, b"gone"), cut_short, closed, b"") as server:
+        for _ in range(4):
             result = regenerate(checkout, server.url + "/openapi.json")
             assert (result.returncode, result.stderr.count("\n")) == (2, 1)
             assert server.url in result.stderr
+        assert len(server.received) == 4
     assert status(checkout) == ""
 
 
@@ -494,7 +486,8 @@ def stopped_at(checkout: Path, stage: str, specification: Path, *, after: bool =
     code = f"""
         import signal, sys
         signal.signal(signal.SIGINT, signal.default_int_handler)  # A shell's background job has it ignored.
-        sys.path.insert(0, {str(checkout / "scripts")!r})
+        from pathlib import Path
+        sys.path.insert(0, {str(ROOT / "scripts")!r})
         from regeneration import {module}
         stage = {module}.{name}
 
@@ -506,6 +499,8 @@ def stopped_at(checkout: Path, stage: str, specification: Path, *, after: bool =
 
         {module}.{name} = held
         import regenerate
+        regenerate.ROOT = Path({str(checkout)!r})
+        regenerate.SPEC = regenerate.ROOT / "spec"
         sys.argv = ["regenerate.py", {str(specification)!r}]
         sys.exit(regenerate.main())
     """
@@ -532,7 +527,7 @@ def test_a_run_that_is_stopped_at_a_stage_changes_nothing(
 ) -> None:
     process = stopped_at(checkout, stage, changed, after=stage == "pipeline.generate")
     process.send_signal(stop)
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=600)
     assert process.returncode != 0
     assert "Traceback" not in stderr
     assert status(checkout) == ""
@@ -543,7 +538,7 @@ def test_a_run_that_is_stopped_at_a_stage_changes_nothing(
 def test_a_run_that_is_killed_while_it_moves_things_has_moved_all(checkout: Path, changed: Path) -> None:
     process = stopped_at(checkout, "place._move", changed)
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=600)
     # The moving goes on in a process of its own, which ends by closing what it shared with the one that was killed.
     assert regenerate(checkout, "--check").returncode == 0
     assert "brand_new: bool" in (checkout / "generated_client" / "models" / "agent.py").read_text()
@@ -553,7 +548,7 @@ def test_a_full_disk_changes_nothing(checkout: Path, changed: Path) -> None:
     def small_files() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 
-    result = regenerate(checkout, changed, preexec_fn=small_files)
+    result = script("regenerate.py", changed, root=checkout, preexec_fn=small_files)
     assert result.returncode == 2
     assert "Traceback" not in result.stderr
     assert "Nothing was changed" in result.stderr

@@ -1,0 +1,134 @@
+"""Run `scripts/regenerate.py` on a copy of the checkout: in this process, where a function call does the same."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from unittest import mock
+
+import attrs
+import jinja2
+import openapi_python_client
+import pytest
+import regenerate
+from regeneration import pipeline
+from regeneration.generate import generate as generate_anew
+from regeneration.validate import check_openapi
+
+from tests.once import once
+
+ROOT = Path(__file__).resolve().parent.parent
+
+_MADE = TemporaryDirectory(prefix="generated-")
+_generated: dict[tuple[str, str, str], Path] = {}
+_valid: set[str] = set()
+
+
+class _CompiledTemplates(jinja2.BytecodeCache):
+    """The generator's templates, which it compiles anew each time it is called."""
+
+    def __init__(self) -> None:
+        self.codes: dict[str, bytes] = {}
+
+    def get_cache_key(self, name: str, filename: str | None = None) -> str:
+        # The folder differs each time. Jinja compares the source itself.
+        return name
+
+    def load_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
+        if bucket.key in self.codes:
+            bucket.bytecode_from_string(self.codes[bucket.key])
+
+    def dump_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
+        self.codes[bucket.key] = bucket.bytecode_to_string()
+
+
+_Environment = partial(jinja2.Environment, bytecode_cache=_CompiledTemplates())
+
+
+def generate(specification: Path, configuration: Path, package: Path) -> None:
+    """Generate a client, with templates that are compiled once for all tests of this process."""
+    with mock.patch.object(openapi_python_client, "Environment", _Environment):
+        generate_anew(specification, configuration, package)
+
+
+@attrs.frozen
+class Result:
+    """How a run ended, and what it printed."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def copied_checkout(factory: pytest.TempPathFactory, to: Path) -> Path:
+    """Copy what the pipeline reads and writes, under git, into a new folder."""
+
+    def make(folder: Path) -> None:
+        for name in ("spec", "scripts", "generated_client"):
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        for name in (".gitignore", "CHANGELOG.md"):
+            shutil.copy(ROOT / name, folder / name)
+        committed = ["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "x"]
+        for command in (["init", "-q"], ["add", "-A"], committed):
+            subprocess.run(["git", *command], cwd=folder, check=True)
+
+    return shutil.copytree(once(factory, "checkout", make), to)
+
+
+def run(checkout: Path, *arguments: str | Path, cwd: Path | None = None) -> Result:
+    """Run the command in this process. Each specification is generated and validated once."""
+    out, err = io.StringIO(), io.StringIO()
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    with (
+        contextlib.chdir(cwd or Path.cwd()),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        mock.patch.multiple(regenerate, ROOT=checkout, SPEC=checkout / "spec"),
+        mock.patch.multiple(pipeline, generate=_generate_once, validated_beside=_validated_once),
+        mock.patch.object(sys, "argv", ["regenerate.py", *map(str, arguments)]),
+    ):
+        try:
+            code = regenerate.main()
+        except SystemExit as stop:
+            code = int(str(stop.code))
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+    return Result(code, out.getvalue(), err.getvalue())
+
+
+def _generate_once(specification: Path, configuration: Path, package: Path) -> None:
+    key = (specification.read_text("utf-8"), configuration.read_text("utf-8"), package.name)
+    if key not in _generated:
+        made = Path(_MADE.name, str(len(_generated)), package.name)
+        made.parent.mkdir()
+        generate(specification, configuration, made)
+        _generated[key] = made
+    shutil.copytree(_generated[key], package)
+
+
+@contextmanager
+def _validated_once(specification: Path) -> Iterator[None]:
+    text = specification.read_text("utf-8")
+    if text not in _valid:
+        check_openapi(json.loads(text))
+        _valid.add(text)
+    yield
+
+
+def script(name: str, *arguments: str | Path, root: Path = ROOT, **settings: Any) -> Result:
+    """Run a script in a process of its own."""
+    command = [sys.executable, str(root / "scripts" / name), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **settings)
+    return Result(done.returncode, done.stdout, done.stderr)
