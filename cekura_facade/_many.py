@@ -114,10 +114,12 @@ class AsyncOutcomes(_Outcomes, AsyncIterator[GenerationOutcome]):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
+        self._closed = False
         self._all = self._run()
 
     async def aclose(self) -> None:
         """Cancel the workflows that have been started, and start no more. Returns once they have ended."""
+        self._closed = True
         await self._all.aclose()
 
     async def __aenter__(self) -> Self:
@@ -127,6 +129,8 @@ class AsyncOutcomes(_Outcomes, AsyncIterator[GenerationOutcome]):
         await self.aclose()
 
     async def __anext__(self) -> GenerationOutcome:
+        if self._closed:
+            raise StopAsyncIteration
         return await anext(self._all)
 
     async def _run(self) -> AsyncGenerator[GenerationOutcome]:

@@ -130,9 +130,19 @@ def _read_by(clock: VirtualClock, http: Any) -> None:
         return HUNG
 
     http.begin = begin_patiently
-    if http.sender is http:
-        backend = _Backend if isinstance(http, httpx.Client) else _AsyncBackend
-        http._transport._pool._network_backend = backend(clock)
+    if http.sender is not http:
+        return
+    if hasattr(http, "close"):
+        http._transport._pool._network_backend = _Backend(clock)
+    else:
+        new_lane = http._new_lane
+
+        def new_patient_lane() -> httpx.AsyncClient:
+            lane: Any = new_lane()
+            lane._transport._pool._network_backend = _AsyncBackend(clock)
+            return lane  # type: ignore[no-any-return]
+
+        http._new_lane = new_patient_lane
 
 
 class _Backend(httpcore.SyncBackend):

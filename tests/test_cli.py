@@ -609,14 +609,12 @@ def test_sandbox_prints_two_exports_and_serves(shell: Shell, number: signal.Sign
 
 
 def test_sandbox_with_a_behavior(shell: Shell) -> None:
-    process = shell.start("sandbox", "--job-seconds", "0", "--behavior", "list-limit")
-    assert process.stdout is not None
-    exports = (shlex.split(process.stdout.readline())[1] for _ in range(2))
-    other = Shell(shell.folder, shell.env | dict(pair.split("=", 1) for pair in exports))
-    assert other.run("generate", "--agent-id", "101", "-n", "2", "--yes").returncode == 0
-    assert len(json.loads(other.run("list", "--agent-id", "101", "--format", "json").stdout)) == 1
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
+    with shell.start(COMMAND, "sandbox", "--job-seconds", "0", "--behavior", "list-limit") as process:
+        assert process.stdout is not None
+        exports = (shlex.split(process.stdout.readline())[1] for _ in range(2))
+        other = Shell(shell.folder, shell.env | dict(pair.split("=", 1) for pair in exports))
+        assert other.run("generate", "--agent-id", "101", "-n", "2", "--yes").returncode == 0
+        assert len(json.loads(other.run("list", "--agent-id", "101", "--format", "json").stdout)) == 1
 
 
 def test_the_help_of_sandbox_names_the_behaviors(shell: Shell) -> None:
