@@ -116,8 +116,8 @@ class FaultLayer:
         """Whether nothing more comes in the present attempt."""
         return self._stalled_in == self._attempt
 
-    def _stall(self, attempt: int) -> None:
-        self._pass(ATTEMPT)
+    def _stall(self, attempt: int, seconds: float) -> None:
+        self._pass(seconds)
         self._stalled_in = attempt
 
     def _pass(self, seconds: float) -> None:

@@ -42,9 +42,6 @@ class RealTime:
         """Wait between two bytes. Returns whether the connection is over."""
         return over.wait(seconds)
 
-    def stall(self) -> None:
-        """Nothing more comes: it is for the client to time out."""
-
 
 class VirtualTime(RealTime):
     """Time that the client lets pass: with its pauses, and with the attempts that time out."""
@@ -74,6 +71,10 @@ class VirtualTime(RealTime):
     def finish(self) -> None:
         with self._lock:
             self._do(float("inf"))
+
+    def trickle(self, seconds: float, over: threading.Event) -> bool:
+        self.advance(seconds)
+        return over.is_set()
 
     def _do(self, until: float) -> None:
         for entry in sorted((each for each in self._due if each[0] <= until), key=lambda each: each[0]):

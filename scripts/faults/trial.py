@@ -11,6 +11,7 @@ from .judge import Violation, judge_end, judge_recovery
 from .pace import ATTEMPT, HUNG
 from .stage import Stage
 from .steps import STEPS
+from .wire import TRICKLE
 
 _GRACE = 4.0  # seconds, for a machine that does other things as well, where time is real
 
@@ -58,18 +59,21 @@ def run_cell(cell: Cell, client: Client, stage: Stage) -> Verdict:
 def bound(cell: Cell, planned: list[Fault]) -> float:
     """How long a call may take, in seconds, if every wait is as long as the settings allow.
 
-    one request    (retries + 1) attempts, the pauses of full jitter between them (at most 0.5 + 1 s), what the service
-                   asks to wait in Retry-After, and a look at the last moment
+    one request    (retries + 1) attempts, each late by the next byte that is trickled, the pauses of full jitter
+                   between them (at most 0.5 + 1 s), what the service asks to wait in Retry-After, and a look at
+                   the last moment
     waiting        WAIT, one request at the deadline, and a moment of grace for it
     saving         a look; then (retries + 1) times: an attempt, looking until SETTLE is over, a last look
+    everywhere     0.25 s before the first poll
+
     A step that meets no fault takes no time to speak of.
     """
     asked = max((fault.retry_after for fault in planned), default=0.0)
-    request = (RETRIES + 1) * ATTEMPT + 1.5 + RETRIES * asked
+    request = (RETRIES + 1) * (ATTEMPT + 2 * TRICKLE) + 1.5 + RETRIES * asked
     limits = {
         "generate": request,
         "poll": WAIT + request + 1.0,
         "look": request,
         "save": request + (RETRIES + 1) * (ATTEMPT + SETTLE + request),
     }
-    return sum(limits[step] for step in STEPS if step in cell.script.steps)
+    return 0.25 + sum(limits[step] for step in STEPS if step in cell.script.steps)

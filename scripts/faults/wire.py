@@ -43,14 +43,14 @@ class Wire:
         elsewhere: The address of a server at another origin.
         key: The credential that the request came with.
         time: What passes between two bytes that are trickled.
-        stall: Called once nothing more comes until the client gives up.
+        stall: Called once nothing more comes, with the seconds after which the client gives up.
         alive: Whether the connection may be used for another request.
     """
 
     connection: socket.socket
     over: threading.Event
     time: RealTime = attrs.field(factory=RealTime)
-    stall: Callable[[], object] = lambda: None
+    stall: Callable[[float], object] = lambda seconds: None
     target: str = "/"
     elsewhere: str = ""
     key: str = ""
@@ -73,8 +73,8 @@ class Wire:
             for byte in data:
                 self.connection.sendall(bytes([byte]))
                 trickled += TRICKLE
-                if self.time.virtual and trickled > 2 * ATTEMPT:
-                    self.hold()
+                if self.time.virtual and trickled > ATTEMPT + TRICKLE:
+                    self.hold(0.0)  # The client is late already. A slow one must not become later.
                 if self.time.trickle(TRICKLE, self.over):
                     return
 
@@ -86,9 +86,9 @@ class Wire:
                 if self.over.wait(pause):
                     return
 
-    def hold(self) -> None:
-        """Leave the client waiting."""
-        self.stall()
+    def hold(self, seconds: float = ATTEMPT) -> None:
+        """Leave the client waiting, for so many seconds of virtual time."""
+        self.stall(seconds)
         self.over.wait()
 
     def reset(self) -> None:
