@@ -36,7 +36,7 @@ class _Agents:
             APIError: The service refused, or could not be reached.
         """
         arguments = {"id": checks.positive_id("agent_id", agent_id)}
-        agent: Agent = yield from call(self._http, "agents.get_agent", arguments, _is_agent, "an agent with an id")
+        agent: Agent = yield from call(self._http, "agents.get_agent", arguments, is_agent, "an agent with an id")
         return agent
 
 
@@ -61,9 +61,9 @@ class Agents(_Agents, Blocking):
             InvalidRequestError: An argument cannot be right. Nothing was sent.
             APIError: While iterating: the service refused, could not be reached, or did not answer as promised.
         """
-        return self._each(_Pages(self._http, project_id, q, page_size))
+        return self._each(Pages(self._http, project_id, q, page_size))
 
-    def _each(self, pages: _Pages) -> Iterator[Agent]:
+    def _each(self, pages: Pages) -> Iterator[Agent]:
         while pages.more:
             yield from run(pages.next(), self._http)
 
@@ -74,9 +74,9 @@ class AsyncAgents(_Agents, Awaited):
     def list(
         self, *, project_id: int | None = None, q: str | None = None, page_size: int | None = None
     ) -> AsyncIterator[Agent]:
-        return self._each(_Pages(self._http, project_id, q, page_size))
+        return self._each(Pages(self._http, project_id, q, page_size))
 
-    async def _each(self, pages: _Pages) -> AsyncIterator[Agent]:
+    async def _each(self, pages: Pages) -> AsyncIterator[Agent]:
         while pages.more:
             for agent in await arun(pages.next(), self._http):
                 yield agent
@@ -84,7 +84,7 @@ class AsyncAgents(_Agents, Awaited):
     list.__doc__ = Agents.list.__doc__
 
 
-class _Pages:
+class Pages:
     """The pages of a list: each says what to ask for to get the next one, and the last one nothing.
 
     Of the address in `next` only the query is taken: a page is asked for where the first one was.
@@ -116,7 +116,7 @@ class _Pages:
         return agents
 
     def _is_page(self, page: Any) -> bool:
-        if not isinstance(page.results, list) or not all(map(_is_agent, page.results)):
+        if not isinstance(page.results, list) or not all(map(is_agent, page.results)):
             return False
         if not page.next_:
             return True
@@ -126,5 +126,6 @@ class _Pages:
         return leads_on and is_new and not self._http.settings.credential.is_in(page.next_)
 
 
-def _is_agent(result: object) -> bool:
+def is_agent(result: object) -> bool:
+    """Whether it is an agent."""
     return isinstance(result, Agent) and checks.is_int(result.id)

@@ -20,6 +20,8 @@ _FILE = "~/.cekura/config.toml"
 _KEYS_COME_FROM = f'Give api_key=... or bearer_token=..., set CEKURA_API_KEY, or put `api_key = "..."` into {_FILE}.'
 _KEY, _TOKEN = "X-CEKURA-API-KEY", "Authorization"  # the header that each kind of credential travels in
 
+_SHORTEST_REDACTED = 8  # characters: a shorter credential is part of many words, and removing it garbles them
+
 Secret = Callable[[], Any]
 Config = Callable[[], Mapping[str, Any]]
 
@@ -55,7 +57,9 @@ class Credential:
         return f"Bearer {self._reveal()}" if self.header == _TOKEN else str(self._reveal())
 
     def redact(self, value: Any) -> Any:
-        """Text, bytes or JSON without the secret, should a server have echoed it."""
+        """Text, bytes or JSON without the secret, should a server have echoed it. A very short one is left in."""
+        if len(self._reveal()) < _SHORTEST_REDACTED:
+            return value
         if isinstance(value, str):
             return value.replace(self._reveal(), "[redacted]")
         if isinstance(value, bytes):
@@ -65,8 +69,8 @@ class Credential:
         return type(value)(map(self.redact, value)) if isinstance(value, list | tuple) else value
 
     def is_in(self, address: str) -> bool:
-        """Whether an address, or a part of one, holds the secret."""
-        return self._reveal() in unquote(address)
+        """Whether a URL, or a part of one, holds the secret. That of a very short one cannot be told."""
+        return len(self._reveal()) >= _SHORTEST_REDACTED and self._reveal() in unquote(address)
 
     def __repr__(self) -> str:
         return f"<Credential from {self.source}>"

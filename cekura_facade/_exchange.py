@@ -73,7 +73,8 @@ def call(
         return response.json() if response.content.strip() else None
     try:
         parsed = module._parse_response(client=None, response=response)
-        if accept(parsed):
+        # An empty object or string is read as an empty list.
+        if accept(parsed) and (parsed != [] or isinstance(response.json(), list)):
             return parsed
     except CekuraError:
         raise
@@ -182,12 +183,13 @@ def _is_refused(outcome: Outcome) -> bool:
 
 
 def _followable(response: httpx.Response, credential: Credential) -> httpx.Request | None:
-    """The request that a redirect asks for, if it is the same request to the same origin.
+    """The request that a redirect asks for, if it is the same read from the same origin.
 
-    Not to an address that holds the credential: httpx logs addresses, and so do servers.
+    A write may have been carried out before it was redirected. A URL that holds the credential is not followed: httpx
+    logs URLs, and so do servers.
     """
     target, request = response.next_request, response.request
-    if target is None or target.method != request.method or target.url.userinfo:
+    if target is None or target.method != request.method or request.method not in READS or target.url.userinfo:
         return None
     target.extensions = request.extensions
     return target if origin(target.url) == origin(request.url) and not credential.is_in(str(target.url)) else None

@@ -13,9 +13,13 @@ import sys
 import threading
 import zlib
 from collections.abc import Mapping
-from typing import Any, cast
+from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
+from typing import TYPE_CHECKING, Any, cast
 
+import attrs
 import httpx
+
+from generated_client.models import Metric
 
 from ._clock import Clock
 from ._config import Settings
@@ -25,6 +29,10 @@ from ._logging import BEGUN
 from ._responses import unexpected
 from ._steps import Outcome, arun, run
 from ._version import __version__
+
+if TYPE_CHECKING:
+    import asyncio
+    from urllib.request import Request
 
 _AT_ONCE = 50  # requests that an AsyncCekura has under way; the others wait
 _LATE = "the answer was not complete in time"
@@ -40,19 +48,27 @@ class HTTP:
         budget: How often anything may still be sent again.
         clock: What this client reads the time from, and pauses with.
         not_before: When the service may be asked again, by that clock, after it said: too many requests.
-        unsettled: Until when a metric may yet be saved by a request whose caller did not wait for its outcome.
+        unsettled: Until when a metric may yet be saved by a request whose outcome is not known, by its key.
+        created: Ids of the metrics that this client has created.
+        hidden: Metrics that this client has created and no list has shown so far, by their key and id.
+        list_is_partial: Whether a metric that was created was missing from the list for longer than settle_timeout.
     """
 
     def __init__(self, settings: Settings, given: Any) -> None:
         self.settings, self.budget = settings, Budget(settings.max_retries)
         self.clock = Clock()
         self.not_before = 0.0
-        self.unsettled: dict[Any, float] = {}
+        self.unsettled: dict[object, float] = {}
+        self.created: set[int] = set()
+        self.hidden: dict[object, dict[int, Metric]] = {}
+        self.list_is_partial = False
         self.sender: Any = given or self
         try:
             # For every connection that is ever made: reading the certificates takes longer than all else here.
             self._tls = False if given else httpx.create_ssl_context()
-            super().__init__(transport=_Unused() if given else None, verify=self._tls)  # type: ignore[call-arg]
+            super().__init__(  # type: ignore[call-arg]
+                transport=_Unused() if given else None, verify=self._tls, cookies=_no_cookies()
+            )
         except (ImportError, ValueError, OSError, httpx.InvalidURL) as error:
             raise ConfigurationError(
                 f"No HTTP client can be made: {error}. Look at the variables *_PROXY and SSL_CERT_* of the "
@@ -163,26 +179,36 @@ class AsyncHTTP(HTTP, httpx.AsyncClient):
 
     def __init__(self, settings: Settings, given: Any) -> None:
         super().__init__(settings, given)
-        self._turns: tuple[Any, Any] | None = None  # an event loop, and a semaphore in it
-        self._lanes: list[httpx.AsyncClient] = [self.sender]
-        self._idle: list[httpx.AsyncClient] = [self.sender] if given is None else [given] * _AT_ONCE
+        self._given: httpx.AsyncClient | None = given
+        self._lanes: dict[asyncio.AbstractEventLoop, _Lanes] = {}
 
     async def aclose(self) -> None:
-        """Close the connections."""
-        for lane in self._lanes[1:]:
+        """Close the connections that were made in this event loop. Those of a loop that has ended went with it."""
+        import asyncio
+
+        lanes = self._lanes.pop(asyncio.get_running_loop(), None)
+        for lane in lanes.all if lanes else ():
             await lane.aclose()
         await super().aclose()
 
-    def _lane(self) -> httpx.AsyncClient:
-        """A client for one connection, which is nobody's at the moment.
+    def _lanes_here(self) -> _Lanes:
+        """The lanes of the running event loop: a connection cannot be used in another one."""
+        import asyncio  # Nobody but an AsyncCekura pays for it.
+
+        loop = asyncio.get_running_loop()
+        if loop not in self._lanes:
+            self._lanes = {other: lanes for other, lanes in self._lanes.items() if not other.is_closed()}
+            idle = [self._given] * _AT_ONCE if self._given else []
+            self._lanes[loop] = _Lanes(turns=asyncio.Semaphore(_AT_ONCE), idle=idle)
+        return self._lanes[loop]
+
+    def _new_lane(self) -> httpx.AsyncClient:
+        """A client for one connection.
 
         httpx's pool looks at each of its connections and of its waiting requests, for each request: with many at once
         that takes longer than the requests themselves. A pool for each connection has nothing to look at.
         """
-        if not self._idle:
-            self._lanes.append(httpx.AsyncClient(verify=self._tls, cookies=self.cookies.jar))
-            return self._lanes[-1]
-        return self._idle.pop()
+        return httpx.AsyncClient(verify=self._tls, cookies=self.cookies.jar)
 
     async def request(self, method: str, url: httpx.URL | str, **kwargs: Any) -> httpx.Response:
         """Send one request, with all that `exchange` says about it. Raises an APIError."""
@@ -190,24 +216,31 @@ class AsyncHTTP(HTTP, httpx.AsyncClient):
 
     async def attempt(self, request: httpx.Request) -> Outcome:
         """Send a request once. Returns the answer, read to its end, or why there is none."""
-        import asyncio  # Nobody but an AsyncCekura pays for it.
+        import asyncio
 
-        loop = asyncio.get_running_loop()
-        if self._turns is None or self._turns[0] is not loop:
-            self._turns = loop, asyncio.Semaphore(_AT_ONCE)
-        turns, deadline = self._turns[1], request.extensions[DEADLINE]
+        lanes, deadline = self._lanes_here(), request.extensions[DEADLINE]
         try:
             # Its clock starts when it is its turn: until then, nothing was sent.
             async with asyncio.timeout(max(deadline - self.clock.now(), 0.0) if deadline < math.inf else None):
-                await turns.acquire()
+                await lanes.turns.acquire()
         except TimeoutError:
             return httpx.PoolTimeout("its turn did not come in time")
-        lane = self._lane()
+        if not lanes.idle:
+            lanes.all.append(self._new_lane())
+            lanes.idle.append(lanes.all[-1])
+        lane = lanes.idle.pop()
         try:
             return await self._send(lane, request)
+        except RuntimeError as error:
+            if self._given is None or "loop" not in str(error):
+                raise
+            raise ConfigurationError(
+                f"The http_client has connections of another event loop ({error}). Make an httpx.AsyncClient and an "
+                "AsyncCekura in each event loop, or leave http_client out."
+            ) from error
         finally:
-            self._idle.append(lane)
-            turns.release()
+            lanes.idle.append(lane)
+            lanes.turns.release()
 
     async def _send(self, lane: httpx.AsyncClient, request: httpx.Request) -> Outcome:
         """The attempt, when it is its turn."""
@@ -270,6 +303,32 @@ def _hold_to_deadline(event: str, info: Mapping[str, Any]) -> None:
             return cast(bytes, read(max_bytes, left if left < math.inf else timeout))
 
         info["return_value"].read = read_in_time
+
+
+@attrs.define
+class _Lanes:
+    """The clients of one event loop, each for one connection.
+
+    Attributes:
+        turns: Lets so many requests through at once.
+        idle: Those that no request uses at the moment.
+        all: Those to close.
+    """
+
+    turns: asyncio.Semaphore
+    idle: list[httpx.AsyncClient]
+    all: list[httpx.AsyncClient] = attrs.field(factory=list)
+
+
+class _Unkept(DefaultCookiePolicy):
+    """Keeps none of the cookies that responses set: nobody signed in, and they would tell requests apart."""
+
+    def set_ok(self, cookie: Cookie, request: Request) -> bool:
+        return False
+
+
+def _no_cookies() -> CookieJar:
+    return CookieJar(_Unkept())
 
 
 class _Unused(httpx.BaseTransport, httpx.AsyncBaseTransport):

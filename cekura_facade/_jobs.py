@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from generated_client.models import GeneratedMetric, GenerateMetricsProgress
 
 from . import _checks as checks, _errors as errors
 from ._exchange import MAX_PAUSE, call, growing
-from ._steps import Awaited, Blocking, Steps, workflow
+from ._steps import Awaited, Blocking, Steps, call_back, workflow
 
 Progress = TypeVar("Progress")
 Result = TypeVar("Result")
@@ -190,7 +189,7 @@ class _Job(Generic[Progress, Result]):
                 else:
                     failure, good = None, self._http.clock.now()
                     if on_progress is not None and progress != last:
-                        yield functools.partial(on_progress, progress)
+                        yield from call_back(on_progress, progress)
                     last = progress
                     if progress.status == "completed":
                         return cast(Result, self._kind.result(progress))

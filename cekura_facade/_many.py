@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import heapq
-from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Self
 
 import attrs
 
@@ -64,16 +64,29 @@ class _Outcomes:
 
 
 class Outcomes(_Outcomes, Iterator[GenerationOutcome]):
-    """The outcomes of `generate_and_create_many`, each as soon as it is there. `stop()` starts no more workflows."""
+    """The outcomes of `generate_and_create_many`, each as soon as it is there.
+
+    `stop()` starts no more workflows. `close()`, or leaving a `with` statement, cancels those that have been started.
+    """
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._all = self._run()
 
+    def close(self) -> None:
+        """Cancel the workflows that have been started, and start no more."""
+        self._all.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
     def __next__(self) -> GenerationOutcome:
         return next(self._all)
 
-    def _run(self) -> Iterator[GenerationOutcome]:
+    def _run(self) -> Generator[GenerationOutcome]:
         clock = self._http.clock
         waiting: list[tuple[float, int, Generator[float, None, GenerationOutcome]]] = []
         try:
@@ -97,16 +110,26 @@ class Outcomes(_Outcomes, Iterator[GenerationOutcome]):
 
 
 class AsyncOutcomes(_Outcomes, AsyncIterator[GenerationOutcome]):
-    """As Outcomes, awaited."""
+    """As Outcomes, awaited. Use it with `async with`: after `break`, a bare `async for` leaves workflows running."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._all = self._run()
 
+    async def aclose(self) -> None:
+        """Cancel the workflows that have been started, and start no more. Returns once they have ended."""
+        await self._all.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.aclose()
+
     async def __anext__(self) -> GenerationOutcome:
         return await anext(self._all)
 
-    async def _run(self) -> AsyncIterator[GenerationOutcome]:
+    async def _run(self) -> AsyncGenerator[GenerationOutcome]:
         import asyncio  # Nobody but an AsyncCekura pays for it.
 
         tasks: set[asyncio.Task[GenerationOutcome]] = set()

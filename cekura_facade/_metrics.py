@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -16,7 +15,7 @@ from ._exchange import call
 from ._jobs import GENERATION, AsyncGenerationJob, GenerationJob
 from ._many import AsyncOutcomes, GenerationRequest, Outcomes
 from ._saving import LIST, METRICS, are_metrics, create_in_bulk
-from ._steps import Awaited, Blocking, Steps, workflow
+from ._steps import Awaited, Blocking, Steps, call_back, workflow
 
 OnProgress = Callable[[GenerateMetricsProgress], object]
 """Called with how far a job has come. With AsyncCekura it may be a coroutine function."""
@@ -143,7 +142,7 @@ class _Metrics(Generic[Generation, Many]):
         with GENERATION.about(job.progress_id, suggested):
             chosen: Any = suggested
             if review is not None:
-                chosen = yield functools.partial(review, list(suggested))
+                chosen = yield from call_back(review, list(suggested))
                 if chosen is None:
                     raise errors.InvalidRequestError("review returned None: return the metrics to save, [] for none.")
                 if isinstance(chosen, Iterable) and not isinstance(chosen, str | Mapping | GeneratedMetric):

@@ -79,10 +79,17 @@ def no_answer(request: httpx.Request, why: httpx.TransportError, credential: Cre
     return error
 
 
+def is_redirect(error: errors.CekuraError) -> bool:
+    """Whether the response was a redirect, which is not followed."""
+    return isinstance(error, errors.APIStatusError) and 300 <= error.status_code < 400
+
+
 def may_be_carried_out(error: errors.CekuraError) -> bool:
     """Whether the service may have carried out, or may still carry out, the write that ended with this error."""
     if isinstance(error, errors.APIConnectionError):
         return not isinstance(error.__cause__, NEVER_SENT)
+    if is_redirect(error):
+        return True
     unclear = isinstance(error, errors.UnexpectedResponseError | errors.InternalServerError)
     return unclear or getattr(error, "status_code", None) == 408
 

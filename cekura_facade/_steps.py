@@ -22,6 +22,21 @@ Outcome = httpx.Response | httpx.TransportError
 Steps = Generator[httpx.Request | float | Callable[[], Any], Any, T]
 
 
+class _Raised:
+    """What a callback raised, where throwing it into a generator would end the generator without a trace of it."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+def call_back(function: Callable[..., Any], *args: object) -> Steps[Any]:
+    """Call a function of the user's. Returns its result, or raises what it raises."""
+    outcome = yield functools.partial(function, *args)
+    if isinstance(outcome, _Raised):
+        raise outcome.error
+    return outcome
+
+
 def drive(steps: Steps[T], http: Any) -> Generator[float, None, T]:
     """Carry out a workflow, but for its pauses: they are yielded. Returns its result."""
     proceed: Callable[[Any], Any] = steps.send
@@ -39,9 +54,14 @@ def drive(steps: Steps[T], http: Any) -> Generator[float, None, T]:
                 yield step
             elif isinstance(step, httpx.Request):
                 result = http.attempt(step)
-            elif inspect.iscoroutine(result := step()):
-                result.close()
-                raise InvalidRequestError("review and on_progress may be coroutine functions for AsyncCekura only.")
+            else:
+                try:
+                    result = step()
+                except (StopIteration, GeneratorExit) as error:
+                    result = _Raised(error)
+                if inspect.iscoroutine(result):
+                    result.close()
+                    raise InvalidRequestError("review and on_progress may be coroutine functions for AsyncCekura only.")
         except BaseException as error:
             proceed, result = steps.throw, error
 
@@ -79,8 +99,13 @@ async def arun(steps: Steps[T], http: Any) -> T:
                 result = await http.attempt(step)
             elif isinstance(step, float):
                 await http.clock.asleep(step)
-            elif inspect.isawaitable(result := step()):
-                result = await result
+            else:
+                try:
+                    result = step()
+                    if inspect.isawaitable(result):
+                        result = await result
+                except (StopIteration, GeneratorExit) as error:
+                    result = _Raised(error)
         except BaseException as error:
             proceed, result = steps.throw, error
 

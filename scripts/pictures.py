@@ -20,7 +20,7 @@ from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 from rich.text import Text
 
-from cekura_facade.sandbox import Job, Sandbox
+from cekura_facade.sandbox import ManualClock, Sandbox
 from tests.terminal import NEXT_PICTURE, Shell, Terminal, environment, until
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,7 +43,8 @@ def main() -> int:
     folder = parser.parse_args().output
     folder.mkdir(parents=True, exist_ok=True)
     for name, (arguments, act) in PICTURES.items():
-        with TemporaryDirectory() as scratch, Sandbox(job_seconds=1) as sandbox:
+        clock = ManualClock() if act is watch else time.monotonic
+        with TemporaryDirectory() as scratch, Sandbox(job_seconds=1, clock=clock) as sandbox:
             shell = Shell(Path(scratch), environment(Path(scratch), sandbox.url, sandbox.api_key))
             with shell.terminal(*arguments, columns=COLUMNS) as terminal:
                 raw = act(terminal, sandbox)
@@ -67,20 +68,14 @@ def stop(terminal: Terminal, sandbox: Sandbox) -> str:
 
 
 def watch(terminal: Terminal, sandbox: Sandbox) -> str:
-    """Look while jobs are under way, one a little further than the other."""
+    """Look at two jobs while time stands still, one further than the other."""
     until(lambda: len(sandbox.jobs) == 2)
     jobs = sorted(sandbox.jobs.values(), key=lambda job: job.agent_id)
     for job, done, step in zip(jobs, (0.7, 0.45), ("Writing metrics", "Looking for what callers"), strict=True):
-        hold(job, done)
+        object.__setattr__(job, "started_at", -done * job.seconds)
         terminal.expect(step)
     terminal.expect(re.escape(NEXT_PICTURE))
     return terminal.drawn
-
-
-def hold(job: Job, done: float) -> None:
-    """Let a job stay as far as it is."""
-    object.__setattr__(job, "seconds", 1e9)
-    object.__setattr__(job, "started_at", time.monotonic() - done * job.seconds)
 
 
 PICTURES: dict[str, tuple[list[str], Callable[[Terminal, Sandbox], str]]] = {

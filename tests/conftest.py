@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import functools
+import os
+import signal
+import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import settings
 
 from cekura_facade.sandbox import Sandbox
-from tests.support import Either, Kind
+from tests.support import Either, Kind, VirtualClock, renew
 
+# A shell starts its background jobs with Ctrl-C ignored, and they pass that on to every process they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+_create_ssl_context = httpx.create_ssl_context
 settings.register_profile("long", max_examples=10_000)
 
 
@@ -26,10 +34,28 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     return folder
 
 
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(job_seconds=0.2) as running:
+@pytest.fixture(autouse=True)
+def certificates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read the system's certificates once, and not for each client: that takes longer than most tests."""
+    monkeypatch.setattr(httpx, "create_ssl_context", lambda: _certificates(os.environ.get("SSL_CERT_FILE")))
+
+
+@functools.cache
+def _certificates(file: str | None) -> ssl.SSLContext:
+    return _create_ssl_context()
+
+
+@pytest.fixture(scope="session")
+def running() -> Iterator[Sandbox]:
+    """What `sandbox` renews for each test."""
+    with Sandbox() as running:
         yield running
+
+
+@pytest.fixture
+def sandbox(running: Sandbox) -> Sandbox:
+    """A sandbox whose jobs are finished at the first poll."""
+    return renew(running, job_seconds=0)
 
 
 @pytest.fixture(params=["sync", "async"])
@@ -39,12 +65,21 @@ def kind(request: pytest.FixtureRequest) -> Kind:
 
 
 @pytest.fixture
-def client(kind: Kind) -> Iterator[Callable[..., Either]]:
-    """Make clients of the kind, closed at the end of the test: `client(api_key, base_url=...)`."""
+def clock() -> VirtualClock:
+    """The clock of the clients that the test makes: their pauses and deadlines take no time."""
+    return VirtualClock()
+
+
+@pytest.fixture
+def client(kind: Kind, clock: VirtualClock) -> Iterator[Callable[..., Either]]:
+    """Make clients of the kind, closed at the end of the test: `client(api_key, base_url=...)`.
+
+    They share a virtual clock. A test that is about real time sets `clock=Clock()`.
+    """
     made: list[Either] = []
 
     def make(*args: Any, **settings: Any) -> Either:
-        made.append(Either(kind, *args, **settings))
+        made.append(Either(kind, *args, **{"clock": clock, **settings}))
         return made[-1]
 
     yield make

@@ -10,42 +10,52 @@ import socket
 import socketserver
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
 import attrs
+import faults.virtual
 import h11
+import httpcore
+import httpx
 
 from cekura_facade import AsyncCekura, Cekura
 from cekura_facade._clock import Clock
+from cekura_facade.sandbox import Sandbox
 
 Kind = Literal["sync", "async"]
+HUNG = 600.0  # seconds: only a test that hangs takes as long, whatever else the machine does
+NEVER = 1e9  # job_seconds of a sandbox whose jobs are finished only by finish_jobs
+_A_LOOK = 0.05  # seconds that a read waits before it checks whether anything will come
 
 
-class VirtualClock(Clock):
-    """A clock that nobody waits for: a pause moves it on at once. Calling it gives the time, for a Sandbox."""
+class VirtualClock(faults.virtual.VirtualClock):
+    """A virtual clock that also ends the requests of a client whose `timeout` is 5 seconds or more.
+
+    A shorter one is real: use it where nothing but the failure has to happen in time.
+
+    Attributes:
+        silent: Whether the server sends nothing more. A read then times out, and moves the clock on. So does connecting
+            if it was set before.
+        timed_out: Set when a read has timed out.
+    """
 
     def __init__(self) -> None:
-        self.seconds = 0.0
-        self.pauses: list[float] = []
+        super().__init__()
+        self.silent = threading.Event()
+        self.timed_out = threading.Event()
 
-    def __call__(self) -> float:
-        return self.seconds
+    @property
+    def patience(self) -> float:
+        """How long to wait for a connection, in real seconds."""
+        return _A_LOOK if self.silent.is_set() else HUNG
 
-    def now(self) -> float:
-        return self.seconds
-
-    def sleep(self, seconds: float) -> None:
-        self.pauses.append(seconds)
-        self.seconds += seconds
-
-    async def asleep(self, seconds: float) -> None:
-        self.pauses.append(seconds)
-        until = self.seconds + seconds
-        await asyncio.sleep(0)
-        self.seconds = max(self.seconds, until)
+    def time_out(self, seconds: float | None) -> None:
+        """Let the read time out that waited for so many seconds."""
+        self.seconds += seconds or 0.0
+        self.silent.clear()
+        self.timed_out.set()
 
 
 class Either:
@@ -63,6 +73,8 @@ class Either:
             raise
         if clock is not None:
             self.client._http.clock = clock
+            if isinstance(clock, VirtualClock) and self.client._http.settings.timeout >= 5:
+                _read_by(clock, self.client._http)
 
     @staticmethod
     async def _make(args: Any, settings: Any) -> AsyncCekura:
@@ -107,6 +119,70 @@ class Either:
             self.runner.close()
 
 
+def _read_by(clock: VirtualClock, http: Any) -> None:
+    """Let the attempts of a client end by the virtual clock, however slow the machine is."""
+    begin = http.begin
+
+    def begin_patiently(request: httpx.Request) -> float:
+        begin(request)
+        phases = request.extensions["timeout"]
+        request.extensions["timeout"] = dict.fromkeys(phases, HUNG) | {"read": phases["read"]}
+        return HUNG
+
+    http.begin = begin_patiently
+    if http.sender is http:
+        backend = _Backend if isinstance(http, httpx.Client) else _AsyncBackend
+        http._transport._pool._network_backend = backend(clock)
+
+
+class _Backend(httpcore.SyncBackend):
+    """Connections that time out as soon as the server says that nothing more comes."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self._clock = clock
+
+    def connect_tcp(self, *args: Any, **options: Any) -> httpcore.NetworkStream:
+        stream = super().connect_tcp(*args, **options | {"timeout": self._clock.patience})
+        read = stream.read
+
+        def read_patiently(max_bytes: int, timeout: float | None = None) -> bytes:
+            while True:
+                silent = self._clock.silent.is_set()  # Before the read: what was sent earlier is still read.
+                try:
+                    return read(max_bytes, _A_LOOK)
+                except httpcore.ReadTimeout:
+                    if silent:
+                        self._clock.time_out(timeout)
+                        raise
+
+        stream.read = read_patiently  # type: ignore[method-assign]
+        return stream
+
+
+class _AsyncBackend(httpcore.AnyIOBackend):
+    """As _Backend, awaited."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self._clock = clock
+
+    async def connect_tcp(self, *args: Any, **options: Any) -> httpcore.AsyncNetworkStream:
+        stream = await super().connect_tcp(*args, **options | {"timeout": self._clock.patience})
+        read = stream.read
+
+        async def read_patiently(max_bytes: int, timeout: float | None = None) -> bytes:
+            while True:
+                silent = self._clock.silent.is_set()
+                try:
+                    return await read(max_bytes, _A_LOOK)
+                except httpcore.ReadTimeout:
+                    if silent:
+                        self._clock.time_out(timeout)
+                        raise
+
+        stream.read = read_patiently  # type: ignore[method-assign]
+        return stream
+
+
 class _Blocking:
     """An object whose coroutine functions are run to their end, and whose results are wrapped as well."""
 
@@ -125,6 +201,25 @@ class _Blocking:
             return _Blocking(self._either, result) if hasattr(result, "progress_id") else result
 
         return call
+
+
+def renew(sandbox: Sandbox, **settings: Any) -> Sandbox:
+    """Make a running sandbox like a new one: starting and stopping one takes longer than most tests."""
+    new = Sandbox(**settings)._state
+    for each in attrs.fields(type(new)):
+        setattr(sandbox._state, each.name, getattr(new, each.name))
+    return sandbox
+
+
+def slow_down(sandbox: Sandbox) -> None:
+    """Let the jobs that are started from now on be queued until finish_jobs."""
+    sandbox._state.job_seconds = NEVER
+
+
+def finish_jobs(sandbox: Sandbox) -> None:
+    """Let every job be finished that was started."""
+    for job in [*sandbox.jobs.values(), *sandbox._state.tasks.values()]:
+        object.__setattr__(job, "seconds", 0.0)
 
 
 @attrs.frozen
@@ -155,11 +250,19 @@ def reply(
     return "\r\n".join([*lines, "", ""]).encode() + content
 
 
-def trickled(content: bytes, seconds: float = 0.05) -> Iterator[bytes]:
-    """A byte at a time, each sooner than any time-out of a single read."""
+def trickled(content: bytes, clock: VirtualClock, seconds: float = 1.0) -> Iterator[bytes]:
+    """A byte at a time. Each takes so many seconds, by the clock of the client."""
     for i in range(len(content)):
-        time.sleep(seconds)
+        clock.seconds += seconds
         yield content[i : i + 1]
+
+
+def silence(clock: VirtualClock, content: bytes = b"") -> Iterator[bytes]:
+    """The beginning of an answer, of which nothing more comes until the client hangs up."""
+    clock.timed_out.clear()
+    yield content
+    clock.silent.set()
+    clock.timed_out.wait(HUNG)
 
 
 @attrs.define

@@ -12,7 +12,7 @@ import pytest
 
 import cekura_facade as facade
 from cekura_facade.sandbox import Sandbox
-from tests.support import Either, Received, Reply, reply, scripted
+from tests.support import Either, Received, Reply, finish_jobs, reply, scripted, slow_down
 
 JOB = "0f8fad5b-d9cb-469f-a165-70867728950e"
 METRIC = {"id": 7, "name": "Tone", "eval_type": "binary", "new": 1}
@@ -270,9 +270,11 @@ def test_whatever_the_job_a_failure_names_it_and_how_to_go_on(
     ) as failed:
         job.wait()
     assert failed.value.progress_id == job.progress_id
+    slow_down(sandbox)
     job = start()
     with pytest.raises(facade.GenerationTimeoutError) as late:
         job.wait(timeout=0)
+    finish_jobs(sandbox)
     assert late.value.last_progress is not None
     assert f"metrics.{kind_of_job}_job({job.progress_id!r}).wait()" in str(late.value)
     pick_up = getattr(cekura.metrics, f"{kind_of_job}_job")

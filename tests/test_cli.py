@@ -16,9 +16,9 @@ import pytest
 
 from cekura_facade import Cekura, __version__
 from cekura_facade.cli import _files
-from cekura_facade.sandbox import Sandbox
-from tests.support import Received, closed_port, reply, scripted
-from tests.terminal import COMMAND, Shell, environment, until
+from cekura_facade.sandbox import BEHAVIORS, Sandbox
+from tests.support import Received, closed_port, finish_jobs, reply, scripted, slow_down
+from tests.terminal import COMMAND, SECONDS, Shell, environment, until
 
 PROGRESS_ID = "3f2b8c1e-5d4a-4f6b-9a7c-0e1d2c3b4a5f"
 STARTED = reply(200, {"progress_id": PROGRESS_ID})
@@ -116,7 +116,7 @@ def test_generate_saves_and_says_so(shell: Shell, sandbox: Sandbox) -> None:
     lines = result.stderr.splitlines()
     [progress_id] = sandbox.jobs
     assert lines[0] == f"agent 101: started, progress id {progress_id}"
-    assert lines[-2].startswith("agent 101: 3 suggestions after 0:0")
+    assert re.fullmatch(r"agent 101: 3 suggestions after \d+:\d\d.*", lines[-2])
     assert len(lines) == len(set(lines))  # one line per change
     assert "\x1b" not in result.stdout + result.stderr
 
@@ -241,10 +241,12 @@ def test_a_job_that_is_not_done_in_time_can_be_resumed(shell: Shell, sandbox: Sa
     key = tmp_path / "my key"
     key.write_text(sandbox.api_key + "\n")
     arguments = ["--base-url", sandbox.url, "--api-key-file", str(key)]
+    slow_down(sandbox)
     result = shell.run("generate", "--agent-id", "101", "--yes", "--timeout", "0", *arguments, CEKURA_API_KEY="wrong")
     assert result.returncode == 3
     [command] = (line for line in result.stderr.splitlines() if line.startswith("  cekura-facade resume"))
     assert sandbox.metrics == []
+    finish_jobs(sandbox)
     assert shell.run(*shlex.split(command)[1:], "--yes", CEKURA_API_KEY="wrong").returncode == 0
     assert len(sandbox.metrics) == 1
 
@@ -433,10 +435,10 @@ def test_list(shell: Shell, sandbox: Sandbox) -> None:
 def test_a_reader_that_has_gone_is_no_error(shell: Shell, sandbox: Sandbox) -> None:
     shell.run("create", "-", input="- {name: Tone, eval_type: binary, agent: 101}")
     for command in (["list", "--agent-id", "101"], ["list", "--agent-id", "101", "--format", "json"], ["doctor"]):
-        with shell.start(*command) as process:
+        with shell.start(COMMAND, *command) as process:
             assert process.stdout is not None
             process.stdout.close()
-            assert process.wait(60) == 0
+            assert process.wait(SECONDS) == 0
             assert process.stderr is not None
             assert process.stderr.read() == ""
 
@@ -507,7 +509,7 @@ def test_a_stream_that_cannot_express_all(home: Path, tmp_path: Path) -> None:
 def test_a_key_in_a_step_is_not_shown(home: Path, tmp_path: Path) -> None:
     step = reply(200, {"status": "in_progress", "current_step": f"with {KEY}", "metrics": [], "error": None})
     with scripted(STARTED, step) as server:
-        result = at(server.url, home, tmp_path).run("generate", "--agent-id", "1", "--yes", "--timeout", "0.5")
+        result = at(server.url, home, tmp_path).run("generate", "--agent-id", "1", "--yes", "--timeout", "100")
     assert result.returncode == 3
     assert "agent 1: with [redacted]" in result.stderr
 
@@ -590,21 +592,42 @@ def test_doctor_with_an_address_that_is_none(shell: Shell) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_sandbox_prints_two_exports_and_serves(shell: Shell, number: signal.Signals) -> None:
-    process = shell.start("sandbox", "--job-seconds", "0")
-    assert process.stdout is not None
-    assert process.stderr is not None
-    exports = [process.stdout.readline(), process.stdout.readline()]
-    words = [shlex.split(line) for line in exports]
-    assert [word for word, _ in words] == ["export", "export"]
-    settings = dict(pair.split("=", 1) for _, pair in words)
-    assert settings.keys() == {"CEKURA_API_KEY", "CEKURA_API_URL"}
-    other = Shell(shell.folder, shell.env | settings)
-    assert other.run("generate", "--agent-id", "101", "--yes").returncode == 0
-    process.send_signal(number)
-    out, err = process.communicate(timeout=60)
+    with shell.start(COMMAND, "sandbox", "--job-seconds", "0") as process:
+        assert process.stdout is not None
+        exports = [process.stdout.readline(), process.stdout.readline()]
+        words = [shlex.split(line) for line in exports]
+        assert [word for word, _ in words] == ["export", "export"]
+        settings = dict(pair.split("=", 1) for _, pair in words)
+        assert settings.keys() == {"CEKURA_API_KEY", "CEKURA_API_URL"}
+        other = Shell(shell.folder, shell.env | settings)
+        assert other.run("generate", "--agent-id", "101", "--yes").returncode == 0
+        process.send_signal(number)
+        out, err = process.communicate(timeout=SECONDS)
     assert process.returncode == 128 + number
     assert out == ""
     assert "1 saved metric" in err
+
+
+def test_sandbox_with_a_behavior(shell: Shell) -> None:
+    process = shell.start("sandbox", "--job-seconds", "0", "--behavior", "list-limit")
+    assert process.stdout is not None
+    exports = (shlex.split(process.stdout.readline())[1] for _ in range(2))
+    other = Shell(shell.folder, shell.env | dict(pair.split("=", 1) for pair in exports))
+    assert other.run("generate", "--agent-id", "101", "-n", "2", "--yes").returncode == 0
+    assert len(json.loads(other.run("list", "--agent-id", "101", "--format", "json").stdout)) == 1
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+
+
+def test_the_help_of_sandbox_names_the_behaviors(shell: Shell) -> None:
+    text = "".join(shell.run("sandbox", "--help").stdout.split())
+    assert f"Oneof{','.join(BEHAVIORS)}." in text
+
+
+def test_sandbox_with_an_unknown_behavior(shell: Shell) -> None:
+    result = shell.run("sandbox", "--behavior", "lists")
+    assert result.returncode == 2
+    assert "Unknown behavior 'lists'. Choose one of default, " in result.stderr
 
 
 def test_sandbox_on_a_port_that_is_taken(shell: Shell) -> None:
@@ -636,29 +659,26 @@ def test_ctrl_c_while_it_is_loaded(shell: Shell, sandbox: Sandbox, module: str) 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_while_it_waits(shell: Shell, sandbox: Sandbox, number: signal.Signals, home: Path) -> None:
-    with Sandbox(job_seconds=600) as slow:
-        shell.env["CEKURA_API_URL"] = slow.url
-        process = shell.start("generate", "--agent-id", "101", "--agent-id", "102", "--yes", "--format", "json")
-        until(lambda: len([each for each in list(slow.requests) if "progress" in each.path]) >= 2)
+    slow_down(sandbox)
+    command = [COMMAND, "generate", "--agent-id", "101", "--agent-id", "102", "--yes", "--format", "json"]
+    with shell.start(*command) as process:
+        until(lambda: {each.query.get("progress_id") for each in list(sandbox.requests)} >= {*sandbox.jobs} != set())
         process.send_signal(number)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=SECONDS)
     assert process.returncode == 128 + number
     document = json.loads(out)
     assert document["exit_code"] == 128 + number
-    [command] = document["next"]
-    assert set(command.split()) == {"cekura-facade", "resume", *slow.jobs}
-    assert command in err
+    [line] = document["next"]
+    assert set(line.split()) == {"cekura-facade", "resume", *sandbox.jobs}
+    assert line in err
     assert "Traceback" not in err
 
 
 def test_a_signal_that_is_ignored_by_the_caller_stays_ignored(shell: Shell) -> None:
-    line = f"trap '' INT; exec {shlex.quote(COMMAND)} sandbox"
-    process = subprocess.Popen(
-        ["sh", "-c", line], env=shell.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline()
-    process.send_signal(signal.SIGINT)
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
+    with shell.start("sh", "-c", f"trap '' INT; exec {shlex.quote(COMMAND)} sandbox") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=SECONDS)
     assert process.returncode == 128 + signal.SIGTERM

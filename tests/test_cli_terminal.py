@@ -15,8 +15,8 @@ from rich.cells import cell_len
 from cekura_facade import Cekura
 from cekura_facade.cli import _files
 from cekura_facade.sandbox import Sandbox
-from tests.support import Received, reply, scripted
-from tests.terminal import COMMAND, NEXT_PICTURE, Shell, editor, environment, until
+from tests.support import NEVER, Received, reply, scripted
+from tests.terminal import COMMAND, NEXT_PICTURE, SECONDS, Shell, editor, environment, until
 
 PROGRESS_ID = "3f2b8c1e-5d4a-4f6b-9a7c-0e1d2c3b4a5f"
 STARTED = reply(200, {"progress_id": PROGRESS_ID})
@@ -99,7 +99,7 @@ def test_ctrl_d_is_no_answer(shell: Shell, sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize("columns", [40, 100])
 def test_the_live_line(shell: Shell, columns: int, home: Path) -> None:
-    with Sandbox(job_seconds=600) as slow:
+    with Sandbox(job_seconds=NEVER) as slow:
         shell.env["CEKURA_API_URL"] = slow.url
         arguments = ["generate", "--agent-id", "101", "--agent-id", "102"]
         with shell.terminal(*arguments, columns=columns) as terminal:
@@ -107,7 +107,7 @@ def test_the_live_line(shell: Shell, columns: int, home: Path) -> None:
             for progress_id in slow.jobs:
                 terminal.expect(progress_id)
             terminal.expect("Waiting for")
-            terminal.expect("0:0[1-9]")
+            terminal.expect(r"(?!0:00)\d+:\d\d")
             terminal.expect(re.escape(NEXT_PICTURE))
             live = terminal.shows(terminal.drawn).splitlines()
             terminal.press("c")
@@ -165,7 +165,7 @@ def hold(release: threading.Event, then: bytes) -> Callable[[Received], bytes]:
     """A reply that is not given before it is released."""
 
     def answer(request: Received) -> bytes:
-        release.wait(60)
+        release.wait(SECONDS)
         return then
 
     return answer
@@ -184,7 +184,7 @@ def test_ctrl_c_while_starting(shell: Shell) -> None:
 
 
 def test_ctrl_c_while_waiting(shell: Shell) -> None:
-    with Sandbox(job_seconds=600) as slow:
+    with Sandbox(job_seconds=NEVER) as slow:
         arguments = ["generate", "--agent-id", "101", "--base-url", slow.url]
         with shell.terminal(*arguments) as terminal:
             terminal.expect("Waiting for")
@@ -197,7 +197,7 @@ def test_ctrl_c_while_waiting(shell: Shell) -> None:
 def test_ctrl_c_while_one_waits_and_another_is_done(shell: Shell, sandbox: Sandbox) -> None:
     with Cekura(sandbox.api_key, base_url=sandbox.url) as cekura:
         done, slow = (cekura.metrics.generate(agent_id=agent).progress_id for agent in (101, 102))
-    object.__setattr__(sandbox.jobs[slow], "seconds", 600.0)
+    object.__setattr__(sandbox.jobs[slow], "seconds", NEVER)
     with shell.terminal("resume", done, slow) as terminal:
         terminal.expect("1 suggestion ")
         terminal.press("c")
@@ -240,7 +240,7 @@ def test_a_terminal_that_is_closed_at_the_question(shell: Shell, sandbox: Sandbo
 
 
 def test_ctrl_c_in_the_editor(shell: Shell, sandbox: Sandbox) -> None:
-    edit = editor(shell.folder, "path.write_text('- name: half'); print('READY', flush=True); time.sleep(60)")
+    edit = editor(shell.folder, "path.write_text('- name: half'); print('READY', flush=True); time.sleep(600)")
     with shell.terminal("generate", "--agent-id", "101", EDITOR=edit) as terminal:
         terminal.answer("e")
         terminal.expect("READY")

@@ -11,7 +11,7 @@ import pytest
 
 import cekura_facade as facade
 from cekura_facade.sandbox import Sandbox
-from tests.support import Either, closed_port, reply, scripted
+from tests.support import Either, VirtualClock, closed_port, reply, scripted, silence
 
 JOB = "0f8fad5b-d9cb-469f-a165-70867728950e"
 GOOD = {"name": "x", "eval_type": "binary"}
@@ -204,12 +204,14 @@ def test_no_connection(client: Callable[..., Either]) -> None:
     assert not isinstance(caught.value, facade.APITimeoutError)
 
 
-def test_no_answer_in_time(client: Callable[..., Either]) -> None:
-    with scripted(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n1") as server:
-        cekura = client("key", base_url=server.url, timeout=0.2)
+def test_no_answer_in_time(client: Callable[..., Either], clock: VirtualClock) -> None:
+    half = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n1"
+    with scripted(lambda request: silence(clock, half)) as server:
+        cekura = client("key", base_url=server.url, timeout=20)
         with pytest.raises(facade.APITimeoutError, match="not known"):
             cekura.metrics.generate(agent_id=1)
     assert len(server.received) == 1
+    assert clock.seconds == 20
 
 
 def test_a_client_that_is_closed_says_so(cekura: Either, sandbox: Sandbox) -> None:

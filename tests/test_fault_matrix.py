@@ -18,6 +18,7 @@ from faults.catalogue import FAULTS
 from faults.cells import ENDS, WHEN, Cell, all_cells
 from faults.clients import Client, Ending, OursSync, Vendor, key_of
 from faults.judge import Kind
+from faults.pace import HUNG
 from faults.report import TEMPLATE, document
 from faults.run import run_all
 from faults.stage import KEY, Place, Stage, staged
@@ -208,22 +209,22 @@ def test_a_fault_that_was_never_met_is_no_success(stage: Stage) -> None:
     assert found(Sloppy(), stage, nothing) == {"not met"}
 
 
-def ask(place: Place, body: str = "{}") -> httpx.Response:
+def ask(place: Place, body: str = "{}", timeout: float = HUNG) -> httpx.Response:
     path = "/test_framework/v1/metrics/generate_metrics/"
     headers = {"X-CEKURA-API-KEY": KEY, "Content-Type": "application/json"}
-    return httpx.post(place.url + path, headers=headers, content=body, timeout=0.5, trust_env=False)
+    return httpx.post(place.url + path, headers=headers, content=body, timeout=timeout, trust_env=False)
 
 
 def test_the_layer_lets_requests_meet_what_is_planned_and_then_passes_them_on(stage: Stage) -> None:
     planned = (Planned("HTML with 502", "before"), None, Planned("500", "after"))
-    place = stage.open(Script({"generate": planned}), patience=60)
+    place = stage.open(Script({"generate": planned}), patience=HUNG)
     body = f'{{"agent_id": {place.agent_id}, "num_metrics": 1}}'
     assert [ask(place, body).status_code for _ in range(4)] == [502, 200, 500, 200]
     assert stage.sight().applied == 2
 
 
 def test_a_lasting_fault_stays_until_it_is_taken_away(stage: Stage) -> None:
-    place = stage.open(Script({"generate": (Planned("500", "before"),)}, lasting=True), patience=60)
+    place = stage.open(Script({"generate": (Planned("500", "before"),)}, lasting=True), patience=HUNG)
     body = f'{{"agent_id": {place.agent_id}, "num_metrics": 1}}'
     assert [ask(place, body).status_code for _ in range(3)] == [500] * 3
     stage.heal()
@@ -245,16 +246,16 @@ def test_a_lasting_fault_stays_until_it_is_taken_away(stage: Stage) -> None:
     ],
 )
 def test_a_fault_is_what_its_name_says(stage: Stage, fault: str, error: type[Exception] | None) -> None:
-    place = stage.open(Script({"generate": (Planned(fault, FAULTS[fault].phases[-1]),)}, lasting=True), patience=60)
+    place = stage.open(Script({"generate": (Planned(fault, FAULTS[fault].phases[-1]),)}, lasting=True), patience=HUNG)
     if error is not None:
         with pytest.raises(error):
-            ask(place)
+            ask(place, timeout=0.1 if issubclass(error, httpx.TimeoutException) else HUNG)
     stage.heal()
     assert ask(place).status_code == 400  # the service's own answer
 
 
 def test_the_service_acts_late_on_a_request_whose_client_is_gone(stage: Stage) -> None:
-    place = stage.open(Script({"generate": (Planned("hung up without an answer", "late"),)}), patience=60)
+    place = stage.open(Script({"generate": (Planned("hung up without an answer", "late"),)}), patience=HUNG)
     with pytest.raises(httpx.RemoteProtocolError):
         ask(place, f'{{"agent_id": {place.agent_id}, "num_metrics": 2}}')
     stage.settle()

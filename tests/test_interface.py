@@ -25,6 +25,7 @@ NOT_OURS = {
         "Client",
         "Iterable",
         "Iterator",
+        "Literal",
         "Mapping",
         "Self",
         "Sequence",
@@ -70,7 +71,7 @@ def test_all_that_is_public_is_looked_at() -> None:
 def test_every_type_in_a_public_signature_can_be_imported() -> None:
     looks = [look for look in check_interface.interface(ROOT).values() if not look.startswith(("class(", "value"))]
     types = [re.sub(r"^(async )?function -> | = .*|, by name$", "", look) for look in looks]
-    named = {name for text in types for name in re.findall(r"[A-Za-z]\w*", text)}
+    named = {name for text in types for name in re.findall(r"[A-Za-z]\w*", re.sub("'.*?'", "", text))}
     assert {"Review", "Metric", "str"} <= named
     exported = {*cekura_facade.__all__, *sandbox.__all__, *vars(builtins), "AuthenticatedClient"}
     assert named - exported == NOT_OURS

@@ -6,6 +6,7 @@ import asyncio
 import functools
 import gc
 import gzip
+import itertools
 import random
 import re
 import socket
@@ -19,7 +20,7 @@ from typing import Any
 import pytest
 
 import cekura_facade as facade
-from tests.support import Either, Received, Reply, reply, scripted, trickled
+from tests.support import Either, Received, Reply, VirtualClock, reply, scripted, silence, trickled
 
 JOB = "0f8fad5b-d9cb-469f-a165-70867728950e"
 DONE = {"agent_id": 1, "status": "completed", "current_step": "", "metrics": [], "error": None}
@@ -27,7 +28,7 @@ METRIC = {"name": "x", "eval_type": "binary"}
 STEPS: dict[str, Callable[[Any], Any]] = {
     "generate": lambda metrics: metrics.generate(agent_id=1),
     "poll": lambda metrics: metrics.job(JOB).poll(),
-    "wait": lambda metrics: metrics.job(JOB).wait(timeout=0.3),
+    "wait": lambda metrics: metrics.job(JOB).wait(timeout=2),
     "save": lambda metrics: metrics.create_in_bulk([METRIC]),
     "list": lambda metrics: metrics.list(agent_id=1),
 }
@@ -41,59 +42,82 @@ def good(step: str) -> bytes:
 
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("where", ["headers", "body"])
-def test_a_deadline_holds_whatever_is_trickled(client: Callable[..., Either], step: str, where: str) -> None:
-    """The answer would be good, and no read takes longer than its time-out: only a deadline hangs up before its end."""
-    head, _, body = good(step).partition(b"\r\n\r\n")
-    body = b" " * 100 + body
-    head = re.sub(rb"Content-Length: \d+", b"Content-Length: %d" % len(body), head) + b"\r\n\r\n"
+def test_a_deadline_holds_whatever_is_trickled(
+    client: Callable[..., Either], kind: str, clock: VirtualClock, step: str, where: str
+) -> None:
+    """The answer would be good, and no read takes longer than its timeout: only a deadline hangs up before its end."""
     ended: list[bool] = []
+    # Until the body begins, the event loop of an AsyncCekura keeps the deadline, in real time.
+    real = where == "headers" and kind == "async"
 
     def answer(request: Received) -> Iterator[bytes]:
-        parts = (head, body) if where == "headers" else (body, b"")
-        yield b"" if where == "headers" else head
-        yield from trickled(parts[0])
+        head, _, body = good(step).partition(b"\r\n\r\n")
+        length = b"Content-Length: %d" % (100 + 64 * MEGABYTE + len(body))
+        head = re.sub(rb"Content-Length: \d+", length, head)
+        if where == "headers":
+            for byte in trickled(head, clock):
+                time.sleep(0.02 * real)
+                yield byte
+        else:
+            yield head + b"\r\n\r\n"
+            yield from trickled(b" " * 100, clock)
+        # More than the sockets hold: sending it ends only if the client reads it.
+        yield from itertools.repeat(b" " * MEGABYTE, 64)
         ended.append(True)
-        yield parts[1]
+        yield body
 
     expected = facade.GenerationTimeoutError if step == "wait" else facade.APITimeoutError
     with scripted(answer) as server:
-        cekura = client("key", base_url=server.url, timeout=0.3, max_retries=0)
-        with pytest.raises(expected):
+        cekura = client("key", base_url=server.url, timeout=0.1 if real else 30, max_retries=0)
+        with pytest.raises(expected) as caught:
             STEPS[step](cekura.metrics)
+    assert isinstance(caught.value.__cause__ if step == "wait" else caught.value, facade.APITimeoutError)
     assert ended == []
 
 
-def test_a_wait_ends_in_time_whatever_its_requests_may_take(client: Callable[..., Either]) -> None:
-    with scripted(lambda request: trickled(good("wait"))) as server, pytest.raises(facade.GenerationTimeoutError):
-        client("key", base_url=server.url, timeout=60).metrics.job(JOB).wait(timeout=0.3)
+def test_a_wait_ends_in_time_whatever_its_requests_may_take(client: Callable[..., Either], clock: VirtualClock) -> None:
+    with scripted(lambda request: trickled(good("wait"), clock)) as server:
+        job = client("key", base_url=server.url, timeout=10_000).metrics.job(JOB)
+        with pytest.raises(facade.GenerationTimeoutError):
+            job.wait(timeout=30)
 
 
-def test_a_look_while_saving_is_held_to_its_deadline(client: Callable[..., Either]) -> None:
-    replies: list[Reply] = [reply(200, []), reply(500), lambda request: trickled(reply(200, [{"id": 1, **METRIC}]))]
+def test_a_look_while_saving_is_held_to_its_deadline(client: Callable[..., Either], clock: VirtualClock) -> None:
+    saved = reply(200, [{"id": 1, **METRIC}])
+    replies: list[Reply] = [reply(200, []), reply(500), lambda request: trickled(saved, clock)]
     with scripted(*replies) as server:
-        cekura = client("key", base_url=server.url, timeout=0.3, max_retries=0, settle_timeout=0)
+        cekura = client("key", base_url=server.url, timeout=30, max_retries=0, settle_timeout=0)
         with pytest.raises(facade.BulkCreateUncertainError) as caught:
             cekura.metrics.create_in_bulk([METRIC])
     assert isinstance(caught.value.__cause__, facade.APITimeoutError)
 
 
 @pytest.mark.parametrize("status", [401, 500])
-def test_an_error_whose_body_is_late_or_broken_keeps_its_status(client: Callable[..., Either], status: int) -> None:
+@pytest.mark.parametrize("how", ["stops", "ends", "not gzip", "not asked for", "trickles"])
+def test_an_error_whose_body_is_late_or_broken_keeps_its_status(
+    client: Callable[..., Either], clock: VirtualClock, status: int, how: str
+) -> None:
     head = f"HTTP/1.1 {status} X\r\nContent-Length: 100\r\n".encode()
-    bodies: list[Reply] = [
-        head + b"\r\nabc",
-        head + b"Connection: close\r\n\r\nabc",
-        head + b"Content-Encoding: gzip\r\n\r\nabc" + b" " * 97,
-        head + b"Content-Encoding: br\r\n\r\n" + b" " * 100,
-        lambda request: trickled(head + b"\r\n" + b" " * 100, 0.01),
-    ]
-    for body in bodies:
-        with scripted(body) as server, pytest.raises(facade.APIStatusError) as caught:
-            client("key", base_url=server.url, timeout=0.8, max_retries=0).metrics.generate(agent_id=1)
-        assert caught.value.status_code == status
+
+    def trickle(request: Received) -> Iterator[bytes]:
+        yield head + b"\r\n "
+        yield from trickled(b" " * 99, clock, 0.1)
+
+    bodies: dict[str, Reply] = {
+        "stops": lambda request: silence(clock, head + b"\r\nabc"),
+        "ends": head + b"Connection: close\r\n\r\nabc",
+        "not gzip": head + b"Content-Encoding: gzip\r\n\r\nabc" + b" " * 97,
+        "not asked for": head + b"Content-Encoding: br\r\n\r\n" + b" " * 100,
+        "trickles": trickle,
+    }
+    with scripted(bodies[how]) as server, pytest.raises(facade.APIStatusError) as caught:
+        client("key", base_url=server.url, timeout=9, max_retries=0).metrics.generate(agent_id=1)
+    assert caught.value.status_code == status
 
 
-def test_a_time_out_while_connecting_is_known_not_to_be_sent(client: Callable[..., Either]) -> None:
+def test_a_time_out_while_connecting_is_known_not_to_be_sent(
+    client: Callable[..., Either], clock: VirtualClock
+) -> None:
     """The queue of the socket is full: nobody answers who wants to connect."""
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
@@ -103,8 +127,9 @@ def test_a_time_out_while_connecting_is_known_not_to_be_sent(client: Callable[..
                 each.setblocking(False)
                 each.connect_ex(full.getsockname())
             url = f"http://127.0.0.1:{full.getsockname()[1]}"
+            clock.silent.set()
             with pytest.raises(facade.APITimeoutError) as caught:
-                client("key", base_url=url, timeout=0.3, max_retries=0).metrics.generate(agent_id=1)
+                client("key", base_url=url, max_retries=0).metrics.generate(agent_id=1)
     assert "not known" not in str(caught.value)
 
 
@@ -118,13 +143,14 @@ def test_a_wait_beyond_a_minute_is_left_to_the_caller(client: Callable[..., Eith
 
 @pytest.mark.parametrize("seconds", ["2", "86400"])
 def test_what_is_asked_for_while_waiting_never_goes_beyond_the_time_out(
-    client: Callable[..., Either], seconds: str
+    client: Callable[..., Either], clock: VirtualClock, seconds: str
 ) -> None:
     later = reply(429, b"", {"Retry-After": seconds})
     with scripted(later) as server, pytest.raises(facade.GenerationTimeoutError) as caught:
         client("key", base_url=server.url).metrics.job(JOB).wait(timeout=0.3)
     assert isinstance(caught.value.__cause__, facade.RateLimitError)
     assert len(server.received) == 2
+    assert clock.seconds == 0.3
 
 
 def test_a_date_to_wait_for_is_read_by_the_clock_that_wrote_it(client: Callable[..., Either]) -> None:
@@ -247,26 +273,30 @@ def test_a_clock_that_jumps_changes_nothing(
 
 
 @pytest.mark.parametrize("answer", ["too large", "too late"])
-def test_an_answer_that_is_cut_short_leaves_no_task(answer: str) -> None:
+def test_an_answer_that_is_cut_short_leaves_no_task(clock: VirtualClock, answer: str) -> None:
     """Not even for a moment, nor one that waits for the garbage collector."""
 
     def respond(request: Received) -> Iterator[bytes]:
         yield START + b"Connection: close\r\n\r\n"
-        yield from trickled(b" " * 100, 0.01) if answer == "too late" else [PIECE] * 64
+        yield from trickled(b" " * 100, clock) if answer == "too late" else [PIECE] * 64
+        yield from silence(clock)
 
-    async def main(url: str) -> list[int]:
+    async def main(cekura: Either) -> list[int]:
         tasks = []
-        async with facade.AsyncCekura("key", base_url=url, max_response_bytes=MEGABYTE, timeout=0.2) as cekura:
-            with pytest.raises(facade.APIError):
-                await cekura.metrics.job(JOB).poll()
-            for _ in range(5):
-                tasks.append(len(asyncio.all_tasks()))
-                await asyncio.sleep(0)
+        with pytest.raises(facade.UnexpectedResponseError if answer == "too large" else facade.APITimeoutError):
+            await cekura.client.metrics.job(JOB).poll()
+        for _ in range(5):
+            tasks.append(len(asyncio.all_tasks()))
+            await asyncio.sleep(0)
         return tasks
 
     gc.disable()
     try:
         with scripted(respond) as server:
-            assert asyncio.run(main(server.url)) == [1] * 5
+            cekura = Either(
+                "async", "key", base_url=server.url, max_response_bytes=MEGABYTE, max_retries=0, clock=clock
+            )
+            assert cekura.run(main(cekura)) == [1] * 5
+            cekura.close()
     finally:
         gc.enable()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 
 import cekura_facade as facade
 from cekura_facade.sandbox import Sandbox
-from tests.support import Either, Received, reply, scripted
+from tests.support import Either, Received, VirtualClock, renew, reply, scripted
 
 JOB = "0f8fad5b-d9cb-469f-a165-70867728950e"
 DONE = {"agent_id": 1, "status": "completed", "current_step": "", "metrics": [], "error": None}
@@ -38,11 +37,10 @@ def collect(cekura: Either, requests: Any, each: Callable[[Any, Any], None] = la
 
 
 @pytest.fixture
-def crowd() -> Any:
+def crowd(sandbox: Sandbox) -> Sandbox:
     description = "It answers the phone for a dentist, and makes appointments. " * 3
     agents = {number: {"agent_name": f"a{number}", "description": description} for number in range(1, 31)}
-    with Sandbox(job_seconds=0.3, agents=agents) as running:
-        yield running
+    return renew(sandbox, job_seconds=0, agents=agents)
 
 
 @pytest.mark.parametrize("concurrency", [1, 7, 100])
@@ -58,14 +56,23 @@ def test_every_agent_gets_its_metrics_once(crowd: Sandbox, client: Callable[...,
     assert len(crowd.metrics) == 2 * len(requests)
 
 
-def test_no_more_are_under_way_than_asked_for(crowd: Sandbox, client: Callable[..., Either]) -> None:
+def test_no_more_are_under_way_than_asked_for(crowd: Sandbox, client: Callable[..., Either], kind: str) -> None:
     under_way: list[int] = []
+    done: list[int] = []
 
     def look(progress: facade.GenerateMetricsProgress) -> None:
-        under_way.append(sum(job.status in ("queued", "in_progress") for job in list(crowd.jobs.values())))
+        under_way.append(len(crowd.jobs) - len(done))
+        done.append(1)
 
-    collect(client(crowd.api_key, base_url=crowd.url), range(1, 16), concurrency=4, on_progress=look)
-    assert 2 <= max(under_way) <= 4
+    async def look_when_all_have_begun(progress: facade.GenerateMetricsProgress) -> None:
+        while len(crowd.jobs) < 4:
+            await asyncio.sleep(0)
+        look(progress)
+
+    on_progress = look if kind == "sync" else look_when_all_have_begun
+    collect(client(crowd.api_key, base_url=crowd.url), range(1, 16), concurrency=4, on_progress=on_progress)
+    assert len(done) == 15
+    assert max(under_way) == 4
 
 
 def test_one_that_fails_stops_none_of_the_others(crowd: Sandbox, client: Callable[..., Either]) -> None:
@@ -100,29 +107,44 @@ def test_told_to_stop_it_finishes_what_it_has_begun(crowd: Sandbox, client: Call
     assert len(crowd.jobs) == len(outcomes) == len(crowd.metrics)
 
 
+class Together(VirtualClock):
+    """A clock that stands still until every task of an AsyncCekura waits for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting: list[float] = []
+
+    async def asleep(self, seconds: float) -> None:
+        until = self.seconds + seconds
+        self.waiting.append(until)
+        while self.seconds < until:
+            await asyncio.sleep(0)
+            if len(self.waiting) == len(asyncio.all_tasks()) - 1:
+                self.seconds = max(self.seconds, min(self.waiting))
+        self.waiting.remove(until)
+
+
 def test_one_that_is_told_to_wait_makes_the_others_wait(client: Callable[..., Either]) -> None:
-    """Nothing is asked between the refusal and its end, which only the first request meets."""
-    refused = threading.Event()
-    early: list[str] = []
+    """Nothing is asked between the refusal and its end, but by the five that had begun when the first was refused."""
+    clock = Together()
     lock = threading.Lock()
     seen: list[float] = []
 
     def answer(request: Received) -> bytes:
         with lock:
-            seen.append(time.monotonic())
-            if not refused.is_set():
-                refused.set()
+            seen.append(clock.now())
+            if len(seen) == 1:
                 return reply(429, b"", {"Retry-After": "1"})
-            if time.monotonic() - seen[0] < 0.9 and len(seen) > 5:
-                early.append(request.path)
         if "progress" in request.path:
             return reply(200, DONE)
         return reply(200, {"progress_id": JOB})
 
     with scripted(answer) as server:
-        outcomes = collect(client("key", base_url=server.url), range(1, 31), concurrency=5)
+        outcomes = collect(client("key", base_url=server.url, clock=clock), range(1, 31), concurrency=5)
     assert [outcome.error for outcome in outcomes] == [None] * 30
-    assert early == []
+    assert len(seen) == 61
+    assert seen[0] == 0
+    assert min(seen[5:]) >= 1
 
 
 @pytest.mark.parametrize(
@@ -139,18 +161,20 @@ def test_an_interruption_names_the_jobs_that_are_under_way(crowd: Sandbox) -> No
         if len(crowd.jobs) == 3:
             raise KeyboardInterrupt
 
-    with facade.Cekura(crowd.api_key, base_url=crowd.url) as cekura, pytest.raises(KeyboardInterrupt) as caught:
-        list(cekura.metrics.generate_and_create_many([1, 2, 3], on_progress=interrupt))
+    with facade.Cekura(crowd.api_key, base_url=crowd.url) as cekura:
+        cekura._http.clock = VirtualClock()
+        with pytest.raises(KeyboardInterrupt) as caught:
+            list(cekura.metrics.generate_and_create_many([1, 2, 3], on_progress=interrupt))
     assert all(any(job in note for note in caught.value.__notes__) for job in crowd.jobs)
 
 
 def test_a_cancellation_names_the_jobs_and_leaves_no_task(crowd: Sandbox) -> None:
     async def main() -> None:
-        begun = asyncio.Event()
+        begun = asyncio.Semaphore(0)
 
         async def on_progress(progress: facade.GenerateMetricsProgress) -> None:
-            if len(crowd.jobs) == 3:
-                begun.set()
+            begun.release()
+            await asyncio.Event().wait()  # So that all are under way until they are cancelled.
 
         async def all_of_them(cekura: facade.AsyncCekura) -> None:
             async for _ in cekura.metrics.generate_and_create_many([1, 2, 3], on_progress=on_progress):
@@ -158,7 +182,8 @@ def test_a_cancellation_names_the_jobs_and_leaves_no_task(crowd: Sandbox) -> Non
 
         async with facade.AsyncCekura(crowd.api_key, base_url=crowd.url) as cekura:
             task = asyncio.create_task(all_of_them(cekura))
-            await begun.wait()
+            for _ in range(3):
+                await begun.acquire()
             task.cancel()
             with pytest.raises(asyncio.CancelledError) as caught:
                 await task

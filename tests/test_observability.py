@@ -6,7 +6,6 @@ import asyncio
 import logging
 import re
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote
@@ -19,7 +18,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import cekura_facade as facade
-from tests.support import Either, Received, closed_port, reply, scripted, trickled
+from tests.support import Either, Received, VirtualClock, closed_port, reply, scripted, trickled
 
 SECRET = "sk-very-secret-0123456789"
 AGAIN = reply(503, b"", {"Retry-After": "0"})
@@ -96,22 +95,13 @@ def test_a_redirect_that_is_followed_is_another_request(
 
 
 def test_the_milliseconds_last_until_the_end_of_the_answer(
-    client: Callable[..., Either], log: pytest.LogCaptureFixture
+    client: Callable[..., Either], clock: VirtualClock, log: pytest.LogCaptureFixture
 ) -> None:
-    took: list[float] = []
-
-    def answer(request: Received) -> Iterator[bytes]:
-        begun = time.monotonic()
-        for piece in trickled(reply(200, b"[]"), 0.001):
-            took.append(time.monotonic() - begun)
-            yield piece
-
-    with scripted(answer) as server:
-        cekura, begun = client("key", base_url=server.url), time.monotonic()
-        cekura.metrics.list(agent_id=1)
-        ours = (time.monotonic() - begun) * 1000
+    answer = reply(200, b"[]")
+    with scripted(lambda request: trickled(answer, clock, 0.001)) as server:
+        client("key", base_url=server.url).metrics.list(agent_id=1)
     (logged,) = [vars(record)["cekura_milliseconds"] for record in log.records]
-    assert took[-1] * 1000 <= logged <= ours
+    assert logged == pytest.approx(len(answer))
 
 
 def test_an_interruption_leaves_its_line(log: pytest.LogCaptureFixture) -> None:

@@ -14,7 +14,7 @@ import pytest
 import cekura_facade as facade
 from generated_client.api.agents import get_agent, list_agents
 from generated_client.api.metrics import delete_metric
-from tests.support import Either, Received, Reply, reply, scripted
+from tests.support import Either, Received, reply, scripted
 
 JOB = "0f8fad5b-d9cb-469f-a165-70867728950e"
 STARTED = reply(200, {"progress_id": JOB})
@@ -122,21 +122,26 @@ async def get(base_url: str, url: str) -> None:
         await cekura.api.get_async_httpx_client().request("GET", url + "/x/")
 
 
-def test_a_redirect_on_the_same_origin_is_followed_when_the_request_stays_the_same(
-    client: Callable[..., Either],
-) -> None:
-    def redirect(status: int) -> Reply:
-        return lambda request: reply(status, b"", {"Location": "/elsewhere/"})
-
-    with scripted(redirect(301), reply(200, []), redirect(308), STARTED, redirect(302)) as server:
-        cekura = client("key", base_url=server.url)
-        assert read(cekura) == []
-        assert write(cekura).progress_id == JOB
-        with pytest.raises(facade.APIStatusError):
-            write(cekura)
-    assert [request.path for request in server.received[1::2]] == ["/elsewhere/", "/elsewhere/"]
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_read_is_redirected_on_the_same_origin(client: Callable[..., Either], status: int) -> None:
+    with scripted(reply(status, b"", {"Location": "/elsewhere/"}), reply(200, [])) as server:
+        assert read(client("key", base_url=server.url)) == []
+    assert server.received[1].path == "/elsewhere/"
     assert {request.headers["x-cekura-api-key"] for request in server.received} == {"key"}
-    assert server.received[2].json == server.received[3].json == {"agent_id": 1, "num_metrics": 1}
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_write_is_never_redirected(client: Callable[..., Either], status: int) -> None:
+    with scripted(reply(status, b"", {"Location": "/elsewhere/"}), STARTED) as server:
+        cekura = client("key", base_url=server.url)
+        for call in (write, lambda each: each.metrics.update(1, name="x"), lambda each: each.metrics.delete(1)):
+            server.replies.insert(0, reply(status, b"", {"Location": "/elsewhere/"}))
+            with pytest.raises(facade.APIStatusError, match=r"redirects to .*, which is not followed"):
+                call(cekura)
+    assert {request.path for request in server.received} == {
+        "/test_framework/v1/metrics/generate_metrics/",
+        "/test_framework/v1/metrics/1/",
+    }
 
 
 def test_what_a_redirect_says_is_only_quoted(client: Callable[..., Either]) -> None:

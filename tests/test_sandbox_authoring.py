@@ -8,10 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
-from cekura_facade.sandbox import Sandbox
+from cekura_facade.sandbox import ManualClock, Sandbox
 
 V1 = "/test_framework/v1"
 METRIC = {"name": "Empathy", "eval_type": "binary", "type": "llm_judge"}
+HUNG = 300  # Seconds. Only ends a test that hangs.
 LONG = "Was the agent kind? " * 20
 FORMS = [(base, slash) for base in ("metrics", "metrics-external") for slash in ("/", "")]
 
@@ -24,7 +25,7 @@ def running() -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="module")
 def http(running: Sandbox) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=running.url, headers={"X-CEKURA-API-KEY": running.api_key}) as client:
+    with httpx.Client(base_url=running.url, headers={"X-CEKURA-API-KEY": running.api_key}, timeout=HUNG) as client:
         yield client
 
 
@@ -76,19 +77,25 @@ def test_a_trigger_is_suggested_and_nothing_is_saved(
     assert running.metrics == []
 
 
-def test_a_job_passes_its_stages_and_may_fail() -> None:
-    with Sandbox(job_seconds=1e6) as sandbox, httpx.Client(base_url=sandbox.url) as http:
+def test_a_task_passes_its_stages_as_time_advances() -> None:
+    with Sandbox(job_seconds=10, clock=ManualClock()) as sandbox, httpx.Client(base_url=sandbox.url) as http:
         http.headers["X-CEKURA-API-KEY"] = sandbox.api_key
+        http.timeout = httpx.Timeout(HUNG)
         started = http.post(f"{V1}/metrics/simplify_prompt/", json={"original_prompt": LONG}).json()
-        assert http.get(f"{V1}/metrics/simplify_prompt_progress/", params=started).json() == {"status": "queued"}
-    with Sandbox(job_seconds=0) as sandbox, httpx.Client(base_url=sandbox.url) as http:
-        http.headers["X-CEKURA-API-KEY"] = sandbox.api_key
-        sandbox.fail_next_job("no model")
-        started = http.post(f"{V1}/metrics/preview/", json={"metric_data": METRIC, "run_ids": [1]}).json()
-        progress = http.get(f"{V1}/metrics/preview-progress/", params=started).json()
-        assert progress == {"status": "failed", "error": "no model"}
-        again = http.post(f"{V1}/metrics/preview/", json={"metric_data": METRIC, "run_ids": [1]}).json()
-        assert http.get(f"{V1}/metrics/preview-progress/", params=again).json()["status"] == "completed"
+        seen = []
+        for _ in range(3):
+            seen.append(http.get(f"{V1}/metrics/simplify_prompt_progress/", params=started).json()["status"])
+            sandbox.advance(5)
+        assert seen == ["queued", "processing", "completed"]
+
+
+def test_only_the_next_task_fails(running: Sandbox, http: httpx.Client) -> None:
+    running.fail_next_job("no model")
+    body = {"metric_data": METRIC, "run_ids": [1]}
+    failed, fine = (http.post(f"{V1}/metrics/preview/", json=body).json() for _ in range(2))
+    progress = http.get(f"{V1}/metrics/preview-progress/", params=failed).json()
+    assert progress == {"status": "failed", "error": "no model"}
+    assert http.get(f"{V1}/metrics/preview-progress/", params=fine).json()["status"] == "completed"
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import json
 import random
 import socket
 import threading
+import unicodedata
 import urllib.parse
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -41,7 +42,10 @@ class Service:
     late: list[list[dict[str, Any]]] = attrs.field(factory=list)  # saved at the second look from when they came
     posts: list[list[dict[str, Any]]] = attrs.field(factory=list)
     looks: list[dict[str, str]] = attrs.field(factory=list)
-    look_answers: list[bytes] = attrs.field(factory=list)
+    first_lists: list[bytes] = attrs.field(factory=list)  # responses to lists before anything was posted
+    later_lists: list[bytes] = attrs.field(factory=list)  # responses to lists afterwards
+    projects: dict[int, int] = attrs.field(factory=dict)  # of agents, by their ids
+    assistants: dict[str, int] = attrs.field(factory=dict)  # the agents that have them
     numbers: Iterator[int] = attrs.field(factory=lambda: itertools.count(1001))
     posted: threading.Event = attrs.field(factory=threading.Event)
 
@@ -51,10 +55,15 @@ class Service:
         return new
 
     def answer(self, request: Received) -> bytes:
+        path = request.path.partition("?")[0]
+        if "/aiagents/" in path:
+            return self.agent(path)
+        if request.method == "GET" and path.rstrip("/").rpartition("/")[2].isdigit():
+            return self.one(path)
         if request.method == "GET":
             self.looks.append(dict(urllib.parse.parse_qsl(request.path.partition("?")[2])))
-            if self.look_answers:
-                return self.look_answers.pop(0)
+            if lists := self.later_lists if self.posts else self.first_lists:
+                return lists.pop(0)
             found = reply(200, self.saved[::-1])
             for sent in self.late:
                 self.save(sent)
@@ -63,6 +72,17 @@ class Service:
         self.posts.append(request.json)
         self.posted.set()
         return (self.acts.pop(0) if len(self.acts) > 1 else self.acts[0])(self, request.json)
+
+    def agent(self, path: str) -> bytes:
+        number = path.rstrip("/").rpartition("/")[2]
+        if number.isdigit():
+            return reply(200, {"id": int(number), "project": self.projects.get(int(number))})
+        agents = [{"id": agent, "assistant_id": assistant} for assistant, agent in self.assistants.items()]
+        return reply(200, {"count": len(agents), "next": None, "results": agents})
+
+    def one(self, path: str) -> bytes:
+        found = [each for each in self.saved if str(each["id"]) == path.rstrip("/").rpartition("/")[2]]
+        return reply(200, found[0]) if found else reply(404, {"detail": "Not found."})
 
     def names(self) -> Counter[str]:
         return Counter(each["name"] for each in self.saved)
@@ -184,14 +204,14 @@ def test_what_cannot_be_confirmed_is_named(client: Callable[..., Either], max_re
 @pytest.mark.parametrize("max_retries", [0, 2])
 def test_where_nobody_can_look_nothing_more_is_sent(client: Callable[..., Either], max_retries: int) -> None:
     with service(after(reply(500))) as (there, server):
-        there.look_answers = [reply(200, []), *[reply(500, b"", SOON)] * 50]
+        there.later_lists = [reply(500, b"", SOON)] * 50
         cekura = make(client, server, max_retries=max_retries)
         with pytest.raises(facade.BulkCreateUncertainError) as caught:
             cekura.metrics.create_in_bulk(metrics(2))
         assert caught.value.created == []
         assert caught.value.unconfirmed == metrics(2)
         assert len(there.posts) == 1
-        there.look_answers.clear()
+        there.later_lists.clear()
         saved = cekura.metrics.create_in_bulk(metrics(2))
     assert [metric.id for metric in saved] == [1001, 1002]
     assert len(there.posts) == 1
@@ -199,7 +219,7 @@ def test_where_nobody_can_look_nothing_more_is_sent(client: Callable[..., Either
 
 def test_where_nobody_could_look_before_nothing_is_sent(client: Callable[..., Either]) -> None:
     with service() as (there, server):
-        there.look_answers = [reply(500)] * 50
+        there.first_lists = [reply(500)] * 50
         with pytest.raises(facade.InternalServerError):
             make(client, server, max_retries=0).metrics.create_in_bulk(metrics(2))
     assert there.posts == []
@@ -207,7 +227,7 @@ def test_where_nobody_could_look_before_nothing_is_sent(client: Callable[..., Ei
 
 def test_a_look_that_fails_is_made_again(client: Callable[..., Either]) -> None:
     with service(after(reply(500))) as (there, server):
-        there.look_answers = [reply(200, []), reply(500), reply(200, HTML), b""]
+        there.later_lists = [reply(500), reply(200, HTML), b""]
         saved = make(client, server, max_retries=0, settle_timeout=5).metrics.create_in_bulk(metrics(2))
     assert [metric.id for metric in saved] == [1001, 1002]
     assert len(there.posts) == 1
@@ -295,17 +315,30 @@ def test_each_scope_is_looked_at(client: Callable[..., Either]) -> None:
         *metrics(1, agent=None, assistant_id="asst"),
         *metrics(1, agent=None),
     ]
-    with service() as (there, server):
+    before: list[dict[str, str]] = []
+
+    def act(service: Service, sent: list[dict[str, Any]]) -> bytes:
+        before.extend(service.looks)
+        return fine(service, sent)
+
+    with service(act) as (there, server):
+        there.projects = {1: 11, 5: 12}
+        there.assistants = {"asst": 5}
         make(client, server).metrics.create_in_bulk(given)
-    assert {key: value for look in there.looks for key, value in look.items() if key != "filters"} == {
-        "agent_id": "2",
-        "project_id": "4",
-        "assistant_id": "asst",
-    }
-    assert {"agent_id": "1"} in there.looks
-    assert [json.loads(look["filters"])["conditions"][0]["value"] for look in there.looks if "filters" in look] == [
-        ["m0"]
+    scopes: list[dict[str, str]] = [
+        {"agent_id": "1", "project_id": "11"},
+        {"agent_id": "2"},
+        {"project_id": "4"},
+        {"agent_id": "5"},
+        {},
     ]
+    whole = [look for look in before if "filters" not in look and "agents" not in look]
+    assert whole == [scope for scope in scopes if scope]
+    by_name = [{key: value for key, value in look.items() if key != "filters"} for look in before if "filters" in look]
+    assert by_name == scopes
+    assert [look for look in before if "agents" in look] == [{"agents": "1"}, {"agents": "2"}, {"agents": "5"}]
+    conditions = [json.loads(look["filters"])["conditions"][0] for look in before if "filters" in look]
+    assert conditions[1:] == [{"field": "name", "op": "in", "value": ["m0"]}] * 4
 
 
 def test_many_names_are_looked_for_a_few_at_a_time(client: Callable[..., Either]) -> None:
@@ -313,7 +346,9 @@ def test_many_names_are_looked_for_a_few_at_a_time(client: Callable[..., Either]
     with service(after(reply(500))) as (there, server):
         assert len(make(client, server).metrics.create_in_bulk(given)) == 20
     names = [json.loads(look["filters"])["conditions"][0]["value"] for look in there.looks]
-    assert sorted(itertools.chain(*names)) == sorted(2 * [each["name"] for each in given])
+    asked = set(itertools.chain(*names))
+    assert asked >= {each["name"] for each in given}
+    assert {unicodedata.normalize("NFC", name) for name in asked} == {each["name"] for each in given}
     assert max(len(request.path) for request in server.received) < 8000
 
 
@@ -423,11 +458,11 @@ def test_saves_draw_on_the_limit_of_retries_in_all(
 ) -> None:
     monkeypatch.setattr(random, "uniform", lambda low, high: 0.0)
     with service(before(reply(429, b"", SOON))) as (there, server):
-        cekura = make(client, server, max_retries=1)
+        cekura = make(client, server, max_retries=3)
         for _ in range(30):
             with pytest.raises(facade.RateLimitError):
                 cekura.metrics.create_in_bulk(metrics(1))
-    assert 30 < len(there.posts) < 60
+    assert 60 < len(there.posts) < 120
 
 
 def test_suggestions_that_cannot_be_confirmed_are_on_the_error(client: Callable[..., Either]) -> None:

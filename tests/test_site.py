@@ -117,7 +117,7 @@ def test_all_that_is_public_is_in_the_reference() -> None:
         ("errors", "cekura_facade.UnexpectedResponseError", "Bases: APIError", "HTML, an empty body"),
         ("models", "cekura_facade.Metric", "id (int | Unset)", described("Metric")),
         ("models", "cekura_facade.MetricCreate", "eval_type (Literal['binary', 'continuous", described("MetricCreate")),
-        ("sandbox", "cekura_facade.sandbox.Sandbox", "job_seconds: float = 1.0", "How long a generation job takes"),
+        ("sandbox", "cekura_facade.sandbox.Sandbox", "job_seconds: float = 1.0", "How long a job takes"),
     ],
 )
 def test_the_reference_shows_what_users_call(site: Path, page: str, path: str, signature: str, said: str) -> None:

@@ -90,6 +90,13 @@ def test_the_vendors_package_reads_changes_and_deletes_a_metric(sandbox: Sandbox
             client.metrics.get(saved["id"])
 
 
+def test_the_vendors_package_reads_agents_by_v2(sandbox: Sandbox) -> None:
+    with cekura.Cekura(api_key=sandbox.api_key, base_url=sandbox.url) as client:
+        agents = client.agents.list(project_id=11)["results"]
+        assert [agent["name"] for agent in agents] == ["Dental clinic receptionist"]
+        assert client.agents.get(101) == agents[0]
+
+
 def test_the_vendors_package_tells_a_wrong_key(sandbox: Sandbox) -> None:
     with (
         cekura.Cekura(api_key="wrong", base_url=sandbox.url) as client,

@@ -15,7 +15,7 @@ import cekura_facade as facade
 from cekura_facade.sandbox import Sandbox
 from generated_client.api.agents import get_agent
 from generated_client.api.metrics import delete_metric, get_metric
-from tests.support import Either, closed_port, reply, scripted
+from tests.support import NEVER, Either, VirtualClock, closed_port, finish_jobs, reply, scripted, slow_down
 
 JOB = "0f8fad5b-d9cb-469f-a165-70867728950e"
 SUGGESTED = {"name": "Politeness", "description": "Is it polite?", "agent": 1, "eval_type": "binary", "scenarios": [3]}
@@ -46,8 +46,10 @@ def test_suggestions_are_saved_as_they_came_with_their_progress_shown(cekura: Ei
 
 
 def test_the_steps_one_by_one_and_a_job_picked_up_by_its_id(cekura: Either, sandbox: Sandbox) -> None:
+    slow_down(sandbox)
     job = cekura.metrics.generate(agent_id=first(sandbox), num_metrics=2)
-    assert job.poll().status in ("queued", "in_progress")
+    assert job.poll().status == "queued"
+    finish_jobs(sandbox)
     suggested = cekura.metrics.job(job.progress_id).wait(timeout=30)
     assert [type(metric) for metric in suggested] == [facade.GeneratedMetric] * 2
     assert sandbox.metrics == []
@@ -137,12 +139,13 @@ def test_a_failed_generation_says_why_and_which(cekura: Either, sandbox: Sandbox
     assert caught.value.progress_id in sandbox.jobs
 
 
-def test_a_time_out_says_how_to_go_on(client: Callable[..., Either]) -> None:
-    with Sandbox(job_seconds=60) as slow:
+def test_a_time_out_says_how_to_go_on(client: Callable[..., Either], clock: VirtualClock) -> None:
+    with Sandbox(job_seconds=NEVER) as slow:
         cekura = client(slow.api_key, base_url=slow.url)
         job = cekura.metrics.generate(agent_id=first(slow))
         with pytest.raises(facade.GenerationTimeoutError) as caught:
-            job.wait(timeout=0.5)
+            job.wait(timeout=100)
+    assert clock.seconds == 100
     assert caught.value.progress_id == job.progress_id
     assert f"metrics.job({job.progress_id!r}).wait()" in str(caught.value)
     assert caught.value.last_progress is not None
@@ -204,11 +207,12 @@ def test_a_refusal_ends_the_wait_with_the_job_named(client: Callable[..., Either
     assert caught.value.progress_id == JOB
 
 
-def test_a_job_that_nobody_knows_is_said_to_be_unknown(client: Callable[..., Either]) -> None:
+def test_a_job_that_nobody_knows_is_said_to_be_unknown(client: Callable[..., Either], clock: VirtualClock) -> None:
     with scripted(reply(404, {"detail": "Not found."})) as server, pytest.raises(facade.NotFoundError) as caught:
-        client("key", base_url=server.url).metrics.job(JOB).wait(timeout=0.3)
+        client("key", base_url=server.url).metrics.job(JOB).wait(timeout=5)
     assert caught.value.progress_id == JOB
     assert len(server.received) > 1
+    assert clock.seconds == 5
 
 
 def test_a_reason_that_echoes_the_key_does_not_show_it(client: Callable[..., Either]) -> None:

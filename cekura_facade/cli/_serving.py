@@ -12,15 +12,17 @@ from ._report import Report
 from ._text import plural, visible
 
 
-def serve(report: Report, port: int, job_seconds: float) -> None:
+def serve(report: Report, port: int, job_seconds: float, behavior: str) -> None:
     """Serve the sandbox until the command is interrupted, and print what points others at it."""
     if missing := [name for name in ("starlette", "uvicorn") if importlib.util.find_spec(name) is None]:
         raise Failed(f"{', '.join(missing)} not found: pip install 'cekura-facade[sandbox]'")
-    from cekura_facade.sandbox import Sandbox
+    from cekura_facade.sandbox import BEHAVIORS, Sandbox
 
     output = report.output
+    if behavior not in BEHAVIORS:
+        raise WrongUsage(f"Unknown behavior {behavior!r}. Choose one of {', '.join(BEHAVIORS)}.")
     try:
-        sandbox = Sandbox(port=port, job_seconds=job_seconds).start()
+        sandbox = Sandbox(port=port, job_seconds=job_seconds, behavior=BEHAVIORS[behavior]).start()
     except OSError as error:
         raise WrongUsage(f"Port {port} cannot be listened on: {error.strerror}.") from None
     try:

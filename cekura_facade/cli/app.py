@@ -24,6 +24,10 @@ CEKURA_API_URL, then from ~/.cekura/config.toml."""
 OUTPUT = """Results go to standard output, all else to standard error. With --format json, standard output is one
 JSON document: an array of metrics; or, if not all was done, an object with exit_code, errors, saved, unconfirmed,
 unfinished, file and next. For exit code 2 it is empty."""
+# The keys of cekura_facade.sandbox.BEHAVIORS, which would slow down the help if it were imported.
+BEHAVIORS = """default, list-scope-agent, placement-project, specification, text-trim, text-nfd, text-nfc,
+text-collapse-whitespace, text-crlf, text-html-escape, text-cut-name, text-eval-type, list-lag,
+list-omits-description, list-limit"""
 
 app: typer.Typer = typer.Typer(
     name="cekura-facade",
@@ -189,8 +193,11 @@ def list_(
 def sandbox(
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 takes a free one.")] = 0,
     job_seconds: Annotated[
-        float, typer.Option(min=0, metavar="SECONDS", help="How long a generation job takes.")
+        float, typer.Option(min=0, metavar="SECONDS", help="How long a job takes, in seconds.")
     ] = 3.0,
+    behavior: Annotated[
+        str, typer.Option(metavar="NAME", help=f"How metrics are stored and listed. One of {BEHAVIORS}.")
+    ] = "default",
     verbose: Verbose = False,
 ) -> None:
     """Serve a fake of the service on 127.0.0.1, until Ctrl-C.
@@ -200,7 +207,7 @@ def sandbox(
     from ._report import Options, carry_out
     from ._serving import serve
 
-    carry_out(Options(None, None, False, verbose), lambda report: serve(report, port, job_seconds))
+    carry_out(Options(None, None, False, verbose), lambda report: serve(report, port, job_seconds, behavior))
 
 
 @app.command(

@@ -1,10 +1,10 @@
-"""A fake of the Cekura API on 127.0.0.1, in memory: for demos and for tests, ours and yours.
+"""A local stand-in for the Cekura API, in memory, for demos and tests.
 
 ```python
 from cekura_facade.sandbox import Sandbox
 
 with Sandbox(job_seconds=0) as sandbox:
-    ...  # point a client at sandbox.url, with sandbox.api_key; then look at sandbox.metrics
+    ...  # Point a client at sandbox.url with sandbox.api_key, then inspect sandbox.metrics.
 ```
 """
 
@@ -13,13 +13,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from cekura_facade.sandbox._behavior import BEHAVIORS, Behavior
+    from cekura_facade.sandbox._clock import ManualClock
     from cekura_facade.sandbox._sandbox import Sandbox
     from cekura_facade.sandbox._state import Job, RecordedRequest
 
-__all__ = ["Job", "RecordedRequest", "Sandbox"]
+__all__ = ["BEHAVIORS", "Behavior", "Job", "ManualClock", "RecordedRequest", "Sandbox"]
 
 if not TYPE_CHECKING:
-    # Imported when first asked for: pytest imports this package with the plugin, in every project that has it.
+    # Imported on first use, because pytest imports this package with the plugin in every project that has it.
     def __getattr__(name: str) -> object:
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

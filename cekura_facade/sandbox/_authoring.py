@@ -70,8 +70,13 @@ class Authoring:
         return json_response({**sent, **suggested})
 
     def _start(self, result: dict[str, Any]) -> str:
-        failure = self._state.failures.popleft() if self._state.failures else None
-        task = Task(result=result, seconds=self._state.job_seconds, failure=failure)
+        task = Task(
+            result=result,
+            seconds=self._state.job_seconds,
+            failure=self._state.failures.popleft() if self._state.failures else None,
+            started_at=self._state.now(),
+            now=self._state.now,
+        )
         progress_id = str(uuid.uuid4())
         self._state.tasks[progress_id] = task
         return progress_id

@@ -91,13 +91,16 @@ _BOOLEAN = _Field(lambda value: isinstance(value, bool), "Must be a valid boolea
 _INTEGER = _Field(is_integer, "A valid integer is required.")
 _INTEGERS = _Field(_list_of(is_integer), "Expected a list of integers.")
 
+_NUMBER = _Field(lambda value: type(value) in (int, float), "A valid number is required.")
+
 _METRIC_FIELDS: Mapping[str, _Field] = {
     **dict.fromkeys(("description", "prompt", "priority_assignment_prompt", "custom_code"), _TEXT),
     **dict.fromkeys(("evaluation_trigger_prompt", "evaluation_trigger_custom_code"), _TEXT),
     **dict.fromkeys(("slug", "function_name", "slack_channel_id"), _TEXT_255),
     **dict.fromkeys(("audio_enabled", "simulation_enabled", "observability_enabled"), _BOOLEAN),
     **dict.fromkeys(("sampling_enabled", "alert_enabled"), _BOOLEAN),
-    **dict.fromkeys(("agent", "project"), _INTEGER),
+    **dict.fromkeys(("agent", "project", "window_size"), _INTEGER),
+    **dict.fromkeys(("std_multiplier", "ewma_alpha"), _NUMBER),
     **dict.fromkeys(("agents", "kb_file_ids"), _INTEGERS),
     "name": _Field(
         lambda value: _FILLED.accepts(value) and len(value) <= 255,

@@ -10,10 +10,13 @@ import itertools
 import json
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from attrs import define, field, frozen
+
+from cekura_facade.sandbox._behavior import Behavior
+from cekura_facade.sandbox._clock import ManualClock
 
 _STEPS = (
     (0.9, "Checking the suggested metrics"),
@@ -47,23 +50,33 @@ class RecordedRequest:
 
 @frozen
 class Job:
-    """A generation job. `seconds` is how long it takes, `failure` what it will fail with, if it will."""
+    """A generation job.
+
+    Attributes:
+        progress_id: Id of the job, a UUID.
+        agent_id: Id of the agent that the metrics are for.
+        suggestions: The metrics that the job suggests once it is completed.
+        seconds: How long the job takes, in seconds.
+        failure: The error that the job ends with, or `None` if it succeeds.
+        started_at: When the job was started, in seconds of the sandbox's clock.
+    """
 
     progress_id: str
     agent_id: int
     suggestions: list[dict[str, Any]]
     seconds: float
-    failure: str | None = None
-    started_at: float = field(factory=time.monotonic)
+    failure: str | None
+    started_at: float
+    _now: Callable[[], float] = field(eq=False, repr=False)
 
     @property
     def status(self) -> str:
-        """`queued`, `in_progress`, `completed` or `failed`, as of now."""
+        """The current state: `queued`, `in_progress`, `completed` or `failed`."""
         return str(self.progress()["status"])
 
     def progress(self) -> dict[str, Any]:
-        """What a poll is answered with, as of now."""
-        elapsed = time.monotonic() - self.started_at
+        """Return the body that a progress call receives now."""
+        elapsed = self._now() - self.started_at
         done = elapsed / self.seconds if self.seconds > 0 else 1.0
         if done < 1:
             status = "queued" if done < 0.2 else "in_progress"
@@ -81,16 +94,17 @@ class Job:
 
 @frozen
 class Task:
-    """What is done in the background, other than a generation job: `result` is what it gives, after `seconds`."""
+    """A background task other than a generation job. `result` is its result, available after `seconds`."""
 
     result: dict[str, Any]
     seconds: float
-    failure: str | None = None
-    started_at: float = field(factory=time.monotonic)
+    failure: str | None
+    started_at: float
+    _now: Callable[[], float] = field(eq=False, repr=False)
 
     def progress(self) -> dict[str, Any]:
-        """What a poll is answered with, as of now."""
-        elapsed = time.monotonic() - self.started_at
+        """Return the body that a progress call receives now."""
+        elapsed = self._now() - self.started_at
         if elapsed < self.seconds:
             return {"status": "queued" if elapsed < 0.2 * self.seconds else "processing"}
         if self.failure is not None:
@@ -105,13 +119,21 @@ class State:
     api_key: str
     agents: dict[int, dict[str, Any]]
     job_seconds: float
+    clock: Callable[[], float] = time.monotonic
+    behavior: Behavior = field(factory=Behavior)
+    advanced: ManualClock = field(factory=ManualClock)
     metrics: list[dict[str, Any]] = field(factory=list)
+    created_at: dict[int, float] = field(factory=dict)  # when each metric was created, by its id
     requests: list[RecordedRequest] = field(factory=list)
     jobs: dict[str, Job] = field(factory=dict)
     tasks: dict[str, Task] = field(factory=dict)
     failures: deque[str] = field(factory=deque)
     metric_ids: Iterator[int] = field(factory=lambda: itertools.count(1001))
     slugs: set[str] = field(factory=set)
+
+    def now(self) -> float:
+        """Return the sandbox's time in seconds."""
+        return self.clock() + self.advanced()
 
     def agent_of_assistant(self, assistant_id: str) -> int | None:
         """The id of the agent with this assistant id, if there is one."""

@@ -20,10 +20,10 @@ from generated_client import AuthenticatedClient
 from generated_client.api.metrics import create_metrics_in_bulk, generate_metrics, generate_metrics_progress
 from generated_client.models import GenerateMetricsRequest, MetricCreate
 
+from .pace import ATTEMPT, HUNG, StageClock, keep_pace
 from .stage import WANTED, Place
 from .traces import Held, held_since, logged
 
-ATTEMPT = 0.5  # seconds: `timeout`
 SETTLE = 1.0  # seconds: `settle_timeout`
 WAIT = 2.0  # seconds: how long a job is waited for
 RETRIES = 2
@@ -91,12 +91,13 @@ class Client:
         """Run the workflow, close the client, and see what is left."""
         ending = Ending()
         with logged() as ending.log, jumping(clock):
-            started, before = time.monotonic(), Held.now()
+            now = StageClock(place.stage).now if place.stage else time.monotonic
+            started, before = now(), Held.now()
             try:
                 ending.result = self.workflow(place, ending)
             except catching as error:
                 ending.error = error
-            ending.elapsed = time.monotonic() - started
+            ending.elapsed = now() - started
             ending.left += Held.now() - before
         self.told(ending)
         return ending
@@ -121,6 +122,11 @@ class Ours(Client):
     packages = ("cekura_facade",)
     errors: tuple[type[BaseException], ...] = (CekuraError,)
 
+    @staticmethod
+    def _wait(place: Place) -> float:
+        """How long to wait for the job, in seconds."""
+        return WAIT if place.stage else HUNG
+
     def told(self, ending: Ending) -> None:
         error = ending.error
         if not isinstance(error, CekuraError):
@@ -136,14 +142,23 @@ class OursSync(Ours):
     name = "ours-sync"
 
     def workflow(self, place: Place, ending: Ending) -> list[Any]:
-        with Cekura(place.key, base_url=place.url, **SETTINGS) as client:
-            saved = client.metrics.generate_and_create(agent_id=place.agent_id, num_metrics=WANTED, timeout=WAIT)
+        with self._client(place, **SETTINGS) as client:
+            saved = client.metrics.generate_and_create(
+                agent_id=place.agent_id, num_metrics=WANTED, timeout=self._wait(place)
+            )
             return [metric.id for metric in saved]
 
     def recover(self, place: Place, ending: Ending) -> None:
         if ending.progress_id is not None:
-            with Cekura(place.key, base_url=place.url) as client:
-                client.metrics.create_in_bulk(client.metrics.job(ending.progress_id).wait(timeout=20))
+            with self._client(place) as client:
+                client.metrics.create_in_bulk(client.metrics.job(ending.progress_id).wait(timeout=HUNG))
+
+    @staticmethod
+    def _client(place: Place, **settings: Any) -> Cekura:
+        client = Cekura(place.key, base_url=place.url, **settings)
+        if place.stage:
+            keep_pace(client._http, place.stage)
+        return client
 
 
 class OursAsync(Ours):
@@ -157,9 +172,9 @@ class OursAsync(Ours):
     async def _workflow(self, place: Place, ending: Ending) -> list[Any]:
         before = Held.now()
         try:
-            async with AsyncCekura(place.key, base_url=place.url, **SETTINGS) as client:
+            async with self._client(place, **SETTINGS) as client:
                 saved = await client.metrics.generate_and_create(
-                    agent_id=place.agent_id, num_metrics=WANTED, timeout=WAIT
+                    agent_id=place.agent_id, num_metrics=WANTED, timeout=self._wait(place)
                 )
                 return [metric.id for metric in saved]
         finally:
@@ -171,8 +186,15 @@ class OursAsync(Ours):
             asyncio.run(self._recover(place, ending.progress_id))
 
     async def _recover(self, place: Place, progress_id: str) -> None:
-        async with AsyncCekura(place.key, base_url=place.url) as client:
-            await client.metrics.create_in_bulk(await client.metrics.job(progress_id).wait(timeout=20))
+        async with self._client(place) as client:
+            await client.metrics.create_in_bulk(await client.metrics.job(progress_id).wait(timeout=HUNG))
+
+    @staticmethod
+    def _client(place: Place, **settings: Any) -> AsyncCekura:
+        client = AsyncCekura(place.key, base_url=place.url, **settings)
+        if place.stage:
+            keep_pace(client._http, place.stage)
+        return client
 
 
 class Vendor(Client):

@@ -16,15 +16,15 @@ import attrs
 from cekura_facade import AsyncCekura, Cekura, CekuraError
 
 from .cells import Cell
-from .clients import CLIENTS, SETTINGS, WAIT, Client, Ending, alone
+from .clients import CLIENTS, SETTINGS, Client, Ending, alone
 from .judge import Violation, judge_recovery, leaks
+from .pace import HUNG
 from .processes import processes
 from .stage import WANTED, Place, Stage
 from .traces import everything_of
 from .trial import Verdict
 
-_PATIENCE = 30.0  # seconds: only a process that hangs takes as long
-_AT_ONCE = 4.0  # seconds that a client has to end after Ctrl-C, on a machine that does other things as well
+_PATIENCE = HUNG  # seconds: only a process that hangs takes as long
 
 
 @attrs.frozen
@@ -65,7 +65,8 @@ def run_ended(cell: Cell, client: Client, stage: Stage) -> Verdict:
         ending.progress_id = said
     else:
         violations.append(Violation("foreign", f"the process ended with {process.exitcode} and said nothing"))
-    if not killed and ending.elapsed > _AT_ONCE:
+    # The request is held up for as long: the client must not wait for its answer.
+    if not killed and ending.elapsed >= _PATIENCE:
         violations.append(Violation("deadline", f"it took {ending.elapsed:.1f} s to end"))
     if cell.where != "generate" and ending.progress_id is None:
         violations.append(Violation("not named", "the progress id is lost"))
@@ -108,14 +109,14 @@ def _begin(name: str, place: Place, mouth: Connection) -> None:
         with Cekura(place.key, base_url=place.url, **settings) as client:
             job = client.metrics.generate(agent_id=place.agent_id, num_metrics=WANTED)
             mouth.send(job.progress_id)
-            client.metrics.create_in_bulk(job.wait(timeout=WAIT))
+            client.metrics.create_in_bulk(job.wait(timeout=_PATIENCE))
         return
 
     async def awaited() -> None:
         async with AsyncCekura(place.key, base_url=place.url, **settings) as client:
             job = await client.metrics.generate(agent_id=place.agent_id, num_metrics=WANTED)
             mouth.send(job.progress_id)
-            await client.metrics.create_in_bulk(await job.wait(timeout=WAIT))
+            await client.metrics.create_in_bulk(await job.wait(timeout=_PATIENCE))
 
     asyncio.run(awaited())
 

@@ -7,6 +7,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable
+from functools import partial
 
 import attrs
 import h11
@@ -14,11 +15,13 @@ import httpx
 
 from .catalogue import EVERY
 from .listener import Listener
+from .pace import ATTEMPT, RealTime, VirtualTime
 from .steps import LATE, LATER_THAN_THE_TIMEOUT, STEPS, TOO_LATE, Phase, Planned, Script, Step, step_of
 from .wire import Answer, Wire
 
 _CLOSED_FOR = 0.3  # seconds that a refusing port stays closed
 _FULL_FOR = 0.7  # seconds that a full one stays full: more than a time-out
+_SHORT = 0.1  # real seconds
 _NOT_PASSED_ON = {"host", "connection", "accept-encoding", "content-length", "transfer-encoding"}
 _NOT_PASSED_BACK = {"connection", "content-length", "transfer-encoding", "keep-alive"}
 _PADDING = "x" * 4_000_000  # more than the buffers of both ends hold together
@@ -44,8 +47,14 @@ class FaultLayer:
         met: Set once a fault was met: before the service acts, or after it has, as the phase says.
     """
 
-    def __init__(self, service: str, through: httpx.Client, script: Script, elsewhere: str) -> None:
+    def __init__(
+        self, service: str, through: httpx.Client, script: Script, elsewhere: str, time: RealTime | None = None
+    ) -> None:
         self._service, self._through, self._elsewhere = service, through, elsewhere
+        self._time = time or RealTime()
+        self._attempt = 0
+        self._stalled_in = -1
+        self._full = False
         self._script = script
         self._queues = {step: list(planned) for step, planned in script.steps.items()}
         self._lines = any(EVERY[each.fault].line for queue in self._queues.values() for each in queue if each)
@@ -54,8 +63,7 @@ class FaultLayer:
         self._over = threading.Event()
         self._closed = False
         self._wires: list[Wire] = []
-        self._late: list[threading.Timer] = []
-        self._reopening: threading.Timer | None = None
+        self._reopening: Callable[[], object] | None = None
         self.asked: set[Step] = set()
         self.applied = 0
         self.met = threading.Event()
@@ -66,9 +74,9 @@ class FaultLayer:
     def heal(self) -> None:
         """Take every fault away, at once."""
         if self._reopening is not None:
-            self._reopening.cancel()
-            self._reopening.join()
+            self._reopening()
         with self._lock:
+            self._full = False
             self._queues.clear()
             self._lines = False
             self._over.set()
@@ -80,8 +88,7 @@ class FaultLayer:
 
     def settle(self) -> None:
         """Wait until the service has done all that it was late with."""
-        for timer in list(self._late):
-            timer.join()
+        self._time.finish()
 
     def close(self) -> None:
         """Stop."""
@@ -90,12 +97,43 @@ class FaultLayer:
         self.settle()
         self._listener.close()
 
+    def attempt(self, step: Step | None) -> dict[str, float]:
+        """Note that the client begins an attempt. Returns the timeouts that it has in real time.
+
+        They are short only where the service has no part in what happens: when connecting, or sending, must fail.
+        """
+        self._attempt += 1
+        if self._full:
+            self._pass(ATTEMPT)
+            if self._reopening is None and not self._script.lasting:
+                self._reopening = self._time.after(_FULL_FOR - ATTEMPT, self._reopen)
+            return {"connect": _SHORT}
+        planned = self._peek(step) if step else None
+        return {"write": _SHORT} if planned and EVERY[planned.fault].unread else {}
+
+    @property
+    def stalled(self) -> bool:
+        """Whether nothing more comes in the present attempt."""
+        return self._stalled_in == self._attempt
+
+    def _stall(self, attempt: int) -> None:
+        self._pass(ATTEMPT)
+        self._stalled_in = attempt
+
+    def _pass(self, seconds: float) -> None:
+        if isinstance(self._time, VirtualTime):
+            self._time.advance(seconds)
+
+    def _reopen(self) -> None:
+        self._full = False
+        self._listener.open()
+
     def _serve(self, connection: socket.socket) -> None:
         with contextlib.suppress(OSError), connection:
             with self._lock:
                 if self._closed:
                     return
-                wire = Wire(connection, self._over, elsewhere=self._elsewhere)
+                wire = Wire(connection, self._over, self._time, elsewhere=self._elsewhere)
                 self._wires.append(wire)
             planned = self._peek(self._next)
             if planned and EVERY[planned.fault].line == "resets":
@@ -115,6 +153,7 @@ class FaultLayer:
             return
         step = step_of(request.method, request.target)
         planned = self._take(step) if step else None
+        wire.stall = partial(self._stall, self._attempt)
         if planned and EVERY[planned.fault].unread:
             self._note()
             EVERY[planned.fault].act(wire, Answer())
@@ -146,7 +185,7 @@ class FaultLayer:
             answer = self._forward(attrs.evolve(request, body=json.dumps(json.loads(request.body)[:1]).encode()))
         elif planned.phase in ("late", "too late"):
             delay = _delay(planned.phase, left_waiting=fault.group == "time")
-            self._late.append(_after(delay, lambda: self._forward(request)))
+            self._time.after(delay, lambda: self._forward(request))
         self._note()
         fault.act(wire, answer)
 
@@ -194,15 +233,10 @@ class FaultLayer:
         self._note()
         if not self._script.lasting:
             self._queues[step].pop(0)
-            self._reopening = _after(_CLOSED_FOR if line == "closed" else _FULL_FOR, self._listener.open)
+            if line == "closed" or not self._time.virtual:
+                self._reopening = self._time.after(_CLOSED_FOR if line == "closed" else _FULL_FOR, self._reopen)
+        self._full = line == "full"
         (self._listener.shut if line == "closed" else self._listener.fill)()
-
-
-def _after(seconds: float, act: Callable[[], object]) -> threading.Timer:
-    timer = threading.Timer(seconds, act)
-    timer.daemon = True
-    timer.start()
-    return timer
 
 
 def _delay(phase: Phase, *, left_waiting: bool) -> float:

@@ -15,7 +15,7 @@ from .stage import Stage, staged
 from .trial import Verdict, run_cell
 
 JOBS = 10
-# On a machine that does other things, a request can time out before the fault is met: such a cell says nothing yet.
+# In real time, a request can time out before the fault is met: such a cell says nothing yet.
 _TRIES = 4
 _stage: Stage
 
@@ -46,6 +46,6 @@ def _set_up() -> None:
 def _run(cell: Cell) -> Verdict:
     for _ in range(_TRIES):
         verdict = (run_ended if cell.ended_by else run_cell)(cell, CLIENTS[cell.client], _stage)
-        if not any(violation.kind == "not met" for violation in verdict.violations):
+        if CLIENTS[cell.client].kind == "ours" or not any(each.kind == "not met" for each in verdict.violations):
             break
     return verdict

@@ -17,8 +17,9 @@ import httpx
 from cekura_facade.sandbox import Sandbox
 
 from .layer import FaultLayer
+from .pace import RealTime, VirtualTime
 from .processes import processes
-from .steps import Script, Step
+from .steps import Script, Step, step_of
 
 KEY = "sk-matrix-5f2b8c1e9d74"
 WANTED = 3  # metrics in every cell
@@ -30,11 +31,12 @@ _DESCRIPTION = (
 
 @attrs.frozen
 class Place:
-    """Where a client finds the service of one cell."""
+    """Where a client finds the service of one cell. With a stage, the client lives in its virtual time."""
 
     url: str
     agent_id: int
     key: str = KEY
+    stage: Any = None
 
 
 @attrs.frozen
@@ -60,14 +62,16 @@ class Stage:
     """One sandbox for many cells. Each cell has an agent and a layer of its own, so that none sees another's traces."""
 
     def __init__(self) -> None:
-        self._sandbox = Sandbox(api_key=KEY, job_seconds=0.05, agents={}).start()
+        self._sandbox = Sandbox(api_key=KEY, job_seconds=0, agents={}).start()
         self._through = httpx.Client(trust_env=False, timeout=30)
         self._elsewhere, self._sent_elsewhere = _other_origin()
         self._agent = 1000
         self._layer: FaultLayer | None = None
+        self._time: RealTime = RealTime()
 
-    def open(self, script: Script, patience: float) -> Place:
+    def open(self, script: Script, patience: float, *, virtual: bool = False) -> Place:
         """Set up a cell. After so many seconds its faults go away by themselves: a client that hangs gets free."""
+        self._time = VirtualTime() if virtual else RealTime()
         self.close()
         self._sent_elsewhere.clear()
         self._agent += 1
@@ -77,7 +81,7 @@ class Stage:
             "project": self._agent,
             "assistant_id": f"asst_{self._agent}",
         }
-        self._layer = FaultLayer(self._sandbox.url, self._through, script, self._elsewhere)
+        self._layer = FaultLayer(self._sandbox.url, self._through, script, self._elsewhere, self._time)
         self._patience = threading.Timer(patience, self._layer.heal)
         self._patience.daemon = True
         self._patience.start()
@@ -103,6 +107,22 @@ class Stage:
         """Wait until the service has done all that it was late with."""
         self._running().settle()
 
+    def now(self) -> float:
+        """The virtual time."""
+        return self._virtual().now()
+
+    def advance(self, seconds: float) -> None:
+        """Let virtual time pass."""
+        self._virtual().advance(seconds)
+
+    def attempt(self, method: str, target: str) -> dict[str, float]:
+        """Note that the client begins an attempt. Returns the timeouts that it has in real time."""
+        return self._running().attempt(step_of(method, target))
+
+    def stalled(self) -> bool:
+        """Whether nothing more comes in the present attempt."""
+        return self._running().stalled
+
     def wait_met(self, seconds: float) -> bool:
         """Wait until the client has met a fault. Returns whether it has."""
         return self._running().met.wait(seconds)
@@ -113,6 +133,10 @@ class Stage:
         if layer is not None:
             self._patience.cancel()
             layer.close()
+
+    def _virtual(self) -> VirtualTime:
+        assert isinstance(self._time, VirtualTime)
+        return self._time
 
     def _running(self) -> FaultLayer:
         assert self._layer is not None

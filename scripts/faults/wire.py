@@ -6,9 +6,11 @@ import contextlib
 import socket
 import struct
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import attrs
+
+from .pace import ATTEMPT, RealTime
 
 TRICKLE = 0.06  # seconds between two bytes: no single read ever times out
 
@@ -40,11 +42,15 @@ class Wire:
         target: The target of the request: path and query.
         elsewhere: The address of a server at another origin.
         key: The credential that the request came with.
+        time: What passes between two bytes that are trickled.
+        stall: Called once nothing more comes until the client gives up.
         alive: Whether the connection may be used for another request.
     """
 
     connection: socket.socket
     over: threading.Event
+    time: RealTime = attrs.field(factory=RealTime)
+    stall: Callable[[], object] = lambda: None
     target: str = "/"
     elsewhere: str = ""
     key: str = ""
@@ -62,10 +68,14 @@ class Wire:
 
     def trickle(self, data: bytes) -> None:
         """Send a byte at a time, each in good time, until the client goes."""
+        trickled = 0.0
         with contextlib.suppress(OSError):
             for byte in data:
                 self.connection.sendall(bytes([byte]))
-                if self.over.wait(TRICKLE):
+                trickled += TRICKLE
+                if self.time.virtual and trickled > 2 * ATTEMPT:
+                    self.hold()
+                if self.time.trickle(TRICKLE, self.over):
                     return
 
     def pour(self, pieces: Iterable[bytes], pause: float) -> None:
@@ -78,6 +88,7 @@ class Wire:
 
     def hold(self) -> None:
         """Leave the client waiting."""
+        self.stall()
         self.over.wait()
 
     def reset(self) -> None:
@@ -90,4 +101,4 @@ class Wire:
         """End our half of the connection, and leave the other one open."""
         with contextlib.suppress(OSError):
             self.connection.shutdown(socket.SHUT_WR)
-        self.hold()
+        self.over.wait()

@@ -1,0 +1,165 @@
+"""Time in a cell: real, or virtual, so that no cell depends on the speed of the machine."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import httpcore
+import httpx
+
+from cekura_facade._clock import Clock
+
+ATTEMPT = 0.5  # seconds: `timeout` of the clients
+HUNG = 600.0  # seconds: only a client that hangs takes as long
+_A_LOOK = 0.05  # real seconds that a read waits before it checks whether anything will come
+
+
+class RealTime:
+    """Time as it passes."""
+
+    virtual = False
+
+    def __init__(self) -> None:
+        self._timers: list[threading.Timer] = []
+
+    def after(self, seconds: float, act: Callable[[], object]) -> Callable[[], object]:
+        """Do something later. Returns what cancels it."""
+        timer = threading.Timer(seconds, act)
+        timer.daemon = True
+        timer.start()
+        self._timers.append(timer)
+        return timer.cancel
+
+    def finish(self) -> None:
+        """Wait until all is done that was to be done later."""
+        for timer in self._timers:
+            timer.join()
+
+    def trickle(self, seconds: float, over: threading.Event) -> bool:
+        """Wait between two bytes. Returns whether the connection is over."""
+        return over.wait(seconds)
+
+    def stall(self) -> None:
+        """Nothing more comes: it is for the client to time out."""
+
+
+class VirtualTime(RealTime):
+    """Time that the client lets pass: with its pauses, and with the attempts that time out."""
+
+    virtual = True
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+        self._due: list[tuple[float, Callable[[], object]]] = []
+        self._lock = threading.RLock()
+
+    def now(self) -> float:
+        return self._seconds
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, and do what is due."""
+        with self._lock:
+            self._seconds += seconds
+            self._do(self._seconds)
+
+    def after(self, seconds: float, act: Callable[[], object]) -> Callable[[], object]:
+        entry = (self._seconds + seconds, act)
+        with self._lock:
+            self._due.append(entry)
+        return lambda: self._cancel(entry)
+
+    def finish(self) -> None:
+        with self._lock:
+            self._do(float("inf"))
+
+    def _do(self, until: float) -> None:
+        for entry in sorted((each for each in self._due if each[0] <= until), key=lambda each: each[0]):
+            self._due.remove(entry)
+            entry[1]()
+
+    def _cancel(self, entry: tuple[float, Callable[[], object]]) -> None:
+        with self._lock:
+            if entry in self._due:
+                self._due.remove(entry)
+
+
+class StageClock(Clock):
+    """The virtual time of a stage in another process."""
+
+    def __init__(self, stage: Any) -> None:
+        self._stage = stage
+
+    def now(self) -> float:
+        return float(self._stage.now())
+
+    def sleep(self, seconds: float) -> None:
+        self._stage.advance(seconds)
+
+    async def asleep(self, seconds: float) -> None:
+        self._stage.advance(seconds)
+        await asyncio.sleep(0)
+
+
+def keep_pace(http: Any, stage: Any) -> None:
+    """Let a client of this package live in the virtual time of a stage.
+
+    An attempt times out as soon as the stage says that nothing more comes, and never before.
+    """
+    http.clock = StageClock(stage)
+    begin = http.begin
+
+    def begin_patiently(request: httpx.Request) -> float:
+        begin(request)
+        phases = {**dict.fromkeys(request.extensions["timeout"], HUNG), "read": request.extensions["timeout"]["read"]}
+        request.extensions["timeout"] = phases | stage.attempt(request.method, request.url.raw_path.decode())
+        return HUNG
+
+    http.begin = begin_patiently
+    http._transport._pool._network_backend = (_Backend if isinstance(http, httpx.Client) else _AsyncBackend)(stage)
+
+
+class _Backend(httpcore.SyncBackend):
+    def __init__(self, stage: Any) -> None:
+        self._stage = stage
+
+    def connect_tcp(self, *args: Any, **options: Any) -> httpcore.NetworkStream:
+        stream = super().connect_tcp(*args, **options)
+        read = stream.read
+
+        def read_patiently(max_bytes: int, timeout: float | None = None) -> bytes:
+            stalled = False
+            while True:
+                try:
+                    return read(max_bytes, _A_LOOK)
+                except httpcore.ReadTimeout:
+                    if stalled:
+                        raise
+                    stalled = self._stage.stalled()  # What was sent before is read first.
+
+        stream.read = read_patiently  # type: ignore[method-assign]
+        return stream
+
+
+class _AsyncBackend(httpcore.AnyIOBackend):
+    def __init__(self, stage: Any) -> None:
+        self._stage = stage
+
+    async def connect_tcp(self, *args: Any, **options: Any) -> httpcore.AsyncNetworkStream:
+        stream = await super().connect_tcp(*args, **options)
+        read = stream.read
+
+        async def read_patiently(max_bytes: int, timeout: float | None = None) -> bytes:
+            stalled = False
+            while True:
+                try:
+                    return await read(max_bytes, _A_LOOK)
+                except httpcore.ReadTimeout:
+                    if stalled:
+                        raise
+                    stalled = self._stage.stalled()
+
+        stream.read = read_patiently  # type: ignore[method-assign]
+        return stream

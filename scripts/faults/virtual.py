@@ -1,0 +1,207 @@
+"""The service in virtual time: a sandbox without a socket, and faults on the way to it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from typing import Any, Literal
+
+import attrs
+import httpx
+
+from cekura_facade import AsyncCekura, Cekura
+from cekura_facade._clock import Clock
+from cekura_facade.sandbox import Behavior, Sandbox
+
+Kind = Literal["sync", "async"]
+Respond = Callable[[httpx.Request], httpx.Response]
+KEY = "sandbox-api-key"
+
+
+class VirtualClock(Clock):
+    """A clock that nobody waits for: a pause moves it on at once. Calling it returns the time, as a Sandbox wants.
+
+    Attributes:
+        seconds: The time. A test may set it.
+        pauses: Every pause of the clients, in seconds.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.pauses: list[float] = []
+
+    def __call__(self) -> float:
+        return self.seconds
+
+    def now(self) -> float:
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.seconds += seconds
+
+    async def asleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        until = self.seconds + seconds
+        await asyncio.sleep(0)
+        self.seconds = max(self.seconds, until)
+
+
+def in_process(app: Any) -> Respond:
+    """Answer requests with an ASGI application that waits for nothing, without a socket or an event loop."""
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        sent: list[dict[str, Any]] = []
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": request.content, "more_body": False}
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": request.method,
+            "scheme": request.url.scheme,
+            "path": request.url.path,
+            "raw_path": request.url.raw_path.partition(b"?")[0],
+            "query_string": request.url.query,
+            "root_path": "",
+            "headers": [(name.lower(), value) for name, value in request.headers.raw],
+            "server": (request.url.host, request.url.port or 80),
+            "client": ("127.0.0.1", 1),
+        }
+        _finish(app(scope, receive, send))
+        body = b"".join(message.get("body", b"") for message in sent if message["type"] == "http.response.body")
+        return httpx.Response(sent[0]["status"], headers=sent[0]["headers"], content=body)
+
+    return respond
+
+
+def _finish(steps: Coroutine[Any, Any, None]) -> None:
+    try:
+        steps.send(None)
+    except StopIteration:
+        return
+    raise AssertionError("The application waits for something.")
+
+
+@attrs.frozen
+class Fault:
+    """What becomes of a request that saves metrics.
+
+    Attributes:
+        name: What reports call it.
+        respond: The response that the client gets, or the error that is raised in place of one.
+        processed: How many of the metrics the service saves: all, only the first, or none.
+        late: How many seconds after the response it saves them.
+    """
+
+    name: str
+    respond: Callable[[], httpx.Response]
+    processed: Literal["all", "first", "none"] = "all"
+    late: float = 0.0
+
+
+@attrs.define
+class VirtualService:
+    """A service whose faults are planned: one for each request that saves, in order, then none."""
+
+    sandbox: Sandbox
+    clock: VirtualClock
+    faults: list[Fault] = attrs.field(factory=list)
+    meanwhile: list[dict[str, Any]] = attrs.field(factory=list)  # what others save just before the client does
+    saved: Counter[str] = attrs.field(factory=Counter)  # how often each metric was saved, by the JSON that was sent
+    requests: list[httpx.Request] = attrs.field(factory=list)
+    _late: list[tuple[float, httpx.Request, list[Any]]] = attrs.field(factory=list)
+    _respond: Respond = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._respond = in_process(self.sandbox.app)
+
+    def handle(self, request: httpx.Request) -> httpx.Response:
+        """Answer a request as planned."""
+        self.requests.append(request)
+        due = [each for each in self._late if each[0] <= self.clock.seconds]
+        self._late = [each for each in self._late if each not in due]
+        for _, late, items in due:
+            self._save(late, items)
+        if not request.url.path.endswith("/bulk_create/"):
+            return self._respond(request)
+        items = json.loads(request.content)
+        if self.meanwhile:
+            self.save_for_others(self.meanwhile)
+            self.meanwhile = []
+        if not self.faults:
+            return self._save(request, items)
+        fault = self.faults.pop(0)
+        some = {"all": items, "first": items[:1], "none": []}[fault.processed]
+        if fault.late:
+            self._late.append((self.clock.seconds + fault.late, request, some))
+        elif some:
+            self._save(request, some)
+        return fault.respond()
+
+    def save_for_others(self, items: list[dict[str, Any]]) -> None:
+        """Save metrics that are none of the client's."""
+        url, headers = "http://sandbox/test_framework/v1/metrics/bulk_create/", {"X-CEKURA-API-KEY": KEY}
+        request = httpx.Request("POST", url, headers={**headers, "Content-Type": "application/json"})
+        assert self._respond(self._rebuilt(request, items)).is_success
+
+    def heal(self) -> None:
+        """Take the faults away, and save what is still to be saved late."""
+        self.faults.clear()
+        self.clock.seconds += 1000
+        for _, late, items in self._late:
+            self._save(late, items)
+        self._late = []
+
+    def _save(self, request: httpx.Request, items: list[Any]) -> httpx.Response:
+        response = self._respond(self._rebuilt(request, items))
+        if response.is_success:
+            self.saved.update(map(key, items))
+        return response
+
+    @staticmethod
+    def _rebuilt(request: httpx.Request, items: list[Any]) -> httpx.Request:
+        headers = {name: value for name, value in request.headers.items() if name != "content-length"}
+        return httpx.Request(request.method, request.url, headers=headers, content=json.dumps(items).encode())
+
+
+def key(fields: Any) -> str:
+    """A metric as it was sent."""
+    return json.dumps(fields, sort_keys=True)
+
+
+def virtual_service(behavior: Behavior, *faults: Fault) -> VirtualService:
+    """A service of a behavior, with the agents that a sandbox starts with."""
+    clock = VirtualClock()
+    sandbox = Sandbox(api_key=KEY, job_seconds=0, behavior=behavior, clock=clock)
+    return VirtualService(sandbox, clock, list(faults))
+
+
+class VirtualClient:
+    """A client of either kind whose `create_in_bulk` blocks. One runner serves all of the asynchronous ones."""
+
+    def __init__(self, kind: Kind, service: VirtualService, runner: asyncio.Runner, **settings: Any) -> None:
+        self._runner = runner
+        transport = httpx.MockTransport(service.handle)
+        self.client: Cekura | AsyncCekura
+        if kind == "sync":
+            self.client = Cekura(
+                KEY, base_url="http://sandbox", http_client=httpx.Client(transport=transport), **settings
+            )
+        else:
+            http_client = httpx.AsyncClient(transport=transport)
+            self.client = AsyncCekura(KEY, base_url="http://sandbox", http_client=http_client, **settings)
+        self.client._http.clock = service.clock
+
+    def create_in_bulk(self, metrics: list[dict[str, Any]]) -> list[Any]:
+        """As `metrics.create_in_bulk`."""
+        if isinstance(self.client, Cekura):
+            return self.client.metrics.create_in_bulk(metrics)
+        return self._runner.run(self.client.metrics.create_in_bulk(metrics))

@@ -1,0 +1,24 @@
+"""Python runs this at its start: the client's pauses take no time in this process."""
+
+from __future__ import annotations
+
+import asyncio
+
+from cekura_facade import _clock
+
+_seconds = 0.0
+
+
+def _pause(seconds: float) -> None:
+    global _seconds
+    _seconds += seconds
+
+
+async def _apause(seconds: float) -> None:
+    _pause(seconds)
+    await asyncio.sleep(0)
+
+
+_clock.Clock.now = lambda self: _seconds  # type: ignore[method-assign]
+_clock.Clock.sleep = lambda self, seconds: _pause(seconds)  # type: ignore[method-assign]
+_clock.Clock.asleep = lambda self, seconds: _apause(seconds)  # type: ignore[method-assign]
