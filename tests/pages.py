@@ -30,7 +30,7 @@ pip install "$(echo dist/cekura_facade-*.whl)[cli,sandbox]"
 """
 # What only makes a reader wait.
 QUICKER = [
-    (re.compile(r"cekura-facade sandbox (?:--job-seconds \S+ )?>"), "cekura-facade sandbox --job-seconds 0.3 >"),
+    (re.compile(r"cekura-facade sandbox --job-seconds 1 >"), "cekura-facade sandbox --job-seconds 0.3 >"),
     (re.compile(r"\bsleep 1;"), "sleep 0.05;"),
 ]
 ANSWERS = """\
