@@ -22,7 +22,7 @@ from tests.pages import INSTALL, PAGES, ROOT, as_shown, blocks, follow, name
 FOLLOWED = [page for page in PAGES if any(block.is_run for block in blocks(page))]
 # These tell; they do not lead. A sandbox is there for them, and a specification.
 TELLING = {"README.md", "CONTRIBUTING.md", "docs/index.md", "docs/design.md"}
-NOT_RUN = {"CONTRIBUTING.md": 2, "README.md": 1, "docs/building-your-own-sdk.md": 2, "docs/keeping-up.md": 1}
+NOT_RUN = {"CONTRIBUTING.md": 3, "README.md": 1, "docs/building-your-own-sdk.md": 2, "docs/keeping-up.md": 1}
 
 
 @pytest.fixture
