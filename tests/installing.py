@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import attrs
 import pytest
+
+from tests.once import once
 
 ROOT = Path(__file__).resolve().parent.parent
 UV = [sys.executable, "-m", "uv"]
@@ -26,10 +29,10 @@ def run(*arguments: object, cwd: Path, python: Path | str = sys.executable) -> s
 
 
 def succeed(command: list[str], cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end. It must not fail, nor hang for ever."""
+    """Run a command to its end. It must not fail. The timeout only ends one that hangs."""
     clean = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
     result = subprocess.run(
-        command, cwd=cwd, env=clean | environment, capture_output=True, text=True, check=False, timeout=300
+        command, cwd=cwd, env=clean | environment, capture_output=True, text=True, check=False, timeout=1800
     )
     assert result.returncode == 0, f"{' '.join(command)}\n{result.stdout}\n{result.stderr}"
     return result
@@ -58,13 +61,48 @@ class Environment:
         return run("-I", *arguments, cwd=self.folder.parent, python=self.python).stdout
 
 
+def distributions(factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with our sdist and our wheel, as `./scripts/build` makes them. It is made once in a run."""
+    return once(factory, "dist", run_build_script)
+
+
+def run_build_script(folder: Path) -> str:
+    """Run `./scripts/build` in this environment: what is installed now must not be replaced under the tests."""
+    return succeed([str(ROOT / "scripts" / "build"), "--no-audit", str(folder)], folder, VENV=sys.prefix).stdout
+
+
+def our_wheel(factory: pytest.TempPathFactory) -> Path:
+    return next(distributions(factory).glob("*.whl"))
+
+
+def environment_with(factory: pytest.TempPathFactory, name: str, *what: object) -> Environment:
+    """Return an environment in which this is installed. It is made once in a run."""
+
+    def make(folder: Path) -> None:
+        fresh_environment(folder / "environment").install(*what)
+
+    require_registry()
+    return Environment(once(factory, name, make) / "environment")
+
+
 def fresh_environment(folder: Path) -> Environment:
-    """Make an empty environment. Skips the test where no package registry answers; never in CI, which has one."""
+    """Make an empty environment."""
+    require_registry()
+    succeed([*UV, "venv", "--quiet", "--python", sys.executable, str(folder)], folder.parent)
+    return Environment(folder)
+
+
+def require_registry() -> None:
+    """Skip the test where no package registry answers; never in CI, which has one."""
+    code, said = _registry()
+    if code and not os.environ.get("CI"):
+        pytest.skip(f"no package registry: {(said.strip().splitlines() or ['no word'])[-1]}")
+    assert code == 0, said
+
+
+@functools.cache
+def _registry() -> tuple[int, str]:
     asked = subprocess.run(
         [*UV, "pip", "compile", "--quiet", "-"], input="attrs", capture_output=True, text=True, check=False
     )
-    if asked.returncode and not os.environ.get("CI"):
-        pytest.skip(f"no package registry: {(asked.stderr.strip().splitlines() or ['no word'])[-1]}")
-    assert asked.returncode == 0, asked.stderr
-    succeed([*UV, "venv", "--quiet", "--python", sys.executable, str(folder)], folder.parent)
-    return Environment(folder)
+    return asked.returncode, asked.stderr

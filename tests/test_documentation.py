@@ -15,56 +15,56 @@ import yaml
 import cekura_facade
 from cekura_facade.sandbox import Sandbox
 from cekura_facade.sandbox._agents import default_agents
-from tests.installing import fresh_environment
+from tests.installing import require_registry
+from tests.once import once
 from tests.pages import INSTALL, PAGES, ROOT, as_shown, blocks, follow, name
 
 FOLLOWED = [page for page in PAGES if any(block.is_run for block in blocks(page))]
 # These tell; they do not lead. A sandbox is there for them, and a specification.
 TELLING = {"README.md", "CONTRIBUTING.md", "docs/index.md", "docs/design.md"}
-NOT_RUN = {"CONTRIBUTING.md": 2, "README.md": 1, "docs/building-your-own-sdk.md": 2, "docs/keeping-up.md": 1}
+NOT_RUN = {"CONTRIBUTING.md": 3, "README.md": 1, "docs/building-your-own-sdk.md": 2, "docs/keeping-up.md": 1}
 
 
 @pytest.fixture
-def checkout(tmp_path: Path) -> Path:
+def checkout(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone, as far as a page can tell, which is set up: `.venv` is the environment that the tests run in."""
-    copy = tmp_path / "checkout"
     git = ["git", "-c", "user.name=nobody", "-c", "user.email=nobody@localhost"]
-    known = subprocess.run(
-        [*git, "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    listing = [*git, "ls-files", "--cached", "--others", "--exclude-standard"]
+    known = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=False)
     if known.returncode:
         pytest.skip("this is no git checkout")
-    for file in (Path(line) for line in known.stdout.splitlines() if (ROOT / line).is_file()):
-        (copy / file).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / file, copy / file)
-    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "As it is"]):
-        subprocess.run([*git, *command], cwd=copy, check=True)
-    (copy / ".venv").symlink_to(sys.prefix)
-    return copy
+
+    def make(folder: Path) -> None:
+        for file in (Path(line) for line in known.stdout.splitlines() if (ROOT / line).is_file()):
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / file, folder / file)
+        for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "As it is"]):
+            subprocess.run([*git, *command], cwd=folder, check=True)
+        (folder / ".venv").symlink_to(sys.prefix)
+
+    return shutil.copytree(once(tmp_path_factory, "clone", make), tmp_path / "checkout", symlinks=True)
 
 
 @pytest.mark.parametrize("page", FOLLOWED, ids=name)
 def test_a_page_works_from_top_to_bottom(page: Path, checkout: Path, home: Path, tmp_path: Path) -> None:
     install = name(page) == "docs/start.md"
     if install:
-        fresh_environment(tmp_path / "probe")  # Skips where nothing can be installed.
+        require_registry()
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     agent = next(iter(default_agents().values()))
     agents = default_agents() | {number: agent | {"id": number} for number in (123, 124)}
     ours = ("PYTHONPATH", "PYTHONUNBUFFERED", "VIRTUAL_ENV", "CI")
     environment = {key: value for key, value in os.environ.items() if key not in ours}
+    # No page needs the audit of `./scripts/build`, which asks a service about vulnerabilities.
+    environment |= {"VENV": sys.prefix, "UV_OFFLINE": "1"}
     with Sandbox(job_seconds=0.3, agents=agents) as sandbox:
         if name(page) in TELLING:
             (home / ".cekura").mkdir()
             (home / ".cekura" / "config.toml").write_text(f'api_key = "{sandbox.api_key}"\napi_url = "{sandbox.url}"\n')
             shutil.copy(ROOT / "spec" / "upstream.yaml", checkout / "openapi.json")
             environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
-        follow(page, checkout, scratch, environment | {"VENV": sys.prefix}, install=install)
+        follow(page, checkout, scratch, environment, install=install)
 
 
 def test_blocks_that_are_not_run_are_few() -> None:

@@ -13,7 +13,19 @@ import pytest
 
 from cekura_facade import __version__
 from cekura_facade.sandbox import Sandbox
-from tests.installing import ROOT, UV, Environment, build, fresh_environment, run, succeed
+from tests.installing import (
+    ROOT,
+    UV,
+    Environment,
+    build,
+    environment_with,
+    fresh_environment,
+    our_wheel,
+    require_registry,
+    run,
+    succeed,
+)
+from tests.once import once
 
 SDK = ROOT / "tests" / "downstream" / "acme_voice_sdk"
 GENERATED = "acme_cekura"
@@ -37,18 +49,32 @@ async def awaited(cekura: AsyncCekura) -> None:
 WRONG_LINES = {6, 7, 8, 9, 13}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     """An environment with our package and the SDK, both from wheels; the SDK's generated client was made for it."""
-    folder = tmp_path_factory.mktemp("downstream")
-    made = fresh_environment(folder / "environment")
-    project = folder / "project"
-    shutil.copytree(SDK, project, ignore=shutil.ignore_patterns("__pycache__", ".*"))
-    options = ("--output", project, "--package", GENERATED, "--select", project / "operations.yaml")
-    run(ROOT / "scripts" / "regenerate.py", *options, cwd=folder)
-    wheels = [build(source, folder / name)[0] for name, source in (("ours", ROOT), ("theirs", project))]
-    made.install(f"{wheels[0]}[cli,sandbox]", wheels[1])
-    return made
+    ours = our_wheel(tmp_path_factory)
+
+    def make(folder: Path) -> None:
+        made = fresh_environment(folder / "environment")
+        project = folder / "project"
+        shutil.copytree(SDK, project, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+        options = ("--output", project, "--package", GENERATED, "--select", project / "operations.yaml")
+        run(ROOT / "scripts" / "regenerate.py", *options, cwd=folder)
+        made.install(f"{ours}[cli,sandbox]", build(project, folder / "theirs")[0])
+
+    require_registry()
+    return Environment(once(tmp_path_factory, "downstream", make) / "environment")
+
+
+@pytest.fixture(scope="session")
+def mypy_cache(environment: Environment, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What mypy keeps about the packages that are installed, which both tests that run it need."""
+
+    def make(folder: Path) -> None:
+        (folder / "imports.py").write_text("import acme_voice, cekura_facade, cekura_facade.sandbox\n")
+        assert mypy(environment, folder, "imports.py").returncode == 0
+
+    return once(tmp_path_factory, "mypy", make) / ".mypy"
 
 
 @pytest.fixture
@@ -117,7 +143,8 @@ with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
     assert environment.run("-c", code).strip() == "7 ['key', 'key', 'key']"
 
 
-def test_mypy_finds_nothing_strictly(environment: Environment, sources: Path) -> None:
+def test_mypy_finds_nothing_strictly(environment: Environment, sources: Path, mypy_cache: Path) -> None:
+    shutil.copytree(mypy_cache, sources / ".mypy")
     result = mypy(environment, sources, *CHECKED)
     assert (result.returncode, result.stdout) == (0, ""), result.stderr
 
@@ -129,8 +156,9 @@ def test_pyright_finds_nothing_strictly(environment: Environment, sources: Path)
     assert found["summary"]["filesAnalyzed"] == 3
 
 
-def test_both_find_what_is_wrong(environment: Environment, sources: Path) -> None:
+def test_both_find_what_is_wrong(environment: Environment, sources: Path, mypy_cache: Path) -> None:
     """So the types that they read are those of the installed packages, for both clients, and not Any."""
+    shutil.copytree(mypy_cache, sources / ".mypy")
     (sources / "wrong.py").write_text(WRONG)
     reported = mypy(environment, sources, "wrong.py").stdout.splitlines()
     assert {int(line.split(":")[1]) for line in reported if ": error:" in line} == WRONG_LINES
@@ -165,13 +193,12 @@ def test_what_the_page_shows_of_the_sdk_is_what_stands_there() -> None:
 
 
 @pytest.mark.skipif(shutil.which("perl") is None, reason="perl is not installed")
-def test_a_vendored_copy_works_by_itself(tmp_path: Path) -> None:
+def test_a_vendored_copy_works_by_itself(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     """As the page says how, but for where the wheel comes from."""
     (command,) = re.findall(r"^find .*perl .*$", PAGE, re.MULTILINE)
-    environment = fresh_environment(tmp_path / "environment")
-    environment.install("attrs", "backoff", "httpx")
+    environment = environment_with(tmp_path_factory, "vendored", "attrs", "backoff", "httpx")
     (tmp_path / "acme_voice").mkdir()
-    wheel = str(build(ROOT, tmp_path)[0])
+    wheel = str(our_wheel(tmp_path_factory))
     succeed([*UV, "pip", "install", "--no-deps", "--target", "acme_voice/_vendor", wheel], tmp_path)
     succeed(["sh", "-c", command], tmp_path)
     code = """
@@ -184,5 +211,7 @@ print(len(saved), {type(each) is Metric for each in saved})
 print([name for name in sys.modules if name.startswith(("cekura_facade", "generated_client"))])
 """
     with Sandbox(job_seconds=0, api_key="key") as sandbox:
-        printed = environment.run("-c", code, sandbox.url, next(iter(sandbox.agents)))
-    assert printed.splitlines() == ["2 {True}", "[]"]
+        printed = run(
+            "-I", "-c", code, sandbox.url, next(iter(sandbox.agents)), cwd=tmp_path, python=environment.python
+        )
+    assert printed.stdout.splitlines() == ["2 {True}", "[]"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
-import sys
 import tarfile
 import zipfile
 from email.parser import Parser
@@ -15,23 +14,16 @@ import audit
 import pytest
 
 from cekura_facade import __version__
-from tests.installing import ROOT, build, fresh_environment, succeed
+from tests.installing import ROOT, build, distributions, environment_with, run_build_script
 
 PACKAGES = ("cekura_facade", "generated_client")
 INFO = f"cekura_facade-{__version__}.dist-info"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the sdist and the wheel, as `./scripts/build` makes them."""
-    folder = tmp_path_factory.mktemp("built")
-    assert run_script(folder).count("PASSED") == 2
-    return folder
-
-
-def run_script(folder: Path) -> str:
-    """Run `./scripts/build` in this environment: what is installed now must not be replaced under the tests."""
-    return succeed([str(ROOT / "scripts" / "build"), "--no-audit", str(folder)], folder, VENV=sys.prefix).stdout
+    return distributions(tmp_path_factory)
 
 
 @pytest.fixture
@@ -71,7 +63,7 @@ def test_the_same_sources_give_the_same_bytes(built: Path, sdist: Path, tmp_path
 
 
 def test_the_script_gives_the_same_bytes_twice(built: Path, tmp_path: Path) -> None:
-    run_script(tmp_path)
+    assert run_build_script(tmp_path).count("PASSED") == 2
     assert digests(tmp_path) == digests(built)
 
 
@@ -111,19 +103,17 @@ print(cekura_facade.__version__)
 
 @pytest.mark.parametrize("kind", ["wheel", "sdist"])
 def test_it_installs_and_imports_without_the_repository(
-    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+    kind: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    environment = fresh_environment(tmp_path / "environment")
-    environment.install(request.getfixturevalue(kind))
+    environment = environment_with(tmp_path_factory, f"from-{kind}", request.getfixturevalue(kind))
     assert environment.run("-c", CHECK).strip() == __version__
     listed = environment.run("-c", "import importlib.metadata as m; print(*(d.name for d in m.distributions()))")
     # Of the extras, nothing comes unasked for.
     assert not {"typer", "starlette", "uvicorn", "openapi-python-client"} & set(listed.split())
 
 
-def test_the_extras_install_and_work_together(wheel: Path, tmp_path: Path) -> None:
-    environment = fresh_environment(tmp_path / "environment")
-    environment.install(f"{wheel}[cli,sandbox,regenerate]")
+def test_the_extras_install_and_work_together(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    environment = environment_with(tmp_path_factory, "with-extras", f"{wheel}[cli,sandbox,regenerate]")
     assert __version__ in environment.run("-m", "cekura_facade", "--version")
     made = environment.run("-c", "from cekura_facade.sandbox import Sandbox\nwith Sandbox() as s: print(s.url)")
     assert made.startswith("http://127.0.0.1:")

@@ -21,19 +21,22 @@ from regeneration.documents import load
 import cekura_facade
 from cekura_facade import sandbox
 from tests.installing import succeed
+from tests.once import once
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
 LOADING = {"script": "src", "img": "src", "link": "href", "iframe": "src", "source": "src", "video": "src"}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site, as `./scripts/docs` builds it. Nobody answers at the proxy, so it cannot fetch anything."""
-    folder = tmp_path_factory.mktemp("site")
     proxies = {f"{kind}_proxy": "http://127.0.0.1:9" for kind in ("http", "https", "HTTP", "HTTPS")}
-    succeed([str(ROOT / "scripts" / "docs"), str(folder)], folder, VENV=sys.prefix, **proxies)
-    return folder
+
+    def make(folder: Path) -> None:
+        succeed([str(ROOT / "scripts" / "docs"), str(folder)], folder, VENV=sys.prefix, **proxies)
+
+    return once(tmp_path_factory, "site", make)
 
 
 def shown(site: Path, page: str, path: str) -> str:
