@@ -12,7 +12,7 @@ from cekura_facade._checks import is_int
 from cekura_facade._identity import comparable, is_cut, may_be_in_scope, score_type
 
 from ._result import Dependence, Result, Value
-from ._service import Fields, NotObserved, has_id
+from ._service import Fields, NotObserved, WrongShape, has_id
 from ._subject import LONGEST_NAME, Metric, Subject, names_filter
 
 # A text in which each change shows: two spaces, a composed and a decomposed letter, characters that HTML escapes.
@@ -31,7 +31,7 @@ class Observation:
 
 @frozen
 class Check:
-    """A check. `observe` raises an APIError or NotObserved if there is nothing to report."""
+    """A check. `observe` raises an APIError or NotObserved if there is nothing to report. WrongShape means not true."""
 
     id: str
     assumption: str
@@ -42,6 +42,8 @@ class Check:
         """Run the check."""
         try:
             found = self.observe(subject)
+        except WrongShape as error:
+            found = Observation(str(error), None, False)
         except (APIError, NotObserved) as error:
             found = Observation(f"Not observed. {_described(error)}", None, None)
         return Result(

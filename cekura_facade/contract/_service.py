@@ -32,9 +32,13 @@ class NotObserved(Exception):
     """A check has no result. The message says why, without text of the service."""
 
 
+class WrongShape(NotObserved):
+    """A successful response is not what the API documents."""
+
+
 @define
 class Service:
-    """The service, as a client reaches it. Every method raises an APIError, or NotObserved for another shape.
+    """The service, as a client reaches it. Every method raises an APIError, or WrongShape.
 
     Attributes:
         client: The client that sends the requests.
@@ -87,7 +91,7 @@ class Service:
             )
         )
         if not isinstance(listed, list) or not all(has_id(each) for each in listed):
-            raise NotObserved("The list is not an array of metrics with ids.")
+            raise WrongShape("The list is not an array of metrics with ids.")
         return listed
 
     @contextmanager
@@ -126,7 +130,7 @@ class Service:
         except CekuraError:
             raise
         except _WRONG_SHAPE:
-            raise NotObserved("The service sent a response of another shape.") from None
+            raise WrongShape("The service sent a response of another shape.") from None
 
 
 def has_id(metric: object) -> bool:
@@ -136,5 +140,5 @@ def has_id(metric: object) -> bool:
 
 def _fields(body: object) -> Fields:
     if not isinstance(body, dict) or not has_id(body):
-        raise NotObserved("The response is not an object with an id.")
+        raise WrongShape("The response is not an object with an id.")
     return body
