@@ -13,7 +13,7 @@ from cekura_facade import Cekura
 from cekura_facade.contract import Contract, Dependence, Remaining, Result
 
 from . import _files
-from ._errors import ExitCode, WrongUsage
+from ._errors import ExitCode, Failed, WrongUsage
 from ._report import Report
 from ._text import json_text, visible
 
@@ -64,7 +64,8 @@ def _conclude(report: Report, contract: Contract, output: Path | None) -> None:
         report.notes.append(_not_deleted(metric))
     if not contract.results:
         return
-    report.ending = ExitCode.DONE if contract.holds else ExitCode.FAILED
+    if not contract.holds:
+        report.ending = ExitCode.FAILED
     report.document = contract.record()
     if not report.options.as_json:
         report.output.out.print(_table(report, contract))
@@ -73,7 +74,7 @@ def _conclude(report: Report, contract: Contract, output: Path | None) -> None:
         try:
             output.write_text(json_text(contract.record()) + "\n", "utf-8")
         except OSError as error:
-            report.fail(error)
+            report.fail(Failed(f"The results could not be written to {visible(output)}: {error.strerror}."))
         else:
             report.notes.append(f"Results written to {visible(output)}.")
 

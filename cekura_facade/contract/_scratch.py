@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from cekura_facade import APIError, APIStatusError, CekuraError, NotFoundError
+from cekura_facade import APIError, AuthenticationError, CekuraError, NotFoundError, PermissionDeniedError
 from cekura_facade._exchange import growing
 from cekura_facade._responses import may_be_carried_out
 
@@ -135,24 +135,33 @@ class Scratch:
                 self._unclear.discard(key)
 
     def _delete_all(self) -> None:
+        """Delete until a list is empty and nothing is unclear, or until the time is up or a deletion is not allowed."""
         clock = self._service.client._http.clock
         until, pauses = clock.now() + self._patience, growing(0.25, 2.0)
         while True:
             last = clock.now() >= until
-            self._delete_known()
             try:
-                is_empty = not self.listed()
-            except (CekuraError, NotObserved):
-                is_empty = False
-            self._delete_known()
+                self._delete_known()
+                is_empty = not self._listed_if_possible()
+                self._delete_known()
+            except (AuthenticationError, PermissionDeniedError):
+                return
             if last or (is_empty and not self._ids and not self._unclear):
                 return
             clock.sleep(max(0.0, min(next(pauses), until - clock.now())))
 
+    def _listed_if_possible(self) -> set[str]:
+        try:
+            return self.listed()
+        except (CekuraError, NotObserved):
+            return set()
+
     def _delete_known(self) -> None:
+        """Delete what has an id. Raises the error of a deletion that is not allowed; others are tried again."""
         for metric_id in list(self._ids):
             try:
                 self.delete(metric_id)
-            except CekuraError as error:
-                if isinstance(error, APIStatusError) and error.status_code in (401, 403):
-                    return
+            except (AuthenticationError, PermissionDeniedError):
+                raise
+            except CekuraError:
+                continue
