@@ -51,12 +51,22 @@ def job(sandbox: Sandbox, number: int = 2) -> tuple[str, list[dict[str, Any]]]:
 def test_help_has_the_commands_and_the_exit_codes(shell: Shell) -> None:
     result = shell.run("--help")
     assert result.returncode == 0
-    for text in ("generate", "resume", "create", "list", "sandbox", "doctor", "--install-completion", "timed out"):
+    for text in (
+        "generate",
+        "resume",
+        "create",
+        "list",
+        "sandbox",
+        "doctor",
+        "check",
+        "--install-completion",
+        "timed out",
+    ):
         assert text in result.stdout
     assert re.search(r"^ +130  interrupted$", result.stdout, re.MULTILINE)
 
 
-@pytest.mark.parametrize("command", ["generate", "resume", "create", "list", "sandbox", "doctor"])
+@pytest.mark.parametrize("command", ["generate", "resume", "create", "list", "sandbox", "doctor", "check"])
 def test_every_command_has_help(shell: Shell, command: str) -> None:
     result = shell.run(command, "--help")
     assert result.returncode == 0

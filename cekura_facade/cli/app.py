@@ -225,3 +225,40 @@ def doctor(
     from ._report import Options, carry_out
 
     carry_out(Options(base_url, api_key_file, format is Format.json, verbose), examine)
+
+
+@app.command(
+    epilog="""\b
+Exit codes:
+  0    everything that the client requires is true, or you answered no
+  1    something that the client requires is not true or was not observed,
+       a metric could not be deleted, or the check failed
+  2    wrong usage, or no usable configuration: nothing was sent
+  130  interrupted""",
+    short_help="Check the service against what the client relies on.",
+)
+def check(
+    agent_id: Annotated[
+        int, typer.Option("--agent-id", min=1, metavar="ID", help="Id of the agent to create metrics for.")
+    ],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Create and delete metrics without asking.")] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Also write the results to a JSON file, for a bug report."),
+    ] = None,
+    format: AsFormat = Format.table,
+    api_key_file: KeyFile = None,
+    base_url: BaseUrl = None,
+    verbose: Verbose = False,
+) -> None:
+    """Check the service against what the client relies on.
+
+    The command creates up to four metrics that no agent uses, and always deletes them. Without a terminal, pass --yes.
+    """
+    from ._checking import check_contract
+    from ._report import Options, carry_out
+
+    carry_out(
+        Options(base_url, api_key_file, format is Format.json, verbose),
+        lambda report: check_contract(report, agent_id, yes=yes, output=output),
+    )

@@ -1,0 +1,113 @@
+"""`check`: the service against what the client relies on."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from cekura_facade import Cekura
+from cekura_facade.contract import Contract, Dependence, Remaining, Result
+
+from . import _files
+from ._errors import ExitCode, Failed, WrongUsage
+from ._report import Report
+from ._text import json_text, visible
+
+_DEPENDENCES: dict[Dependence, str] = {
+    "required": "required",
+    "either": "works either way",
+    "informational": "not used",
+}
+
+
+def check_contract(report: Report, agent_id: int, *, yes: bool, output: Path | None) -> None:
+    """Ask, run the checks, and show and write the results, however the run ends."""
+    if not (yes or report.output.asks):
+        raise WrongUsage("There is no terminal to ask at. Pass --yes to create and delete metrics.")
+    if output is not None:
+        _files.check_output(output)
+    with Cekura(**report.options.client()) as cekura:
+        base_url = cekura._http.settings.base_url
+        report.output.say(
+            f"The command creates up to 4 metrics for agent {agent_id} at {base_url}, and deletes them, also "
+            "if you interrupt it. Their names start with 'cekura-facade check'. They are disabled for "
+            "simulation and observability, and are not assigned to new agents."
+        )
+        if not yes and not _ask(report, "Create and delete these metrics?"):
+            report.notes.append("Nothing was sent.")
+            return
+        contract = Contract(cekura, agent_id)
+        report.at_end.append(lambda: _conclude(report, contract, output))
+        contract.run()
+
+
+def _ask(report: Report, question: str) -> bool:
+    while True:
+        report.output.err.print(f"{question} [y]es / [n]o ", end="", soft_wrap=True)
+        report.output.err.file.flush()
+        try:
+            if not (line := sys.stdin.readline()):
+                raise KeyboardInterrupt  # Ctrl-D is not an answer.
+        except KeyboardInterrupt:
+            report.output.say()
+            raise
+        if line.strip().lower() in ("y", "yes", "n", "no"):
+            return line.strip().lower().startswith("y")
+
+
+def _conclude(report: Report, contract: Contract, output: Path | None) -> None:
+    for metric in contract.remaining:
+        report.notes.append(_not_deleted(metric))
+    if not contract.results:
+        return
+    if not contract.holds:
+        report.ending = ExitCode.FAILED
+    report.document = contract.record()
+    if not report.options.as_json:
+        report.output.out.print(_table(report, contract))
+        report.notes.append(_summary(contract))
+    if output is not None:
+        try:
+            output.write_text(json_text(contract.record()) + "\n", "utf-8")
+        except OSError as error:
+            report.fail(Failed(f"The results could not be written to {visible(output)}: {error.strerror}."))
+        else:
+            report.notes.append(f"Results written to {visible(output)}.")
+
+
+def _table(report: Report, contract: Contract) -> Table:
+    table = Table(box=box.ROUNDED if report.output.out.encoding.startswith("utf") else box.ASCII)
+    for title in ("Assumption", "Observed", "Result", "Client"):
+        table.add_column(title, overflow="fold")
+    for result in contract.results:
+        words, style = _verdict(result)
+        dependence = _DEPENDENCES[result.dependence]
+        table.add_row(Text(result.assumption), Text(visible(result.observed)), Text(words, style), Text(dependence))
+    return table
+
+
+def _verdict(result: Result) -> tuple[str, str]:
+    if result.held:
+        return "true", "green"
+    style = "red" if result.dependence == "required" else "yellow"
+    return ("not observed" if result.held is None else "not true"), style
+
+
+def _summary(contract: Contract) -> str:
+    failed = [each.id for each in contract.results if each.dependence == "required" and not each.held]
+    if failed:
+        return f"The client requires what is not true or was not observed: {', '.join(failed)}."
+    return "Everything that the client requires is true." if contract.holds else "Not all checks ran."
+
+
+def _not_deleted(metric: Remaining) -> str:
+    if metric.id is None:
+        return (
+            f"The metric {visible(metric.name)!r} may exist. Its creation had no clear response, and no list shows it. "
+            "Look for it later, and delete it."
+        )
+    return f"Metric {metric.id} ({visible(metric.name)}) could not be deleted. Delete it."

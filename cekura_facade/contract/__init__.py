@@ -1,0 +1,18 @@
+"""What the client relies on the service for, as checks that run on the sandbox and on the real service.
+
+```python
+from cekura_facade import Cekura
+from cekura_facade.contract import Contract
+
+with Cekura() as cekura:
+    for result in Contract(cekura, agent_id=123).run():
+        print(result.id, result.held, result.observed)
+```
+"""
+
+from __future__ import annotations
+
+from ._contract import Contract
+from ._result import Dependence, Remaining, Result, Value
+
+__all__ = ["Contract", "Dependence", "Remaining", "Result", "Value"]

@@ -1,0 +1,48 @@
+"""What a check reports."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from attrs import frozen
+
+Dependence = Literal["required", "either", "informational"]
+"""`"required"`: the client relies on it. `"either"`: the client works either way. `"informational"`: not used."""
+Value = bool | float | str | list[str] | None
+"""An observed value, for programs. It can be written as JSON."""
+
+
+@frozen(kw_only=True)
+class Result:
+    """The result of one check. It contains no text of the service and no ids.
+
+    Attributes:
+        id: Name of the check, such as `"placement"`. It does not change between versions.
+        assumption: The assumption about the service, in one sentence.
+        dependence: Whether the client relies on the assumption. `"required"`: the client does not work as documented
+            without it. `"either"`: the client works whether it is true or not. `"informational"`: the client does not
+            use it.
+        observed: What the service did, in one sentence.
+        value: What the service did, for programs. `None` if it was not observed.
+        held: Whether the assumption is true. `None` if it was not observed.
+    """
+
+    id: str
+    assumption: str
+    dependence: Dependence
+    observed: str
+    value: Value
+    held: bool | None
+
+
+@frozen(kw_only=True)
+class Remaining:
+    """A metric that the run created and could not delete, or may have created.
+
+    Attributes:
+        id: Id of the metric. `None` if the response to its creation was lost and no list shows the metric.
+        name: Name of the metric, as it was sent.
+    """
+
+    id: int | None
+    name: str
