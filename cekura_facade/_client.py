@@ -50,8 +50,8 @@ class _Client(Generic[HTTPClient]):
             http_client: An HTTP client of httpx, of the same kind, to send with: for proxies, own certificates, hooks.
                 It stays yours to close. Redirects are never followed to another origin, whatever it is set to.
             max_response_bytes: The largest answer that is read, in bytes; a larger one raises UnexpectedResponseError.
-            settle_timeout: How long create_in_bulk goes on looking whether a request without a clear answer was carried
-                out all the same, in seconds, before it sends again what is missing.
+            settle_timeout: How long create_in_bulk lists metrics after a lost response before it sends the missing ones
+                again, and after a success until the list shows the new ones, in seconds, 0 or more (default 5).
             user_agent: What stands before this package in the User-Agent of every request, like "acme-voice-sdk/1.0.0":
                 printable ASCII.
 

@@ -82,23 +82,24 @@ class _Metrics(Generic[Generation, Many]):
     def create_in_bulk(self, metrics: Iterable[checks.MetricInput]) -> Steps[list[Metric]]:
         """Save metrics, each exactly once (POST /test_framework/v1/metrics/bulk_create/).
 
-        What stands there already (same scope, name, description and eval_type) is not saved again, so the call can be
-        made again after any failure. When it is not clear whether a request was carried out, the service is looked at
-        (GET /test_framework/v1/metrics/) until it is, for up to `settle_timeout`, and only what is then missing is sent
-        again. More than 100 metrics are sent in several requests.
+        The client first lists the existing metrics (GET /test_framework/v1/metrics/) and skips those that match: the
+        same scope, name, description and eval_type. So you can make the same call again after any failure. If a
+        response is lost, it lists them again for up to `settle_timeout` seconds and sends only the missing ones. It
+        returns when the list shows the new metrics, or after `settle_timeout`. More than 100 metrics are sent in
+        several requests.
 
         Args:
-            metrics: What `wait` returned, MetricCreate objects or mappings, at least one. Every field is sent as it is.
+            metrics: What `wait` returned, MetricCreate objects or mappings, at least one. All fields are sent unchanged.
 
         Returns:
             The saved metrics, each with its id, in the order given.
 
         Raises:
-            InvalidRequestError: Nothing to save, or something that is no metric. Nothing was sent.
-            BadRequestError: The service refuses a metric: `problems` tells which one and why.
-            BulkCreateUncertainError: Some may or may not be saved: `unconfirmed`.
-            APIError: The service could not be reached, or did not answer as promised. What was saved is on every error,
-                as `created`.
+            InvalidRequestError: There is nothing to save, or an item is not a metric. Nothing was sent.
+            BadRequestError: The service refused a metric. `problems` says which one and why.
+            BulkCreateUncertainError: Some metrics may or may not be saved: those in `unconfirmed`.
+            APIError: The service could not be reached, or its response was not as documented. Every error has the
+                metrics that were saved, as `created`.
         """
         return (yield from create_in_bulk(self._http, checks.metrics_to_create(metrics)))
 
@@ -175,7 +176,8 @@ class _Metrics(Generic[Generation, Many]):
 
         Returns:
             An iterator (with AsyncCekura an asynchronous one) over a GenerationOutcome for each request, as soon as it
-            is there. Its `stop()` starts no more of them. Leaving it early cancels those that are under way.
+            is there. Use it with `with` (or `async with`): leaving that cancels the workflows that are running. Its
+            `stop()` starts no more workflows, and lets the running ones finish.
 
         Raises:
             InvalidRequestError: An argument cannot be right. What is wrong with a single request is its outcome.

@@ -4,6 +4,7 @@ python scripts/fault_matrix.py                    ours, the vendor's package, th
 python scripts/fault_matrix.py --client ours      ours alone, nothing is written
 python scripts/fault_matrix.py --only "save / 500"
 
+It also runs every behavior of the sandbox with the faults of a save, in virtual time.
 Exit code 0 if nothing went wrong with ours, 1 otherwise.
 """
 
@@ -13,6 +14,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from faults import behaviors
 from faults.cells import Cell, all_cells
 from faults.run import JOBS, run_all
 
@@ -33,10 +35,11 @@ def main() -> int:
     writes = not (arguments.no_write or arguments.only or chosen)
     kinds = [kind for kind in CLIENTS if kind in (chosen or (CLIENTS if writes else ["ours"]))]
     cells = {kind: [cell for cell in all_cells(kind) if arguments.only in cell.name] for kind in kinds}
-    if not any(cells.values()):
+    if not any(cells.values()) and not any(arguments.only in cell.name for cell in behaviors.all_cells()):
         print(f"fault_matrix: no cell has {arguments.only!r} in its name.", file=sys.stderr)
         return 2
-    return _report(cells, arguments.jobs, arguments.output if writes else None)
+    in_virtual_time = [cell for cell in behaviors.all_cells() if "ours" in kinds and arguments.only in cell.name]
+    return _report(cells, in_virtual_time, arguments.jobs, arguments.output if writes else None)
 
 
 def _arguments() -> argparse.Namespace:
@@ -49,7 +52,7 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _report(cells: dict[str, list[Cell]], jobs: int, output: Path | None) -> int:
+def _report(cells: dict[str, list[Cell]], in_virtual_time: list[behaviors.Cell], jobs: int, output: Path | None) -> int:
     # Not needed in the processes that run cells, which import this file as well.
     from faults import report
     from rich.console import Console
@@ -68,11 +71,17 @@ def _report(cells: dict[str, list[Cell]], jobs: int, output: Path | None) -> int
             console.print(f"{verdict.cell.name}: {violation}{beyond}", markup=False, highlight=False, soft_wrap=True)
     for kind, each in verdicts.items():
         console.print(report.totals_line(kind, each), highlight=False, soft_wrap=True)
+    results = behaviors.run_all(in_virtual_time)
+    for cell, problems in results.items():
+        for problem in +problems:
+            console.print(f"{cell.name}: {problem}", markup=False, highlight=False, soft_wrap=True)
+    console.print(behaviors.totals_line(results), highlight=False, soft_wrap=True)
     if output is not None:
         output.parent.mkdir(exist_ok=True)
-        output.write_text(report.document(verdicts), encoding="utf-8")
+        output.write_text(report.document(verdicts, behaviors.rows(results)), encoding="utf-8")
         console.print(f"Written: {output}", highlight=False)
-    return 1 if any(verdict.violations for verdict in verdicts.get("ours", [])) else 0
+    wrong = [verdict for verdict in verdicts.get("ours", []) if verdict.violations]
+    return 1 if wrong or any(+problems for problems in results.values()) else 0
 
 
 if __name__ == "__main__":

@@ -266,7 +266,8 @@ def test_the_document_is_what_a_run_came_to_and_names_tests_that_exist() -> None
     verdicts = {
         kind: [Verdict(each, "result", 1.0, ()) for each in all_cells(kind)] for kind in ("ours", "vendor", "raw")
     }
-    text = document(verdicts)
+    text = document(verdicts, [["behavior", "cells"], ["`default`", 7]])
+    assert "| `default` | 7 |" in text
     assert f"| this package | {len(OURS)} | 0 | 0 | 0 | 0 | 0 | 0 | 0 |" in text
     named = re.findall(r"`(tests/\w+\.py)::(\w+)`", text)
     assert len(named) >= 10

@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # What signatures name that is no type of ours: of the standard library, a type variable, a module.
 NOT_OURS = {
     *(
+        "ASGIApp",
         "Any",
         "AsyncClient",
         "AsyncIterator",

@@ -207,3 +207,13 @@ def totals_line(results: dict[Cell, Counter[Problem]]) -> str:
     """One line: `behaviors: 1200 cells, 0 lost, …`."""
     counts = sum(results.values(), Counter[Problem]())
     return f"behaviors: {len(results)} cells, " + ", ".join(f"{counts[each]} {each}" for each in PROBLEMS)
+
+
+def rows(results: dict[Cell, Counter[Problem]]) -> list[list[object]]:
+    """A table: for each behavior, the number of its cells and of what went wrong in them."""
+    table: list[list[object]] = [["behavior", "cells", *PROBLEMS]]
+    for behavior in BEHAVIORS:
+        of_behavior = [problems for cell, problems in results.items() if cell.behavior == behavior]
+        counts = sum(of_behavior, Counter[Problem]())
+        table.append([f"`{behavior}`", len(of_behavior), *(counts[each] for each in PROBLEMS)])
+    return table

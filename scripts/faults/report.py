@@ -75,7 +75,7 @@ def table(verdicts: dict[str, list[Verdict]]) -> Table:
     return shown
 
 
-def document(verdicts: dict[str, list[Verdict]]) -> str:
+def document(verdicts: dict[str, list[Verdict]], behaviors: Sequence[Sequence[object]]) -> str:
     """The text of docs/reliability.md: the prose of the template, and the tables of this run."""
     rows: list[list[object]] = [["client", "cells", *HEADINGS.values()]]
     rows += [[NAMES[kind], len(each), *totals(each).values()] for kind, each in verdicts.items()]
@@ -85,7 +85,7 @@ def document(verdicts: dict[str, list[Verdict]]) -> str:
         body = [[row.name, *(_kept(row.verdicts[kind]) for kind in verdicts)] for row in group]
         parts.append(f"### {_SECTIONS[section]}\n\n{_markdown([head, *body])}")
     text = Template(TEMPLATE.read_text(encoding="utf-8"))
-    return text.substitute(totals=_markdown(rows), cells="\n\n".join(parts), ours=len(verdicts["ours"]))
+    return text.substitute(totals=_markdown(rows), behaviors=_markdown(behaviors), cells="\n\n".join(parts))
 
 
 def _rows(verdicts: dict[str, list[Verdict]]) -> list[Row]:
