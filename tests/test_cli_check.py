@@ -35,7 +35,7 @@ def test_a_table_and_a_file_with_the_results(shell: Shell, sandbox: Sandbox) -> 
     assert sandbox.metrics == []
     assert "DELETE" in writes(sandbox)
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in result.stdout.splitlines()]
-    placement = ["A metric that is sent with agent is", "The metric was stored in the agent's"]
+    placement = ["A metric that is sent with agent", "The service stored the metric in the"]
     assert [*placement, "not true", "works either way"] in rows
     assert "creates up to 4 metrics" in result.stderr
     assert "Everything that the client requires is true." in result.stderr

@@ -461,6 +461,19 @@ def test_a_failed_deletion_is_tried_again() -> None:
     assert checked.remaining == ()
 
 
+def test_a_404_of_a_proxy_is_not_taken_for_a_deletion() -> None:
+    service = virtual_service(Behavior())
+    refusals = [httpx.Response(404, text="<html>Not found</html>") for _ in range(5)]
+
+    def change(request: httpx.Request, respond: Respond) -> httpx.Response:
+        return refusals.pop() if request.method == "DELETE" and refusals else respond(request)
+
+    with contract(service, change) as checked:
+        checked.run()
+    assert service.sandbox.metrics == []
+    assert checked.remaining == ()
+
+
 def test_two_interruptions_while_deleting_name_what_is_left() -> None:
     service = virtual_service(Behavior())
 
@@ -555,9 +568,9 @@ def test_the_record_says_what_was_checked() -> None:
     assert record["remaining"] == []
     assert record["results"][9] == {
         "id": "placement",
-        "assumption": "A metric that is sent with agent is stored with that agent.",
+        "assumption": "A metric that is sent with agent belongs to that agent.",
         "dependence": "either",
-        "observed": "The metric was stored with the agent.",
+        "observed": "The service stored the metric with the agent.",
         "value": "as_sent",
         "held": True,
     }

@@ -89,7 +89,7 @@ def _agent_pages(subject: Subject) -> Observation:
 # Errors
 
 
-@_check("unknown-progress-id", "An unknown progress id is answered with 404 and a detail.", "either")
+@_check("unknown-progress-id", "The response for an unknown progress id is a 404 with a detail.", "either")
 def _unknown_progress_id(subject: Subject) -> Observation:
     try:
         subject.service.progress(str(uuid.uuid4()))
@@ -100,14 +100,14 @@ def _unknown_progress_id(subject: Subject) -> Observation:
     return Observation("The service returned a job.", "200", False)
 
 
-@_check("refused-metric", "A refused metric is answered with 400 and the reasons by field.", "either")
+@_check("refused-metric", "The response for a refused metric is a 400 with the reasons by field.", "either")
 def _refused_metric(subject: Subject) -> Observation:
     refused = subject.scratch.fields(agent=subject.agent_id, eval_type="no-such-type")
     subject.refused.append(refused)
     return _refusal(lambda: subject.scratch.create(refused), "fields")
 
 
-@_check("refused-array", "A refused array is answered with 400 and an array of the same length.", "either")
+@_check("refused-array", "The response for a refused array is a 400 with an array of the same length.", "either")
 def _refused_array(subject: Subject) -> Observation:
     fine = subject.scratch.fields(agent=subject.agent_id)
     refused = subject.scratch.fields(agent=subject.agent_id, eval_type="no-such-type")
@@ -150,7 +150,7 @@ def _bulk_create_order(subject: Subject) -> Observation:
     return Observation("The order is the same." if kept else "The order is different.", kept, kept)
 
 
-@_check("long-name", f"A name of more than {LONGEST_NAME} characters is refused.", "either")
+@_check("long-name", f"The service refuses a name of more than {LONGEST_NAME} characters.", "either")
 def _long_name(subject: Subject) -> Observation:
     subject.probe()
     name = "{} " + "x" * LONGEST_NAME
@@ -160,11 +160,11 @@ def _long_name(subject: Subject) -> Observation:
     except APIStatusError as error:
         if error.status_code != 400:
             raise
-        return Observation("The metric was refused.", "refused", True)
+        return Observation("The service refused the metric.", "refused", True)
     stored = str(subject.detail(subject.long).get("name"))
     if stored == fields["name"]:
-        return Observation("The name was stored in full.", "kept", False)
-    return Observation(f"The name was cut to {len(stored)} characters.", "cut", False)
+        return Observation("The service stored the name in full.", "kept", False)
+    return Observation(f"The service cut the name to {len(stored)} characters.", "cut", False)
 
 
 @_check("get-new-metric", "GET metrics/{id}/ returns a new metric immediately.", "required")
@@ -179,15 +179,15 @@ def _get_new_metric(subject: Subject) -> Observation:
 # What is stored
 
 
-@_check("placement", "A metric that is sent with agent is stored with that agent.", "either")
+@_check("placement", "A metric that is sent with agent belongs to that agent.", "either")
 def _placement(subject: Subject) -> Observation:
     saved = subject.detail(subject.plain())
     agents = saved.get("agents")
     if saved.get("agent") == subject.agent_id or (isinstance(agents, list) and subject.agent_id in agents):
-        return Observation("The metric was stored with the agent.", "as_sent", True)
+        return Observation("The service stored the metric with the agent.", "as_sent", True)
     if is_int(saved.get("project")) and saved.get("project") == subject.agent.get("project"):
-        return Observation("The metric was stored in the agent's project, without the agent.", "project", False)
-    return Observation("The metric was stored elsewhere.", "elsewhere", False)
+        return Observation("The service stored the metric in the agent's project, without the agent.", "project", False)
+    return Observation("The service stored the metric elsewhere.", "elsewhere", False)
 
 
 @_check("deprecation-warning", "Responses to writes have no deprecation warning.", "informational")
@@ -197,7 +197,7 @@ def _deprecation_warning(subject: Subject) -> Observation:
     return Observation("A response has a warning." if warned else "No response has a warning.", warned, not warned)
 
 
-@_check("text-changes", "Names and descriptions are stored as they are sent.", "either")
+@_check("text-changes", "The service stores names and descriptions as they are sent.", "either")
 def _text_changes(subject: Subject) -> Observation:
     metric = subject.probe()
     saved = subject.detail(metric)
@@ -206,14 +206,16 @@ def _text_changes(subject: Subject) -> Observation:
         for name in ("name", "description")
         for change in _changes(metric.sent[name], str(saved.get(name)))
     ]
-    return Observation(f"Changed: {', '.join(changes)}." if changes else "Nothing is changed.", changes, not changes)
+    return Observation(
+        f"Changed: {', '.join(changes)}." if changes else "The service changes nothing.", changes, not changes
+    )
 
 
-@_check("older-eval-type", f"The older eval_type {_OLDER_TYPE} is stored as it is sent.", "either")
+@_check("older-eval-type", f"The service stores the older eval_type {_OLDER_TYPE} as it is sent.", "either")
 def _older_eval_type(subject: Subject) -> Observation:
     stored = subject.detail(subject.probe()).get("eval_type")
     known = stored if stored in (_OLDER_TYPE, "binary_workflow_adherence", "binary") else "another type"
-    return Observation(f"It is stored as {known}.", str(known), stored == _OLDER_TYPE)
+    return Observation(f"The service stores it as {known}.", str(known), stored == _OLDER_TYPE)
 
 
 @_check("identity", "The client recognizes each saved metric as the one that was sent.", "required")
@@ -235,7 +237,7 @@ def _list_lag(subject: Subject) -> Observation:
     if subject.lag is None:
         return Observation(f"After {subject.wait:g} seconds, new metrics are missing from the list.", None, False)
     seconds = round(subject.lag, 2)
-    text = f"All new metrics appeared within {seconds:g} seconds; settle_timeout is {limit:g} seconds."
+    text = f"All new metrics appeared within {seconds:g} seconds (settle_timeout: {limit:g} seconds)."
     return Observation(text, seconds, subject.lag <= limit)
 
 
@@ -268,7 +270,7 @@ def _list_scope_both(subject: Subject) -> Observation:
     return Observation(f"The list has new metrics that were sent with: {_listed(shown)}.", shown, len(shown) == 2)
 
 
-@_check("list-filters", "filters narrows a list to the metrics with a name.", "either")
+@_check("list-filters", "The parameter filters narrows a list to the metrics with a name.", "either")
 def _list_filters(subject: Subject) -> Observation:
     metric = subject.plain()
     subject.listed_in_time()
@@ -277,13 +279,13 @@ def _list_filters(subject: Subject) -> Observation:
     except APIStatusError as error:
         if error.status_code != 400:
             raise
-        return Observation("The parameter was refused.", "refused", False)
+        return Observation("The service refused the parameter.", "refused", False)
     if shown == {metric.id}:
         return Observation("The list has exactly the metric with that name.", "narrowed", True)
     return Observation("The list has other metrics, or not that one.", "ignored", False)
 
 
-@_check("list-agents", "agents narrows a list to the metrics that have an agent.", "either")
+@_check("list-agents", "The parameter agents narrows a list to the metrics that have an agent.", "either")
 def _list_agents(subject: Subject) -> Observation:
     agents = str(subject.agent_id)
     if subject.shows(subject.of_project(), agents=agents):
@@ -326,7 +328,7 @@ def _refused_array_saves_nothing(subject: Subject) -> Observation:
 # Deleting, and limits
 
 
-@_check("deleted-metric", "A deleted metric is answered with 404 and a detail.", "required")
+@_check("deleted-metric", "The response for a deleted metric is a 404 with a detail.", "required")
 def _deleted_metric(subject: Subject) -> Observation:
     metric = subject.plain()
     subject.scratch.delete(metric.id)

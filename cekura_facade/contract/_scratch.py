@@ -6,7 +6,7 @@ import json
 import re
 import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from cekura_facade import APIError, AuthenticationError, CekuraError, NotFoundError, PermissionDeniedError
@@ -37,7 +37,6 @@ class Scratch:
         self._names: dict[str, str] = {}  # of all metrics, by key
         self._unclear: set[str] = set()  # keys of the metrics that may exist under an unknown id
         self._ids: dict[int, str] = {}  # keys of the metrics that may exist, by id
-        self._deleted: set[int] = set()
 
     def fields(self, name: str = "", **more: object) -> dict[str, Any]:
         """The fields of a new metric that no agent uses. `{}` in the name stands for its unique beginning."""
@@ -74,14 +73,10 @@ class Scratch:
         except NotFoundError as error:
             if not isinstance(error.body, dict):  # A proxy says it in other words.
                 raise
-        self._deleted.add(metric_id)
         self._ids.pop(metric_id, None)
 
     def listed(self) -> set[str]:
-        """List our metrics in every way that may show them, and return their keys. Raises the last error, if all fail.
-
-        A metric that was deleted counts as not listed.
-        """
+        """List our metrics in every way that may show them, and return their keys. Raises an error if all fail."""
         condition = {"field": "name", "op": "contains", "value": self.token}
         by_name = {"filters": json.dumps({"operator": "and", "conditions": [condition]})}
         error: Exception | None = None
@@ -91,7 +86,7 @@ class Scratch:
             try:
                 for metric in self._service.metrics(**query):
                     key = self.key(metric)
-                    if key is not None and metric["id"] not in self._deleted:
+                    if key is not None:
                         self._ids[metric["id"]] = key
                         self._unclear.discard(key)
                         keys.add(key)
@@ -135,26 +130,21 @@ class Scratch:
                 self._unclear.discard(key)
 
     def _delete_all(self) -> None:
-        """Delete until a list is empty and nothing is unclear, or until the time is up or a deletion is not allowed."""
+        """Delete and list until nothing may be left, the time is up, or a deletion is not allowed."""
         clock = self._service.client._http.clock
         until, pauses = clock.now() + self._patience, growing(0.25, 2.0)
         while True:
             last = clock.now() >= until
             try:
                 self._delete_known()
-                is_empty = not self._listed_if_possible()
+                with suppress(CekuraError, NotObserved):
+                    self.listed()
                 self._delete_known()
             except (AuthenticationError, PermissionDeniedError):
                 return
-            if last or (is_empty and not self._ids and not self._unclear):
+            if last or not (self._ids or self._unclear):
                 return
             clock.sleep(max(0.0, min(next(pauses), until - clock.now())))
-
-    def _listed_if_possible(self) -> set[str]:
-        try:
-            return self.listed()
-        except (CekuraError, NotObserved):
-            return set()
 
     def _delete_known(self) -> None:
         """Delete what has an id. Raises the error of a deletion that is not allowed; others are tried again."""
