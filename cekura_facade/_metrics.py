@@ -89,7 +89,7 @@ class _Metrics(Generic[Generation, Many]):
         several requests.
 
         Args:
-            metrics: What `wait` returned, MetricCreate objects or mappings, at least one. All fields are sent unchanged.
+            metrics: What `wait` returned, MetricCreate objects or mappings, at least one. Each field is sent as it is.
 
         Returns:
             The saved metrics, each with its id, in the order given.
