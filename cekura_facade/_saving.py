@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import httpx
+
 from generated_client.models import Metric
 
 from ._agents import Pages, is_agent
@@ -362,7 +364,11 @@ def _list(http: HTTP, wanted: _Wanted, positions: Sequence[int], retries: int | 
     queries = wanted.queries(positions)
     while positions and (query := next(queries, None)):
         try:
-            found: list[Metric] = yield from call(http, LIST, query, are_metrics, METRICS, retries=retries)
+            # By name and not by argument: earlier specifications lack some of these parameters.
+            parameters = httpx.QueryParams(query)
+            found: list[Metric] = yield from call(
+                http, LIST, {}, are_metrics, METRICS, retries=retries, query=parameters
+            )
         except BadRequestError:
             if "filters" not in query:
                 raise

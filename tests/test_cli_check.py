@@ -28,7 +28,7 @@ def writes(sandbox: Sandbox) -> list[str]:
 
 
 def test_a_table_and_a_file_with_the_results(shell: Shell, sandbox: Sandbox) -> None:
-    sandbox.behavior = Behavior(placement="project", list_lag=0.2)
+    sandbox.behavior = Behavior(placement="project")
     sandbox.agents[101]["agent_name"] = sandbox.agents[101]["description"] = "telltale"
     result = shell.run("check", "--agent-id", "101", "--yes", "--output", "results.json")
     assert result.returncode == 0, result.stderr
