@@ -19,6 +19,7 @@ import faults.virtual
 import h11
 import httpcore
 import httpx
+from faults.virtual import connect_by
 
 from cekura_facade import AsyncCekura, Cekura
 from cekura_facade._clock import Clock
@@ -130,19 +131,8 @@ def _read_by(clock: VirtualClock, http: Any) -> None:
         return HUNG
 
     http.begin = begin_patiently
-    if http.sender is not http:
-        return
-    if hasattr(http, "close"):
-        http._transport._pool._network_backend = _Backend(clock)
-    else:
-        new_lane = http._new_lane
-
-        def new_patient_lane() -> httpx.AsyncClient:
-            lane: Any = new_lane()
-            lane._transport._pool._network_backend = _AsyncBackend(clock)
-            return lane  # type: ignore[no-any-return]
-
-        http._new_lane = new_patient_lane
+    if http.sender is http:
+        connect_by(http, _Backend(clock) if isinstance(http, httpx.Client) else _AsyncBackend(clock))
 
 
 class _Backend(httpcore.SyncBackend):

@@ -12,6 +12,8 @@ import httpx
 
 from cekura_facade._clock import Clock
 
+from .virtual import connect_by
+
 ATTEMPT = 0.5  # seconds: `timeout` of the clients
 HUNG = 600.0  # seconds: only a client that hangs takes as long
 _A_LOOK = 0.05  # real seconds that a read waits before it checks whether anything will come
@@ -119,7 +121,7 @@ def keep_pace(http: Any, stage: Any) -> None:
         return HUNG
 
     http.begin = begin_patiently
-    http._transport._pool._network_backend = (_Backend if isinstance(http, httpx.Client) else _AsyncBackend)(stage)
+    connect_by(http, (_Backend if isinstance(http, httpx.Client) else _AsyncBackend)(stage))
 
 
 class _Backend(httpcore.SyncBackend):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Literal
 
 import attrs
+import httpcore
 import httpx
 
 from cekura_facade import AsyncCekura, Cekura
@@ -47,6 +48,21 @@ class VirtualClock(Clock):
         until = self.seconds + seconds
         await asyncio.sleep(0)
         self.seconds = max(self.seconds, until)
+
+
+def connect_by(http: Any, backend: httpcore.NetworkBackend | httpcore.AsyncNetworkBackend) -> None:
+    """Let a client of either kind make its connections with a network backend of httpcore."""
+    if isinstance(http, httpx.Client):
+        http._transport._pool._network_backend = backend  # type: ignore[attr-defined]
+        return
+    new_lane = http._new_lane
+
+    def new_lane_by_backend() -> Any:
+        lane = new_lane()
+        lane._transport._pool._network_backend = backend
+        return lane
+
+    http._new_lane = new_lane_by_backend
 
 
 def in_process(app: Any) -> Respond:
