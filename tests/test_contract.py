@@ -163,6 +163,14 @@ def missing_agents(request: httpx.Request, respond: Respond) -> httpx.Response:
     return httpx.Response(200, json=[]) if "agents" in request.url.params else respond(request)
 
 
+def project_only(request: httpx.Request, respond: Respond) -> httpx.Response:
+    """With a project id alone, only the metrics that no agent has."""
+    response = respond(request)
+    if "project_id" not in request.url.params or "agent_id" in request.url.params:
+        return response
+    return httpx.Response(200, json=[metric for metric in response.json() if not metric["agents"]])
+
+
 def agent_only(request: httpx.Request, respond: Respond) -> httpx.Response:
     """With both ids, only the metrics of the agent, by the filters that the client uses."""
     response = respond(request)
@@ -212,6 +220,7 @@ OTHERS: list[tuple[str, Change, Value, bool]] = [
     ("agent-project", on("GET", "/101/", body(lambda agent: {**agent, "project": None})), False, False),
     ("agent-pages", on("GET", AGENTS, body(lambda page: page["results"])), None, False),
     ("agent-pages", on("GET", AGENTS, body(lambda page: {"results": [], "next": None})), ["next", "results"], True),
+    ("agent-pages", on("GET", AGENTS, body(lambda page: {"results": page["results"]})), ["results"], False),
     ("unknown-progress-id", on("GET", "progress/", instead(200, {"status": "queued"})), "200", False),
     ("unknown-progress-id", on("GET", "progress/", instead(400, {"id": ["Unknown."]})), "400 fields", False),
     ("refused-metric", on("POST", METRICS, instead(400, {"detail": "No."})), "400 detail", False),
@@ -240,6 +249,7 @@ OTHERS: list[tuple[str, Change, Value, bool]] = [
     ("identity", metric(lambda saved: {**saved, "eval_type": "enum"}), 0, False),
     ("identity", metric(lambda saved: {**saved, "project": 12}), 0, False),
     ("list-scope-both", on("GET", METRICS, agent_only), ["agent"], False),
+    ("list-scope-project-id", on("GET", METRICS, project_only), ["project"], False),
     ("list-scope-project-id", on("GET", METRICS, agent_only), ["agent", "project"], True),
     ("list-filters", on("GET", METRICS, without("filters")), "ignored", False),
     ("list-filters", on("GET", METRICS, refusing_filters), "refused", False),
@@ -545,7 +555,7 @@ def test_the_record_has_no_secret_and_no_text_of_the_customer() -> None:
 
         def change(request: httpx.Request, respond: Respond) -> httpx.Response:
             response = respond(request)
-            if response.status_code == 404 or request.method == "PATCH":
+            if response.status_code == 404 or (request.url.path[-2].isdigit() and METRICS in request.url.path):
                 return httpx.Response(500, json={"detail": f"telltale {KEY}"})
             return response
 
