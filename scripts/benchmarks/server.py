@@ -1,7 +1,7 @@
 """A service that costs next to nothing, in a process of its own: the same for all that is measured.
 
-It keeps no state: what a job will answer stands in its id. Run as a file it prints its address, and serves until its
-standard input ends, so that it cannot outlive whoever started it.
+What a job suggests follows from its id. A metric that was saved is listed once by its name, and then forgotten, so that
+the next round saves it again. Run as a file, it prints its base URL and serves until its standard input ends.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ def progress_id(metrics: int, done_at: float = 0.0) -> str:
     return f"{next(_numbers) & 0xFFFFFFFF:08x}-{metrics:04x}-4000-8000-{int(done_at * 1000):012x}"
 
 
-def suggested(number: int) -> dict[str, object]:
-    """A metric as the service suggests it."""
+def suggested(number: int, job: str = "") -> dict[str, object]:
+    """A metric as the service suggests it. Its name has the job's."""
     question = "Was the caller verified before anything personal was said or changed, in this part of the call?"
     return {
-        "name": f"Caller verification: topic {number}",
+        "name": f"Caller verification: topic {number} {job}".strip(),
         "description": f"{question} Judge the part of the call that is about topic {number}.",
         "agent": AGENT,
         "eval_type": "binary",
@@ -56,6 +56,9 @@ def _array(items: Iterator[str]) -> bytes:
 
 _LISTED = _array(_saved(suggested(9000 + number)) for number in range(_EXISTING))
 _COMPLETED: dict[int, bytes] = {}  # by the number of metrics
+_JOB = b"job-of-the-metric"  # in their names, which differ from job to job
+_UNLISTED: dict[str, str] = {}  # by name
+_AGENT = b'{"id":101,"project":11,"agent_name":"Receptionist"}'
 _IN_PROGRESS = {"agent_id": AGENT, "status": "in_progress", "current_step": "Writing", "metrics": [], "error": None}
 
 
@@ -66,18 +69,26 @@ def _answer(method: str, target: str, body: bytes) -> tuple[int, bytes]:
             return 200, json.dumps({"progress_id": progress_id(json.loads(body)["num_metrics"])}).encode()
         case "GET", "generate_metrics_progress":
             [job] = parse_qs(query)["progress_id"]
-            metrics, done_at = int(job[9:13], 16), int(job[24:], 16)
+            number_of_metrics, done_at = int(job[9:13], 16), int(job[24:], 16)
             if done_at > time.time() * 1000:
                 return 200, json.dumps(_IN_PROGRESS).encode()
-            if metrics not in _COMPLETED:
-                suggestions = [suggested(number) for number in range(metrics)]
+            if number_of_metrics not in _COMPLETED:
+                suggestions = [suggested(number, _JOB.decode()) for number in range(number_of_metrics)]
                 done = {"status": "completed", "current_step": "Done", "metrics": suggestions}
-                _COMPLETED[metrics] = json.dumps({**_IN_PROGRESS, **done}).encode()
-            return 200, _COMPLETED[metrics]
+                _COMPLETED[number_of_metrics] = json.dumps({**_IN_PROGRESS, **done}).encode()
+            return 200, _COMPLETED[number_of_metrics].replace(_JOB, job[:8].encode())
         case "GET", "metrics":
-            return 200, _LISTED
+            if "filters" not in (parameters := parse_qs(query)):
+                return 200, _LISTED
+            [condition] = json.loads(parameters["filters"][0])["conditions"]
+            return 200, _array(_UNLISTED.pop(name) for name in condition["value"] if name in _UNLISTED)
+        case "GET", "101":
+            return 200, _AGENT
         case "POST", "bulk_create":
-            return 201, _array(_saved(metric) for metric in json.loads(body))
+            metrics = json.loads(body)
+            saved = [_saved(metric) for metric in metrics]
+            _UNLISTED.update(zip((metric["name"] for metric in metrics), saved, strict=True))
+            return 201, _array(iter(saved))
     return 404, b'{"detail":"Not found."}'
 
 
