@@ -35,8 +35,9 @@ def test_a_table_and_a_file_with_the_results(shell: Shell, sandbox: Sandbox) -> 
     assert sandbox.metrics == []
     assert "DELETE" in writes(sandbox)
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in result.stdout.splitlines()]
-    placement = ["A metric that is sent with agent", "The service stored the metric in the"]
-    assert [*placement, "not true", "works either way"] in rows
+    # How much of a sentence is in its first line depends on the widths of the other columns.
+    found = [row[2:] for row in rows if row and row[0].startswith("A metric that is sent")]
+    assert found == [["not true", "works either way"]]
     assert "creates up to 4 metrics" in result.stderr
     assert "Everything that the client requires is true." in result.stderr
     text = (shell.folder / "results.json").read_text("utf-8")
