@@ -47,9 +47,14 @@ def spellings(name: str) -> list[str]:
     return list(dict.fromkeys(forms))
 
 
+def may_be_cut(saved: object) -> bool:
+    """Whether a saved name is so long that it may be the beginning of another one."""
+    return isinstance(saved, str) and len(saved) >= _LONGEST_NAME - 5  # White space at the end may be gone as well.
+
+
 def is_cut(saved: str, name: str) -> bool:
     """Whether the service may have saved a name like this because it was too long."""
-    if len(saved) < _LONGEST_NAME - 5 or max(map(len, spellings(name))) <= _LONGEST_NAME:
+    if max(map(len, spellings(name))) <= _LONGEST_NAME:
         return False
     # What is cut in the middle of an escape or of a composed character begins the same but for its end.
     beginning = comparable(re.sub(r"&#?\w*$", "", saved))[:-1]

@@ -39,6 +39,7 @@ from ._identity import (
     is_cut,
     is_same_scope,
     leaves_out,
+    may_be_cut,
     may_be_in_scope,
     score_type,
     spellings,
@@ -202,8 +203,8 @@ class _Wanted:
         """The positions, of those that are not saved, whose name a saved metric has."""
         name = saved.get("name")
         positions = by_name.get(comparable(name), [])
-        if not positions and isinstance(name, str):
-            positions = [i for some in by_name.values() for i in some if is_cut(name, self.fields[i]["name"])]
+        if not positions and may_be_cut(name):
+            positions = [i for some in by_name.values() for i in some if is_cut(str(name), self.fields[i]["name"])]
         return [i for i in positions if i not in self.saved]
 
     def _is_same(self, position: int, saved: Fields) -> bool:
