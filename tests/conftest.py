@@ -17,8 +17,11 @@ from hypothesis import settings
 from cekura_facade.sandbox import Sandbox
 from tests.support import Either, Kind, VirtualClock, renew
 
-# A shell starts its background jobs with Ctrl-C ignored, and they pass that on to every process they start.
+# A shell starts its background jobs with Ctrl-C ignored, and nohup ignores the end of a terminal. Every process that they
+# start inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 _create_ssl_context = httpx.create_ssl_context
 settings.register_profile("long", max_examples=10_000)
 
