@@ -17,8 +17,8 @@ from hypothesis import settings
 from cekura_facade.sandbox import Sandbox
 from tests.support import Either, Kind, VirtualClock, renew
 
-# A shell starts its background jobs with Ctrl-C ignored, and nohup ignores the end of a terminal. Every process that they
-# start inherits that.
+# A shell starts its background jobs with Ctrl-C ignored, and nohup ignores the end of a terminal. Every process that
+# they start inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
