@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -48,6 +49,29 @@ class Shell:
             check=False,
             timeout=SECONDS,
             **given,
+        )
+
+    def run_in_turn(self, runs: list[list[str]], **env: str) -> subprocess.CompletedProcess[str]:
+        """Run the command several times in one process, which prints the exit code of each on standard error."""
+        program = (
+            "import json, sys\n"
+            "from cekura_facade.cli import main\n"
+            "for arguments in json.loads(sys.argv[1]):\n"
+            "    sys.argv[1:] = arguments\n"
+            "    try:\n"
+            "        main()\n"
+            "    except SystemExit as end:\n"
+            "        print(f'\\nexit code {end.code}', file=sys.stderr)\n"
+        )
+        return subprocess.run(
+            [sys.executable, "-c", program, json.dumps(runs)],
+            cwd=self.folder,
+            env=self.env | {"PYTHONPATH": VIRTUAL_TIME} | env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=SECONDS,
         )
 
     @contextmanager

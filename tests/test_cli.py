@@ -486,11 +486,16 @@ def test_the_key_is_never_shown(home: Path, tmp_path: Path) -> None:
     echo = {"detail": f"you sent {KEY}"}
     with scripted(reply(500, echo)) as server, closed_port() as nowhere:
         for url in (server.url, nowhere, f"http://{KEY}@127.0.0.1", KEY):
-            for command in (["list", "--agent-id", "1"], ["doctor"], ["generate", "--agent-id", "1", "--yes"]):
-                for more in ([], ["--api-key-file", "key"]):
-                    result = shell.run(*command, *more, "--verbose", "--format", "json", CEKURA_API_URL=url)
-                    assert KEY not in result.stdout + result.stderr
-                    assert result.returncode != 0
+            runs = [
+                [*command, *more, "--verbose", "--format", "json"]
+                for command in (["list", "--agent-id", "1"], ["doctor"], ["generate", "--agent-id", "1", "--yes"])
+                for more in ([], ["--api-key-file", "key"])
+            ]
+            result = shell.run_in_turn(runs, CEKURA_API_URL=url)
+            assert KEY not in result.stdout + result.stderr
+            codes = re.findall(r"^exit code (\d+)$", result.stderr, re.MULTILINE)
+            assert len(codes) == len(runs)
+            assert "0" not in codes
 
 
 def test_requests_are_shown_when_asked_for(home: Path, tmp_path: Path) -> None:
