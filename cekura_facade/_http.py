@@ -48,7 +48,7 @@ class HTTP:
         budget: How often anything may still be sent again.
         clock: What this client reads the time from, and pauses with.
         not_before: When the service may be asked again, by that clock, after it said: too many requests.
-        unsettled: Until when a metric may yet be saved by a request whose outcome is not known, by its key.
+        unsettled: Until when a metric may yet be saved by a request that was interrupted, by its key.
         created: Ids of the metrics that this client has created.
         hidden: Metrics that this client has created and no list has shown so far, by their key and id.
         list_is_partial: Whether a metric that was created was missing from the list for longer than settle_timeout.

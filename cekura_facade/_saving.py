@@ -227,9 +227,10 @@ def create_in_bulk(http: HTTP, fields: Sequence[dict[str, Any]]) -> Steps[list[M
         try:
             yield from _send(http, wanted)
         except BaseException as error:
-            _remember_unsettled(http, wanted, interrupted=not isinstance(error, Exception))
             if isinstance(error, Exception):
                 yield from _confirm(http, wanted)
+            else:
+                _remember_unsettled(http, wanted)
             raise
         yield from _confirm(http, wanted)
     except CekuraError as error:
@@ -440,10 +441,10 @@ def _forget_hidden(http: HTTP, key: object, number: int) -> None:
         http.hidden.pop(key, None)
 
 
-def _remember_unsettled(http: HTTP, wanted: _Wanted, *, interrupted: bool) -> None:
-    """The service may still be at work on what was sent when the same metrics are given next."""
+def _remember_unsettled(http: HTTP, wanted: _Wanted) -> None:
+    """After an interruption, the service may still be processing what was sent when the call is repeated."""
     now = http.clock.now()
-    later = {wanted.key(i): wanted.settled_at for i in (wanted.missing() if interrupted else wanted.unclear())}
+    later = {wanted.key(i): wanted.settled_at for i in wanted.missing()}
     http.unsettled = {key: until for key, until in (http.unsettled | later).items() if until > now}
 
 
