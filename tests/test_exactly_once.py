@@ -258,6 +258,18 @@ def test_a_new_metric_that_looks_different_makes_the_outcome_uncertain(make: Mak
     assert service.saved == {key(each): 1 for each in metrics()}
 
 
+def test_a_call_that_was_interrupted_is_waited_for_when_it_is_repeated(make: Make, kind: Kind) -> None:
+    def interrupt() -> httpx.Response:
+        raise KeyboardInterrupt if kind == "sync" else asyncio.CancelledError
+
+    service = virtual_service(Behavior(), Fault("interrupted", interrupt, late=1.0))
+    client = make(service)
+    with pytest.raises((KeyboardInterrupt, asyncio.CancelledError)):
+        client.create_in_bulk(metrics())
+    assert len(client.create_in_bulk(metrics())) == 3
+    assert service.saved == {key(each): 1 for each in metrics()}
+
+
 def test_a_new_metric_of_another_agent_does_not(make: Make) -> None:
     service = virtual_service(Behavior(), LOST_REQUEST)
     service.meanwhile = metrics(1, agent=STRANGER) + metrics(1, agent=NEIGHBOR)
