@@ -157,7 +157,8 @@ class VirtualService:
         fault = self.faults.pop(0)
         some = {"all": items, "first": items[:1], "none": []}[fault.processed]
         if fault.late:
-            self._late.append((self.clock.seconds + fault.late, request, some))
+            # A copy, because the client takes the credential out of its request.
+            self._late.append((self.clock.seconds + fault.late, self._rebuilt(request, some), some))
         elif some:
             self._save(request, some)
         return fault.respond()
@@ -178,6 +179,7 @@ class VirtualService:
 
     def _save(self, request: httpx.Request, items: list[Any]) -> httpx.Response:
         response = self._respond(self._rebuilt(request, items))
+        assert response.status_code != 401
         if response.is_success:
             self.saved.update(map(key, items))
         return response
