@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from cekura_facade.cli import _files, _yaml
 
@@ -61,6 +61,7 @@ METRICS = st.builds(
 
 @given(st.lists(METRICS, max_size=3))
 @settings(deadline=None)
+@example([{"": ["\n\n"], "name": "0"}, {"name": "0"}])
 def test_nothing_is_lost_in_the_round_trip(metrics: list[dict[str, Any]]) -> None:
     text = _files.as_text(metrics, _files.header(metrics, "agent 1"))
     text.encode("utf-8")

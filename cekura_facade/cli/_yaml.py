@@ -60,7 +60,8 @@ for _kind, _pattern in _TAGS.items():
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     style = None
-    if _QUOTED.search(text):
+    # PyYAML may end the document after a block that ends with an empty line.
+    if _QUOTED.search(text) or text == "\n" or text.endswith("\n\n"):
         style = '"'
     elif "\n" in text:
         style = "|"
