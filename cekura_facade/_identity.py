@@ -6,6 +6,7 @@ service may change in them: the Unicode form, white space, line ends and HTML es
 
 from __future__ import annotations
 
+import functools
 import html
 import re
 import unicodedata
@@ -18,6 +19,7 @@ from generated_client.types import UNSET
 from ._checks import is_int
 
 _LONGEST_NAME = 255  # characters
+_LONGEST_SPELLING = 1000  # characters: more does not fit into a URL with others
 _FORMER_BINARY = ("binary_workflow_adherence", "binary_qualitative")
 _ESCAPES = 3  # how often a string may have been escaped; each round reads all of it
 _SCOPE = ("agent", "agents", "project", "assistant_id")
@@ -44,21 +46,22 @@ def spellings(name: str) -> list[str]:
         unicodedata.normalize("NFD", name),
         name[:_LONGEST_NAME],
     )
-    return list(dict.fromkeys(forms))
+    return [form for form in dict.fromkeys(forms) if len(form) <= _LONGEST_SPELLING]
 
 
-def may_be_cut(saved: object) -> bool:
-    """Whether a saved name is so long that it may be the beginning of another one."""
-    return isinstance(saved, str) and len(saved) >= _LONGEST_NAME - 5  # White space at the end may be gone as well.
+def is_too_long(name: str) -> bool:
+    """Whether a name may become too long to be saved in full."""
+    return max(len(name), len(html.escape(name)), len(unicodedata.normalize("NFD", name))) > _LONGEST_NAME
 
 
 def is_cut(saved: str, name: str) -> bool:
-    """Whether the service may have saved a name like this because it was too long."""
-    if max(map(len, spellings(name))) <= _LONGEST_NAME:
-        return False
-    # What is cut in the middle of an escape or of a composed character begins the same but for its end.
-    beginning = comparable(re.sub(r"&#?\w*$", "", saved))[:-1]
-    return comparable(name).startswith(beginning)
+    """Whether the service may have saved a name that is too long like this."""
+    if comparable(saved) == comparable(name[:_LONGEST_NAME]):
+        return len(name) > _LONGEST_NAME
+    # It may be cut in the middle of an escape, or of a composed character.
+    beginning = comparable(re.sub(r"&#?\w*$", "", saved))
+    nfd = functools.partial(unicodedata.normalize, "NFD")
+    return len(saved) == _LONGEST_NAME and nfd(comparable(name)).startswith(nfd(beginning))
 
 
 def score_type(eval_type: object) -> object:
@@ -75,14 +78,27 @@ def fields_of(metric: Metric) -> dict[str, Any]:
 def agents_of(fields: Fields) -> set[int]:
     """The ids of the agents that a metric is for."""
     agents = fields.get("agents")
-    return {each for each in [*(agents if isinstance(agents, list) else []), fields.get("agent")] if is_int(each)}
+    ids = map(id_of, [*(agents if isinstance(agents, list | tuple) else []), fields.get("agent")])
+    return {each for each in ids if each is not None}
+
+
+def id_of(value: object) -> int | None:
+    """An id as a number. The service also accepts one as a string."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
+        return int(value)
+    return value if is_int(value) else None
 
 
 def leaves_out(saved: Fields, wanted: Fields) -> bool:
     """Whether the list leaves out what it takes to compare a saved metric with a wanted one."""
-    if any(saved.get(each) is None for each in ("name", "description", "eval_type") if wanted.get(each)):
+    if any(not saved.get(each) for each in ("name", "description", "eval_type") if wanted.get(each)):
         return True
-    return any(wanted.get(each) for each in _SCOPE) and not any(each in saved for each in _SCOPE)
+    return any(wanted.get(each) for each in _SCOPE) and not any(saved.get(each) for each in _SCOPE)
+
+
+def is_same_text(saved: Fields, wanted: Fields) -> bool:
+    """Whether name and description are saved exactly as they were sent."""
+    return all((saved.get(each) or "") == (wanted.get(each) or "") for each in ("name", "description"))
 
 
 def is_same_scope(saved: Fields, wanted: Fields, project: int | None) -> bool:
@@ -98,9 +114,13 @@ def may_be_in_scope(saved: Fields, wanted: Fields, project: int | None) -> bool:
         wanted: The fields of the metric to save.
         project: Id of the project that the wanted metric belongs to, if it is known.
     """
-    if project and saved.get("project") and project != saved["project"]:
+    saved_project = id_of(saved.get("project"))
+    if project and saved_project and project != saved_project:
         return False
     if wanted.get("assistant_id") and saved.get("assistant_id") and wanted["assistant_id"] != saved["assistant_id"]:
         return False
     agents, others = agents_of(wanted), agents_of(saved)
-    return not others or (agents <= others if agents else bool(wanted.get("assistant_id")))
+    if agents and others:
+        return agents <= others
+    # A metric of a project may be assigned to agents.
+    return not others or bool(wanted.get("assistant_id")) or project == saved_project is not None

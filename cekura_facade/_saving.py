@@ -36,10 +36,12 @@ from ._identity import (
     agents_of,
     comparable,
     fields_of,
+    id_of,
     is_cut,
     is_same_scope,
+    is_same_text,
+    is_too_long,
     leaves_out,
-    may_be_cut,
     may_be_in_scope,
     score_type,
     spellings,
@@ -68,6 +70,7 @@ class _Wanted:
         self.projects: dict[int, int | None] = {}  # by agent id
         self.names = [comparable(each.get("name")) for each in fields]
         self.descriptions = [comparable(each.get("description")) for each in fields]
+        self.too_long = [i for i, each in enumerate(fields) if is_too_long(each["name"])]
         self.saved: dict[int, Metric] = {}
         self.failed: dict[int, APIError] = {}  # why it is not saved yet
         self.refused: set[int] = set()
@@ -86,7 +89,7 @@ class _Wanted:
     def project(self, position: int) -> int | None:
         """Id of the project that a metric belongs to, if it is known."""
         fields = self.compared[position]
-        projects = [fields.get("project"), *map(self.projects.get, sorted(agents_of(fields)))]
+        projects = [id_of(fields.get("project")), *map(self.projects.get, sorted(agents_of(fields)))]
         return next(filter(is_int, projects), None)
 
     def created(self) -> list[Metric]:
@@ -105,16 +108,18 @@ class _Wanted:
     def claim(self, found: Iterable[Metric], positions: Iterable[int]) -> list[Metric]:
         """Assign each metric that is found to one that is wanted. Returns those that are none of them.
 
-        A metric for exactly the same agents comes first, then one that may stand for them.
+        One with exactly the same text and agents comes first, then one that may stand for them.
         """
         taken = {metric.id for metric in self.saved.values()}
         left = {metric.id: self.details.get(metric.id or 0, metric) for metric in found if metric.id not in taken}
-        for in_scope in (is_same_scope, may_be_in_scope):
+        for is_text, in_scope in itertools.product((is_same_text, None), (is_same_scope, may_be_in_scope)):
             by_name = self._by_name(positions)
             for number, metric in list(left.items()):
                 saved = fields_of(metric)
                 for i in self._named(saved, by_name):
-                    if self._is_same(i, saved) and in_scope(saved, self.compared[i], self.project(i)):
+                    wanted = self.compared[i]
+                    is_same = self._is_same(i, saved) and (is_text is None or is_text(saved, wanted))
+                    if is_same and in_scope(saved, wanted, self.project(i)):
                         self.saved[i] = left.pop(number)
                         break
         return list(left.values())
@@ -134,13 +139,14 @@ class _Wanted:
     def strangers(self, own: set[int]) -> list[int]:
         """Ids of what has appeared since, is not ours, and may be what is missing although it looks different."""
         known = own | self.existing | {metric.id for metric in self.saved.values()}
-        unclear = self.unclear()
-        appeared = {number: fields_of(metric) for number, metric in self.listed.items() if number not in known}
-        return sorted(
-            number
-            for number, saved in appeared.items()
-            if any(may_be_in_scope(saved, self.compared[i], self.project(i)) for i in unclear)
-        )
+        wanted = [agents_of(self.compared[i]) for i in self.unclear()]
+        strangers = []
+        for number in self.listed.keys() - known:
+            agents = agents_of(fields_of(self.listed[number]))
+            # What is for other agents is not missing. Where a metric is not for an agent, that cannot be told.
+            if not agents or any(not each or each & agents for each in wanted):
+                strangers.append(number)
+        return sorted(strangers) if wanted else []
 
     def is_blind(self) -> bool:
         """Whether the lists may be pages that do not change: something is listed, but not what was asked for."""
@@ -203,17 +209,18 @@ class _Wanted:
         """The positions, of those that are not saved, whose name a saved metric has."""
         name = saved.get("name")
         positions = by_name.get(comparable(name), [])
-        if not positions and may_be_cut(name):
-            positions = [i for some in by_name.values() for i in some if is_cut(str(name), self.fields[i]["name"])]
+        if not positions and self.too_long and isinstance(name, str):
+            every = [i for some in by_name.values() for i in some]
+            positions = [i for i in every if i in self.too_long and is_cut(name, self.fields[i]["name"])]
         return [i for i in positions if i not in self.saved]
 
     def _is_same(self, position: int, saved: Fields) -> bool:
         """Whether a saved metric of the same name is this one, wherever it is. What it leaves out cannot differ."""
         wanted, found = self.compared[position].get("eval_type"), saved.get("eval_type")
-        if wanted and found and score_type(wanted) != score_type(found):
+        if wanted and found and isinstance(found, str) and score_type(wanted) != score_type(found):
             return False
         description = saved.get("description")
-        return description is None or comparable(description) == self.descriptions[position]
+        return not isinstance(description, str) or comparable(description) == self.descriptions[position]
 
 
 def create_in_bulk(http: HTTP, fields: Sequence[dict[str, Any]]) -> Steps[list[Metric]]:
@@ -372,9 +379,9 @@ def _list(http: HTTP, wanted: _Wanted, positions: Sequence[int], retries: int | 
                 http, LIST, {}, are_metrics, METRICS, retries=retries, query=parameters
             )
         except BadRequestError:
-            if "filters" not in query:
+            if not query.keys() & {"filters", "agents"}:
                 raise
-            wanted.filters_work = False
+            wanted.filters_work = wanted.filters_work and "filters" not in query
             continue
         if "filters" in query and any(comparable(fields_of(metric).get("name")) not in asked for metric in found):
             wanted.filters_work = False

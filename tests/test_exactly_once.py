@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import html
+import json
 import logging
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -17,6 +20,7 @@ from hypothesis import HealthCheck, example, given, settings, strategies as st
 
 import cekura_facade as facade
 from cekura_facade import _saving
+from cekura_facade._identity import is_cut
 from cekura_facade.sandbox import BEHAVIORS, Behavior
 from tests.support import Either
 
@@ -339,7 +343,16 @@ def test_names_that_are_too_long_are_told_apart_by_their_descriptions(make: Make
     assert len(service.sandbox.metrics) == 2
 
 
-@pytest.mark.parametrize("left_out", [("description",), ("eval_type",), ("agents", "project"), ("description", "name")])
+@pytest.mark.parametrize(
+    "left_out",
+    [
+        ("description",),
+        ("eval_type",),
+        ("agents", "project"),
+        ("agents", "project", "agent_names"),
+        ("description", "name"),
+    ],
+)
 def test_what_the_list_leaves_out_is_read_before_anything_is_decided(make: Make, left_out: tuple[str, ...]) -> None:
     service = virtual_service(Behavior(list_omits=left_out))
     near: dict[str, Any] = {"description": "other"} if "description" in left_out else {"eval_type": "numeric"}
@@ -348,6 +361,118 @@ def test_what_the_list_leaves_out_is_read_before_anything_is_decided(make: Make,
     make(service).create_in_bulk(metrics(1))
     make(service).create_in_bulk(metrics(1))
     assert service.saved == {key(metrics(1)[0]): 1}
+
+
+def changed(
+    service: VirtualService, monkeypatch: pytest.MonkeyPatch, respond: Callable[[httpx.Request], httpx.Response | None]
+) -> VirtualService:
+    """Let a service respond differently where the function returns a response."""
+    answer = service.handle
+    monkeypatch.setattr(VirtualService, "handle", lambda _, request: respond(request) or answer(request))
+    return service
+
+
+@pytest.mark.parametrize("name", ["filters", "agents"])
+def test_a_service_that_refuses_a_parameter_of_the_list(make: Make, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    def refuse(request: httpx.Request) -> httpx.Response | None:
+        return httpx.Response(400, json={name: ["Unknown."]}) if name in request.url.params else None
+
+    service = changed(virtual_service(Behavior(), LOST_RESPONSE), monkeypatch, refuse)
+    for _ in range(2):
+        make(service).create_in_bulk(metrics())
+    assert service.saved == {key(each): 1 for each in metrics()}
+
+
+def test_a_refused_list_of_the_whole_scope_is_an_error(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(request: httpx.Request) -> httpx.Response | None:
+        is_list = request.url.path.endswith("/metrics/") and not {"filters", "agents"} & request.url.params.keys()
+        return httpx.Response(400, json={"detail": "No."}) if is_list else None
+
+    service = changed(virtual_service(Behavior()), monkeypatch, refuse)
+    with pytest.raises(facade.BadRequestError):
+        make(service).create_in_bulk(metrics())
+    assert posts(service) == []
+
+
+def test_a_metric_that_is_deleted_while_it_is_read(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    def delete(request: httpx.Request) -> httpx.Response | None:
+        if request.url.path.endswith("/metrics/1001/"):
+            service.sandbox.metrics.clear()
+        return None
+
+    service = changed(virtual_service(BEHAVIORS["list-omits-description"]), monkeypatch, delete)
+    service.save_for_others(metrics(1))
+    assert [metric.id for metric in make(service).create_in_bulk(metrics(1))] == [1002]
+
+
+@pytest.mark.parametrize("fault", [[], [LOST_RESPONSE]])
+def test_a_metric_of_a_project_that_is_assigned_to_its_agents(
+    make: Make, monkeypatch: pytest.MonkeyPatch, fault: list[Fault]
+) -> None:
+    def assign(request: httpx.Request) -> None:
+        for metric in service.sandbox.metrics:
+            metric["agents"] = [AGENT, NEIGHBOR]
+
+    service = changed(virtual_service(Behavior(), *fault), monkeypatch, assign)
+    wanted = [{**each, "project": 12} for each in metrics()]
+    for each in wanted:
+        del each["agent"]
+    for _ in range(2):
+        make(service).create_in_bulk(wanted)
+    assert service.saved == {key(each): 1 for each in wanted}
+
+
+@pytest.mark.parametrize("scope", [{"agents": (AGENT,)}, {"agents": [str(AGENT)]}, {"project": "12"}])
+def test_ids_in_other_forms_are_the_same_ids(
+    make: Make, monkeypatch: pytest.MonkeyPatch, scope: dict[str, Any]
+) -> None:
+    """As a service reads them that takes numbers as strings, too."""
+
+    def read(request: httpx.Request) -> httpx.Response | None:
+        if request.method != "POST":
+            return None
+        sent = json.loads(request.content)
+        numbers = {"agents": [AGENT]} if "agents" in scope else {"project": 12}
+        return service._save(request, [{**each, **numbers} for each in sent])
+
+    service = changed(virtual_service(Behavior()), monkeypatch, read)
+    wanted = [{**each, **scope} for each in metrics()]
+    for each in wanted:
+        del each["agent"]
+    for _ in range(2):
+        make(service).create_in_bulk(wanted)
+    assert len(service.sandbox.metrics) == 3
+
+
+def test_the_metric_with_exactly_the_same_text_comes_first(make: Make) -> None:
+    service = virtual_service(Behavior())
+    service.save_for_others(metrics(1, name="A b"))
+    wanted = [*metrics(1, name="A  b"), *metrics(1, name="A b")]
+    saved = make(service).create_in_bulk(wanted)
+    assert [(metric.id, metric.name) for metric in saved] == [(1002, "A  b"), (1001, "A b")]
+
+
+@pytest.mark.parametrize(
+    ("existing", "wanted"),
+    [("y" * 254 + "a", "y" * 254 + "bcd"), ("y" * 251, "y" * 300), ("y" * 255 + "1", "y" * 255 + "2")],
+)
+def test_a_long_name_is_not_taken_for_another_one(existing: str, wanted: str) -> None:
+    assert not is_cut(existing, wanted)
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        lambda name: name[:255],
+        lambda name: " ".join(name[:255].split()),
+        lambda name: html.escape(name)[:255],
+        lambda name: unicodedata.normalize("NFD", name)[:255],
+        lambda name: unicodedata.normalize("NFD", html.escape(name))[:255],
+    ],
+)
+@pytest.mark.parametrize("name", ["é&  " * 100, "x" * 252 + "é&" * 5, "&" * 300, " a" * 200])
+def test_a_name_that_is_cut_is_recognized(name: str, cut: Callable[[str], str]) -> None:
+    assert is_cut(cut(name), name)
 
 
 @pytest.mark.parametrize("status", [403, 404])
