@@ -20,7 +20,8 @@ from typing import Any
 import pytest
 
 import cekura_facade as facade
-from tests.support import Either, Received, Reply, VirtualClock, reply, scripted, silence, trickled
+from cekura_facade import _http
+from tests.support import HUNG, Either, Received, Reply, VirtualClock, reply, scripted, silence, trickled
 
 JOB = "0f8fad5b-d9cb-469f-a165-70867728950e"
 DONE = {"agent_id": 1, "status": "completed", "current_step": "", "metrics": [], "error": None}
@@ -95,12 +96,20 @@ def test_a_look_while_saving_is_held_to_its_deadline(client: Callable[..., Eithe
 @pytest.mark.parametrize("status", [401, 500])
 @pytest.mark.parametrize("how", ["stops", "ends", "not gzip", "not asked for", "trickles"])
 def test_an_error_whose_body_is_late_or_broken_keeps_its_status(
-    client: Callable[..., Either], clock: VirtualClock, status: int, how: str
+    client: Callable[..., Either], clock: VirtualClock, monkeypatch: pytest.MonkeyPatch, status: int, how: str
 ) -> None:
     head = f"HTTP/1.1 {status} X\r\nContent-Length: 100\r\n".encode()
+    add, status_is_known = _http._Body.add, threading.Event()
+
+    def add_and_tell(body: _http._Body, chunk: bytes) -> bool:
+        status_is_known.set()
+        return add(body, chunk)
+
+    monkeypatch.setattr(_http._Body, "add", add_and_tell)
 
     def trickle(request: Received) -> Iterator[bytes]:
         yield head + b"\r\n "
+        status_is_known.wait(HUNG)
         yield from trickled(b" " * 99, clock, 0.1)
 
     bodies: dict[str, Reply] = {
