@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from generated_client.models import (
+    from cekura_api.models import (
         Agent,
         GeneratedMetric,
         GenerateMetricsProgress,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         PreviewMetricProgress,
         SimplifyPromptProgress,
     )
-    from generated_client.types import UNSET, Unset
+    from cekura_api.types import UNSET, Unset
 
     from ._agents import Agents, AsyncAgents
     from ._checks import MetricInput
@@ -122,7 +122,7 @@ __all__ = [
 if not TYPE_CHECKING:
     # Imported when first asked for: `cekura-facade --help`, and a program that only handles the errors, need no httpx.
     _HOMES = (
-        *("._errors", "generated_client.models", "generated_client.types"),
+        *("._errors", "cekura_api.models", "cekura_api.types"),
         *("._client", "._metrics", "._jobs", "._many", "._agents", "._checks"),
     )
 

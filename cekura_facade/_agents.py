@@ -6,8 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpx
-
-from generated_client.models import Agent
+from cekura_api.models import Agent
 
 from . import _checks as checks
 from ._exchange import call

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from generated_client.models import Metric
+from cekura_api.models import Metric
 
 from . import _checks as checks, _errors as errors
 from ._exchange import call, endpoint
@@ -15,9 +15,9 @@ from ._saving import are_metrics
 from ._steps import Steps, workflow
 
 if TYPE_CHECKING:
-    from generated_client.models import MetricUpdate, PreviewMetricProgress, SimplifyPromptProgress
+    from cekura_api.models import MetricUpdate, PreviewMetricProgress, SimplifyPromptProgress
 else:  # A client that is regenerated from an older specification may lack them.
-    from generated_client import models
+    from cekura_api import models
 
     MetricUpdate, PreviewMetricProgress, SimplifyPromptProgress = (
         getattr(models, name, Any) for name in ("MetricUpdate", "PreviewMetricProgress", "SimplifyPromptProgress")

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeGuard
 
-from generated_client.models import GeneratedMetric, GenerateMetricsRequest, Metric, MetricCreate
+from cekura_api.models import GeneratedMetric, GenerateMetricsRequest, Metric, MetricCreate
 
 from ._config import shown
 from ._errors import InvalidRequestError

@@ -6,8 +6,7 @@ from functools import cached_property
 from typing import Any, ClassVar, Generic, NoReturn, Self, TypeVar, cast
 
 import httpx
-
-from generated_client import AuthenticatedClient
+from cekura_api import AuthenticatedClient
 
 from ._agents import Agents, AsyncAgents
 from ._config import hide, resolve

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 if TYPE_CHECKING:
-    from generated_client.models import GeneratedMetric, Metric
+    from cekura_api.models import GeneratedMetric, Metric
 
 
 class CekuraError(Exception):

@@ -87,7 +87,7 @@ def call(
 def endpoint(name: str) -> Any:
     """A module of the generated client by its name; imported when it is used, for most programs use few of them."""
     try:
-        return import_module(f"generated_client.api.{name}")
+        return import_module(f"cekura_api.api.{name}")
     except ModuleNotFoundError as error:
         tag, _, operation = name.partition(".")
         if not (error.name or "").endswith((f".{tag}", f".{name}")):

@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 import httpx
-
-from generated_client.models import Metric
+from cekura_api.models import Metric
 
 from ._clock import Clock
 from ._config import Settings

@@ -13,8 +13,8 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
-from generated_client.models import Metric
-from generated_client.types import UNSET
+from cekura_api.models import Metric
+from cekura_api.types import UNSET
 
 from ._checks import is_int
 

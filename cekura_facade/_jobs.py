@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from typing import Any, Generic, TypeVar, cast
 
 import attrs
-
-from generated_client.models import GeneratedMetric, GenerateMetricsProgress
+from cekura_api.models import GeneratedMetric, GenerateMetricsProgress
 
 from . import _checks as checks, _errors as errors
 from ._exchange import MAX_PAUSE, call, growing

@@ -8,8 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, 
 from typing import TYPE_CHECKING, Any, Self
 
 import attrs
-
-from generated_client.models import GenerateMetricsRequest, Metric
+from cekura_api.models import GenerateMetricsRequest, Metric
 
 from ._steps import Steps, arun, drive
 

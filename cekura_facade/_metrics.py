@@ -6,8 +6,8 @@ import builtins
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Generic, TypeVar
 
-from generated_client.models import GeneratedMetric, GenerateMetricsProgress, GenerateMetricsRequest, Metric
-from generated_client.types import UNSET
+from cekura_api.models import GeneratedMetric, GenerateMetricsProgress, GenerateMetricsRequest, Metric
+from cekura_api.types import UNSET
 
 from . import _checks as checks, _errors as errors
 from ._around import _AwaitedAround, _BlockingAround

@@ -14,8 +14,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import httpx
-
-from generated_client.models import Metric
+from cekura_api.models import Metric
 
 from ._agents import Pages, is_agent
 from ._checks import MAX_METRICS, is_int

@@ -75,8 +75,12 @@ def _names(code: str, path: str) -> bool:
 def interface(root: Path) -> Interface:
     """All that is public in the packages below a folder. Read from the sources: nothing is imported."""
     # As the API reference shows it: the methods that users call, with their types.
-    loader = griffe.GriffeLoader(search_paths=[root], extensions=griffe.Extensions(Reference()), allow_inspection=False)
-    for package in ("generated_client", "cekura_facade"):
+    loader = griffe.GriffeLoader(
+        search_paths=[root, root / "generated_client"],
+        extensions=griffe.Extensions(Reference()),
+        allow_inspection=False,
+    )
+    for package in ("cekura_api", "cekura_facade"):
         loader.load(package)
     public = {
         f"{package}.{name}": loader.modules_collection[f"{package}.{name}"]
@@ -96,7 +100,7 @@ def _looks(path: str, thing: griffe.Object | griffe.Alias, exported: set[str]) -
     if isinstance(target, griffe.Class):
         yield path, f"class({', '.join(map(str, target.bases))})"
         # What is generated follows the API: there, `regenerate.py` says what changed, in the changelog as well.
-        if not target.path.startswith("generated_client."):
+        if not target.path.startswith("cekura_api."):
             for name, member in target.all_members.items():
                 # What a public base has is said there.
                 inherited = isinstance(member, griffe.Alias) and _owner(_target(member).path) in exported

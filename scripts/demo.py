@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import generated_client
+import cekura_api
+
 from cekura_facade.sandbox import Sandbox
 
 COMMAND = Path(sys.executable).with_name("cekura-facade")
@@ -27,7 +28,7 @@ def main() -> int:
             return subprocess.run([COMMAND, *arguments], cwd=folder, env=environment, check=False).returncode
 
         agent_id, agent = next(iter(sandbox.agents.items()))
-        print(f"Sandbox at {sandbox.url}, generated client in {generated_client.__path__[0]}")
+        print(f"Sandbox at {sandbox.url}, generated client in {cekura_api.__path__[0]}")
         print(f"Agent {agent_id}: {agent['agent_name']}\n{agent['description']}")
         codes = [
             run("doctor"),

@@ -3,7 +3,7 @@
 python scripts/regenerate.py                     from spec/upstream.yaml
 python scripts/regenerate.py SPECIFICATION       from a file or URL, whose covered part becomes spec/upstream.yaml
 python scripts/regenerate.py --check             change nothing; exit 1 if the committed client is not what this gives
-python scripts/regenerate.py SPECIFICATION --output DIR     write DIR/generated_client, and leave the checkout as it is
+python scripts/regenerate.py SPECIFICATION --output DIR     write DIR/cekura_api, and leave the checkout as it is
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ except ModuleNotFoundError as error:
 
 ROOT = Path(__file__).resolve().parent.parent
 SPEC = ROOT / "spec"
+GENERATED = "generated_client"  # the folder of the committed package
 UNCOVERED = "uncovered.txt"
 COVERED = "operations.yaml"
 COMMAND = "`python scripts/regenerate.py`"  # stands in the header of every generated file
@@ -87,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Build in a scratch folder next to where the result belongs, then compare it or move it into place."""
     published = load_specification(arguments.specification or SPEC / "upstream.yaml")
     if not arguments.check:
-        refuse_foreign((arguments.output or ROOT) / arguments.package)
+        refuse_foreign((arguments.output or ROOT / GENERATED) / arguments.package)
     with scratch(arguments.output or ROOT) as made:
         derivation = build(published, SPEC, made, package=arguments.package, selection=arguments.select)
         for why in derivation.left_out:
@@ -111,7 +112,7 @@ def run(arguments: argparse.Namespace) -> int:
             return 0
         write_documents(derivation, made)
         install(made, published, report, fresh=bool(arguments.specification))
-    print(summary(derivation, ROOT / PACKAGE))
+    print(summary(derivation, ROOT / GENERATED / PACKAGE))
     return 0
 
 
@@ -131,7 +132,7 @@ def report_on(derivation: Derivation, published: dict[str, object], *, fresh: bo
 
 def install(made: Path, published: dict[str, object], report: Report, *, fresh: bool) -> None:
     """Put all that a run made into its place, at once."""
-    moves = [(made / "openapi.yaml", SPEC / "openapi.yaml"), (made / PACKAGE, ROOT / PACKAGE)]
+    moves = [(made / "openapi.yaml", SPEC / "openapi.yaml"), (made / PACKAGE, ROOT / GENERATED / PACKAGE)]
     if fresh:
         lines = uncovered(published, load(made / "openapi.yaml"))
         made.joinpath(UNCOVERED).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
@@ -145,7 +146,7 @@ def install(made: Path, published: dict[str, object], report: Report, *, fresh: 
 
 def check(made: Path) -> int:
     """Name the files that are not what this run gives. Returns 1 if there are any."""
-    differing = [f"{PACKAGE}/{file.as_posix()}" for file in differing_files(made / PACKAGE, ROOT / PACKAGE)]
+    differing = [f"{PACKAGE}/{file.as_posix()}" for file in differing_files(made / PACKAGE, ROOT / GENERATED / PACKAGE)]
     committed = SPEC / "openapi.yaml"
     if not committed.is_file() or committed.read_bytes() != (made / "openapi.yaml").read_bytes():
         differing.append("spec/openapi.yaml")

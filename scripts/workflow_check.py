@@ -1,6 +1,6 @@
 """Run the facade's workflow, sync and async, against the sandbox, on the generated client that is imported first.
 
-PYTHONPATH=DIR python scripts/workflow_check.py     checks the client in DIR/generated_client
+PYTHONPATH=DIR python scripts/workflow_check.py     checks the client in DIR/cekura_api
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-import generated_client
+import cekura_api
+from cekura_api.api.agents import get_agent
+from cekura_api.api.metrics import delete_metric, get_metric
+
 from cekura_facade import AsyncCekura, Cekura, ConfigurationError, Metric
 from cekura_facade.sandbox import Sandbox
-from generated_client.api.agents import get_agent
-from generated_client.api.metrics import delete_metric, get_metric
 
 
 def main() -> int:
@@ -25,7 +26,7 @@ def main() -> int:
         sandbox.metrics.clear()
         other = asyncio.run(awaited(sandbox))
     assert one == other, "sync and async differ"
-    print(generated_client.__path__[0])
+    print(cekura_api.__path__[0])
     return 0
 
 
@@ -53,7 +54,7 @@ def around(cekura: Cekura, metric: Metric) -> None:
         "metrics.simplify_prompt_progress": lambda: cekura.metrics.simplify_prompt(prompt).wait().simplified_prompt,
     }
     for needed, step in steps.items():
-        if importlib.util.find_spec(f"generated_client.api.{needed}"):
+        if importlib.util.find_spec(f"cekura_api.api.{needed}"):
             assert step()
             continue
         said = ""

@@ -83,7 +83,7 @@ def test_help_imports_no_more_than_it_needs(shell: Shell) -> None:
     )
     imported = {line.split("|")[-1].strip() for line in result.stderr.splitlines()}
     assert "typer" in imported
-    assert not imported & {"httpx", "attrs", "yaml", "rich", "asyncio", "starlette", "generated_client"}
+    assert not imported & {"httpx", "attrs", "yaml", "rich", "asyncio", "starlette", "cekura_api"}
 
 
 def test_the_version(shell: Shell) -> None:

@@ -166,7 +166,7 @@ def test_both_find_what_is_wrong(environment: Environment, sources: Path, mypy_c
     assert {each["range"]["start"]["line"] + 1 for each in diagnostics if each["severity"] == "error"} >= WRONG_LINES
 
 
-@pytest.mark.parametrize("package", ["cekura_facade", "generated_client", GENERATED])
+@pytest.mark.parametrize("package", ["cekura_facade", "cekura_api", GENERATED])
 def test_the_whole_public_interface_has_known_types(environment: Environment, package: str, tmp_path: Path) -> None:
     # --verifytypes takes the Python that is found first, and no other.
     path = f"{environment.programs}:{Path(sys.executable).parent}"
@@ -208,7 +208,7 @@ from acme_voice._vendor.cekura_facade import Cekura, CekuraError, Metric
 with Cekura("key", base_url=sys.argv[1]) as cekura:
     saved = cekura.metrics.generate_and_create(agent_id=int(sys.argv[2]), num_metrics=2)
 print(len(saved), {type(each) is Metric for each in saved})
-print([name for name in sys.modules if name.startswith(("cekura_facade", "generated_client"))])
+print([name for name in sys.modules if name.startswith(("cekura_facade", "cekura_api"))])
 """
     with Sandbox(job_seconds=0, api_key="key") as sandbox:
         printed = run(

@@ -133,7 +133,7 @@ def test_cookies_are_not_kept(client: Callable[..., Either]) -> None:
 
 
 def test_cookies_of_the_generated_client_are_sent(client: Callable[..., Either]) -> None:
-    from generated_client.api.metrics import list_metrics
+    from cekura_api.api.metrics import list_metrics
 
     with scripted(reply(200, [], {"Set-Cookie": "session=telltale; Path=/"})) as server:
         cekura = client("key", base_url=server.url)

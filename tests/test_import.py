@@ -19,7 +19,7 @@ def test_every_public_name_is_there() -> None:
 
 
 def test_the_models_are_the_generated_ones() -> None:
-    from generated_client import models
+    from cekura_api import models
 
     names = [name for name in cekura_facade.__all__ if hasattr(models, name)]
     assert {"Metric", "MetricUpdate", "PreviewMetricProgress"} <= set(names)

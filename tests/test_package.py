@@ -16,7 +16,7 @@ import pytest
 from cekura_facade import __version__
 from tests.installing import ROOT, build, distributions, environment_with, run_build_script
 
-PACKAGES = ("cekura_facade", "generated_client")
+PACKAGES = ("cekura_facade", "cekura_api")
 INFO = f"cekura_facade-{__version__}.dist-info"
 
 
@@ -90,12 +90,12 @@ def test_the_version_is_that_of_its_one_place(wheel: Path) -> None:
 
 
 CHECK = """
-import importlib.metadata, pkgutil, cekura_facade, generated_client
-assert "site-packages" in cekura_facade.__file__ and "site-packages" in generated_client.__file__
+import importlib.metadata, pkgutil, cekura_facade, cekura_api
+assert "site-packages" in cekura_facade.__file__ and "site-packages" in cekura_api.__file__
 assert importlib.metadata.version("cekura-facade") == cekura_facade.__version__
 for name in cekura_facade.__all__:
     getattr(cekura_facade, name)
-for module in pkgutil.walk_packages(generated_client.__path__, "generated_client."):
+for module in pkgutil.walk_packages(cekura_api.__path__, "cekura_api."):
     __import__(module.name)
 print(cekura_facade.__version__)
 """

@@ -435,18 +435,21 @@ def test_the_committed_client_is_what_the_specification_gives(checkout: Path) ->
 
 def test_check_names_what_differs_and_changes_nothing(checkout: Path) -> None:
     assert regenerate("--check", root=checkout).returncode == 0
-    changed, extra = checkout / "generated_client" / "client.py", checkout / "generated_client" / "mine.py"
+    changed, extra = (
+        checkout / "generated_client" / "cekura_api" / "client.py",
+        checkout / "generated_client" / "cekura_api" / "mine.py",
+    )
     changed.write_text("# edited\n")
     extra.write_text("")
-    (checkout / "generated_client" / "models" / "metric.py").unlink()
+    (checkout / "generated_client" / "cekura_api" / "models" / "metric.py").unlink()
     with (checkout / "spec" / "openapi.yaml").open("a") as file:
         file.write("# edited\n")
     result = regenerate("--check", root=checkout)
     assert result.returncode == 1
     assert result.stdout.split() == [
-        "generated_client/client.py",
-        "generated_client/mine.py",
-        "generated_client/models/metric.py",
+        "generated_client/cekura_api/client.py",
+        "generated_client/cekura_api/mine.py",
+        "generated_client/cekura_api/models/metric.py",
         "spec/openapi.yaml",
     ]
     assert changed.read_text() == "# edited\n"
@@ -464,8 +467,11 @@ def test_another_specification_becomes_the_committed_one(checkout: Path) -> None
     upstream = load(checkout / "spec" / "upstream.yaml")
     assert "/test_framework/v1/unrelated/" not in upstream["paths"]
     assert upstream["paths"]["/test_framework/v1/metrics/"]["get"] == operation
-    assert "shiny: bool | Unset" in (checkout / "generated_client" / "models" / "metric.py").read_text()
-    assert "brand_new" in (checkout / "generated_client" / "api" / "metrics" / "list_metrics.py").read_text()
+    assert "shiny: bool | Unset" in (checkout / "generated_client" / "cekura_api" / "models" / "metric.py").read_text()
+    assert (
+        "brand_new"
+        in (checkout / "generated_client" / "cekura_api" / "api" / "metrics" / "list_metrics.py").read_text()
+    )
     assert regenerate("--check", root=checkout).returncode == 0
 
 
@@ -473,13 +479,13 @@ def test_output_leaves_the_checkout_as_it_is(checkout: Path, tmp_path: Path) -> 
     before = {file: file.read_bytes() for file in checkout.rglob("*") if file.is_file() and file.suffix != ".pyc"}
     for _ in range(2):
         assert regenerate(SPEC / "upstream.yaml", "--output", tmp_path / "out", root=checkout).returncode == 0
-    assert [file.name for file in (tmp_path / "out").iterdir()] == ["generated_client"]
-    assert differing_files(tmp_path / "out" / "generated_client", ROOT / "generated_client") == []
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["cekura_api"]
+    assert differing_files(tmp_path / "out" / "cekura_api", ROOT / "generated_client" / "cekura_api") == []
     assert {file: file.read_bytes() for file in before} == before
 
 
 def test_output_does_not_replace_what_it_did_not_write(checkout: Path, tmp_path: Path) -> None:
-    mine = tmp_path / "out" / "generated_client"
+    mine = tmp_path / "out" / "cekura_api"
     mine.mkdir(parents=True)
     (mine / "__init__.py").write_text("mine = 1\n")
     result = regenerate("--output", tmp_path / "out", root=checkout)
@@ -612,12 +618,12 @@ def test_yaml_may_have_numbers_for_keys() -> None:
 
 
 def test_what_is_left_of_a_generated_package_is_replaced(checkout: Path) -> None:
-    (checkout / "generated_client" / "__init__.py").unlink()
-    (checkout / "generated_client" / "py.typed").unlink()
-    (checkout / "generated_client" / "__pycache__").mkdir()
-    (checkout / "generated_client" / "__pycache__" / "x.pyc").write_bytes(b"\0")
+    (checkout / "generated_client" / "cekura_api" / "__init__.py").unlink()
+    (checkout / "generated_client" / "cekura_api" / "py.typed").unlink()
+    (checkout / "generated_client" / "cekura_api" / "__pycache__").mkdir()
+    (checkout / "generated_client" / "cekura_api" / "__pycache__" / "x.pyc").write_bytes(b"\0")
     assert regenerate(root=checkout).returncode == 0
-    assert differing_files(checkout / "generated_client", ROOT / "generated_client") == []
+    assert differing_files(checkout / "generated_client" / "cekura_api", ROOT / "generated_client" / "cekura_api") == []
 
 
 @pytest.mark.parametrize("arguments", [["--client", "nowhere"], ["--clinet", "x"], ["--client"], ["x"]])

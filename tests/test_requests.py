@@ -10,10 +10,10 @@ from typing import Any
 
 import httpx
 import pytest
+from cekura_api.api.agents import get_agent, list_agents
+from cekura_api.api.metrics import delete_metric
 
 import cekura_facade as facade
-from generated_client.api.agents import get_agent, list_agents
-from generated_client.api.metrics import delete_metric
 from tests.support import Either, Received, reply, scripted
 
 JOB = "0f8fad5b-d9cb-469f-a165-70867728950e"

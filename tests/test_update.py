@@ -328,7 +328,7 @@ def test_an_update_is_one_command(checkout: Path, changed: Path, tmp_path: Path)
     changelog = (checkout / "CHANGELOG.md").read_text()
     assert "- **Breaking:** `Agent.email_id` is gone, following the API." in changelog
     assert changelog.index("brand_new") > changelog.index("## Unreleased")
-    assert "brand_new: bool" in (checkout / "generated_client" / "models" / "agent.py").read_text()
+    assert "brand_new: bool" in (checkout / "generated_client" / "cekura_api" / "models" / "agent.py").read_text()
     assert regenerate(checkout, "--check").returncode == 0
     again = regenerate(checkout, changed)
     assert "Suggested version bump: **none**" in again.stdout
@@ -358,13 +358,13 @@ def test_a_specification_without_an_optional_operation_is_taken_and_said_so(chec
     why = "The specification has no operation preview_metric (POST /test_framework/v1/metrics/preview/)."
     assert f"## Optional operations that are left out\n\n- preview_metric: {why}" in result.stdout
     assert f"regenerate: left out: preview_metric: {why}" in result.stderr
-    assert not (checkout / "generated_client" / "api" / "metrics" / "preview_metric.py").exists()
+    assert not (checkout / "generated_client" / "cekura_api" / "api" / "metrics" / "preview_metric.py").exists()
 
 
 def test_the_report_goes_with_output_as_well(checkout: Path, changed: Path, tmp_path: Path) -> None:
     arguments = (changed, "--output", tmp_path / "out", "--report", tmp_path / "report.md")
     assert regenerate(checkout, *arguments, "--fail-on", "breaking").returncode == 1
-    assert not (tmp_path / "out" / "generated_client").exists()
+    assert not (tmp_path / "out" / "cekura_api").exists()
     assert regenerate(checkout, *arguments).returncode == 0
     assert "`Agent.email_id` is gone" in (tmp_path / "report.md").read_text()
     assert status(checkout) == ""
@@ -541,7 +541,7 @@ def test_a_run_that_is_killed_while_it_moves_things_has_moved_all(checkout: Path
     process.communicate(timeout=600)
     # The moving goes on in a process of its own, which ends by closing what it shared with the one that was killed.
     assert regenerate(checkout, "--check").returncode == 0
-    assert "brand_new: bool" in (checkout / "generated_client" / "models" / "agent.py").read_text()
+    assert "brand_new: bool" in (checkout / "generated_client" / "cekura_api" / "models" / "agent.py").read_text()
 
 
 def test_a_full_disk_changes_nothing(checkout: Path, changed: Path) -> None:
@@ -624,4 +624,4 @@ def test_every_published_version_flows_in() -> None:
 
 
 def test_the_copy_is_what_it_should_be(checkout: Path) -> None:
-    assert differing_files(checkout / "generated_client", ROOT / "generated_client") == []
+    assert differing_files(checkout / "generated_client" / "cekura_api", ROOT / "generated_client" / "cekura_api") == []

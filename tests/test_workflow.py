@@ -10,11 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from cekura_api.api.agents import get_agent
+from cekura_api.api.metrics import delete_metric, get_metric
 
 import cekura_facade as facade
 from cekura_facade.sandbox import Sandbox
-from generated_client.api.agents import get_agent
-from generated_client.api.metrics import delete_metric, get_metric
 from tests.support import NEVER, Either, VirtualClock, closed_port, finish_jobs, reply, scripted, slow_down
 
 JOB = "0f8fad5b-d9cb-469f-a165-70867728950e"

@@ -7,11 +7,11 @@ import time
 import uuid
 from typing import Any
 
+from cekura_api.api.metrics import list_metrics
 from rich.table import Table
 from rich.text import Text
 
 from cekura_facade import APIConnectionError, APIError, APIStatusError, AuthenticationError, Cekura, ConfigurationError
-from generated_client.api.metrics import list_metrics
 
 from ._errors import ExitCode, explain
 from ._report import Options, Report

@@ -9,19 +9,19 @@ from typing import Any
 
 import httpx
 from attrs import define, field
-
-from cekura_facade import Cekura, CekuraError
-from cekura_facade._checks import is_int
-from generated_client.api.agents import list_agents
-from generated_client.api.metrics import (
+from cekura_api.api.agents import list_agents
+from cekura_api.api.metrics import (
     create_metric,
     create_metrics_in_bulk,
     generate_metrics_progress,
     get_metric,
     list_metrics,
 )
-from generated_client.models import MetricCreate
-from generated_client.types import UNSET, Response
+from cekura_api.models import MetricCreate
+from cekura_api.types import UNSET, Response
+
+from cekura_facade import Cekura, CekuraError
+from cekura_facade._checks import is_int
 
 Fields = Mapping[str, Any]
 # What the generated client raises for a response of another shape.

@@ -11,11 +11,11 @@ from typing import Any
 
 import cekura as vendor  # type: ignore[import-untyped]
 import httpx
+from cekura_api import AuthenticatedClient
+from cekura_api.api.metrics import create_metrics_in_bulk, generate_metrics_progress, list_metrics
+from cekura_api.models import MetricCreate
 
 from cekura_facade import AsyncCekura, Cekura
-from generated_client import AuthenticatedClient
-from generated_client.api.metrics import create_metrics_in_bulk, generate_metrics_progress, list_metrics
-from generated_client.models import MetricCreate
 
 from .report import FACADE, GENERATED, HTTPX, VENDOR, Row, Times
 from .server import AGENT, progress_id, suggested

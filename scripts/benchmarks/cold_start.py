@@ -25,8 +25,8 @@ with Cekura("key", base_url={url!r}) as cekura:
     assert cekura.metrics.job({job!r}).poll().status == "completed"
 """,
     GENERATED: """
-from generated_client import AuthenticatedClient
-from generated_client.api.metrics import generate_metrics_progress
+from cekura_api import AuthenticatedClient
+from cekura_api.api.metrics import generate_metrics_progress
 with AuthenticatedClient(base_url={url!r}, token="key") as client:
     assert generate_metrics_progress.sync(client=client, progress_id={job!r}).status == "completed"
 """,

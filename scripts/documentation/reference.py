@@ -15,7 +15,7 @@ import griffe
 
 Arguments = Mapping[str, Any]  # what stands for each type variable
 PACKAGE = "cekura_facade"
-MODELS = "generated_client.models"
+MODELS = "cekura_api.models"
 UNSAID = {"additional_properties": "Fields that are not listed here."}
 
 

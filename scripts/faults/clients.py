@@ -14,11 +14,11 @@ from unittest import mock
 import attrs
 import cekura  # type: ignore[import-untyped]
 import httpx
+from cekura_api import AuthenticatedClient
+from cekura_api.api.metrics import create_metrics_in_bulk, generate_metrics, generate_metrics_progress
+from cekura_api.models import GenerateMetricsRequest, MetricCreate
 
 from cekura_facade import AsyncCekura, Cekura, CekuraError
-from generated_client import AuthenticatedClient
-from generated_client.api.metrics import create_metrics_in_bulk, generate_metrics, generate_metrics_progress
-from generated_client.models import GenerateMetricsRequest, MetricCreate
 
 from .pace import ATTEMPT, HUNG, StageClock, keep_pace
 from .stage import WANTED, Place
@@ -238,7 +238,7 @@ class Raw(Client):
 
     name = "raw"
     kind = "raw"
-    packages = ("generated_client",)
+    packages = ("cekura_api",)
     errors = ()
 
     def workflow(self, place: Place, ending: Ending) -> list[Any]:

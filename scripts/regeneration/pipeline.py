@@ -20,7 +20,7 @@ from .overlay import AppliedAction, apply_overlay, drop_unused
 from .select import ALL, EXPOSED, choose, select
 from .validate import check_promises, validated_beside
 
-PACKAGE = "generated_client"
+PACKAGE = "cekura_api"
 UPSTREAM_HEADING = (
     "The part of the published Cekura API that this client covers, as it is published, faults included.\n"
     "`python scripts/regenerate.py SPECIFICATION` takes it from a published document."
