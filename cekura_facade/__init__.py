@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ._version import __version__
 
 if TYPE_CHECKING:
+    from cekura_api.api.agents import Agents, AsyncAgents
     from cekura_api.models import (
         Agent,
         GeneratedMetric,
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
     )
     from cekura_api.types import UNSET, Unset
 
-    from ._agents import Agents, AsyncAgents
-    from ._checks import MetricInput
-    from ._client import AsyncCekura, Cekura
+    from ._async_client import AsyncCekura
+    from ._async_jobs import AsyncGenerationJob, AsyncJob
+    from ._async_metrics import AsyncMetrics
     from ._errors import (
         APIConnectionError,
         APIError,
@@ -49,24 +50,12 @@ if TYPE_CHECKING:
         RateLimitError,
         UnexpectedResponseError,
     )
-    from ._jobs import (
-        AsyncGenerationJob,
-        AsyncJob,
-        GenerationJob,
-        Job,
-    )
-    from ._many import (
-        AsyncOutcomes,
-        GenerationOutcome,
-        GenerationRequest,
-        Outcomes,
-    )
-    from ._metrics import (
-        AsyncMetrics,
-        Metrics,
-        OnProgress,
-        Review,
-    )
+    from ._many import AsyncOutcomes, GenerationOutcome, Outcomes
+    from ._saving import SavedMetrics
+    from ._sync_client import Cekura
+    from ._sync_jobs import GenerationJob, Job
+    from ._sync_metrics import Metrics
+    from ._workflow import GenerationRequest, MetricInput, OnProgress, Review
 
 __all__ = [
     "UNSET",
@@ -113,6 +102,7 @@ __all__ = [
     "Problem",
     "RateLimitError",
     "Review",
+    "SavedMetrics",
     "SimplifyPromptProgress",
     "UnexpectedResponseError",
     "Unset",
@@ -120,15 +110,27 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:
-    # Imported when first asked for: `cekura-facade --help`, and a program that only handles the errors, need no httpx.
+    # Imported when first used: `cekura-facade --help`, and a program that only handles errors, need no httpx.
     _HOMES = (
-        *("._errors", "cekura_api.models", "cekura_api.types"),
-        *("._client", "._metrics", "._jobs", "._many", "._agents", "._checks"),
+        "._errors",
+        "cekura_api.models",
+        "cekura_api.types",
+        "cekura_api.api.agents",
+        "._sync_client",
+        "._sync_metrics",
+        "._sync_jobs",
+        "._async_client",
+        "._async_metrics",
+        "._async_jobs",
+        "._many",
+        "._saving",
+        "._workflow",
     )
 
     def __getattr__(name: str) -> object:
         for home in _HOMES if name in __all__ else ():
-            if hasattr(module := import_module(home, __name__), name):
+            module = import_module(home, __name__)
+            if hasattr(module, name):
                 return globals().setdefault(name, getattr(module, name))
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -1,22 +1,22 @@
 """The errors that this package raises.
 
 CekuraError
-├─ ConfigurationError            no usable credential, address or setting
-├─ InvalidRequestError           (also a ValueError) refused before anything was sent
-├─ APIError                      something went wrong between here and the service
-│  ├─ APIConnectionError         no answer
-│  │  └─ APITimeoutError         no answer in time
-│  ├─ APIStatusError             an answer that is no success
+├─ ConfigurationError            no usable credential, base URL or setting
+├─ InvalidRequestError           (also a ValueError) the arguments cannot be right; nothing was sent
+├─ APIError                      a request did not end with a result
+│  ├─ APIConnectionError         no response
+│  │  └─ APITimeoutError         no response in time
+│  ├─ APIStatusError             a response that is not a success
 │  │  ├─ BadRequestError         400
 │  │  ├─ AuthenticationError     401
 │  │  ├─ PermissionDeniedError   403
 │  │  ├─ NotFoundError           404
 │  │  ├─ RateLimitError          429
 │  │  └─ InternalServerError     5xx
-│  └─ UnexpectedResponseError    a success that is not what the API promises
-├─ GenerationFailedError         the service gave up on a job
+│  └─ UnexpectedResponseError    a success that is not as specified
+├─ GenerationFailedError         a job failed
 ├─ GenerationTimeoutError        a job was not finished in time
-└─ BulkCreateUncertainError      it cannot be told which metrics are saved
+└─ BulkCreateUncertainError      some metrics may or may not be saved
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ class CekuraError(Exception):
     """Base of all errors of this package.
 
     Attributes:
-        progress_id: Id of the job that the call was about, once the service gave it; otherwise None.
-            `metrics.job(progress_id)`, for a preview `metrics.preview_job` and for a simplification
-            `metrics.simplification_job`, picks the job up again, in any process.
-        metrics: Suggestions that had come back before the call failed, so that none is lost. Empty otherwise.
-        created: Metrics of a call to save some that are known to be saved, in the order given. Saving all of them again
-            does not save these twice.
+        progress_id: Id of the job that the call was about, or None before the service has returned one. Resume the job
+            with `metrics.job(progress_id)`, a preview with `metrics.preview_job`, and a simplification with
+            `metrics.simplification_job`, in any process.
+        metrics: Suggestions that the service had returned before the call failed. Empty otherwise.
+        created: Metrics of this call that are saved, in the order given. Saving all of them again does not save these
+            twice.
     """
 
     progress_id: str | None = None
@@ -47,7 +47,7 @@ class CekuraError(Exception):
     created: Sequence[Metric] = ()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # The default calls the class with `args`, which fails for every error that takes more than a message.
+        # The default calls the class with `args`, which fails for errors that need more than a message.
         return type(self).__new__, (type(self), *self.args), self.__dict__
 
 
@@ -64,56 +64,69 @@ class APIError(CekuraError):
 
     Attributes:
         message: What happened, and what to do.
-        method: The HTTP method of the request.
-        url: The address of the request, without credentials.
+        method: HTTP method of the request.
+        url: URL of the request, without credentials.
     """
-
-    message: str
-    method: str
-    url: str
-    _unclear_before = False
 
     def __init__(self, message: str, *, method: str, url: str) -> None:
         super().__init__(message)
-        self.message, self.method, self.url = message, method, url
+        self.message = message
+        self.method = method
+        self.url = url
 
 
 class APIConnectionError(APIError):
-    """The service could not be reached, or the connection was lost before its answer was complete."""
+    """The service could not be reached, or the connection was lost before the response was complete."""
 
 
 class APITimeoutError(APIConnectionError):
-    """The service did not answer in time."""
+    """The service did not respond in time."""
 
 
-class _AnsweredError(APIError):
-    status_code: int
-    body: Any = None
-    request_id: str | None = None
-    retry_after: float | None = None
+class APIStatusError(APIError):
+    """The service, or a proxy in front of it, returned a status that is not a success.
 
-    def __init__(self, message: str, *, method: str, url: str, **answer: Any) -> None:
+    Attributes:
+        status_code: HTTP status.
+        body: The body: parsed if it is JSON, otherwise a string.
+        request_id: The service's id for this request, or None. Quote it when you ask for help.
+        retry_after: How long the service asks to wait, in seconds, or None.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        method: str,
+        url: str,
+        status_code: int,
+        body: Any = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
         super().__init__(message, method=method, url=url)
-        self.__dict__.update(answer)
+        self.status_code = status_code
+        self.body = body
+        self.request_id = request_id
+        self.retry_after = retry_after
 
 
-class APIStatusError(_AnsweredError):
-    """The service, or a proxy before it, answered with a status that is no success.
-
-    Attributes:
-        status_code: The HTTP status.
-        body: The body: parsed if it is JSON, otherwise its text.
-        request_id: What the service calls this request, if it says so: quote it when you ask for help.
-        retry_after: How long the service asks to wait, in seconds; None when it does not say.
-    """
-
-
-class UnexpectedResponseError(_AnsweredError):
-    """A success that is not what the API promises: HTML, an empty body, JSON of another shape.
+class UnexpectedResponseError(APIError):
+    """A success that is not as the API specifies it: HTML, an empty body, or JSON of another shape.
 
     Attributes:
-        status_code, body: As for an APIStatusError.
+        status_code: HTTP status.
+        body: The body: parsed if it is JSON, otherwise a string.
+        request_id: The service's id for this request, or None. Quote it when you ask for help.
     """
+
+    def __init__(
+        self, message: str, *, method: str, url: str, status_code: int, body: Any = None, request_id: str | None = None
+    ) -> None:
+        super().__init__(message, method=method, url=url)
+        self.status_code = status_code
+        self.body = body
+        self.request_id = request_id
 
 
 @attrs.frozen
@@ -122,9 +135,9 @@ class Problem:
 
     Attributes:
         message: Why.
-        field: The field it is about, None when it is about the whole.
-        index: The position of the metric among those given, from 0; None when the request is not an array.
-        name: The name of that metric, if it has one.
+        field: The field that it is about, or None if it is about the whole.
+        index: Position of the metric among those given, from 0, or None if the request is not an array.
+        name: Name of that metric, if it has one.
     """
 
     message: str
@@ -133,15 +146,17 @@ class Problem:
     name: str | None = None
 
     def __str__(self) -> str:
-        metric = "" if self.index is None else f"metric {self.index}" + (f" ({self.name!r})" if self.name else "")
-        return ": ".join(part for part in (metric, self.field, self.message) if part)
+        metric = ""
+        if self.index is not None:
+            metric = f"metric {self.index} ({self.name!r})" if self.name else f"metric {self.index}"
+        return ": ".join(filter(None, (metric, self.field, self.message)))
 
 
 class BadRequestError(APIStatusError):
     """400: the service refuses the request.
 
     Attributes:
-        problems: What it refuses, one by one, in the order of the answer.
+        problems: What it refuses, in the order of the response.
     """
 
     problems: Sequence[Problem] = ()
@@ -152,11 +167,11 @@ class AuthenticationError(APIStatusError):
 
 
 class PermissionDeniedError(APIStatusError):
-    """403: the API key or token is valid, but not for this."""
+    """403: the API key or token is valid, but does not permit this."""
 
 
 class NotFoundError(APIStatusError):
-    """404: what the request names does not exist, or not for this account."""
+    """404: what the request names does not exist, or this account has no access to it."""
 
 
 class RateLimitError(APIStatusError):
@@ -164,39 +179,38 @@ class RateLimitError(APIStatusError):
 
 
 class InternalServerError(APIStatusError):
-    """5xx: the service or a proxy failed. Whether the request was carried out is not known."""
+    """5xx: the service or a proxy failed. It is not known whether the request was processed."""
 
 
 class GenerationFailedError(CekuraError):
-    """The service gave up on the job `progress_id`. Start another one.
+    """The job `progress_id` failed. Start another one.
 
     Attributes:
-        reason: What the service says about it, None when it says nothing.
+        reason: The reason that the service gives, or None.
     """
 
     progress_id: str
-    reason: str | None
 
     def __init__(
         self, progress_id: str, reason: str | None, *, job: str = "Generation job", start: str = "metrics.generate"
     ) -> None:
         super().__init__(
             f"{job} {progress_id} failed: {reason or 'the service gives no reason'}. "
-            f"Nothing was saved; start another one with {start}(...)."
+            f"Nothing was saved. Start another one with {start}(...)."
         )
-        self.progress_id, self.reason = progress_id, reason
+        self.progress_id = progress_id
+        self.reason = reason
 
 
 class GenerationTimeoutError(CekuraError):
-    """The job `progress_id` was not finished in time. It goes on, and can be picked up again.
+    """The job `progress_id` was not finished in time. It continues, and can be resumed.
 
     Attributes:
-        last_progress: What the service said last, as `poll` returns it: a GenerateMetricsProgress, or the state of
-            another job. None when no poll succeeded.
+        last_progress: The last state that `poll` returned: a GenerateMetricsProgress, or the state of another kind of
+            job. None if no poll succeeded.
     """
 
     progress_id: str
-    last_progress: Any
 
     def __init__(
         self,
@@ -205,27 +219,31 @@ class GenerationTimeoutError(CekuraError):
         waited: float,
         *,
         job: str = "Generation job",
-        pick_up: str = "metrics.job",
+        resume: str = "metrics.job",
     ) -> None:
         state = f"its status was {last_progress.status!r}" if last_progress else "no poll succeeded, see the cause"
         super().__init__(
             f"{job} {progress_id} was not finished after {waited:g} seconds ({state}). "
-            f"It goes on: pick it up with {pick_up}({progress_id!r}).wait()."
+            f"It continues. Resume it with {resume}({progress_id!r}).wait()."
         )
-        self.progress_id, self.last_progress = progress_id, last_progress
+        self.progress_id = progress_id
+        self.last_progress = last_progress
 
 
 class BulkCreateUncertainError(CekuraError):
-    """It cannot be told which metrics are saved. Nothing more was sent. Its cause is what went wrong last.
+    """Some metrics may or may not be saved. Nothing more was sent. The cause is the last error.
 
     Attributes:
-        created: The metrics that are known to be saved, in the order given.
-        unconfirmed: The fields of those that may or may not be saved, in the order given.
+        created: The metrics that are saved, in the order given.
+        unconfirmed: The fields of the metrics that may or may not be saved, in the order given.
     """
-
-    created: list[Metric]
-    unconfirmed: list[dict[str, Any]]
 
     def __init__(self, message: str, *, created: Sequence[Metric], unconfirmed: Sequence[dict[str, Any]]) -> None:
         super().__init__(message)
-        self.created, self.unconfirmed = list(created), list(unconfirmed)
+        self.created = list(created)
+        self.unconfirmed = list(unconfirmed)
+
+
+for _error in list(vars().values()):
+    if isinstance(_error, type) and issubclass(_error, CekuraError):
+        _error.__module__ = "cekura_facade"  # Tracebacks show the name that people import.

@@ -11,19 +11,17 @@ import html
 import re
 import unicodedata
 from collections.abc import Mapping
-from typing import Any
+from typing import TypeGuard
 
 from cekura_api.models import Metric
 from cekura_api.types import UNSET
-
-from ._checks import is_int
 
 _LONGEST_NAME = 255  # characters
 _LONGEST_SPELLING = 1000  # characters: more does not fit into a URL with others
 _FORMER_BINARY = ("binary_workflow_adherence", "binary_qualitative")
 _ESCAPES = 3  # how often a string may have been escaped; each round reads all of it
 _SCOPE = ("agent", "agents", "project", "assistant_id")
-Fields = Mapping[str, Any]
+Fields = Mapping[str, object]
 
 
 def comparable(value: object) -> str:
@@ -69,7 +67,7 @@ def score_type(eval_type: object) -> object:
     return "binary" if eval_type in _FORMER_BINARY else eval_type
 
 
-def fields_of(metric: Metric) -> dict[str, Any]:
+def fields_of(metric: Metric) -> dict[str, object]:
     """What the service says of a metric that is compared, whether this version of the specification knows it or not."""
     known = {name: getattr(metric, name, UNSET) for name in ("name", "description", "eval_type", *_SCOPE)}
     return metric.additional_properties | {name: value for name, value in known.items() if value is not UNSET}
@@ -87,6 +85,11 @@ def id_of(value: object) -> int | None:
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
         return int(value)
     return value if is_int(value) else None
+
+
+def is_int(value: object) -> TypeGuard[int]:
+    """Whether it is an integer, which a bool is not."""
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def leaves_out(saved: Fields, wanted: Fields) -> bool:

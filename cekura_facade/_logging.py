@@ -1,32 +1,48 @@
-"""One line in the log for each time that a request is sent."""
+"""One log record for each time that a request is sent."""
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import httpx
 
-if TYPE_CHECKING:
-    from ._http import HTTP
+from ._config import Credential
 
-BEGUN = "cekura_facade.begun"  # extension of a request: when its attempt began, by the clock of its client, None before
+BEGUN = "cekura_facade.begun"  # extension of a request: when the attempt started to send it, or None
 _LOG = logging.getLogger("cekura_facade")
+_WIRE = [logging.getLogger(f"httpcore.{protocol}") for protocol in ("http11", "http2")]  # they log response headers
 
 
-def log(request: httpx.Request, outcome: object, attempt: int, http: HTTP) -> None:
-    """Log what became of an attempt, in one line and without the credential, wherever a redirect has led."""
-    if not _LOG.isEnabledFor(logging.INFO) or (begun := request.extensions[BEGUN]) is None:
+def log(request: httpx.Request, outcome: object, attempt: int, now: float, credential: Credential) -> None:
+    """Log how an attempt ended, without the credential. One that was never sent is not logged."""
+    begun = request.extensions[BEGUN]
+    if begun is None or not _LOG.isEnabledFor(logging.INFO):
         return
     status = getattr(outcome, "status_code", None)
+    failure = type(outcome).__name__ if status is None else None
+    path = quote(credential.redact(request.url.path), safe="/[]!$&'()*+,;=:@")
+    milliseconds = (now - begun) * 1000
     values = {
         "cekura_method": request.method,
-        "cekura_path": quote(http.settings.credential.redact(request.url.path), safe="/[]!$&'()*+,;=:@"),
+        "cekura_path": path,
         "cekura_status": status,
-        "cekura_failure": type(outcome).__name__ if status is None else None,
-        "cekura_milliseconds": (http.clock.now() - begun) * 1000,
+        "cekura_failure": failure,
+        "cekura_milliseconds": milliseconds,
         "cekura_attempt": attempt,
     }
-    method, path, _, failure, milliseconds, _ = values.values()
-    _LOG.info("%s %s: %s in %.0f ms (attempt %d)", method, path, failure or status, milliseconds, attempt, extra=values)
+    text = "%s %s: %s in %.0f ms (attempt %d)"
+    _LOG.info(text, request.method, path, failure or status, milliseconds, attempt, extra=values)
+
+
+def wire_is_logged() -> bool:
+    """Whether httpcore logs what it receives."""
+    return any(logger.isEnabledFor(logging.DEBUG) for logger in _WIRE)
+
+
+def redact_trace(credential: Credential, event: str, info: dict[str, object]) -> None:
+    """Remove the credential from what httpcore is about to log, if the service has echoed it."""
+    if event.endswith(".started"):
+        return  # Here `info` has the arguments themselves.
+    for name, value in info.items():
+        info[name] = credential.redact(repr(value) if isinstance(value, Exception) else value)

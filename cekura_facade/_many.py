@@ -1,33 +1,32 @@
-"""Many agents in one call: a workflow for each, side by side, in one thread."""
+"""Many agents in one call: a workflow for each, at the same time, in one thread."""
 
 from __future__ import annotations
 
 import contextlib
 import heapq
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Generator, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 import attrs
 from cekura_api.models import GenerateMetricsRequest, Metric
 
-from ._steps import Steps, arun, drive
+from ._config import shown
+from ._errors import InvalidRequestError
+from ._workflow import GenerateAndCreate, GenerationRequest
 
 if TYPE_CHECKING:
     import asyncio
 
-GenerationRequest = int | GenerateMetricsRequest
-"""What `generate_and_create_many` takes as a request: the id of an agent, or more than that."""
-
 
 @attrs.frozen
 class GenerationOutcome:
-    """What became of one request of `generate_and_create_many`.
+    """The outcome of one request of `generate_and_create_many`.
 
     Attributes:
-        index: Its position among the requests, from 0.
-        request: The request, as it was given.
-        metrics: The saved metrics, in the order of the suggestions; empty if there is an error.
-        error: Why they were not saved, None if they were. A CekuraError has the `progress_id` of the job.
+        index: Position of the request, from 0.
+        request: The request as it was passed.
+        metrics: The saved metrics, in the order of the suggestions. Empty if there is an error.
+        error: Why they were not saved, or None. A CekuraError has the `progress_id` of the job.
     """
 
     index: int
@@ -38,26 +37,32 @@ class GenerationOutcome:
 
 class _Outcomes:
     def __init__(
-        self,
-        http: Any,
-        workflow: Callable[[GenerationRequest], Steps[list[Metric]]],
-        requests: Iterable[GenerationRequest],
-        concurrency: int,
+        self, flow: GenerateAndCreate, requests: Iterable[GenerationRequest], num_metrics: int, concurrency: int
     ) -> None:
-        self._http, self._workflow, self._concurrency = http, workflow, concurrency
+        if isinstance(requests, str | bytes | Mapping) or not isinstance(requests, Iterable):
+            raise InvalidRequestError(f"requests is a {type(requests).__name__}: expected a list of agent ids.")
+        if not isinstance(concurrency, int) or isinstance(concurrency, bool) or concurrency < 1:
+            raise InvalidRequestError(f"concurrency={shown(concurrency)}: expected an integer >= 1.")
+        self._flow = flow
+        self._num_metrics = num_metrics
+        self._concurrency = concurrency
         self._requests = enumerate(requests)
-        self._stopped = False
+        self._is_stopped = False
 
     def stop(self) -> None:
-        """Start no more workflows. Those that have been started go on, and their outcomes come out."""
-        self._stopped = True
+        """Start no more workflows. Those that are running continue, and their outcomes are returned."""
+        self._is_stopped = True
 
     def _next(self) -> tuple[int, GenerationRequest] | None:
-        return None if self._stopped else next(self._requests, None)
+        return None if self._is_stopped else next(self._requests, None)
 
-    def _steps(self, index: int, request: GenerationRequest) -> Steps[GenerationOutcome]:
+    async def _outcome(self, index: int, request: GenerationRequest) -> GenerationOutcome:
         try:
-            return GenerationOutcome(index, request, (yield from self._workflow(request)))
+            if isinstance(request, GenerateMetricsRequest):
+                body = request
+            else:
+                body = GenerateMetricsRequest(agent_id=request, num_metrics=self._num_metrics)
+            return GenerationOutcome(index, request, await self._flow.run(body))
         except Exception as error:
             return GenerationOutcome(index, request, [], error)
 
@@ -65,7 +70,7 @@ class _Outcomes:
 class Outcomes(_Outcomes, Iterator[GenerationOutcome]):
     """The outcomes of `generate_and_create_many`, each as soon as it is there.
 
-    `stop()` starts no more workflows. `close()`, or leaving a `with` statement, cancels those that have been started.
+    `stop()` starts no more workflows. `close()`, or leaving a `with` statement, cancels those that are running.
     """
 
     def __init__(self, *args: Any) -> None:
@@ -73,7 +78,7 @@ class Outcomes(_Outcomes, Iterator[GenerationOutcome]):
         self._all = self._run()
 
     def close(self) -> None:
-        """Cancel the workflows that have been started, and start no more."""
+        """Cancel the workflows that are running, and start no more."""
         self._all.close()
 
     def __enter__(self) -> Self:
@@ -86,25 +91,25 @@ class Outcomes(_Outcomes, Iterator[GenerationOutcome]):
         return next(self._all)
 
     def _run(self) -> Generator[GenerationOutcome]:
-        clock = self._http.clock
-        waiting: list[tuple[float, int, Generator[float, None, GenerationOutcome]]] = []
+        http = self._flow.http
+        running: list[tuple[float, int, Coroutine[float, None, GenerationOutcome]]] = []  # by when each continues
         try:
             while True:
-                while len(waiting) < self._concurrency and (begun := self._next()):
-                    heapq.heappush(waiting, (0.0, begun[0], drive(self._steps(*begun), self._http)))
-                if not waiting:
+                while len(running) < self._concurrency and (started := self._next()):
+                    heapq.heappush(running, (0.0, started[0], self._outcome(*started)))
+                if not running:
                     return
-                due, index, driven = waiting[0]
-                clock.sleep(max(0.0, due - clock.now()))
+                due, index, workflow = running[0]
+                http.clock.sleep(max(0.0, due - http.now()))
                 try:
-                    heapq.heapreplace(waiting, (next(driven) + clock.now(), index, driven))
+                    heapq.heapreplace(running, (workflow.send(None) + http.now(), index, workflow))
                 except StopIteration as stop:
-                    heapq.heappop(waiting)
+                    heapq.heappop(running)
                     yield stop.value
         except BaseException as error:
-            for _, _, driven in waiting:
+            for _, _, workflow in running:
                 with contextlib.suppress(BaseException):
-                    driven.throw(error)  # It notes its progress id on the error.
+                    workflow.throw(error)  # It adds its progress id to the error.
             raise
 
 
@@ -113,12 +118,12 @@ class AsyncOutcomes(_Outcomes, AsyncIterator[GenerationOutcome]):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._closed = False
+        self._is_closed = False
         self._all = self._run()
 
     async def aclose(self) -> None:
-        """Cancel the workflows that have been started, and start no more. Returns once they have ended."""
-        self._closed = True
+        """Cancel the workflows that are running, and start no more. Returns when they have ended."""
+        self._is_closed = True
         await self._all.aclose()
 
     async def __aenter__(self) -> Self:
@@ -128,30 +133,30 @@ class AsyncOutcomes(_Outcomes, AsyncIterator[GenerationOutcome]):
         await self.aclose()
 
     async def __anext__(self) -> GenerationOutcome:
-        if self._closed:
+        if self._is_closed:
             raise StopAsyncIteration
         return await anext(self._all)
 
     async def _run(self) -> AsyncGenerator[GenerationOutcome]:
-        import asyncio  # Nobody but an AsyncCekura pays for it.
+        import asyncio  # Imported here because Cekura does not need it.
 
-        tasks: set[asyncio.Task[GenerationOutcome]] = set()
+        running: set[asyncio.Task[GenerationOutcome]] = set()
         done: asyncio.Queue[asyncio.Task[GenerationOutcome]] = asyncio.Queue()
         try:
             while True:
-                while len(tasks) < self._concurrency and (begun := self._next()):
-                    task = asyncio.create_task(arun(self._steps(*begun), self._http))
+                while len(running) < self._concurrency and (started := self._next()):
+                    task = asyncio.create_task(self._outcome(*started))
                     task.add_done_callback(done.put_nowait)
-                    tasks.add(task)
-                if not tasks:
+                    running.add(task)
+                if not running:
                     return
                 task = await done.get()
-                tasks.remove(task)
+                running.remove(task)
                 yield task.result()
         except BaseException as error:
-            for task in tasks:
+            for task in running:
                 task.cancel()
-            for task in tasks:
+            for task in running:
                 try:
                     await task
                 except BaseException as ended:

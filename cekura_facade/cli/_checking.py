@@ -31,7 +31,7 @@ def check_contract(report: Report, agent_id: int, *, yes: bool, output: Path | N
     if output is not None:
         _files.check_output(output)
     with Cekura(**report.options.client()) as cekura:
-        base_url = cekura._http.settings.base_url
+        base_url = cekura.transport.settings.base_url
         report.output.say(
             f"The command creates up to 4 metrics for agent {agent_id} at {base_url}, and deletes them, also "
             "if you interrupt it. Their names start with 'cekura-facade check'. They are disabled for "

@@ -47,7 +47,7 @@ def _client(options: Options, facts: dict[str, Any], rows: list[tuple[str, bool 
     problem = ""
     try:
         client = Cekura(**arguments)
-        source = client._http.settings.credential.source
+        source = client.transport.settings.credential.source
         facts["key"] = f"--api-key-file {options.api_key_file}" if options.api_key_file else source
     except ConfigurationError as error:
         problem = explain(error)
@@ -58,7 +58,7 @@ def _client(options: Options, facts: dict[str, Any], rows: list[tuple[str, bool 
             rows.append(("configuration", False, explain(another)))
             return None
     rows.append(("key", not problem, problem or f"from {facts['key']}"))
-    settings = client._http.settings
+    settings = client.transport.settings
     source = "--base-url" if options.base_url else settings.base_url_source
     facts["address"] = {"url": str(settings.base_url), "source": source}
     rows.append(("address", True, f"{settings.base_url} (from {source})"))

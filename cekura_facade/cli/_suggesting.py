@@ -175,7 +175,7 @@ async def _collect(report: Report, jobs: list[Job], timeout: float, progress: Pr
                 report.fail(Failed("The service suggested no metrics."), _name(job))
 
     async with AsyncCekura(**report.options.client()) as cekura:
-        redact = cekura._http.settings.credential.redact
+        redact = cekura.transport.settings.credential.redact
         # All ids are looked at before the first request.
         handles = [None if job.request else cekura.metrics.job(job.line.progress_id or "") for job in jobs]
         await asyncio.gather(*map(collect, jobs, handles))

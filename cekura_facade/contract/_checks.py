@@ -8,8 +8,7 @@ from collections.abc import Callable
 from attrs import frozen
 
 from cekura_facade import APIConnectionError, APIError, APIStatusError, NotFoundError, UnexpectedResponseError
-from cekura_facade._checks import is_int
-from cekura_facade._identity import comparable, is_cut, may_be_in_scope, score_type
+from cekura_facade._identity import comparable, is_cut, is_int, may_be_in_scope, score_type
 
 from ._result import Dependence, Result, Value
 from ._service import Fields, NotObserved, WrongShape, has_id
@@ -130,7 +129,7 @@ def _bulk_create(subject: Subject) -> Observation:
     if "project_id" in subject.scope:
         sent.append(scratch.fields("{} a", project=subject.scope["project_id"]))
     response = scratch.create_in_bulk(sent)
-    subject.created_at = subject.service.client._http.clock.now()
+    subject.created_at = subject.service.client.transport.clock.now()
     subject.response = response
     if not isinstance(response, list) or not all(map(has_id, response)):
         return Observation("The response is not an array of metrics with ids.", False, False)
@@ -233,7 +232,7 @@ def _identity(subject: Subject) -> Observation:
 def _list_lag(subject: Subject) -> Observation:
     subject.probe()
     subject.wait_until_listed()
-    limit = subject.service.client._http.settings.settle_timeout
+    limit = subject.service.client.transport.settings.settle_timeout
     if subject.lag is None:
         return Observation(f"After {subject.wait:g} seconds, new metrics are missing from the list.", None, False)
     seconds = round(subject.lag, 2)

@@ -10,8 +10,8 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from cekura_facade import APIError, AuthenticationError, CekuraError, NotFoundError, PermissionDeniedError
-from cekura_facade._exchange import growing
-from cekura_facade._responses import may_be_carried_out
+from cekura_facade._responses import may_be_processed
+from cekura_facade._retry import growing
 
 from ._result import Remaining
 from ._service import Fields, NotObserved, Service, has_id
@@ -118,7 +118,7 @@ class Scratch:
         try:
             yield
         except APIError as error:
-            if not may_be_carried_out(error):
+            if not may_be_processed(error):
                 self._unclear -= keys
             raise
 
@@ -131,7 +131,7 @@ class Scratch:
 
     def _delete_all(self) -> None:
         """Delete and list until nothing may be left, the time is up, or a deletion is not allowed."""
-        clock = self._service.client._http.clock
+        clock = self._service.client.transport.clock
         until, pauses = clock.now() + self._patience, growing(0.25, 2.0)
         while True:
             last = clock.now() >= until

@@ -21,7 +21,7 @@ from cekura_api.models import MetricCreate
 from cekura_api.types import UNSET, Response
 
 from cekura_facade import Cekura, CekuraError
-from cekura_facade._checks import is_int
+from cekura_facade._identity import is_int
 
 Fields = Mapping[str, Any]
 # What the generated client raises for a response of another shape.
@@ -102,7 +102,7 @@ class Service:
             if response.status_code == 429:
                 self.rate_limits.append("retry-after" in response.headers)
 
-        hooks = self.client._http.sender.event_hooks["response"]
+        hooks = self.client.transport.sender.event_hooks["response"]
         hooks.append(record)
         try:
             yield

@@ -9,8 +9,7 @@ from typing import Any
 from attrs import define, field
 
 from cekura_facade import BadRequestError
-from cekura_facade._checks import is_int
-from cekura_facade._identity import spellings
+from cekura_facade._identity import is_int, spellings
 
 from ._scratch import Scratch
 from ._service import Fields, NotObserved, Service
@@ -122,7 +121,7 @@ class Subject:
 
     def wait_until_listed(self) -> None:
         """List as the client does until all metrics of `bulk` have appeared, and set `lag`."""
-        clock = self.service.client._http.clock
+        clock = self.service.client.transport.clock
         unseen, until = self.bulk, self.created_at + self.wait
         while True:
             last, before = clock.now() >= until, len(unseen)
@@ -138,7 +137,7 @@ class Subject:
             if last:
                 return
             if len(unseen) == before:  # Otherwise, a list that was cut short shows others now.
-                pause = _OFTEN if elapsed < self.service.client._http.settings.settle_timeout else _SELDOM
+                pause = _OFTEN if elapsed < self.service.client.transport.settings.settle_timeout else _SELDOM
                 clock.sleep(min(pause, max(0.0, until - clock.now())))
 
     def _ids_by_name(self, metrics: Sequence[Metric]) -> set[int]:

@@ -1,0 +1,165 @@
+"""Sends the requests of AsyncCekura, and runs its workflows."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import inspect
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import ParamSpec, TypeVar
+
+import attrs
+import httpx
+from cekura_api.transport import Endpoint, Page
+
+from ._body import Body, without_response
+from ._config import Settings
+from ._errors import ConfigurationError
+from ._http import HTTP, ask, configuration_errors
+from ._logging import redact_trace, wire_is_logged
+from ._pages import Pages
+from ._retry import Outcome
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_AT_ONCE = 50  # requests that are sent at the same time; the others wait
+
+
+class AsyncHTTP(HTTP):
+    """Awaits requests and pauses."""
+
+    def __init__(self, settings: Settings, given: httpx.AsyncClient | None) -> None:
+        super().__init__(settings, given)
+        self._given = given
+        with configuration_errors():
+            self._context = httpx.create_ssl_context()
+            # Created here, so that a wrong environment is reported at once.
+            self._unused = [given or self._new_client()]
+        self._loops: dict[asyncio.AbstractEventLoop, _Loop] = {}
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        raise ConfigurationError("This is the client of an AsyncCekura. Await the `asyncio` function of the endpoint.")
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return await self.exchange(request)
+
+    async def ask(self, endpoint: Endpoint[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call an endpoint of the generated client."""
+        return await ask(self, endpoint, *args, **kwargs)
+
+    def pages(self, endpoint: Endpoint[P, Page[T]], *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:
+        """Iterate over the items of a list that has pages."""
+        pages = Pages(self, endpoint, *args, **kwargs)
+
+        async def items() -> AsyncIterator[T]:
+            while pages.has_next:
+                for item in await pages.next():
+                    yield item
+
+        return items()
+
+    async def run(self, flow: Coroutine[object, object, T]) -> T:
+        """Run a workflow to its end, and return its result."""
+        return await flow
+
+    async def sleep(self, seconds: float) -> None:
+        await self.clock.asleep(seconds)
+
+    async def call(self, function: Callable[P, Awaitable[T] | T], *args: P.args, **kwargs: P.kwargs) -> T:
+        result = function(*args, **kwargs)
+        return await result if inspect.isawaitable(result) else result
+
+    async def attempt(self, request: httpx.Request, deadline: float) -> Outcome:
+        loop = self._running_loop()
+        try:
+            async with asyncio.timeout(None if deadline == math.inf else max(deadline - self.now(), 0.0)):
+                await loop.turns.acquire()
+        except TimeoutError:
+            return httpx.PoolTimeout("all connections were in use")
+        try:
+            return await self._send(loop.client, request, deadline)
+        except RuntimeError as error:
+            if self._given is None or "loop" not in str(error):
+                raise
+            raise ConfigurationError(
+                f"The http_client has connections of another event loop ({error}). Create an httpx.AsyncClient and an "
+                "AsyncCekura in each event loop, or leave http_client out."
+            ) from error
+        finally:
+            loop.turns.release()
+
+    async def _send(self, client: httpx.AsyncClient, request: httpx.Request, deadline: float) -> Outcome:
+        left, until = self.limits(request, deadline)
+        if wire_is_logged():
+            request.extensions["trace"] = functools.partial(_redact_trace, self)
+        body = None
+        try:
+            # A little later than the timeouts of httpx, which tell whether anything was sent.
+            async with asyncio.timeout(left + 0.1):
+                response = await client.send(request, **self.authorize(request))
+                body = Body(response, self, until)
+                await _read(response, body)
+            return body.response()
+        except (httpx.RequestError, TimeoutError) as error:
+            outcome = body.outcome(error) if body else without_response(error, self)
+        finally:
+            self.forget(request)
+        return outcome
+
+    def _running_loop(self) -> _Loop:
+        """The connections of the running event loop: they cannot be used in another one."""
+        running = asyncio.get_running_loop()
+        if running not in self._loops:
+            for ended in [each for each in self._loops if each.is_closed()]:
+                del self._loops[ended]
+            client = self._given or (self._unused.pop() if self._unused else self._new_client())
+            self._loops[running] = _Loop(client, asyncio.Semaphore(_AT_ONCE))
+        return self._loops[running]
+
+    def _new_client(self) -> httpx.AsyncClient:
+        limits = httpx.Limits(max_connections=_AT_ONCE, max_keepalive_connections=_AT_ONCE)
+        return httpx.AsyncClient(verify=self._context, limits=limits)
+
+    async def aclose(self) -> None:
+        """Close the connections of this event loop. A given client stays open."""
+        self.state.is_closed = True
+        loop = self._loops.pop(asyncio.get_running_loop(), None)
+        if loop is not None and self._given is None:
+            await loop.client.aclose()
+
+
+@attrs.frozen
+class _Loop:
+    """What belongs to one event loop.
+
+    Attributes:
+        client: Its connections.
+        turns: Limits how many requests are sent at the same time.
+    """
+
+    client: httpx.AsyncClient
+    turns: asyncio.Semaphore
+
+
+async def _read(response: httpx.Response, body: Body) -> None:
+    chunks = response.aiter_raw()
+    try:
+        if response.is_stream_consumed:
+            body.add(response.content)
+            return
+        async for chunk in chunks:
+            body.add(chunk)
+            if not body.is_wanted:
+                return
+    finally:
+        await response.aclose()
+        # End the iterator here. The event loop would otherwise need a task for it.
+        with contextlib.suppress(Exception):
+            [chunk async for chunk in chunks]
+
+
+async def _redact_trace(http: HTTP, event: str, info: dict[str, object]) -> None:
+    redact_trace(http.settings.credential, event, info)

@@ -1,0 +1,79 @@
+"""The jobs of AsyncCekura."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from cekura_api.models import GeneratedMetric, GenerateMetricsProgress
+
+from . import _jobs as jobs
+from ._async_http import AsyncHTTP
+from ._workflow import check_callback, check_timeout
+
+Progress = TypeVar("Progress", bound=jobs.State)
+Result = TypeVar("Result")
+
+
+class AsyncJob(Generic[Progress, Result]):
+    """A job of the service. Its `progress_id` is all that is needed to resume it, in any process.
+
+    Attributes:
+        progress_id: Its id. Empty if the service was done at once: then `poll` and `wait` send nothing.
+    """
+
+    def __init__(self, http: AsyncHTTP, handle: jobs.Handle[Progress, Result]) -> None:
+        self._http = http
+        self._handle = handle
+        self.progress_id = handle.progress_id
+
+    async def poll(self) -> Progress:
+        """Request the state of the job once.
+
+        Returns:
+            The state. Its `status` is `completed`, `failed`, or another value if the job is not finished, such as
+            `queued`. A completed GenerationJob has `metrics`. A failed job is a state too, not an error.
+
+        Raises:
+            APIError: The request failed. The error has the `progress_id`.
+
+        API call: the progress operation of the job, for a GenerationJob
+        `GET /test_framework/v1/metrics/generate_metrics_progress/`.
+        """
+        return await self._http.run(jobs.poll(self._http, self._handle))
+
+    async def wait(self, *, timeout: float = 600.0, on_progress: Callable[[Progress], object] | None = None) -> Result:
+        """Poll the job, at growing intervals, until it is finished. A failed poll does not end the wait.
+
+        Args:
+            timeout: How long to wait, in seconds, 0 or more (default 600). 0 polls once.
+            on_progress: Called with each state, as `poll` returns it, that differs from the one before.
+                It may be a coroutine function.
+
+        Returns:
+            For a GenerationJob, the suggested metrics in the order of the service: as many as it made, which may be
+            none. For any other job, its completed state.
+
+        Raises:
+            InvalidRequestError: `timeout` is not a number >= 0, or `on_progress` is not a function.
+            GenerationFailedError: The job failed.
+            GenerationTimeoutError: The job was not finished in time. It continues.
+            APIError: The service refused to return the state: the credential is not accepted, or the job is still
+                unknown after ten seconds. The error has the `progress_id`.
+
+        API call: as for `poll`.
+        """
+        check_callback("on_progress", on_progress)
+        return await self._http.run(jobs.wait(self._http, self._handle, check_timeout(timeout), on_progress))
+
+    def __repr__(self) -> str:
+        kind = "" if self._handle.kind is jobs.GENERATION else f", {self._handle.kind.name.lower()}"
+        return f"{type(self).__name__}({self.progress_id!r}{kind})"
+
+
+class AsyncGenerationJob(AsyncJob[GenerateMetricsProgress, list[GeneratedMetric]]):
+    """A job that suggests metrics. Its `progress_id` is all that is needed to resume it, in any process.
+
+    Attributes:
+        progress_id: Its id, a UUID.
+    """

@@ -1,0 +1,95 @@
+"""Reads and unpacks the body of a response, up to the limits of size and time."""
+
+from __future__ import annotations
+
+import functools
+import zlib
+
+import httpx
+
+from ._http import HTTP
+from ._responses import unexpected
+from ._retry import Outcome
+
+LATE = "the response was not complete in time"
+_DROPPED = frozenset({"content-encoding", "content-length", "transfer-encoding", "set-cookie"})
+
+
+class Body:
+    """Collects the body of a response.
+
+    A success beyond a limit is refused. An error response keeps its status, which says more than its body.
+
+    Attributes:
+        is_wanted: Whether more of the body is wanted.
+    """
+
+    def __init__(self, response: httpx.Response, http: HTTP, until: float) -> None:
+        self._response, self._http, self._until = response, http, until
+        self._limit = http.settings.max_response_bytes
+        self._chunks: list[bytes] = []
+        self._size = 0
+        # A hook or a transport of the user's may have read it, which unpacks it as well.
+        encoding = "" if response.is_stream_consumed else response.headers.get("content-encoding", "").strip().lower()
+        self._unpacker = zlib.decompressobj(31) if encoding in ("gzip", "x-gzip") else None
+        self.is_wanted = True
+        if self._unpacker is None and encoding not in ("", "identity"):
+            self._refuse(f"its body is encoded as {encoding!r}, which was not requested")
+
+    def add(self, chunk: bytes) -> None:
+        """Add a piece of the body."""
+        if not self.is_wanted:
+            return
+        if self._unpacker is not None:
+            try:
+                chunk = self._unpacker.decompress(chunk, self._limit - self._size + 1)
+            except zlib.error as error:
+                raise httpx.DecodingError(str(error)) from None
+        self._size += len(chunk)
+        self._chunks.append(chunk)
+        if self._size > self._limit:
+            self._refuse(f"its body is larger than max_response_bytes={self._limit}")
+        elif self._http.now() > self._until:
+            raise httpx.ReadTimeout(LATE)
+
+    def response(self) -> httpx.Response:
+        """The response with the collected body."""
+        is_success, request = self._response.is_success, self._response.request
+        if is_success and self._unpacker is not None and self._chunks and not self._unpacker.eof:
+            raise httpx.DecodingError("the packed body ends too early")
+        headers = [(name, value) for name, value in self._response.headers.items() if name not in _DROPPED]
+        content = b"".join(self._chunks)
+        credential = self._http.settings.credential
+        if not is_success:
+            # An error shows its response in logs and tracebacks.
+            headers = [(name, credential.redact(value)) for name, value in headers]
+            content = credential.redact(content)
+        response = httpx.Response(
+            self._response.status_code,
+            headers=headers,
+            content=content,
+            request=request,
+            extensions={**self._response.extensions, "unexpected_response": functools.partial(unexpected, credential)},
+        )
+        response.next_request = self._response.next_request
+        self._http.forget(response.next_request)
+        return response
+
+    def outcome(self, error: httpx.RequestError | TimeoutError) -> Outcome:
+        """How the attempt ended if an error ended it."""
+        return without_response(error, self._http) if self._response.is_success else self.response()
+
+    def _refuse(self, why: str) -> None:
+        self.is_wanted = False
+        self._chunks.clear()
+        if self._response.is_success:
+            empty = httpx.Response(self._response.status_code, request=self._response.request)
+            raise unexpected(self._http.settings.credential, empty, why)
+
+
+def without_response(error: httpx.RequestError | TimeoutError, http: HTTP) -> httpx.TransportError:
+    """A failure without its traceback and request, because these reference the headers that were sent."""
+    if isinstance(error, TimeoutError):
+        return httpx.ReadTimeout(LATE)
+    kind = type(error) if isinstance(error, httpx.TransportError) else httpx.RemoteProtocolError
+    return kind(http.settings.credential.redact(str(error)))

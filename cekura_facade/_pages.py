@@ -1,0 +1,56 @@
+"""Lists that have pages."""
+
+from __future__ import annotations
+
+from typing import Generic, ParamSpec, TypeVar
+
+import httpx
+from cekura_api.transport import Endpoint, Page
+
+from ._http import HTTP, checked
+from ._responses import unexpected
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_LONGEST = 4000  # characters of a URL
+
+
+class Pages(Generic[T]):
+    """The pages of a list. Each names the next one.
+
+    Only the query of `next` is used, so every page is requested from the URL of the first one.
+
+    Attributes:
+        has_next: Whether there is another page.
+    """
+
+    def __init__(self, http: HTTP, endpoint: Endpoint[P, Page[T]], *args: P.args, **kwargs: P.kwargs) -> None:
+        self._http = http
+        self._request = checked(endpoint, *args, **kwargs)
+        self._parse = endpoint.parse_response
+        self._known: set[object] = set()
+        self.has_next = True
+
+    async def next(self) -> list[T]:
+        """Request the next page. Returns the items that it adds."""
+        response = await self._http.send(dict(self._request))
+        page = self._parse(response)
+        new = {getattr(item, "id", id(item)): item for item in page.results}
+        items = [item for key, item in new.items() if key not in self._known]
+        following = page.next_ if isinstance(page.next_, str) else ""
+        if following and (not items or not self._is_usable(following)):
+            # A page that adds nothing would go on forever.
+            raise unexpected(self._http.settings.credential, response, "its `next` leads nowhere")
+        self._known.update(new)
+        self.has_next = bool(following)
+        if following:
+            self._request["params"] = httpx.URL(following).params
+        return items
+
+    def _is_usable(self, url: str) -> bool:
+        if len(url) > _LONGEST or self._http.settings.credential.is_in(url):
+            return False
+        try:
+            return bool(httpx.URL(url).params)
+        except httpx.InvalidURL:
+            return False

@@ -1,0 +1,122 @@
+# Derived by `python scripts/unasync.py` from _async_client.py. Do not edit.
+"""Cekura, the blocking client."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Self
+
+import attrs
+import httpx
+from cekura_api import API, AuthenticatedClient
+
+from ._config import check_number, hide, resolve
+from ._errors import ConfigurationError
+from ._sync_http import SyncHTTP
+from ._sync_metrics import Metrics
+
+
+class Cekura(API):
+    """A client for the Cekura API. Threads can share it. Use it with `with`, or call `close()`.
+
+    Attributes:
+        transport: Sends the requests of this client. Pass it to the `API` of a client that you generate.
+    """
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        *,
+        bearer_token: str | None = None,
+        base_url: str | None = None,
+        timeout: float = 30.0,
+        max_retries: int = 3,
+        http_client: httpx.Client | None = None,
+        max_response_bytes: int = 64 * 1024 * 1024,
+        settle_timeout: float = 5.0,
+        user_agent: str | None = None,
+    ) -> None:
+        """Create a client. Nothing is sent.
+
+        Args:
+            api_key: API key. Default: CEKURA_API_KEY from the environment, then `api_key` or an unexpired
+                `access_token` from ~/.cekura/config.toml.
+            bearer_token: OAuth access token. Pass it in place of an API key.
+            base_url: Base URL of the service, with its scheme. Default: CEKURA_API_URL, then `api_url` from
+                ~/.cekura/config.toml, then https://api.cekura.ai.
+            timeout: How long each attempt of a request may take, from connecting to the last byte of the response, in
+                seconds, more than 0 (default 30).
+            max_retries: Maximum number of retries per request, 0 or more (default 3). Reads and idempotent writes are
+                always retried, other writes only if the service cannot have processed them. In total, a client retries
+                at most ten times as often, and once more for every ten successful responses.
+            http_client: An httpx.Client to send with, for proxies, custom certificates and hooks. You close it.
+                Redirects are never followed to another origin.
+            max_response_bytes: Size limit for responses, in bytes, 1 or more (default 64 MiB). A larger one raises
+                UnexpectedResponseError.
+            settle_timeout: How long create_in_bulk lists metrics after a lost response before it sends the missing
+                ones again, and after a success until the list shows the new ones, in seconds, 0 or more (default 5).
+            user_agent: Prefix of the User-Agent of every request, such as "acme-voice-sdk/1.0.0". Printable ASCII.
+
+        Raises:
+            ConfigurationError: There is no usable credential, or an argument, variable or file cannot work.
+        """
+        key, token = hide(api_key), hide(bearer_token)
+        del api_key, bearer_token  # Tracebacks keep the variables of every function.
+        settings = resolve(key, token, base_url, user_agent, timeout, max_retries, max_response_bytes, settle_timeout)
+        if not isinstance(http_client, httpx.Client | None):
+            raise ConfigurationError(f"http_client is a {type(http_client).__name__}: expected an httpx.Client.")
+        self.transport = SyncHTTP(settings, http_client)
+        super().__init__(self.transport)
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        """Metrics: generate, preview, create, list, update and delete them."""
+        return Metrics(self.transport)
+
+    @property
+    def api(self) -> AuthenticatedClient:
+        """The generated client, for every endpoint: `get_agent.sync(123, client=cekura.api)`.
+
+        Credentials, retries and errors are those of this client.
+        """
+        return self.transport.api
+
+    def with_options(self, *, timeout: float | None = None, max_retries: int | None = None) -> Self:
+        """A client with other options that shares the connections. Closing one closes both.
+
+        Args:
+            timeout: How long each attempt of a request may take, in seconds, more than 0. Default: as before.
+            max_retries: Maximum number of retries per request, 0 or more. Default: as before.
+
+        Returns:
+            The other client.
+
+        Raises:
+            ConfigurationError: An option is out of range.
+        """
+        settings = self.transport.settings
+        if timeout is not None:
+            check_number("timeout", timeout)
+            settings = attrs.evolve(settings, timeout=timeout)
+        if max_retries is not None:
+            check_number("max_retries", max_retries)
+            settings = attrs.evolve(settings, max_retries=max_retries)
+        other = type(self).__new__(type(self))
+        other.transport = self.transport.with_settings(settings)
+        API.__init__(other, other.transport)
+        return other
+
+    def close(self) -> None:
+        """Close the connections. An `http_client` that you passed stays open."""
+        self.transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        # A debugger may show a client whose construction failed.
+        url = f"base_url={str(self.transport.settings.base_url)!r}" if hasattr(self, "transport") else ""
+        return f"{type(self).__name__}({url})"

@@ -1,0 +1,167 @@
+"""Sends the requests of Cekura, and runs its workflows."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import math
+import ssl
+import types
+import urllib.request
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
+from contextvars import ContextVar
+from typing import Any, ParamSpec, TypeVar
+
+import httpcore
+import httpx
+from cekura_api.transport import Endpoint, Page
+
+from ._body import LATE, Body, without_response
+from ._config import Settings
+from ._errors import ConfigurationError, InvalidRequestError
+from ._http import HTTP, ask, configuration_errors
+from ._logging import redact_trace, wire_is_logged
+from ._pages import Pages
+from ._retry import Outcome
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_seconds_left: ContextVar[Callable[[], float]] = ContextVar("seconds_left", default=lambda: math.inf)
+
+
+class SyncHTTP(HTTP):
+    """Blocks while a request is sent. A pause is left to whoever runs the workflow."""
+
+    def __init__(self, settings: Settings, given: httpx.Client | None) -> None:
+        super().__init__(settings, given)
+        self._given = given
+        self.sender = given or _new_client()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        return self.run(self.exchange(request))
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        raise ConfigurationError("This is the client of a Cekura. Call the `sync` function of the endpoint.")
+
+    def ask(self, endpoint: Endpoint[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call an endpoint of the generated client."""
+        return self.run(ask(self, endpoint, *args, **kwargs))
+
+    def pages(self, endpoint: Endpoint[P, Page[T]], *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
+        """Iterate over the items of a list that has pages."""
+        pages = Pages(self, endpoint, *args, **kwargs)
+
+        def items() -> Iterator[T]:
+            while pages.has_next:
+                yield from self.run(pages.next())
+
+        return items()
+
+    def run(self, flow: Coroutine[float, None, T]) -> T:
+        """Run a workflow to its end, and return its result."""
+        proceed = functools.partial(flow.send, None)
+        while True:
+            try:
+                pause = proceed()
+            except StopIteration as stop:
+                return stop.value
+            proceed = functools.partial(flow.send, None)
+            try:
+                self.clock.sleep(pause)
+            except BaseException as interruption:  # The workflow adds the progress id to a KeyboardInterrupt.
+                proceed = functools.partial(flow.throw, interruption)
+
+    async def sleep(self, seconds: float) -> None:
+        await _pause(seconds)
+
+    async def call(self, function: Callable[P, Awaitable[T] | T], *args: P.args, **kwargs: P.kwargs) -> T:
+        result = function(*args, **kwargs)
+        if inspect.iscoroutine(result):
+            result.close()
+            raise InvalidRequestError("review and on_progress may be coroutine functions for AsyncCekura only.")
+        return result
+
+    async def attempt(self, request: httpx.Request, deadline: float) -> Outcome:
+        _, until = self.limits(request, deadline)
+        if wire_is_logged():
+            request.extensions["trace"] = functools.partial(redact_trace, self.settings.credential)
+        token = _seconds_left.set(lambda: until - self.now())
+        body = None
+        try:
+            response = self.sender.send(request, **self.authorize(request))
+            with contextlib.closing(response):
+                body = Body(response, self, until)
+                for chunk in [response.content] if response.is_stream_consumed else response.iter_raw():
+                    body.add(chunk)
+                    if not body.is_wanted:
+                        break
+            return body.response()
+        except httpx.RequestError as error:
+            outcome = body.outcome(error) if body else without_response(error, self)
+        finally:
+            self.forget(request)
+            _seconds_left.reset(token)
+        return outcome
+
+    def close(self) -> None:
+        """Close the connections. A given client stays open."""
+        self.state.is_closed = True
+        if self._given is None:
+            self.sender.close()
+
+
+@types.coroutine
+def _pause(seconds: float) -> Generator[float, None, None]:
+    yield seconds
+
+
+def _new_client() -> httpx.Client:
+    with configuration_errors():
+        context = httpx.create_ssl_context()
+        # With proxies from the environment, httpx makes the connections.
+        transport = None if urllib.request.getproxies() else _Connections(context)
+        return httpx.Client(transport=transport, verify=context)
+
+
+class _Connections(httpx.HTTPTransport):
+    """Connections that end at the deadline of an attempt, even if the headers arrive a byte at a time.
+
+    The timeouts of httpx start again with every byte.
+    """
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        super().__init__(verify=context)
+        backend = _Backend(httpcore.SyncBackend())
+        self._pool = httpcore.ConnectionPool(ssl_context=context, max_connections=100, network_backend=backend)
+
+
+class _Backend(httpcore.NetworkBackend):
+    def __init__(self, backend: httpcore.NetworkBackend) -> None:
+        self.backend = backend
+
+    def connect_tcp(self, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
+        return _Stream(self.backend.connect_tcp(*args, **kwargs))
+
+
+class _Stream(httpcore.NetworkStream):
+    def __init__(self, stream: httpcore.NetworkStream) -> None:
+        self._stream = stream
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        left = _seconds_left.get()()
+        if left <= 0:
+            raise httpcore.ReadTimeout(LATE)
+        return self._stream.read(max_bytes, left if left < math.inf else timeout)
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._stream.write(buffer, timeout)
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(self, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
+        return _Stream(self._stream.start_tls(*args, **kwargs))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)

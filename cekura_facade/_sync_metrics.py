@@ -1,0 +1,249 @@
+# Derived by `python scripts/unasync.py` from _async_metrics.py. Do not edit.
+"""`Cekura(...).metrics`: the workflow, in steps and as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from cekura_api.api.metrics import Metrics as GeneratedMetrics
+from cekura_api.models import Metric
+
+from . import _jobs as jobs, _workflow as workflow
+from ._many import Outcomes
+from ._saving import SavedMetrics, create_in_bulk
+from ._sync_http import SyncHTTP
+from ._sync_jobs import GenerationJob, Job
+from ._workflow import GenerationRequest, MetricInput, OnProgress, Review
+
+if TYPE_CHECKING:
+    from cekura_api.models import PreviewMetricProgress, SimplifyPromptProgress
+
+
+class Metrics(GeneratedMetrics):
+    """Metrics: generate, preview, create, list, update and delete them."""
+
+    def __init__(self, http: SyncHTTP) -> None:
+        super().__init__(http)
+        self._http = http
+
+    def generate(
+        self, *, agent_id: int | None = None, assistant_id: str | None = None, num_metrics: int = 1
+    ) -> GenerationJob:
+        """Start a job that suggests metrics for an agent. Nothing is saved.
+
+        Args:
+            agent_id: Agent id. Pass either this or `assistant_id`. The agent's description must have at least 100
+                characters.
+            assistant_id: The agent's id at the voice provider. Pass either this or `agent_id`.
+            num_metrics: Number of metrics to suggest, 1 to 100 (default 1).
+
+        Returns:
+            The job. Call `wait()` on it.
+
+        Raises:
+            InvalidRequestError: An argument is missing or out of range. Nothing was sent.
+            APIError: The service refused the request, or could not be reached.
+
+        API call: `POST /test_framework/v1/metrics/generate_metrics/`.
+        """
+        request = workflow.generation_request(agent_id, assistant_id, num_metrics)
+        return GenerationJob(self._http, self._http.run(workflow.generate(self._http, request)))
+
+    def job(self, progress_id: str) -> GenerationJob:
+        """Resume a job by its id, in any process. Nothing is sent.
+
+        Args:
+            progress_id: The `progress_id` of a job or of an error, a UUID.
+
+        Returns:
+            The job.
+
+        Raises:
+            InvalidRequestError: `progress_id` is not a UUID.
+        """
+        handle = jobs.Handle(jobs.GENERATION, workflow.progress_id(progress_id, must_be_uuid=True))
+        return GenerationJob(self._http, handle)
+
+    def create_in_bulk(self, metrics: Iterable[MetricInput]) -> SavedMetrics:
+        """Save metrics, each exactly once.
+
+        The client first lists the existing metrics and skips those that match: the same scope, name, description and
+        eval_type. So you can make the same call again after any failure. If a response is lost, it lists them again
+        for up to `settle_timeout` seconds and sends only the missing ones. It returns when the list shows the new
+        metrics, or after `settle_timeout`. More than 100 metrics are sent in several requests.
+
+        Args:
+            metrics: What `wait` returned, MetricCreate objects or mappings, at least one. Each field is sent as it is.
+
+        Returns:
+            The saved metrics in the order given. `created` has those that this call created, `existing` the others.
+
+        Raises:
+            InvalidRequestError: There is nothing to save, or an item is not a metric. Nothing was sent.
+            BadRequestError: The service refused a metric. `problems` says which one and why.
+            BulkCreateUncertainError: Some metrics may or may not be saved: those in `unconfirmed`.
+            APIError: The service could not be reached, or its response was not as specified. Every error has the saved
+                metrics as `created`.
+
+        API call: `POST /test_framework/v1/metrics/bulk_create/`, after `GET /test_framework/v1/metrics/`.
+        """
+        return self._http.run(create_in_bulk(self._http, workflow.fields_of_each(metrics)))
+
+    def generate_and_create(
+        self,
+        *,
+        agent_id: int | None = None,
+        assistant_id: str | None = None,
+        num_metrics: int = 1,
+        review: Review | None = None,
+        timeout: float = 600.0,
+        on_progress: OnProgress | None = None,
+    ) -> SavedMetrics:
+        """Suggest metrics for an agent, wait for them, and save them: `generate`, `wait` and `create_in_bulk` in one.
+
+        Args:
+            agent_id: Agent id. Pass either this or `assistant_id`. The agent's description must have at least 100
+                characters.
+            assistant_id: The agent's id at the voice provider. Pass either this or `agent_id`.
+            num_metrics: Number of metrics to suggest, 1 to 100 (default 1).
+            review: Called with the list of suggestions. Returns those to save, changed or not, or an empty list
+                (default: all are saved).
+            timeout: How long to wait for the suggestions, in seconds, 0 or more (default 600).
+            on_progress: Called with each GenerateMetricsProgress that differs from the one before.
+
+        Returns:
+            The saved metrics in the order of the suggestions. `created` has those that this call created, `existing`
+            the others. Empty if nothing was suggested, or nothing was to be saved.
+
+        Raises:
+            InvalidRequestError: An argument is missing or out of range, or `review` returned something that is not a
+                metric.
+            CekuraError: As for the three steps. Once a job has started, the error has its `progress_id`. Once there
+                are suggestions, the error has them as `metrics`.
+
+        API call: as for the three steps.
+        """
+        request = workflow.generation_request(agent_id, assistant_id, num_metrics)
+        flow = workflow.GenerateAndCreate(self._http, review, timeout, on_progress)
+        return self._http.run(flow.run(request))
+
+    def generate_and_create_many(
+        self,
+        requests: Iterable[GenerationRequest],
+        *,
+        num_metrics: int = 1,
+        concurrency: int = 10,
+        review: Review | None = None,
+        timeout: float = 600.0,
+        on_progress: OnProgress | None = None,
+    ) -> Outcomes:
+        """Call `generate_and_create` for many agents. One that fails does not stop the others.
+
+        All share the connections of this client. When one is told to wait (429), all of them wait.
+
+        Args:
+            requests: Agent ids, or GenerateMetricsRequest objects. Each is read when it is started.
+            num_metrics: Number of metrics to suggest for each agent id, 1 to 100 (default 1).
+            concurrency: How many run at once, 1 or more (default 10). A job that is waited for needs no connection.
+            review: Called with the list of suggestions of each agent. Returns those to save, changed or not, or an
+                empty list (default: all are saved).
+            timeout: How long to wait for the suggestions of each agent, in seconds, 0 or more (default 600).
+            on_progress: Called with each GenerateMetricsProgress that differs from the one before; its `agent_id` says
+                which agent it is for.
+
+        Returns:
+            An iterator over a GenerationOutcome for each request, as soon as it is there. Use it with
+            `with`: leaving that cancels the workflows that are running. Its `stop()` starts no more workflows,
+            and lets the running ones finish.
+
+        Raises:
+            InvalidRequestError: An argument is out of range. What is wrong with a single request is its outcome.
+
+        API call: as for `generate_and_create`.
+        """
+        flow = workflow.GenerateAndCreate(self._http, review, timeout, on_progress)
+        return Outcomes(flow, requests, num_metrics, concurrency)
+
+    def preview(
+        self,
+        metric: MetricInput | Metric,
+        *,
+        call_log_ids: Sequence[int] | None = None,
+        run_ids: Sequence[int] | None = None,
+        agent_id: int | None = None,
+        project_id: int | None = None,
+    ) -> Job[PreviewMetricProgress, PreviewMetricProgress]:
+        """Start a job that evaluates a metric on past calls or runs. Nothing is saved.
+
+        Args:
+            metric: A suggestion, a MetricCreate, a saved Metric or a mapping, with `name` and `eval_type`. Without a
+                `type` it is an `llm_judge`.
+            call_log_ids: Ids of the calls, 1 to 10. Pass this, `run_ids`, or both.
+            run_ids: Ids of the runs, 1 to 10. Pass this, `call_log_ids`, or both.
+            agent_id: Id of the agent that all calls and runs belong to.
+            project_id: Id of the project that all calls and runs belong to.
+
+        Returns:
+            The job. Its `wait()` returns a PreviewMetricProgress, with the `results`.
+
+        Raises:
+            InvalidRequestError: The metric or an id cannot be right, or there are too many or no calls and runs.
+                Nothing was sent.
+            APIError: The service refused the request, or could not be reached.
+
+        API call: `POST /test_framework/v1/metrics/preview/`.
+        """
+        flow = workflow.preview(self._http, metric, call_log_ids, run_ids, agent_id, project_id)
+        return Job(self._http, self._http.run(flow))
+
+    def preview_job(self, progress_id: str) -> Job[PreviewMetricProgress, PreviewMetricProgress]:
+        """Resume a preview by its id, in any process. Nothing is sent.
+
+        Args:
+            progress_id: The `progress_id` of a job that `preview` started, or of an error.
+
+        Returns:
+            The job.
+
+        Raises:
+            InvalidRequestError: `progress_id` is not a usable string.
+        """
+        return Job(self._http, jobs.Handle(jobs.PREVIEW, workflow.progress_id(progress_id)))
+
+    def simplify_prompt(
+        self, original_prompt: str, *, metric_id: int | None = None
+    ) -> Job[SimplifyPromptProgress, SimplifyPromptProgress]:
+        """Start a job that shortens a prompt. Nothing is saved.
+
+        Args:
+            original_prompt: The prompt, not empty.
+            metric_id: Id of the metric that has the prompt. If that is optimised already, its stored prompt is
+                returned.
+
+        Returns:
+            The job. Its `wait()` returns a SimplifyPromptProgress, with the `simplified_prompt`. If the service
+            responds at once, the job is done, and its `progress_id` is empty.
+
+        Raises:
+            InvalidRequestError: The prompt is empty, or the id cannot be right. Nothing was sent.
+            APIError: The service refused the request, or could not be reached.
+
+        API call: `POST /test_framework/v1/metrics/simplify_prompt/`.
+        """
+        flow = workflow.simplify_prompt(self._http, original_prompt, metric_id)
+        return Job(self._http, self._http.run(flow))
+
+    def simplification_job(self, progress_id: str) -> Job[SimplifyPromptProgress, SimplifyPromptProgress]:
+        """Resume a simplification by its id, in any process. Nothing is sent.
+
+        Args:
+            progress_id: The `progress_id` of a job that `simplify_prompt` started, or of an error.
+
+        Returns:
+            The job.
+
+        Raises:
+            InvalidRequestError: `progress_id` is not a usable string.
+        """
+        return Job(self._http, jobs.Handle(jobs.SIMPLIFICATION, workflow.progress_id(progress_id)))

@@ -1,0 +1,220 @@
+"""The metrics that a call is to save, and what is known of each so far."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterable, Iterator, Sequence
+
+from cekura_api.models import Metric
+
+from ._errors import APIError, BulkCreateUncertainError
+from ._identity import (
+    Fields,
+    agents_of,
+    comparable,
+    fields_of,
+    id_of,
+    is_cut,
+    is_same_scope,
+    is_same_text,
+    is_too_long,
+    leaves_out,
+    may_be_in_scope,
+    score_type,
+    spellings,
+)
+from ._responses import may_be_processed
+
+_NAMES_LENGTH = 1500  # of the names in one URL, in characters
+Query = dict[str, str | int]
+"""Query parameters of the list of metrics."""
+
+
+class Wanted:
+    """The metrics to save, and what is known of each so far, by its position in the order given."""
+
+    def __init__(self, fields: Sequence[dict[str, object]]) -> None:
+        self.fields = fields
+        # As they are compared: a metric for an assistant_id is for the agent that has it, once that is known.
+        self.compared: list[Fields] = list(fields)
+        self.projects: dict[int, int | None] = {}  # by agent id
+        self.sent_names = [str(each["name"]) for each in fields]
+        self.names = [comparable(name) for name in self.sent_names]
+        self.descriptions = [comparable(each.get("description")) for each in fields]
+        self.too_long = [i for i, name in enumerate(self.sent_names) if is_too_long(name)]
+        self.saved: dict[int, Metric] = {}
+        self.failed: dict[int, APIError] = {}  # why it is not saved yet
+        self.refused: set[int] = set()
+        self.listed: dict[int, Metric] = {}  # all that the lists have shown so far, by id
+        self.existing: set[int] = set()  # ids of what they had shown before anything was sent
+        self.details: dict[int, Metric] = {}  # what was read one by one, by id
+        self.filters_work = True
+        self.settled_at = 0.0  # when what was sent last is no longer expected to show up
+
+    def key(self, position: int) -> tuple[object, ...]:
+        """What must be equal for a metric of another call to be this one."""
+        fields = self.fields[position]
+        scope = (frozenset(agents_of(fields)), str(fields.get("project")), str(fields.get("assistant_id")))
+        return self.names[position], self.descriptions[position], str(score_type(fields.get("eval_type"))), scope
+
+    def project(self, position: int) -> int | None:
+        """Id of the project that a metric belongs to, if it is known."""
+        fields = self.compared[position]
+        projects = [id_of(fields.get("project")), *map(self.projects.get, sorted(agents_of(fields)))]
+        return next(filter(None, projects), None)
+
+    def created(self) -> list[Metric]:
+        return [self.saved[i] for i in sorted(self.saved)]
+
+    def missing(self) -> list[int]:
+        return [i for i in range(len(self.fields)) if i not in self.saved and i not in self.refused]
+
+    def unclear(self) -> list[int]:
+        return [i for i in self.missing() if i in self.failed and may_be_processed(self.failed[i])]
+
+    def unseen(self, positions: Iterable[int]) -> list[int]:
+        """Those of the positions whose metric no list has shown so far."""
+        return [i for i in positions if i not in self.saved or self.saved[i].id not in self.listed]
+
+    def claim(self, found: Iterable[Metric], positions: Iterable[int]) -> list[Metric]:
+        """Assign each metric that is found to one that is wanted. Returns those that are none of them.
+
+        One with exactly the same text and agents comes first, then one that may stand for them.
+        """
+        taken = {metric.id for metric in self.saved.values()}
+        left = {metric.id: self.details.get(metric.id, metric) for metric in found if metric.id not in taken}
+        for is_text, in_scope in itertools.product((is_same_text, None), (is_same_scope, may_be_in_scope)):
+            by_name = self._by_name(positions)
+            for number, metric in list(left.items()):
+                saved = fields_of(metric)
+                for i in self._named(saved, by_name):
+                    wanted = self.compared[i]
+                    is_same = self._is_same(i, saved) and (is_text is None or is_text(saved, wanted))
+                    if is_same and in_scope(saved, wanted, self.project(i)):
+                        self.saved[i] = left.pop(number)
+                        break
+        return list(left.values())
+
+    def left_out(self, found: Iterable[Metric]) -> list[int]:
+        """Ids of the metrics that have to be read one by one before they can be compared."""
+        by_name = self._by_name(self.missing())
+        every = [i for positions in by_name.values() for i in positions]
+        numbers = []
+        for metric in found:
+            saved = fields_of(metric)
+            candidates = self._named(saved, by_name) if saved.get("name") else every
+            if metric.id not in self.details and any(leaves_out(saved, self.compared[i]) for i in candidates):
+                numbers.append(metric.id)
+        return numbers
+
+    def strangers(self, own: set[int]) -> list[int]:
+        """Ids of what has appeared since, is not ours, and may be what is missing although it looks different."""
+        known = own | self.existing | {metric.id for metric in self.saved.values()}
+        wanted = [agents_of(self.compared[i]) for i in self.unclear()]
+        strangers = []
+        for number in self.listed.keys() - known:
+            agents = agents_of(fields_of(self.listed[number]))
+            # What is for other agents is not missing. Where a metric is not for an agent, that cannot be told.
+            if not agents or any(not each or each & agents for each in wanted):
+                strangers.append(number)
+        return sorted(strangers) if wanted else []
+
+    def is_blind(self) -> bool:
+        """Whether the lists may be pages that do not change: something is listed, but not what was asked for."""
+        return not self.filters_work and self.listed.keys() <= self.existing
+
+    def queries(self, positions: Sequence[int]) -> Iterator[Query]:
+        """What to list to see these metrics, as arguments of list_metrics.
+
+        Both an agent and its project are listed, whatever the service takes an agent_id to mean; by name first, which
+        is short and shows what a list without a name may be too long for; and the agent in a second way.
+        """
+        scopes: dict[tuple[tuple[str, str | int], ...], list[int]] = {}
+        for i in positions:
+            scopes.setdefault(tuple(self._scope(i).items()), []).append(i)
+        for scope, some in scopes.items():
+            for names in _in_urls(itertools.chain.from_iterable(spellings(self.sent_names[i]) for i in some)):
+                conditions = [{"field": "name", "op": "in", "value": names}]
+                yield {**dict(scope), "filters": json.dumps({"operator": "and", "conditions": conditions})}
+            if scope:
+                yield dict(scope)
+        for agents in dict.fromkeys(dict(scope).get("agent_id") for scope in scopes):
+            if agents is not None:
+                yield {"agents": str(agents)}
+
+    def uncertain(self, why: APIError, strangers: Sequence[int] = ()) -> BulkCreateUncertainError:
+        unconfirmed = [self.fields[i] for i in self.unclear()]
+        names = _some(repr(fields["name"]) for fields in unconfirmed)
+        advice = "Save all of them again later: what exists by then is not saved twice."
+        if strangers:
+            advice = (
+                f"New metrics appeared meanwhile that look different (id {_some(map(str, strangers))}). Check whether "
+                "they are the missing ones, and if they are not, save all of them again."
+            )
+        return BulkCreateUncertainError(
+            f"{len(unconfirmed)} of {len(self.fields)} metrics may or may not be saved ({names}): {why} Nothing "
+            f"more was sent. {advice}",
+            created=self.created(),
+            unconfirmed=unconfirmed,
+        )
+
+    def _scope(self, position: int) -> Query:
+        fields, project = self.compared[position], self.project(position)
+        agents, assistant_id = agents_of(fields), fields.get("assistant_id")
+        scope: Query = {"agent_id": min(agents)} if agents else {}
+        if is_for_assistant(fields):
+            scope["assistant_id"] = str(assistant_id)
+        if project is not None:
+            scope["project_id"] = project
+        return scope
+
+    def _by_name(self, positions: Iterable[int]) -> dict[str, list[int]]:
+        by_name: dict[str, list[int]] = {}
+        for i in positions:
+            if i not in self.saved:
+                by_name.setdefault(self.names[i], []).append(i)
+        return by_name
+
+    def _named(self, saved: Fields, by_name: dict[str, list[int]]) -> list[int]:
+        """The positions, of those that are not saved, whose name a saved metric has."""
+        name = saved.get("name")
+        positions = by_name.get(comparable(name), [])
+        if not positions and self.too_long and isinstance(name, str):
+            every = [i for some in by_name.values() for i in some]
+            positions = [i for i in every if i in self.too_long and is_cut(name, self.sent_names[i])]
+        return [i for i in positions if i not in self.saved]
+
+    def _is_same(self, position: int, saved: Fields) -> bool:
+        """Whether a saved metric of the same name is this one, wherever it is. What it leaves out cannot differ."""
+        wanted, found = self.compared[position].get("eval_type"), saved.get("eval_type")
+        if wanted and found and isinstance(found, str) and score_type(wanted) != score_type(found):
+            return False
+        description = saved.get("description")
+        return not isinstance(description, str) or comparable(description) == self.descriptions[position]
+
+
+def _in_urls(names: Iterable[str]) -> Iterator[list[str]]:
+    """Names without repetition, as many at a time as fit into a URL."""
+    some: dict[str, None] = {}
+    length = 0
+    for name in names:
+        if name not in some:
+            if some and length + len(json.dumps(name)) > _NAMES_LENGTH:
+                yield list(some)
+                some, length = {}, 0
+            some[name] = None
+            length += len(json.dumps(name))
+    if some:
+        yield list(some)
+
+
+def is_for_assistant(fields: Fields) -> bool:
+    assistant_id = fields.get("assistant_id")
+    return isinstance(assistant_id, str) and assistant_id != "" and not agents_of(fields)
+
+
+def _some(names: Iterable[str]) -> str:
+    """The first five names, for a message."""
+    first = list(itertools.islice(names, 6))
+    return ", ".join(first[:5]) + ("…" if len(first) > 5 else "")

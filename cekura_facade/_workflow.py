@@ -1,0 +1,222 @@
+"""The workflow: generate metrics, wait for them, review them, and create them. Also previews and simplifications."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import attrs
+from cekura_api.models import GeneratedMetric, GenerateMetricsRequest, Metric, MetricCreate
+from cekura_api.types import UNSET
+
+from ._config import shown
+from ._errors import InvalidRequestError
+from ._http import HTTP, checked
+from ._jobs import GENERATION, PREVIEW, SIMPLIFICATION, Handle, wait
+from ._responses import unexpected
+from ._saving import SavedMetrics, create_in_bulk
+
+if TYPE_CHECKING:
+    from cekura_api.models import GenerateMetricsProgress, PreviewMetricProgress, SimplifyPromptProgress
+
+MetricInput = GeneratedMetric | MetricCreate | Mapping[str, object]
+"""A metric to save: a suggestion, a MetricCreate, or a mapping with the fields."""
+
+OnProgress = Callable[["GenerateMetricsProgress"], object]
+"""Called with the state of a job. With AsyncCekura it may be a coroutine function."""
+
+Review = Callable[[list[GeneratedMetric]], Iterable[MetricInput] | Awaitable[Iterable[MetricInput]]]
+"""Called with the suggestions. Returns those to save. With AsyncCekura it may be a coroutine function."""
+
+GenerationRequest = int | GenerateMetricsRequest
+"""A request of `generate_and_create_many`: the id of an agent, or a GenerateMetricsRequest."""
+
+_LONGEST_ID = 1000  # characters
+
+
+def generation_request(agent_id: int | None, assistant_id: str | None, num_metrics: int) -> GenerateMetricsRequest:
+    """The body of the generate call."""
+    return GenerateMetricsRequest(
+        agent_id=UNSET if agent_id is None else agent_id,
+        assistant_id=UNSET if assistant_id is None else assistant_id,
+        num_metrics=num_metrics,
+    )
+
+
+async def generate(
+    http: HTTP, request: GenerateMetricsRequest
+) -> Handle[GenerateMetricsProgress, list[GeneratedMetric]]:
+    """Start a job that suggests metrics."""
+    from cekura_api.api.metrics import generate_metrics
+
+    if (request.agent_id is UNSET) == (request.assistant_id is UNSET):
+        raise InvalidRequestError("Pass either agent_id or assistant_id.")
+    response = await http.send(checked(generate_metrics, body=request))
+    progress_id = generate_metrics.parse_response(response).progress_id
+    if not _is_uuid(progress_id):
+        raise unexpected(http.settings.credential, response, "its progress_id is not a UUID")
+    return Handle(GENERATION, progress_id, is_new=True)
+
+
+@attrs.frozen
+class GenerateAndCreate:
+    """`generate_and_create` with its options, for any number of requests."""
+
+    http: HTTP
+    review: Review | None
+    timeout: float
+    on_progress: OnProgress | None
+
+    def __attrs_post_init__(self) -> None:
+        check_callback("review", self.review)
+        check_callback("on_progress", self.on_progress)
+        check_timeout(self.timeout)
+
+    async def run(self, request: GenerateMetricsRequest) -> SavedMetrics:
+        """Generate metrics, wait for them, let `review` choose, and save them."""
+        job = await generate(self.http, request)
+        suggested = await wait(self.http, job, check_timeout(self.timeout), self.on_progress)
+        with GENERATION.about(job.progress_id, suggested):
+            chosen: Iterable[MetricInput] = suggested
+            if self.review is not None:
+                chosen = await self.http.call(self.review, list(suggested))
+                if chosen is None:
+                    raise InvalidRequestError("review returned None. Return the metrics to save, or [] for none.")
+                if _is_collection(chosen):
+                    chosen = list(chosen)
+            if chosen == []:
+                return SavedMetrics()
+            return await create_in_bulk(self.http, fields_of_each(chosen))
+
+
+async def preview(
+    http: HTTP,
+    metric: MetricInput | Metric,
+    call_log_ids: Sequence[int] | None,
+    run_ids: Sequence[int] | None,
+    agent_id: int | None,
+    project_id: int | None,
+) -> Handle[PreviewMetricProgress, PreviewMetricProgress]:
+    """Start a job that evaluates a metric on calls or runs."""
+    from cekura_api.api.metrics import preview_metric
+    from cekura_api.models import MetricPreviewData, PreviewMetricRequest
+
+    if call_log_ids is None and run_ids is None:
+        raise InvalidRequestError("Pass call_log_ids or run_ids: the calls or runs to evaluate.")
+    body = PreviewMetricRequest(
+        metric_data=MetricPreviewData.from_dict({"type": "llm_judge", **_fields("metric", metric)}),
+        call_log_ids=UNSET if call_log_ids is None else list(call_log_ids),
+        run_ids=UNSET if run_ids is None else list(run_ids),
+        agent_id=UNSET if agent_id is None else agent_id,
+        project_id=UNSET if project_id is None else project_id,
+    )
+    response = await http.send(checked(preview_metric, body=body))
+    progress_id = preview_metric.parse_response(response).progress_id
+    if not _is_job_id(http, progress_id):
+        raise unexpected(http.settings.credential, response, "its progress_id is not usable")
+    return Handle(PREVIEW, progress_id, is_new=True)
+
+
+async def simplify_prompt(
+    http: HTTP, original_prompt: str, metric_id: int | None
+) -> Handle[SimplifyPromptProgress, SimplifyPromptProgress]:
+    """Start a job that shortens a prompt. The service may also do it at once."""
+    from cekura_api.api.metrics import simplify_prompt as endpoint
+    from cekura_api.models import SimplifyPromptProgress, SimplifyPromptRequest
+
+    if not _is_text(original_prompt):
+        raise InvalidRequestError(f"original_prompt={shown(original_prompt)}: expected a string that is not empty.")
+    body = SimplifyPromptRequest(original_prompt=original_prompt, metric_id=UNSET if metric_id is None else metric_id)
+    response = await http.send(checked(endpoint, body=body))
+    result = endpoint.parse_response(response)
+    if isinstance(result.progress_id, str) and _is_job_id(http, result.progress_id):
+        return Handle(SIMPLIFICATION, result.progress_id, is_new=True)
+    if not _is_text(result.simplified_prompt):
+        raise unexpected(http.settings.credential, response, "it has neither a simplified_prompt nor a progress_id")
+    done = SimplifyPromptProgress.from_dict({**result.to_dict(), "status": "completed"})
+    return Handle(SIMPLIFICATION, "", done=done)
+
+
+def fields_of_each(metrics: Iterable[MetricInput]) -> list[dict[str, object]]:
+    """The fields of each metric to save, as they are sent. Raises InvalidRequestError."""
+    if not _is_collection(metrics):
+        raise InvalidRequestError(f"metrics is a {type(metrics).__name__}: expected a list of metrics.")
+    fields = []
+    for index, metric in enumerate(metrics):
+        if isinstance(metric, Metric):
+            raise InvalidRequestError(
+                f"metric {index} is a Metric, which is saved already (id {metric.id}). To save a copy, pass a mapping "
+                "with the fields of the copy."
+            )
+        fields.append(_fields(f"metric {index}", metric))
+    if not fields:
+        raise InvalidRequestError("metrics is empty. Pass at least one metric.")
+    return fields
+
+
+def progress_id(value: object, *, must_be_uuid: bool = False) -> str:
+    """A progress id that can be right. Raises InvalidRequestError."""
+    text = str(value) if isinstance(value, uuid.UUID) else value
+    if must_be_uuid and not _is_uuid(text):
+        raise InvalidRequestError(
+            f"Invalid progress_id {shown(value)}: expected a UUID such as '3f2b8c1e-5d4a-4f6b-9a7c-0e1d2c3b4a5f', from "
+            "GenerationJob.progress_id."
+        )
+    if not isinstance(text, str) or not _is_text(text) or len(text) > _LONGEST_ID:
+        raise InvalidRequestError(f"Invalid progress_id {shown(value)}: expected a string, from the job.")
+    return text
+
+
+def check_timeout(value: object) -> float:
+    """How long to wait for a job, in seconds. Raises InvalidRequestError."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+        raise InvalidRequestError(f"timeout={shown(value)}: expected seconds, 0 or more. 0 polls once.")
+    return min(value, 1e9) * 1.0  # 30 years. The clock cannot count much further.
+
+
+def check_callback(name: str, value: object) -> None:
+    """Raise InvalidRequestError if a callback is not a function."""
+    if value is not None and not callable(value):
+        raise InvalidRequestError(f"{name} is a {type(value).__name__}: expected a function.")
+
+
+def _fields(name: str, metric: object) -> dict[str, object]:
+    """The fields of a metric, which can be written as JSON."""
+    if not isinstance(metric, GeneratedMetric | MetricCreate | Metric | Mapping):
+        raise InvalidRequestError(
+            f"{name} is a {type(metric).__name__}: expected a GeneratedMetric, a MetricCreate or a mapping."
+        )
+    try:
+        fields = dict(metric) if isinstance(metric, Mapping) else metric.to_dict()
+        if not all(isinstance(key, str) for key in fields):
+            raise TypeError("the name of a field is not a string")
+        json.dumps(fields, allow_nan=False)
+    except (TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise InvalidRequestError(f"{name} cannot be written as JSON: {error}.") from None
+    if not _is_text(fields.get("name")):
+        raise InvalidRequestError(f"{name}: name is {shown(fields.get('name'))}. Give it a name.")
+    return fields
+
+
+def _is_collection(value: object) -> bool:
+    single = (str, bytes, Mapping, GeneratedMetric, MetricCreate, Metric)
+    return isinstance(value, Iterable) and not isinstance(value, single)
+
+
+def _is_uuid(value: object) -> bool:
+    try:
+        return isinstance(value, str) and str(uuid.UUID(value)) == value.lower()
+    except ValueError:
+        return False
+
+
+def _is_text(value: object) -> bool:
+    """Whether it is a string that is not empty."""
+    return isinstance(value, str) and value.strip() != ""
+
+
+def _is_job_id(http: HTTP, value: str) -> bool:
+    usable = _is_text(value) and len(value) <= _LONGEST_ID and not any("\ud800" <= each <= "\udfff" for each in value)
+    return usable and not http.settings.credential.is_in(value)
