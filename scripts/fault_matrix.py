@@ -14,9 +14,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from faults import behaviors
-from faults.cells import Cell, all_cells
-from faults.run import JOBS, run_all
+# Python finds what is beside this file, but not the tests.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tests.faults import behaviors
+from tests.faults.cells import Cell, all_cells
+from tests.faults.run import JOBS, run_all
 
 ROOT = Path(__file__).resolve().parent.parent
 CLIENTS = ("ours", "vendor", "raw")
@@ -54,9 +57,10 @@ def _arguments() -> argparse.Namespace:
 
 def _report(cells: dict[str, list[Cell]], in_virtual_time: list[behaviors.Cell], jobs: int, output: Path | None) -> int:
     # Not needed in the processes that run cells, which import this file as well.
-    from faults import report
     from rich.console import Console
     from rich.progress import Progress
+
+    from tests.faults import report
 
     console = Console(width=None if sys.stdout.isatty() else 180)
     every = [cell for each in cells.values() for cell in each]

@@ -15,15 +15,14 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 import attrs
-import faults.virtual
 import h11
 import httpcore
 import httpx
-from faults.virtual import connect_by
 
 from cekura_facade import AsyncCekura, Cekura
 from cekura_facade._clock import Clock
 from cekura_facade.sandbox import Sandbox
+from tests.faults import virtual
 
 Kind = Literal["sync", "async"]
 HUNG = 600.0  # seconds: only a test that hangs takes as long, whatever else the machine does
@@ -31,7 +30,7 @@ NEVER = 1e9  # job_seconds of a sandbox whose jobs are finished only by finish_j
 _A_LOOK = 0.05  # seconds that a read waits before it checks whether anything will come
 
 
-class VirtualClock(faults.virtual.VirtualClock):
+class VirtualClock(virtual.VirtualClock):
     """A virtual clock that also ends the requests of a client whose `timeout` is 5 seconds or more.
 
     A shorter one is real: use it where nothing but the failure has to happen in time.
@@ -132,7 +131,7 @@ def _read_by(clock: VirtualClock, http: Any) -> None:
 
     http.begin = begin_patiently
     if http.sender is http:
-        connect_by(http, _Backend(clock) if isinstance(http, httpx.Client) else _AsyncBackend(clock))
+        virtual.connect_by(http, _Backend(clock) if isinstance(http, httpx.Client) else _AsyncBackend(clock))
 
 
 class _Backend(httpcore.SyncBackend):

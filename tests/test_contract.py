@@ -9,11 +9,11 @@ from typing import Any
 
 import httpx
 import pytest
-from faults.virtual import KEY, Respond, VirtualClock, VirtualService, virtual_service
 
 from cekura_facade import AuthenticationError, Cekura, CekuraError, NotFoundError, __version__
 from cekura_facade.contract import Contract, Result, Value
 from cekura_facade.sandbox import BEHAVIORS, Behavior
+from tests.faults.virtual import KEY, Respond, VirtualClock, VirtualService, virtual_service
 
 Change = Callable[[httpx.Request, Respond], httpx.Response]
 BULK, METRICS, AGENTS = "/metrics/bulk_create/", "/v1/metrics/", "/v1/aiagents/"

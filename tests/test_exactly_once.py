@@ -13,15 +13,15 @@ from typing import Any
 
 import httpx
 import pytest
-from faults import behaviors
-from faults.behaviors import FAULTS, SETTLE, Cell, Problem, all_cells, run_all, run_cell
-from faults.virtual import KEY, Fault, Kind, VirtualClient, VirtualService, key, virtual_service
 from hypothesis import HealthCheck, example, given, settings, strategies as st
 
 import cekura_facade as facade
 from cekura_facade import _saving
 from cekura_facade._identity import is_cut
 from cekura_facade.sandbox import BEHAVIORS, Behavior
+from tests.faults import behaviors
+from tests.faults.behaviors import FAULTS, SETTLE, Cell, Problem, all_cells, run_all, run_cell
+from tests.faults.virtual import KEY, Fault, Kind, VirtualClient, VirtualService, key, virtual_service
 from tests.support import Either
 
 AGENT, NEIGHBOR, STRANGER = behaviors.AGENT, behaviors.NEIGHBOR, behaviors.STRANGER

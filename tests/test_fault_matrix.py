@@ -14,18 +14,18 @@ from typing import Any
 
 import httpx
 import pytest
-from faults.catalogue import FAULTS
-from faults.cells import ENDS, WHEN, Cell, all_cells
-from faults.clients import Client, Ending, OursSync, Vendor, key_of
-from faults.judge import Kind
-from faults.pace import HUNG
-from faults.report import TEMPLATE, document
-from faults.run import run_all
-from faults.stage import KEY, Place, Stage, staged
-from faults.steps import Phase, Planned, Script, Step
-from faults.trial import Verdict, run_cell
 
 from cekura_facade import Cekura, CekuraError
+from tests.faults.catalogue import FAULTS
+from tests.faults.cells import ENDS, WHEN, Cell, all_cells
+from tests.faults.clients import Client, Ending, OursSync, Vendor, key_of
+from tests.faults.judge import Kind
+from tests.faults.pace import HUNG
+from tests.faults.report import TEMPLATE, document
+from tests.faults.run import run_all
+from tests.faults.stage import KEY, Place, Stage, staged
+from tests.faults.steps import Phase, Planned, Script, Step
+from tests.faults.trial import Verdict, run_cell
 
 ROOT = Path(__file__).parent.parent
 OURS = all_cells("ours")
@@ -200,7 +200,7 @@ def test_a_key_that_follows_a_redirect_is_caught(stage: Stage) -> None:
 
 
 def test_a_call_that_takes_too_long_is_caught(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("faults.trial.bound", lambda cell, planned: 0.0)
+    monkeypatch.setattr("tests.faults.trial.bound", lambda cell, planned: 0.0)
     assert found(Sloppy(), stage) == {"deadline"}
 
 
