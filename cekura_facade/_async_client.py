@@ -11,7 +11,7 @@ from cekura_api import AsyncAPI, AuthenticatedClient
 
 from ._async_http import AsyncHTTP
 from ._async_metrics import AsyncMetrics
-from ._config import check_number, hide, resolve
+from ._config import Settings, Sources, hide
 from ._errors import ConfigurationError
 
 
@@ -61,7 +61,17 @@ class AsyncCekura(AsyncAPI):
         """
         key, token = hide(api_key), hide(bearer_token)
         del api_key, bearer_token  # Tracebacks keep the variables of every function.
-        settings = resolve(key, token, base_url, user_agent, timeout, max_retries, max_response_bytes, settle_timeout)
+        sources = Sources(key, token, base_url)
+        settings = Settings(
+            timeout=timeout,
+            max_retries=max_retries,
+            max_response_bytes=max_response_bytes,
+            settle_timeout=settle_timeout,
+            user_agent=user_agent,
+            credential=sources.credential,
+            base_url=sources.base_url,
+            base_url_source=sources.base_url_source,
+        )
         if not isinstance(http_client, httpx.AsyncClient | None):
             raise ConfigurationError(f"http_client is a {type(http_client).__name__}: expected an httpx.AsyncClient.")
         self.transport = AsyncHTTP(settings, http_client)
@@ -95,10 +105,8 @@ class AsyncCekura(AsyncAPI):
         """
         settings = self.transport.settings
         if timeout is not None:
-            check_number("timeout", timeout)
             settings = attrs.evolve(settings, timeout=timeout)
         if max_retries is not None:
-            check_number("max_retries", max_retries)
             settings = attrs.evolve(settings, max_retries=max_retries)
         other = type(self).__new__(type(self))
         other.transport = self.transport.with_settings(settings)

@@ -82,67 +82,56 @@ class Credential:
         raise TypeError("A credential cannot be pickled. Pass a progress id, and create a client where it is used.")
 
 
+def _number(expected: str, fits: Callable[[float], bool]) -> Any:
+    """A field for a number. Raises ConfigurationError if it cannot work."""
+
+    def check(settings: object, attribute: attrs.Attribute[float], value: object) -> None:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not fits(value):
+            raise ConfigurationError(f"{attribute.name}={shown(value)}: expected {expected}.")
+
+    return attrs.field(validator=check)
+
+
+def _check_user_agent(settings: object, attribute: attrs.Attribute[str | None], value: object) -> None:
+    if value is None:
+        return
+    if (
+        not isinstance(value, str)
+        or not value.isascii()
+        or not value.isprintable()
+        or value.strip() != value
+        or not value
+    ):
+        raise ConfigurationError(f"user_agent={shown(value)}: expected printable ASCII such as 'acme/1.0'.")
+
+
 @attrs.frozen(kw_only=True)
 class Settings:
-    """The checked configuration of a client."""
+    """The configuration of a client."""
 
+    timeout: float = _number("seconds, more than 0 and at most a million", lambda value: 0 < value <= 1e6)
+    max_retries: int = _number("an integer, 0 or more", lambda value: isinstance(value, int) and value >= 0)
+    max_response_bytes: int = _number("an integer, 1 or more", lambda value: isinstance(value, int) and value >= 1)
+    settle_timeout: float = _number("seconds, 0 to a million", lambda value: 0 <= value <= 1e6)
+    user_agent: str | None = attrs.field(validator=_check_user_agent)
     credential: Credential
     base_url: httpx.URL
     base_url_source: str
-    user_agent: str | None
-    timeout: float
-    max_retries: int
-    max_response_bytes: int
-    settle_timeout: float
 
 
-_NUMBERS: dict[str, tuple[str, Callable[[float], bool]]] = {
-    "timeout": ("seconds, more than 0 and at most a million", lambda value: 0 < value <= 1e6),
-    "max_retries": ("an integer, 0 or more", lambda value: isinstance(value, int) and value >= 0),
-    "max_response_bytes": ("an integer, 1 or more", lambda value: isinstance(value, int) and value >= 1),
-    "settle_timeout": ("seconds, 0 to a million", lambda value: 0 <= value <= 1e6),
-}
+class Sources:
+    """Where the credential and the base URL come from.
 
+    Attributes:
+        credential: The first credential that there is.
+        base_url: The first base URL that there is.
+        base_url_source: Where the base URL comes from.
+    """
 
-def check_number(name: str, value: object) -> None:
-    """Raise ConfigurationError if a number cannot work."""
-    expected, fits = _NUMBERS[name]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not fits(value):
-        raise ConfigurationError(f"{name}={shown(value)}: expected {expected}.")
-
-
-def resolve(
-    api_key: Secret,
-    bearer_token: Secret,
-    base_url: str | None,
-    user_agent: str | None,
-    timeout: float,
-    max_retries: int,
-    max_response_bytes: int,
-    settle_timeout: float,
-) -> Settings:
-    """Find and check the configuration. Raises ConfigurationError, with what to do, if it cannot work."""
-    for name, value in (("timeout", timeout), ("max_retries", max_retries), ("settle_timeout", settle_timeout)):
-        check_number(name, value)
-    check_number("max_response_bytes", max_response_bytes)
-    if user_agent is not None and not _is_header_value(user_agent):
-        raise ConfigurationError(f"user_agent={shown(user_agent)}: expected printable ASCII such as 'acme/1.0'.")
-    config = functools.cache(_read_file)  # It is read only if something from it is needed.
-    url, source = _base_url(base_url, config)
-    return Settings(
-        credential=_credential(api_key, bearer_token, config),
-        base_url=url,
-        base_url_source=source,
-        user_agent=user_agent,
-        timeout=timeout,
-        max_retries=max_retries,
-        max_response_bytes=max_response_bytes,
-        settle_timeout=settle_timeout,
-    )
-
-
-def _is_header_value(value: object) -> bool:
-    return isinstance(value, str) and value.isascii() and value.isprintable() and value.strip() == value != ""
+    def __init__(self, api_key: Secret, bearer_token: Secret, base_url: str | None) -> None:
+        config = functools.cache(_read_file)  # It is read only if something from it is needed.
+        self.credential = _credential(api_key, bearer_token, config)
+        self.base_url, self.base_url_source = _base_url(base_url, config)
 
 
 def _credential(api_key: Secret, bearer_token: Secret, config: Callable[[], Mapping[str, Any]]) -> Credential:

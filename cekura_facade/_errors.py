@@ -83,16 +83,7 @@ class APITimeoutError(APIConnectionError):
     """The service did not respond in time."""
 
 
-class APIStatusError(APIError):
-    """The service, or a proxy in front of it, returned a status that is not a success.
-
-    Attributes:
-        status_code: HTTP status.
-        body: The body: parsed if it is JSON, otherwise a string.
-        request_id: The service's id for this request, or None. Quote it when you ask for help.
-        retry_after: How long the service asks to wait, in seconds, or None.
-    """
-
+class _ResponseError(APIError):
     def __init__(
         self,
         message: str,
@@ -111,7 +102,18 @@ class APIStatusError(APIError):
         self.retry_after = retry_after
 
 
-class UnexpectedResponseError(APIError):
+class APIStatusError(_ResponseError):
+    """The service, or a proxy in front of it, returned a status that is not a success.
+
+    Attributes:
+        status_code: HTTP status.
+        body: The body: parsed if it is JSON, otherwise a string.
+        request_id: The service's id for this request, or None. Quote it when you ask for help.
+        retry_after: How long the service asks to wait, in seconds, or None.
+    """
+
+
+class UnexpectedResponseError(_ResponseError):
     """A success that is not as the API specifies it: HTML, an empty body, or JSON of another shape.
 
     Attributes:
@@ -119,14 +121,6 @@ class UnexpectedResponseError(APIError):
         body: The body: parsed if it is JSON, otherwise a string.
         request_id: The service's id for this request, or None. Quote it when you ask for help.
     """
-
-    def __init__(
-        self, message: str, *, method: str, url: str, status_code: int, body: Any = None, request_id: str | None = None
-    ) -> None:
-        super().__init__(message, method=method, url=url)
-        self.status_code = status_code
-        self.body = body
-        self.request_id = request_id
 
 
 @attrs.frozen

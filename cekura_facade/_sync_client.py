@@ -10,7 +10,7 @@ import attrs
 import httpx
 from cekura_api import API, AuthenticatedClient
 
-from ._config import check_number, hide, resolve
+from ._config import Settings, Sources, hide
 from ._errors import ConfigurationError
 from ._sync_http import SyncHTTP
 from ._sync_metrics import Metrics
@@ -62,7 +62,17 @@ class Cekura(API):
         """
         key, token = hide(api_key), hide(bearer_token)
         del api_key, bearer_token  # Tracebacks keep the variables of every function.
-        settings = resolve(key, token, base_url, user_agent, timeout, max_retries, max_response_bytes, settle_timeout)
+        sources = Sources(key, token, base_url)
+        settings = Settings(
+            timeout=timeout,
+            max_retries=max_retries,
+            max_response_bytes=max_response_bytes,
+            settle_timeout=settle_timeout,
+            user_agent=user_agent,
+            credential=sources.credential,
+            base_url=sources.base_url,
+            base_url_source=sources.base_url_source,
+        )
         if not isinstance(http_client, httpx.Client | None):
             raise ConfigurationError(f"http_client is a {type(http_client).__name__}: expected an httpx.Client.")
         self.transport = SyncHTTP(settings, http_client)
@@ -96,10 +106,8 @@ class Cekura(API):
         """
         settings = self.transport.settings
         if timeout is not None:
-            check_number("timeout", timeout)
             settings = attrs.evolve(settings, timeout=timeout)
         if max_retries is not None:
-            check_number("max_retries", max_retries)
             settings = attrs.evolve(settings, max_retries=max_retries)
         other = type(self).__new__(type(self))
         other.transport = self.transport.with_settings(settings)

@@ -21,6 +21,7 @@ import httpx
 
 from cekura_facade import AsyncCekura, Cekura
 from cekura_facade._clock import Clock
+from cekura_facade._sync_http import SyncHTTP
 from cekura_facade.sandbox import Sandbox
 from tests.faults import virtual
 
@@ -72,9 +73,9 @@ class Either:
                 self.runner.close()
             raise
         if clock is not None:
-            self.client._http.clock = clock
-            if isinstance(clock, VirtualClock) and self.client._http.settings.timeout >= 5:
-                _read_by(clock, self.client._http)
+            self.client.transport.clock = clock
+            if isinstance(clock, VirtualClock) and self.client.transport.settings.timeout >= 5:
+                _read_by(clock, self.client.transport)
 
     @staticmethod
     async def _make(args: Any, settings: Any) -> AsyncCekura:
@@ -121,17 +122,17 @@ class Either:
 
 def _read_by(clock: VirtualClock, http: Any) -> None:
     """Let the attempts of a client end by the virtual clock, however slow the machine is."""
-    begin = http.begin
+    limits = http.limits
 
-    def begin_patiently(request: httpx.Request) -> float:
-        begin(request)
+    def limit_patiently(request: httpx.Request, deadline: float) -> tuple[float, float]:
+        _, until = limits(request, deadline)
         phases = request.extensions["timeout"]
         request.extensions["timeout"] = dict.fromkeys(phases, HUNG) | {"read": phases["read"]}
-        return HUNG
+        return HUNG, until
 
-    http.begin = begin_patiently
-    if http.sender is http:
-        virtual.connect_by(http, _Backend(clock) if isinstance(http, httpx.Client) else _AsyncBackend(clock))
+    http.limits = limit_patiently
+    if http._given is None:
+        virtual.connect_by(http, _Backend(clock) if isinstance(http, SyncHTTP) else _AsyncBackend(clock))
 
 
 class _Backend(httpcore.SyncBackend):

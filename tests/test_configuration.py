@@ -267,9 +267,9 @@ def test_no_error_shows_the_credential(client: Callable[..., Either], settings: 
 
 def test_no_client_shows_the_credential(client: Callable[..., Either]) -> None:
     cekura = client(SECRET, base_url="http://127.0.0.1:1").client
-    for each in (cekura, cekura.metrics, cekura.api, cekura._http, cekura._http.settings):
+    for each in (cekura, cekura.metrics, cekura.api, cekura.transport, cekura.transport.settings):
         assert SECRET not in repr(each) + str(each) + repr(_attributes(each))
     with pytest.raises(TypeError):
-        pickle.dumps(cekura._http.settings)
+        pickle.dumps(cekura.transport.settings)
     with pytest.raises(TypeError):
-        copy.deepcopy(cekura._http.settings)
+        copy.deepcopy(cekura.transport.settings)

@@ -27,7 +27,7 @@ def contract(
     respond = service.handle if change is None else lambda request: change(request, service.handle)
     with httpx.Client(transport=httpx.MockTransport(respond)) as http_client:
         client = Cekura(KEY, base_url="http://sandbox", http_client=http_client, **options)
-        client._http.clock = service.clock
+        client.transport.clock = service.clock
         yield Contract(client, agent_id)
 
 

@@ -162,7 +162,7 @@ def test_an_interruption_names_the_jobs_that_are_under_way(crowd: Sandbox) -> No
             raise KeyboardInterrupt
 
     with facade.Cekura(crowd.api_key, base_url=crowd.url) as cekura:
-        cekura._http.clock = VirtualClock()
+        cekura.transport.clock = VirtualClock()
         with pytest.raises(KeyboardInterrupt) as caught:
             list(cekura.metrics.generate_and_create_many([1, 2, 3], on_progress=interrupt))
     assert all(any(job in note for note in caught.value.__notes__) for job in crowd.jobs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,14 +18,12 @@ from cekura_api.api.metrics import (
     list_metrics,
 )
 from cekura_api.models import MetricCreate
-from cekura_api.types import UNSET, Response
+from cekura_api.types import UNSET
 
-from cekura_facade import Cekura, CekuraError
+from cekura_facade import Cekura
 from cekura_facade._identity import is_int
 
 Fields = Mapping[str, Any]
-# What the generated client raises for a response of another shape.
-_WRONG_SHAPE = (TypeError, ValueError, KeyError, AttributeError, IndexError, RecursionError)
 
 
 class NotObserved(Exception):
@@ -52,26 +50,25 @@ class Service:
 
     def agents(self) -> object:
         """Read a page of agents."""
-        return self._json(lambda: list_agents.sync_detailed(client=self.client.api, page_size=1))
+        return self._json(list_agents.build_request(page_size=1))
 
     def progress(self, progress_id: str) -> object:
         """Read the progress of a job."""
-        send = generate_metrics_progress.sync_detailed
-        return self._json(lambda: send(client=self.client.api, progress_id=progress_id))
+        return self._json(generate_metrics_progress.build_request(progress_id=progress_id))
 
     def create(self, fields: Fields) -> Fields:
         """Create a metric."""
-        body = MetricCreate.from_dict(fields)
-        return _fields(self._written(lambda: create_metric.sync_detailed(client=self.client.api, body=body)))
+        request = create_metric.build_request(body=MetricCreate(name="", eval_type=""))
+        return _fields(self._written({**request, "json": dict(fields)}))
 
     def create_in_bulk(self, metrics: Sequence[Fields]) -> object:
         """Create metrics in one request."""
-        body = [MetricCreate.from_dict(fields) for fields in metrics]
-        return self._written(lambda: create_metrics_in_bulk.sync_detailed(client=self.client.api, body=body))
+        request = create_metrics_in_bulk.build_request(body=[])
+        return self._written({**request, "json": list(map(dict, metrics))})
 
     def metric(self, metric_id: int) -> Fields:
         """Read a metric."""
-        return _fields(self._json(lambda: get_metric.sync_detailed(str(metric_id), client=self.client.api)))
+        return _fields(self._json(get_metric.build_request(metric_id)))
 
     def metrics(
         self,
@@ -82,8 +79,7 @@ class Service:
     ) -> list[Fields]:
         """List metrics."""
         listed = self._json(
-            lambda: list_metrics.sync_detailed(
-                client=self.client.api,
+            list_metrics.build_request(
                 agent_id=UNSET if agent_id is None else agent_id,
                 project_id=UNSET if project_id is None else project_id,
                 agents=UNSET if agents is None else agents,
@@ -109,28 +105,28 @@ class Service:
         finally:
             hooks.remove(record)
 
-    def _written(self, send: Callable[[], Response[Any]]) -> object:
+    def _written(self, request: dict[str, Any]) -> object:
         """The JSON of a response to a write."""
-        headers: list[str] = []
-
-        def send_and_keep_headers() -> Response[Any]:
-            response = send()
-            headers.extend(response.headers)
-            return response
-
-        written = self._json(send_and_keep_headers)
+        response = self._send(request)
+        written = _parsed(response)
         some = written if isinstance(written, list) else [written]
         in_body = any(isinstance(each, dict) and "deprecation_warning" in each for each in some)
-        self.deprecated |= in_body or bool({"warning", "deprecation", "sunset"} & set(headers))
+        self.deprecated |= in_body or bool({"warning", "deprecation", "sunset"} & set(response.headers))
         return written
 
-    def _json(self, send: Callable[[], Response[Any]]) -> object:
-        try:
-            return json.loads(send().content)
-        except CekuraError:
-            raise
-        except _WRONG_SHAPE:
-            raise WrongShape("The service sent a response of another shape.") from None
+    def _json(self, request: dict[str, Any]) -> object:
+        return _parsed(self._send(request))
+
+    def _send(self, request: dict[str, Any]) -> httpx.Response:
+        transport = self.client.transport
+        return transport.run(transport.send(request))
+
+
+def _parsed(response: httpx.Response) -> object:
+    try:
+        return json.loads(response.content)
+    except (ValueError, RecursionError):
+        raise WrongShape("The service sent a response that is not JSON.") from None
 
 
 def has_id(metric: object) -> bool:

@@ -157,7 +157,7 @@ class OursSync(Ours):
     def _client(place: Place, **settings: Any) -> Cekura:
         client = Cekura(place.key, base_url=place.url, **settings)
         if place.stage:
-            keep_pace(client._http, place.stage)
+            keep_pace(client.transport, place.stage)
         return client
 
 
@@ -193,7 +193,7 @@ class OursAsync(Ours):
     def _client(place: Place, **settings: Any) -> AsyncCekura:
         client = AsyncCekura(place.key, base_url=place.url, **settings)
         if place.stage:
-            keep_pace(client._http, place.stage)
+            keep_pace(client.transport, place.stage)
         return client
 
 

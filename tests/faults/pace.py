@@ -11,6 +11,7 @@ import httpcore
 import httpx
 
 from cekura_facade._clock import Clock
+from cekura_facade._sync_http import SyncHTTP
 
 from .virtual import connect_by
 
@@ -112,16 +113,16 @@ def keep_pace(http: Any, stage: Any) -> None:
     An attempt times out as soon as the stage says that nothing more comes, and never before.
     """
     http.clock = StageClock(stage)
-    begin = http.begin
+    limits = http.limits
 
-    def begin_patiently(request: httpx.Request) -> float:
-        begin(request)
+    def limit_patiently(request: httpx.Request, deadline: float) -> tuple[float, float]:
+        _, until = limits(request, deadline)
         phases = {**dict.fromkeys(request.extensions["timeout"], HUNG), "read": request.extensions["timeout"]["read"]}
         request.extensions["timeout"] = phases | stage.attempt(request.method, request.url.raw_path.decode())
-        return HUNG
+        return HUNG, until
 
-    http.begin = begin_patiently
-    connect_by(http, (_Backend if isinstance(http, httpx.Client) else _AsyncBackend)(stage))
+    http.limits = limit_patiently
+    connect_by(http, (_Backend if isinstance(http, SyncHTTP) else _AsyncBackend)(stage))
 
 
 class _Backend(httpcore.SyncBackend):

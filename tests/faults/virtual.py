@@ -14,6 +14,7 @@ import httpx
 
 from cekura_facade import AsyncCekura, Cekura
 from cekura_facade._clock import Clock
+from cekura_facade._sync_http import SyncHTTP
 from cekura_facade.sandbox import Behavior, Sandbox
 
 Kind = Literal["sync", "async"]
@@ -52,17 +53,18 @@ class VirtualClock(Clock):
 
 def connect_by(http: Any, backend: httpcore.NetworkBackend | httpcore.AsyncNetworkBackend) -> None:
     """Let a client of either kind make its connections with a network backend of httpcore."""
-    if isinstance(http, httpx.Client):
-        http._transport._pool._network_backend = backend  # type: ignore[attr-defined]
+    if isinstance(http, SyncHTTP):
+        http.sender._transport._pool._network_backend.backend = backend  # type: ignore[attr-defined]
         return
-    new_lane = http._new_lane
+    new_client = http._new_client
 
-    def new_lane_by_backend() -> Any:
-        lane = new_lane()
-        lane._transport._pool._network_backend = backend
-        return lane
+    def new_client_by_backend() -> Any:
+        client = new_client()
+        client._transport._pool._network_backend = backend
+        return client
 
-    http._new_lane = new_lane_by_backend
+    http._new_client = new_client_by_backend
+    http._unused = [new_client_by_backend()]
 
 
 def in_process(app: Any) -> Respond:
@@ -216,7 +218,7 @@ class VirtualClient:
         else:
             http_client = httpx.AsyncClient(transport=transport)
             self.client = AsyncCekura(KEY, base_url="http://sandbox", http_client=http_client, **settings)
-        self.client._http.clock = service.clock
+        self.client.transport.clock = service.clock
 
     def create_in_bulk(self, metrics: list[dict[str, Any]]) -> list[Any]:
         """As `metrics.create_in_bulk`."""
