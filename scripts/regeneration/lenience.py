@@ -26,10 +26,11 @@ from .errors import RegenerationError
 from .naming import bare
 from .normalise import Rule, run
 from .operations import Operations
-from .schemas import NULL, is_anything, is_object, nullable, types
+from .schemas import NULL, is_anything, is_object, nullable, types, without_null
 
 # In this form the generator types a value as `Any | None` and returns it; for `{}` it drops it and returns None.
 ANYTHING: Schema = {"anyOf": [{}, NULL]}
+PROMISED = "x-promised"
 _PARSED_FORMATS = {"date-time", "date", "uuid"}
 
 
@@ -45,7 +46,12 @@ def make_lenient(document: Document, covered: Operations) -> tuple[Document, dic
         "a success without a schema is dropped: the function returns None",
         lambda result: _untyped_success(result, covered),
     )
-    return run((untyped, *RULES, hoist), document)
+    promised = Rule(
+        "promises",
+        "what every user of a response needs would be optional, like everything else in a response",
+        lambda result: _promises(result, covered),
+    )
+    return run((untyped, promised, *RULES, hoist), document)
 
 
 def _responses(document: Document) -> Iterator[Schema]:
@@ -110,8 +116,41 @@ def _any_success_status(document: Document) -> int:
     return fired
 
 
+def _promises(document: Document, covered: Operations) -> int:
+    """Mark the fields that stay required in responses: those that operations.yaml promises, and the items of a page."""
+    components = document.get("components", {}).get("schemas", {})
+    promises = {name: list(fields) for name, fields in covered.promises.items() if name in components}
+    for _, _, operation in operations(document):
+        for name in page_classes(document, operation):
+            promises.setdefault(name, []).extend([] if "results" in promises.get(name, []) else ["results"])
+    for name, fields in promises.items():
+        components[name][PROMISED] = fields
+    return sum(map(len, promises.values()))
+
+
+def page_classes(document: Document, operation: dict[str, Any]) -> list[str]:
+    """The class of the success of an operation if it is a page: an object with the array `results` and `next`."""
+    components = document.get("components", {}).get("schemas", {})
+    names = {
+        str(content.get("schema", {}).get("$ref", "")).removeprefix(SCHEMA_PREFIX)
+        for content, _ in body_schemas(operation, direction="response")
+    }
+    if len(names) != 1:
+        return []
+    properties = components.get(*names, {}).get("properties", {})
+    results, following = properties.get("results"), properties.get("next")
+    if not isinstance(results, dict) or not isinstance(following, dict) or types(results) != ["array"]:
+        return []
+    is_text = types(without_null(following)) == ["string"]
+    return list(names) if is_text and operation.get("x-resource-method") else []
+
+
 def _nothing_required(schema: Schema) -> bool:
-    return schema.pop("required", None) is not None
+    promised = schema.pop(PROMISED, [])
+    before = schema.pop("required", None)
+    if kept := [name for name in promised if name in schema.get("properties", {})]:
+        schema["required"] = kept
+    return bool(before)
 
 
 def _unknown_fields_kept(schema: Schema) -> bool:
@@ -129,7 +168,8 @@ def _strings_as_sent(schema: Schema) -> bool:
 def _null_for_structures(schema: Schema) -> bool:
     """A structure that may be null is parsed in a `try`, and kept as it came if it is not what was promised."""
     properties = schema.get("properties", {})
-    places: list[tuple[dict[str, Any], str]] = [(properties, name) for name in properties]
+    promised = schema.get("required", [])
+    places: list[tuple[dict[str, Any], str]] = [(properties, name) for name in properties if name not in promised]
     if isinstance(schema.get("additionalProperties"), dict):
         places.append((schema, "additionalProperties"))
     found = [(holder, key) for holder, key in places if is_object(holder[key]) or "$ref" in holder[key]]
@@ -170,6 +210,25 @@ def _json_in_query(document: Document) -> int:
                 if parameter.get("in") == "query" and isinstance(schema, dict) and is_object(schema):
                     parameter["schema"] = {"type": "string"}
                     fired += 1
+    return fired
+
+
+def _parameter_limits(document: Document) -> int:
+    """Ids are positive and fit into a database's integer; a string in a URL has at most 1000 characters."""
+    fired = 0
+    for _, path, operation in operations(document):
+        for parameter in (*document["paths"][path].get("parameters", []), *operation.get("parameters", [])):
+            schema = parameter.get("schema")
+            if not isinstance(schema, dict) or parameter.get("in") not in ("path", "query"):
+                continue
+            limits: dict[str, int] = {}
+            if types(schema) == ["integer"] and re.search(r"(^|_)(id|pk)$", str(parameter.get("name"))):
+                limits = {"minimum": 1, "maximum": 2**63 - 1}
+            elif types(schema) == ["string"] and "enum" not in schema and "format" not in schema:
+                limits = {"maxLength": 1000}
+            missing = {key: limit for key, limit in limits.items() if key not in schema}
+            schema.update(missing)
+            fired += bool(missing)
     return fired
 
 
@@ -265,6 +324,7 @@ RULES = (
     ),
     Rule("json-in-query", "an object in the query is sent key by key", _json_in_query),
     Rule("free-form-objects", "an object of any shape becomes a class instead of a dict", _free_form_objects),
+    Rule("limits-of-parameters", "a request is sent that no service can answer, such as for id 0", _parameter_limits),
     Rule("no-defaults", "defaults are sent along, and overwrite what is stored", _no_defaults),
     Rule("open-enums", "a value outside of an enum raises ValueError", _open_enums),
     Rule(

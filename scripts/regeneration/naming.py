@@ -25,6 +25,7 @@ def name_operations(document: Document, operations: Operations) -> int:
         operation = document["paths"][entry.path][entry.method]
         renamed += operation.get("operationId") != entry.name or operation.get("tags") != [entry.tag]
         operation["operationId"], operation["tags"] = entry.name, [entry.tag]
+        _annotate(operation, entry, {parameter["name"] for parameter in _parameters(document, entry)})
         if not entry.covered:
             continue
         for direction, body in (("request", entry.request), ("response", entry.response)):
@@ -52,6 +53,20 @@ def name_operations(document: Document, operations: Operations) -> int:
     for kind in ("parameters", "requestBodies"):
         components.pop(kind, None)
     return renamed
+
+
+def _annotate(operation: dict[str, Any], entry: Operation, parameters: set[str]) -> None:
+    """State what operations.yaml says about an operation. The generator ignores it, and our templates use it."""
+    if entry.resource_method is not None:
+        operation["x-resource-method"] = entry.resource_method
+    if entry.idempotent:
+        operation["x-idempotent"] = True
+    if entry.parameters:
+        operation["x-parameter-names"] = dict(entry.parameters)
+    for name in entry.parameters.keys() - parameters:
+        raise RegenerationError(
+            f"{entry}: spec/operations.yaml renames its parameter {name}, which the specification does not have."
+        )
 
 
 def _make_way(document: Document, names: set[str]) -> None:

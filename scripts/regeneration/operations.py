@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import keyword
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,16 @@ import attrs
 
 from .documents import METHODS, load
 from .errors import RegenerationError
+
+COLLECTION_METHODS = {"get": "list", "post": "create", "put": "replace", "patch": "update"}
+ITEM_METHODS = {"put": "replace", "patch": "update"}
+_SNAKE_CASE = r"[a-z][a-z0-9_]*"
+_KEYS = {"name", "tag", "method", "path", "request", "response", "optional"} | {
+    "resource_method",
+    "workflow",
+    "idempotent",
+    "parameters",
+}
 
 
 @attrs.frozen
@@ -29,8 +40,12 @@ class Body:
 class Operation:
     """One entry: found by method and path, never by the vendor's operationId.
 
-    `covered` ones stand in operations.yaml and get stable bodies; of others the bodies keep the vendor's schemas. A
-    specification that lacks an `optional` one, or has it in a shape that the entry does not fit, is taken without it.
+    `covered` ones are in operations.yaml and get stable bodies; the bodies of the others keep the vendor's schemas. An
+    `optional` one is left out if the specification lacks it or has it in a shape that the entry does not fit.
+
+    `resource_method` is its name in the resource class, None for an operation of a workflow, which has no such method.
+    `idempotent` says that a request may be sent again though it may have been carried out. `parameters` renames
+    parameters in Python; nothing on the wire changes.
     """
 
     name: str
@@ -41,13 +56,17 @@ class Operation:
     response: Body | None = None
     covered: bool = True
     optional: bool = False
+    resource_method: str | None = None
+    idempotent: bool = False
+    parameters: Mapping[str, str] = attrs.field(factory=dict)
 
     @classmethod
     def uncovered(cls, method: str, path: str) -> Operation:
-        """An operation that has no entry: its name and tag are made from its method and path, which seldom move."""
-        first, *rest = path.strip("/").split("/")
-        words = [method, *(f"by_{part[1:-1]}" if part.startswith("{") else part for part in rest or [first])]
-        return cls(_snake("_".join(words)), _snake(first) or "root", method, path, covered=False)
+        """An operation that has no entry: its names are made from its method and path, which seldom change."""
+        first, *rest = _words(path)
+        name = _snake("_".join([method, *(rest or [first])]))
+        tag, method_name = _resource(method, path)
+        return cls(name, tag, method, path, covered=False, resource_method=method_name)
 
     def __str__(self) -> str:
         return f"{self.name} ({self.method.upper()} {self.path})"
@@ -55,14 +74,16 @@ class Operation:
 
 @attrs.frozen
 class Operations:
-    """All entries, and the names of schemas inside bodies by their place (`Progress.metrics[]`).
+    """All entries, the names of schemas inside bodies by their place (`Progress.metrics[]`), and the promised fields.
 
-    `vendor_schemas` says that the vendor's schemas are kept as well, under the vendor's names.
+    `promises` holds, by class, the fields that a response must have. `vendor_schemas` says that the vendor's schemas
+    are kept as well, under the vendor's names.
     """
 
     entries: tuple[Operation, ...]
     parts: dict[str, str]
     vendor_schemas: bool = False
+    promises: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
 
     def of(self, method: str, path: str) -> Operation:
         """The entry for an operation, made up if there is none."""
@@ -73,21 +94,49 @@ class Operations:
 
     def only(self, keys: list[tuple[str, str]]) -> Operations:
         """The entries for these (method, path), made up where there are none, and the vendor's schemas."""
-        entries = tuple(self.of(method, path) for method, path in keys)
-        return attrs.evolve(self, entries=entries, parts=self._parts_of(entries), vendor_schemas=True)
+        return attrs.evolve(self._with(tuple(self.of(*key) for key in keys)), vendor_schemas=True)
 
     def without(self, left_out: Collection[Operation]) -> Operations:
         """All other entries."""
-        entries = tuple(entry for entry in self.entries if entry not in left_out)
-        return attrs.evolve(self, entries=entries, parts=self._parts_of(entries))
+        return self._with(tuple(entry for entry in self.entries if entry not in left_out))
 
-    def _parts_of(self, entries: tuple[Operation, ...]) -> dict[str, str]:
-        names = {body.name for entry in entries for body in (entry.request, entry.response) if body is not None}
-        return {place: name for place, name in self.parts.items() if place.split(".")[0] in names}
+    def _with(self, entries: tuple[Operation, ...]) -> Operations:
+        """These entries, with the parts and promises of their bodies; an operation takes its own with it."""
+        bodies = {body.name for entry in entries for body in (entry.request, entry.response) if body is not None}
+        all_bodies = {body.name for e in self.entries for body in (e.request, e.response) if body is not None}
+        parts = {place: name for place, name in self.parts.items() if place.split(".")[0] in bodies}
+        gone = (all_bodies | set(self.parts.values())) - bodies - set(parts.values())
+        promises = {name: fields for name, fields in self.promises.items() if name not in gone}
+        return attrs.evolve(self, entries=entries, parts=parts, promises=promises)
 
 
 def _snake(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
+
+
+def _words(path: str) -> list[str]:
+    """The segments of a path, a parameter as `by_<name>`."""
+    return [f"by_{part[1:-1]}" if part.startswith("{") else part for part in path.strip("/").split("/")]
+
+
+def _resource(method: str, path: str) -> tuple[str, str]:
+    """The tag of an operation without an entry, and its method there.
+
+    The tag is the segment after the version (`/test_framework/v1/scenarios/` gives `scenarios`). Without a version it is
+    the first segment.
+    """
+    segments = path.strip("/").split("/")
+    versions = [number for number, segment in enumerate(segments) if re.fullmatch(r"v[0-9]+", segment)]
+    start = versions[0] + 1 if versions else 0
+    if start == len(segments) or segments[start].startswith("{") or not _snake(segments[start]):
+        start = 0
+    rest = segments[start + 1 :]
+    tag = _snake(segments[start]) or "root"
+    if not rest:
+        return tag, COLLECTION_METHODS.get(method, method)
+    if len(rest) == 1 and rest[0].startswith("{"):
+        return tag, ITEM_METHODS.get(method, method)
+    return tag, _snake("_".join([method, *_words("/".join(rest))]))
 
 
 def load_operations(path: Path) -> Operations:
@@ -96,20 +145,35 @@ def load_operations(path: Path) -> Operations:
     try:
         entries = tuple(_operation(entry) for entry in document["operations"])
         parts = {place: name for name, place in document.get("parts", {}).items()}
+        promises = {name: tuple(map(str, fields)) for name, fields in document.get("promises", {}).items()}
     except (KeyError, TypeError, AttributeError) as error:
         raise RegenerationError(f"{path}: an entry is incomplete or of the wrong shape: {error}") from None
     names = [entry.name for entry in entries]
     for name in names:
         if names.count(name) > 1:
             raise RegenerationError(f"{path}: the name {name} is given to two operations.")
-    return Operations(entries, parts)
+    methods = [(entry.tag, entry.resource_method) for entry in entries if entry.resource_method]
+    for tag, method in methods:
+        if methods.count((tag, method)) > 1:
+            raise RegenerationError(f"{path}: two operations of {tag} have the resource method {method}.")
+    return Operations(entries, parts, promises=promises)
 
 
 def _operation(entry: dict[str, Any]) -> Operation:
-    if unknown := entry.keys() - {"name", "tag", "method", "path", "request", "response", "optional"}:
+    if unknown := entry.keys() - _KEYS:
         raise RegenerationError(f"operations.yaml: {entry['name']} has {', '.join(sorted(unknown))}, which is unknown.")
-    if not isinstance(entry.get("optional", False), bool):
-        raise RegenerationError(f"operations.yaml: {entry['name']}: `optional` is true or false.")
+    for key in ("optional", "workflow", "idempotent"):
+        if not isinstance(entry.get(key, False), bool):
+            raise RegenerationError(f"operations.yaml: {entry['name']}: `{key}` is true or false.")
+    if entry.get("workflow") and "resource_method" in entry:
+        raise RegenerationError(
+            f"operations.yaml: {entry['name']} is part of a workflow, so it has no resource_method."
+        )
+    resource_method = None if entry.get("workflow") else entry.get("resource_method", entry["name"])
+    parameters = dict(entry.get("parameters", {}))
+    for name in (resource_method, *parameters.values()):
+        if name is not None and not (re.fullmatch(_SNAKE_CASE, str(name)) and not keyword.iskeyword(name)):
+            raise RegenerationError(f"operations.yaml: {entry['name']}: {name} is not a snake_case name.")
     operation = Operation(
         name=entry["name"],
         tag=entry["tag"],
@@ -118,7 +182,10 @@ def _operation(entry: dict[str, Any]) -> Operation:
         request=Body.parse(entry["request"]) if "request" in entry else None,
         response=Body.parse(entry["response"]) if "response" in entry else None,
         optional=entry.get("optional", False),
+        resource_method=resource_method,
+        idempotent=entry.get("idempotent", False),
+        parameters=parameters,
     )
-    if operation.method not in METHODS or not re.fullmatch(r"[a-z][a-z0-9_]*", operation.name):
+    if operation.method not in METHODS or not re.fullmatch(_SNAKE_CASE, operation.name):
         raise RegenerationError(f"operations.yaml: {operation} needs a snake_case name and an HTTP method.")
     return operation

@@ -27,15 +27,23 @@ def choose(document: Document, covered: Operations, selection: str) -> Operation
     if not keys:
         raise RegenerationError("The specification has no operation that carries `x-mcp-expose: true`.")
     chosen = covered.only(keys)
-    taken: set[tuple[str, str]] = set()
+    names: set[tuple[str, str]] = set()
+    methods: set[tuple[str, str]] = set()
     entries = []
-    for entry in chosen.entries:
-        # Paths that differ only in what no Python name can hold: the later one is numbered.
-        names = itertools.chain([entry.name], (f"{entry.name}_{number}" for number in itertools.count(2)))
-        name = next(name for name in names if (entry.tag, name) not in taken)
-        taken.add((entry.tag, name))
-        entries.append(attrs.evolve(entry, name=name))
+    # The covered ones keep their names. The others are sorted, so that the numbers depend on nothing but the paths.
+    for entry in sorted(chosen.entries, key=lambda entry: (not entry.covered, entry.path, entry.method)):
+        name = _numbered(names, entry.tag, entry.name)
+        method = entry.resource_method and _numbered(methods, entry.tag, entry.resource_method)
+        entries.append(attrs.evolve(entry, name=name, resource_method=method))
     return attrs.evolve(chosen, entries=tuple(entries))
+
+
+def _numbered(taken: set[tuple[str, str]], tag: str, name: str) -> str:
+    """A name that nothing else of the tag has. Paths may differ only in what a Python name cannot express."""
+    candidates = itertools.chain([name], (f"{name}_{number}" for number in itertools.count(2)))
+    free = next(each for each in candidates if (tag, each) not in taken)
+    taken.add((tag, free))
+    return free
 
 
 def select(document: Document, operations: Operations) -> Document:

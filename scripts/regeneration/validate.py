@@ -29,6 +29,20 @@ def check_promises(document: Document, operations: Operations) -> None:
                     f"{entry}: its body {body.name} is no object any more. "
                     "Say in spec/overlay.yaml what it holds, or take its name out of spec/operations.yaml."
                 )
+    for name, fields in operations.promises.items():
+        if name not in schemas:
+            raise RegenerationError(
+                f"spec/operations.yaml promises fields of {name}, but there is no such class. "
+                "Take it out of `promises`, or state it in spec/overlay.yaml."
+            )
+        for field in fields:
+            if field not in schemas[name].get("properties", {}):
+                raise RegenerationError(
+                    f"spec/operations.yaml promises {name}.{field}, but the specification has no such field. "
+                    "Take it out of `promises`, or state it in spec/overlay.yaml."
+                )
+            if field not in schemas[name].get("required", []):
+                raise RegenerationError(f"{name}.{field} is promised, but {name} is not a response.")
     for reference in references(document):
         resolve(document, reference)
     for place, name in operations.parts.items():

@@ -2,148 +2,27 @@
 # Do not edit: `python scripts/regenerate.py` writes this file anew.
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, ClassVar
 
 from attrs import define as _attrs_define
-from attrs import field as _attrs_field
 
+from ..model import Model
 from ..types import UNSET, Unset
 
 if TYPE_CHECKING:
     from ..models.agent import Agent
 
 
-T = TypeVar("T", bound="AgentPage")
+@_attrs_define(repr=False)
+class AgentPage(Model):
+    """Agent page."""
 
-
-@_attrs_define
-class AgentPage:
+    results: list[Agent]
+    """ Results. """
     count: int | Unset = UNSET
+    """ Count. """
     next_: None | str | Unset = UNSET
+    """ Next. """
     previous: None | str | Unset = UNSET
-    results: list[Agent] | None | Unset = UNSET
-    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        count = self.count
-
-        next_: None | str | Unset
-        if isinstance(self.next_, Unset):
-            next_ = UNSET
-        else:
-            next_ = self.next_
-
-        previous: None | str | Unset
-        if isinstance(self.previous, Unset):
-            previous = UNSET
-        else:
-            previous = self.previous
-
-        results: list[dict[str, Any]] | None | Unset
-        if isinstance(self.results, Unset):
-            results = UNSET
-        elif isinstance(self.results, list):
-            results = []
-            for results_type_0_item_data in self.results:
-                results_type_0_item = results_type_0_item_data.to_dict()
-                results.append(results_type_0_item)
-
-        else:
-            results = self.results
-
-        field_dict: dict[str, Any] = {}
-        field_dict.update(self.additional_properties)
-        field_dict.update({})
-        if count is not UNSET:
-            field_dict["count"] = count
-        if next_ is not UNSET:
-            field_dict["next"] = next_
-        if previous is not UNSET:
-            field_dict["previous"] = previous
-        if results is not UNSET:
-            field_dict["results"] = results
-
-        return field_dict
-
-    @classmethod
-    def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        from ..models.agent import Agent  # noqa: PLC0415
-
-        d = dict(src_dict)
-        count = d.pop("count", UNSET)
-
-        next_ = d.pop("next", UNSET)
-        if not isinstance(next_, Unset):
-
-            def _parse_next_(data: object) -> None | str | Unset:
-                if data is None:
-                    return data
-                if isinstance(data, Unset):
-                    return data
-                return cast("None | str | Unset", data)
-
-            next_ = _parse_next_(next_)
-
-        previous = d.pop("previous", UNSET)
-        if not isinstance(previous, Unset):
-
-            def _parse_previous(data: object) -> None | str | Unset:
-                if data is None:
-                    return data
-                if isinstance(data, Unset):
-                    return data
-                return cast("None | str | Unset", data)
-
-            previous = _parse_previous(previous)
-
-        results = d.pop("results", UNSET)
-        if not isinstance(results, Unset):
-
-            def _parse_results(data: object) -> list[Agent] | None | Unset:
-                if data is None:
-                    return data
-                if isinstance(data, Unset):
-                    return data
-                try:
-                    if not isinstance(data, list):
-                        raise TypeError()
-                    results_type_0 = []
-                    _results_type_0 = data
-                    for results_type_0_item_data in _results_type_0:
-                        results_type_0_item = Agent.from_dict(results_type_0_item_data)
-
-                        results_type_0.append(results_type_0_item)
-
-                    return results_type_0
-                except (TypeError, ValueError, AttributeError, KeyError):
-                    pass
-                return cast("list[Agent] | None | Unset", data)
-
-            results = _parse_results(results)
-
-        agent_page = cls(
-            count=count,
-            next_=next_,
-            previous=previous,
-            results=results,
-        )
-
-        agent_page.additional_properties = dict(d)
-        return agent_page
-
-    @property
-    def additional_keys(self) -> list[str]:
-        return list(self.additional_properties.keys())
-
-    def __getitem__(self, key: str) -> Any:
-        return self.additional_properties[key]
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        self.additional_properties[key] = value
-
-    def __delitem__(self, key: str) -> None:
-        del self.additional_properties[key]
-
-    def __contains__(self, key: str) -> bool:
-        return key in self.additional_properties
+    """ Previous. """
+    _names: ClassVar[dict[str, str]] = {"next_": "next"}

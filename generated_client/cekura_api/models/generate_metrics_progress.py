@@ -2,175 +2,29 @@
 # Do not edit: `python scripts/regenerate.py` writes this file anew.
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING
 
 from attrs import define as _attrs_define
-from attrs import field as _attrs_field
 
-from ..models.generate_metrics_progress_status import (
-    GenerateMetricsProgressStatus,
-    check_generate_metrics_progress_status,
-)
+from ..model import Model
+from ..models.known_values import GenerateMetricsProgressStatus
 from ..types import UNSET, Unset
 
 if TYPE_CHECKING:
     from ..models.generated_metric import GeneratedMetric
 
 
-T = TypeVar("T", bound="GenerateMetricsProgress")
-
-
-@_attrs_define
-class GenerateMetricsProgress:
+@_attrs_define(repr=False)
+class GenerateMetricsProgress(Model):
     """State of a metric generation job"""
 
+    status: GenerateMetricsProgressStatus | str
+    """ State of the job. A value that is not listed means that it is not finished. """
     agent_id: int | Unset = UNSET
     """ Id of the agent that metrics are suggested for """
-    status: GenerateMetricsProgressStatus | str | Unset = UNSET
-    """ State of the job. A value that is not listed means that it is not finished. """
     current_step: str | Unset = UNSET
     """ What the service is doing, in words """
     metrics: list[GeneratedMetric] | None | Unset = UNSET
     """ The suggested metrics, once the job is completed """
     error: None | str | Unset = UNSET
     """ Why the job failed """
-    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        agent_id = self.agent_id
-
-        status: str | Unset
-        if isinstance(self.status, Unset):
-            status = UNSET
-        elif isinstance(self.status, str):
-            status = self.status
-        else:
-            status = self.status
-
-        current_step = self.current_step
-
-        metrics: list[dict[str, Any]] | None | Unset
-        if isinstance(self.metrics, Unset):
-            metrics = UNSET
-        elif isinstance(self.metrics, list):
-            metrics = []
-            for metrics_type_0_item_data in self.metrics:
-                metrics_type_0_item = metrics_type_0_item_data.to_dict()
-                metrics.append(metrics_type_0_item)
-
-        else:
-            metrics = self.metrics
-
-        error: None | str | Unset
-        if isinstance(self.error, Unset):
-            error = UNSET
-        else:
-            error = self.error
-
-        field_dict: dict[str, Any] = {}
-        field_dict.update(self.additional_properties)
-        field_dict.update({})
-        if agent_id is not UNSET:
-            field_dict["agent_id"] = agent_id
-        if status is not UNSET:
-            field_dict["status"] = status
-        if current_step is not UNSET:
-            field_dict["current_step"] = current_step
-        if metrics is not UNSET:
-            field_dict["metrics"] = metrics
-        if error is not UNSET:
-            field_dict["error"] = error
-
-        return field_dict
-
-    @classmethod
-    def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        from ..models.generated_metric import GeneratedMetric  # noqa: PLC0415
-
-        d = dict(src_dict)
-        agent_id = d.pop("agent_id", UNSET)
-
-        status = d.pop("status", UNSET)
-        if not isinstance(status, Unset):
-
-            def _parse_status(data: object) -> GenerateMetricsProgressStatus | str | Unset:
-                if isinstance(data, Unset):
-                    return data
-                try:
-                    if not isinstance(data, str):
-                        raise TypeError()
-                    status_type_0 = check_generate_metrics_progress_status(data)
-
-                    return status_type_0
-                except (TypeError, ValueError, AttributeError, KeyError):
-                    pass
-                return cast("GenerateMetricsProgressStatus | str | Unset", data)
-
-            status = _parse_status(status)
-
-        current_step = d.pop("current_step", UNSET)
-
-        metrics = d.pop("metrics", UNSET)
-        if not isinstance(metrics, Unset):
-
-            def _parse_metrics(data: object) -> list[GeneratedMetric] | None | Unset:
-                if data is None:
-                    return data
-                if isinstance(data, Unset):
-                    return data
-                try:
-                    if not isinstance(data, list):
-                        raise TypeError()
-                    metrics_type_0 = []
-                    _metrics_type_0 = data
-                    for metrics_type_0_item_data in _metrics_type_0:
-                        metrics_type_0_item = GeneratedMetric.from_dict(metrics_type_0_item_data)
-
-                        metrics_type_0.append(metrics_type_0_item)
-
-                    return metrics_type_0
-                except (TypeError, ValueError, AttributeError, KeyError):
-                    pass
-                return cast("list[GeneratedMetric] | None | Unset", data)
-
-            metrics = _parse_metrics(metrics)
-
-        error = d.pop("error", UNSET)
-        if not isinstance(error, Unset):
-
-            def _parse_error(data: object) -> None | str | Unset:
-                if data is None:
-                    return data
-                if isinstance(data, Unset):
-                    return data
-                return cast("None | str | Unset", data)
-
-            error = _parse_error(error)
-
-        generate_metrics_progress = cls(
-            agent_id=agent_id,
-            status=status,
-            current_step=current_step,
-            metrics=metrics,
-            error=error,
-        )
-
-        generate_metrics_progress.additional_properties = dict(d)
-        return generate_metrics_progress
-
-    @property
-    def additional_keys(self) -> list[str]:
-        return list(self.additional_properties.keys())
-
-    def __getitem__(self, key: str) -> Any:
-        return self.additional_properties[key]
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        self.additional_properties[key] = value
-
-    def __delitem__(self, key: str) -> None:
-        del self.additional_properties[key]
-
-    def __contains__(self, key: str) -> bool:
-        return key in self.additional_properties

@@ -2,76 +2,22 @@
 # Do not edit: `python scripts/regenerate.py` writes this file anew.
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import ClassVar
 
 from attrs import define as _attrs_define
-from attrs import field as _attrs_field
 
+from ..model import Model
 from ..types import UNSET, Unset
 
-T = TypeVar("T", bound="GenerateMetricsRequest")
 
+@_attrs_define(repr=False)
+class GenerateMetricsRequest(Model):
+    """Generate metrics request."""
 
-@_attrs_define
-class GenerateMetricsRequest:
     agent_id: int | Unset = UNSET
     """ Id of the agent to suggest metrics for. Give this or assistant_id. """
     assistant_id: str | Unset = UNSET
     """ Assistant id of the agent to suggest metrics for. Give this or agent_id. """
     num_metrics: int | Unset = UNSET
     """ How many metrics to suggest, 1 to 100 """
-    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        agent_id = self.agent_id
-
-        assistant_id = self.assistant_id
-
-        num_metrics = self.num_metrics
-
-        field_dict: dict[str, Any] = {}
-        field_dict.update(self.additional_properties)
-        field_dict.update({})
-        if agent_id is not UNSET:
-            field_dict["agent_id"] = agent_id
-        if assistant_id is not UNSET:
-            field_dict["assistant_id"] = assistant_id
-        if num_metrics is not UNSET:
-            field_dict["num_metrics"] = num_metrics
-
-        return field_dict
-
-    @classmethod
-    def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        d = dict(src_dict)
-        agent_id = d.pop("agent_id", UNSET)
-
-        assistant_id = d.pop("assistant_id", UNSET)
-
-        num_metrics = d.pop("num_metrics", UNSET)
-
-        generate_metrics_request = cls(
-            agent_id=agent_id,
-            assistant_id=assistant_id,
-            num_metrics=num_metrics,
-        )
-
-        generate_metrics_request.additional_properties = dict(d)
-        return generate_metrics_request
-
-    @property
-    def additional_keys(self) -> list[str]:
-        return list(self.additional_properties.keys())
-
-    def __getitem__(self, key: str) -> Any:
-        return self.additional_properties[key]
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        self.additional_properties[key] = value
-
-    def __delitem__(self, key: str) -> None:
-        del self.additional_properties[key]
-
-    def __contains__(self, key: str) -> bool:
-        return key in self.additional_properties
+    _limits: ClassVar[dict[str, dict[str, float]]] = {"num_metrics": {"minimum": 1, "maximum": 100}}

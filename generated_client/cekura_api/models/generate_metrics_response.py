@@ -2,58 +2,14 @@
 # Do not edit: `python scripts/regenerate.py` writes this file anew.
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, TypeVar
-
 from attrs import define as _attrs_define
-from attrs import field as _attrs_field
 
-from ..types import UNSET, Unset
-
-T = TypeVar("T", bound="GenerateMetricsResponse")
+from ..model import Model
 
 
-@_attrs_define
-class GenerateMetricsResponse:
-    progress_id: str | Unset = UNSET
+@_attrs_define(repr=False)
+class GenerateMetricsResponse(Model):
+    """Generate metrics response."""
+
+    progress_id: str
     """ Id of the job, to ask the progress operation about """
-    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        progress_id = self.progress_id
-
-        field_dict: dict[str, Any] = {}
-        field_dict.update(self.additional_properties)
-        field_dict.update({})
-        if progress_id is not UNSET:
-            field_dict["progress_id"] = progress_id
-
-        return field_dict
-
-    @classmethod
-    def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        d = dict(src_dict)
-        progress_id = d.pop("progress_id", UNSET)
-
-        generate_metrics_response = cls(
-            progress_id=progress_id,
-        )
-
-        generate_metrics_response.additional_properties = dict(d)
-        return generate_metrics_response
-
-    @property
-    def additional_keys(self) -> list[str]:
-        return list(self.additional_properties.keys())
-
-    def __getitem__(self, key: str) -> Any:
-        return self.additional_properties[key]
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        self.additional_properties[key] = value
-
-    def __delitem__(self, key: str) -> None:
-        del self.additional_properties[key]
-
-    def __contains__(self, key: str) -> bool:
-        return key in self.additional_properties

@@ -2,19 +2,14 @@
 # Do not edit: `python scripts/regenerate.py` writes this file anew.
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, TypeVar, cast
-
 from attrs import define as _attrs_define
-from attrs import field as _attrs_field
 
+from ..model import Model
 from ..types import UNSET, Unset
 
-T = TypeVar("T", bound="GeneratedMetric")
 
-
-@_attrs_define
-class GeneratedMetric:
+@_attrs_define(repr=False)
+class GeneratedMetric(Model):
     """A metric that the service suggests; not saved yet"""
 
     name: str | Unset = UNSET
@@ -27,96 +22,3 @@ class GeneratedMetric:
     """ Shape of the score """
     scenarios: list[int] | None | Unset = UNSET
     """ Ids of the scenarios it fits """
-    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        name = self.name
-
-        description = self.description
-
-        agent = self.agent
-
-        eval_type = self.eval_type
-
-        scenarios: list[int] | None | Unset
-        if isinstance(self.scenarios, Unset):
-            scenarios = UNSET
-        elif isinstance(self.scenarios, list):
-            scenarios = self.scenarios
-
-        else:
-            scenarios = self.scenarios
-
-        field_dict: dict[str, Any] = {}
-        field_dict.update(self.additional_properties)
-        field_dict.update({})
-        if name is not UNSET:
-            field_dict["name"] = name
-        if description is not UNSET:
-            field_dict["description"] = description
-        if agent is not UNSET:
-            field_dict["agent"] = agent
-        if eval_type is not UNSET:
-            field_dict["eval_type"] = eval_type
-        if scenarios is not UNSET:
-            field_dict["scenarios"] = scenarios
-
-        return field_dict
-
-    @classmethod
-    def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        d = dict(src_dict)
-        name = d.pop("name", UNSET)
-
-        description = d.pop("description", UNSET)
-
-        agent = d.pop("agent", UNSET)
-
-        eval_type = d.pop("eval_type", UNSET)
-
-        scenarios = d.pop("scenarios", UNSET)
-        if not isinstance(scenarios, Unset):
-
-            def _parse_scenarios(data: object) -> list[int] | None | Unset:
-                if data is None:
-                    return data
-                if isinstance(data, Unset):
-                    return data
-                try:
-                    if not isinstance(data, list):
-                        raise TypeError()
-                    scenarios_type_0 = cast("list[int]", data)
-
-                    return scenarios_type_0
-                except (TypeError, ValueError, AttributeError, KeyError):
-                    pass
-                return cast("list[int] | None | Unset", data)
-
-            scenarios = _parse_scenarios(scenarios)
-
-        generated_metric = cls(
-            name=name,
-            description=description,
-            agent=agent,
-            eval_type=eval_type,
-            scenarios=scenarios,
-        )
-
-        generated_metric.additional_properties = dict(d)
-        return generated_metric
-
-    @property
-    def additional_keys(self) -> list[str]:
-        return list(self.additional_properties.keys())
-
-    def __getitem__(self, key: str) -> Any:
-        return self.additional_properties[key]
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        self.additional_properties[key] = value
-
-    def __delitem__(self, key: str) -> None:
-        del self.additional_properties[key]
-
-    def __contains__(self, key: str) -> bool:
-        return key in self.additional_properties

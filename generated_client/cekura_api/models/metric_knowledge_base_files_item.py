@@ -2,19 +2,16 @@
 # Do not edit: `python scripts/regenerate.py` writes this file anew.
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, TypeVar
-
 from attrs import define as _attrs_define
-from attrs import field as _attrs_field
 
+from ..model import Model
 from ..types import UNSET, Unset
 
-T = TypeVar("T", bound="MetricKnowledgeBaseFilesItem")
 
+@_attrs_define(repr=False)
+class MetricKnowledgeBaseFilesItem(Model):
+    """Metric knowledge base files item."""
 
-@_attrs_define
-class MetricKnowledgeBaseFilesItem:
     id: int | Unset = UNSET
     """ Id, given by the service """
     agent: int | Unset = UNSET
@@ -31,92 +28,3 @@ class MetricKnowledgeBaseFilesItem:
     """ Time of creation """
     updated_at: str | Unset = UNSET
     """ Time of the last change """
-    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        id = self.id
-
-        agent = self.agent
-
-        file_url = self.file_url
-
-        file_name = self.file_name
-
-        file_type = self.file_type
-
-        file_size = self.file_size
-
-        created_at = self.created_at
-
-        updated_at = self.updated_at
-
-        field_dict: dict[str, Any] = {}
-        field_dict.update(self.additional_properties)
-        field_dict.update({})
-        if id is not UNSET:
-            field_dict["id"] = id
-        if agent is not UNSET:
-            field_dict["agent"] = agent
-        if file_url is not UNSET:
-            field_dict["file_url"] = file_url
-        if file_name is not UNSET:
-            field_dict["file_name"] = file_name
-        if file_type is not UNSET:
-            field_dict["file_type"] = file_type
-        if file_size is not UNSET:
-            field_dict["file_size"] = file_size
-        if created_at is not UNSET:
-            field_dict["created_at"] = created_at
-        if updated_at is not UNSET:
-            field_dict["updated_at"] = updated_at
-
-        return field_dict
-
-    @classmethod
-    def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        d = dict(src_dict)
-        id = d.pop("id", UNSET)
-
-        agent = d.pop("agent", UNSET)
-
-        file_url = d.pop("file_url", UNSET)
-
-        file_name = d.pop("file_name", UNSET)
-
-        file_type = d.pop("file_type", UNSET)
-
-        file_size = d.pop("file_size", UNSET)
-
-        created_at = d.pop("created_at", UNSET)
-
-        updated_at = d.pop("updated_at", UNSET)
-
-        metric_knowledge_base_files_item = cls(
-            id=id,
-            agent=agent,
-            file_url=file_url,
-            file_name=file_name,
-            file_type=file_type,
-            file_size=file_size,
-            created_at=created_at,
-            updated_at=updated_at,
-        )
-
-        metric_knowledge_base_files_item.additional_properties = dict(d)
-        return metric_knowledge_base_files_item
-
-    @property
-    def additional_keys(self) -> list[str]:
-        return list(self.additional_properties.keys())
-
-    def __getitem__(self, key: str) -> Any:
-        return self.additional_properties[key]
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        self.additional_properties[key] = value
-
-    def __delitem__(self, key: str) -> None:
-        del self.additional_properties[key]
-
-    def __contains__(self, key: str) -> bool:
-        return key in self.additional_properties

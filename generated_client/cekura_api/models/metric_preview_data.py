@@ -2,35 +2,22 @@
 # Do not edit: `python scripts/regenerate.py` writes this file anew.
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, TypeVar, cast
+from typing import ClassVar
 
 from attrs import define as _attrs_define
-from attrs import field as _attrs_field
 
-from ..models.preview_metric_request_metric_data_eval_type import (
+from ..model import Model
+from ..models.known_values import (
     PreviewMetricRequestMetricDataEvalType,
-    check_preview_metric_request_metric_data_eval_type,
-)
-from ..models.preview_metric_request_metric_data_evaluation_trigger import (
     PreviewMetricRequestMetricDataEvaluationTrigger,
-    check_preview_metric_request_metric_data_evaluation_trigger,
-)
-from ..models.preview_metric_request_metric_data_trigger_type import (
     PreviewMetricRequestMetricDataTriggerType,
-    check_preview_metric_request_metric_data_trigger_type,
-)
-from ..models.preview_metric_request_metric_data_type import (
     PreviewMetricRequestMetricDataType,
-    check_preview_metric_request_metric_data_type,
 )
 from ..types import UNSET, Unset
 
-T = TypeVar("T", bound="MetricPreviewData")
 
-
-@_attrs_define
-class MetricPreviewData:
+@_attrs_define(repr=False)
+class MetricPreviewData(Model):
     """The metric to evaluate"""
 
     name: str
@@ -38,8 +25,8 @@ class MetricPreviewData:
     type_: PreviewMetricRequestMetricDataType | str
     """ How it is evaluated; basic and custom_prompt are older names """
     eval_type: PreviewMetricRequestMetricDataEvalType | str
-    """ Shape of the score. The older values binary_workflow_adherence and binary_qualitative are taken for binary.
-    """
+    """ Shape of the score. The older values binary_workflow_adherence and binary_qualitative are taken for
+    binary. """
     evaluation_trigger: PreviewMetricRequestMetricDataEvaluationTrigger | str | Unset = UNSET
     """ Which calls are evaluated: all, those that the service picks, or those that fit the trigger """
     trigger_type: PreviewMetricRequestMetricDataTriggerType | str | Unset = UNSET
@@ -58,200 +45,5 @@ class MetricPreviewData:
     """ The possible values; needed when eval_type is enum """
     audio_enabled: bool | Unset = UNSET
     """ Whether the judge listens to the recording """
-    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        name = self.name
-
-        type_: str
-        if isinstance(self.type_, str):
-            type_ = self.type_
-        else:
-            type_ = self.type_
-
-        eval_type: str
-        if isinstance(self.eval_type, str):
-            eval_type = self.eval_type
-        else:
-            eval_type = self.eval_type
-
-        evaluation_trigger: str | Unset
-        if isinstance(self.evaluation_trigger, Unset):
-            evaluation_trigger = UNSET
-        elif isinstance(self.evaluation_trigger, str):
-            evaluation_trigger = self.evaluation_trigger
-        else:
-            evaluation_trigger = self.evaluation_trigger
-
-        trigger_type: str | Unset
-        if isinstance(self.trigger_type, Unset):
-            trigger_type = UNSET
-        elif isinstance(self.trigger_type, str):
-            trigger_type = self.trigger_type
-        else:
-            trigger_type = self.trigger_type
-
-        evaluation_trigger_prompt = self.evaluation_trigger_prompt
-
-        evaluation_trigger_custom_code = self.evaluation_trigger_custom_code
-
-        description = self.description
-
-        prompt = self.prompt
-
-        custom_code = self.custom_code
-
-        enum_values: list[str] | Unset = UNSET
-        if not isinstance(self.enum_values, Unset):
-            enum_values = self.enum_values
-
-        audio_enabled = self.audio_enabled
-
-        field_dict: dict[str, Any] = {}
-        field_dict.update(self.additional_properties)
-        field_dict.update(
-            {
-                "name": name,
-                "type": type_,
-                "eval_type": eval_type,
-            }
-        )
-        if evaluation_trigger is not UNSET:
-            field_dict["evaluation_trigger"] = evaluation_trigger
-        if trigger_type is not UNSET:
-            field_dict["trigger_type"] = trigger_type
-        if evaluation_trigger_prompt is not UNSET:
-            field_dict["evaluation_trigger_prompt"] = evaluation_trigger_prompt
-        if evaluation_trigger_custom_code is not UNSET:
-            field_dict["evaluation_trigger_custom_code"] = evaluation_trigger_custom_code
-        if description is not UNSET:
-            field_dict["description"] = description
-        if prompt is not UNSET:
-            field_dict["prompt"] = prompt
-        if custom_code is not UNSET:
-            field_dict["custom_code"] = custom_code
-        if enum_values is not UNSET:
-            field_dict["enum_values"] = enum_values
-        if audio_enabled is not UNSET:
-            field_dict["audio_enabled"] = audio_enabled
-
-        return field_dict
-
-    @classmethod
-    def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        d = dict(src_dict)
-        name = d.pop("name")
-
-        def _parse_type_(data: object) -> PreviewMetricRequestMetricDataType | str:
-            try:
-                if not isinstance(data, str):
-                    raise TypeError()
-                type_type_0 = check_preview_metric_request_metric_data_type(data)
-
-                return type_type_0
-            except (TypeError, ValueError, AttributeError, KeyError):
-                pass
-            return cast("PreviewMetricRequestMetricDataType | str", data)
-
-        type_ = _parse_type_(d.pop("type"))
-
-        def _parse_eval_type(data: object) -> PreviewMetricRequestMetricDataEvalType | str:
-            try:
-                if not isinstance(data, str):
-                    raise TypeError()
-                eval_type_type_0 = check_preview_metric_request_metric_data_eval_type(data)
-
-                return eval_type_type_0
-            except (TypeError, ValueError, AttributeError, KeyError):
-                pass
-            return cast("PreviewMetricRequestMetricDataEvalType | str", data)
-
-        eval_type = _parse_eval_type(d.pop("eval_type"))
-
-        evaluation_trigger = d.pop("evaluation_trigger", UNSET)
-        if not isinstance(evaluation_trigger, Unset):
-
-            def _parse_evaluation_trigger(
-                data: object,
-            ) -> PreviewMetricRequestMetricDataEvaluationTrigger | str | Unset:
-                if isinstance(data, Unset):
-                    return data
-                try:
-                    if not isinstance(data, str):
-                        raise TypeError()
-                    evaluation_trigger_type_0 = check_preview_metric_request_metric_data_evaluation_trigger(
-                        data
-                    )
-
-                    return evaluation_trigger_type_0
-                except (TypeError, ValueError, AttributeError, KeyError):
-                    pass
-                return cast("PreviewMetricRequestMetricDataEvaluationTrigger | str | Unset", data)
-
-            evaluation_trigger = _parse_evaluation_trigger(evaluation_trigger)
-
-        trigger_type = d.pop("trigger_type", UNSET)
-        if not isinstance(trigger_type, Unset):
-
-            def _parse_trigger_type(data: object) -> PreviewMetricRequestMetricDataTriggerType | str | Unset:
-                if isinstance(data, Unset):
-                    return data
-                try:
-                    if not isinstance(data, str):
-                        raise TypeError()
-                    trigger_type_type_0 = check_preview_metric_request_metric_data_trigger_type(data)
-
-                    return trigger_type_type_0
-                except (TypeError, ValueError, AttributeError, KeyError):
-                    pass
-                return cast("PreviewMetricRequestMetricDataTriggerType | str | Unset", data)
-
-            trigger_type = _parse_trigger_type(trigger_type)
-
-        evaluation_trigger_prompt = d.pop("evaluation_trigger_prompt", UNSET)
-
-        evaluation_trigger_custom_code = d.pop("evaluation_trigger_custom_code", UNSET)
-
-        description = d.pop("description", UNSET)
-
-        prompt = d.pop("prompt", UNSET)
-
-        custom_code = d.pop("custom_code", UNSET)
-
-        enum_values = cast("list[str]", d.pop("enum_values", UNSET))
-
-        audio_enabled = d.pop("audio_enabled", UNSET)
-
-        metric_preview_data = cls(
-            name=name,
-            type_=type_,
-            eval_type=eval_type,
-            evaluation_trigger=evaluation_trigger,
-            trigger_type=trigger_type,
-            evaluation_trigger_prompt=evaluation_trigger_prompt,
-            evaluation_trigger_custom_code=evaluation_trigger_custom_code,
-            description=description,
-            prompt=prompt,
-            custom_code=custom_code,
-            enum_values=enum_values,
-            audio_enabled=audio_enabled,
-        )
-
-        metric_preview_data.additional_properties = dict(d)
-        return metric_preview_data
-
-    @property
-    def additional_keys(self) -> list[str]:
-        return list(self.additional_properties.keys())
-
-    def __getitem__(self, key: str) -> Any:
-        return self.additional_properties[key]
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        self.additional_properties[key] = value
-
-    def __delitem__(self, key: str) -> None:
-        del self.additional_properties[key]
-
-    def __contains__(self, key: str) -> bool:
-        return key in self.additional_properties
+    _names: ClassVar[dict[str, str]] = {"type_": "type"}
+    _limits: ClassVar[dict[str, dict[str, float]]] = {"name": {"maxLength": 255}}

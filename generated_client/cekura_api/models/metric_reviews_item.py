@@ -2,23 +2,21 @@
 # Do not edit: `python scripts/regenerate.py` writes this file anew.
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any
 
 from attrs import define as _attrs_define
-from attrs import field as _attrs_field
 
+from ..model import Model
 from ..types import UNSET, Unset
 
 if TYPE_CHECKING:
     from ..models.metric_reviews_item_test_set import MetricReviewsItemTestSet
 
 
-T = TypeVar("T", bound="MetricReviewsItem")
+@_attrs_define(repr=False)
+class MetricReviewsItem(Model):
+    """Metric reviews item."""
 
-
-@_attrs_define
-class MetricReviewsItem:
     id: int | Unset = UNSET
     """ Id, given by the service """
     test_set: MetricReviewsItemTestSet | None | Unset = UNSET
@@ -37,155 +35,3 @@ class MetricReviewsItem:
     """ Time of creation """
     updated_at: str | Unset = UNSET
     """ Time of the last change """
-    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        from ..models.metric_reviews_item_test_set import MetricReviewsItemTestSet  # noqa: PLC0415
-
-        id = self.id
-
-        test_set: dict[str, Any] | None | Unset
-        if isinstance(self.test_set, Unset):
-            test_set = UNSET
-        elif isinstance(self.test_set, MetricReviewsItemTestSet):
-            test_set = self.test_set.to_dict()
-        else:
-            test_set = self.test_set
-
-        metric = self.metric
-
-        expected_value: Any | None | Unset
-        if isinstance(self.expected_value, Unset):
-            expected_value = UNSET
-        else:
-            expected_value = self.expected_value
-
-        actual_value: Any | None | Unset
-        if isinstance(self.actual_value, Unset):
-            actual_value = UNSET
-        else:
-            actual_value = self.actual_value
-
-        explanation = self.explanation
-
-        feedback = self.feedback
-
-        created_at = self.created_at
-
-        updated_at = self.updated_at
-
-        field_dict: dict[str, Any] = {}
-        field_dict.update(self.additional_properties)
-        field_dict.update({})
-        if id is not UNSET:
-            field_dict["id"] = id
-        if test_set is not UNSET:
-            field_dict["test_set"] = test_set
-        if metric is not UNSET:
-            field_dict["metric"] = metric
-        if expected_value is not UNSET:
-            field_dict["expected_value"] = expected_value
-        if actual_value is not UNSET:
-            field_dict["actual_value"] = actual_value
-        if explanation is not UNSET:
-            field_dict["explanation"] = explanation
-        if feedback is not UNSET:
-            field_dict["feedback"] = feedback
-        if created_at is not UNSET:
-            field_dict["created_at"] = created_at
-        if updated_at is not UNSET:
-            field_dict["updated_at"] = updated_at
-
-        return field_dict
-
-    @classmethod
-    def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        from ..models.metric_reviews_item_test_set import MetricReviewsItemTestSet  # noqa: PLC0415
-
-        d = dict(src_dict)
-        id = d.pop("id", UNSET)
-
-        test_set = d.pop("test_set", UNSET)
-        if not isinstance(test_set, Unset):
-
-            def _parse_test_set(data: object) -> MetricReviewsItemTestSet | None | Unset:
-                if data is None:
-                    return data
-                if isinstance(data, Unset):
-                    return data
-                try:
-                    if not isinstance(data, dict):
-                        raise TypeError()
-                    test_set_type_0 = MetricReviewsItemTestSet.from_dict(data)
-
-                    return test_set_type_0
-                except (TypeError, ValueError, AttributeError, KeyError):
-                    pass
-                return cast("MetricReviewsItemTestSet | None | Unset", data)
-
-            test_set = _parse_test_set(test_set)
-
-        metric = d.pop("metric", UNSET)
-
-        expected_value = d.pop("expected_value", UNSET)
-        if not isinstance(expected_value, Unset):
-
-            def _parse_expected_value(data: object) -> Any | None | Unset:
-                if data is None:
-                    return data
-                if isinstance(data, Unset):
-                    return data
-                return cast("Any | None | Unset", data)
-
-            expected_value = _parse_expected_value(expected_value)
-
-        actual_value = d.pop("actual_value", UNSET)
-        if not isinstance(actual_value, Unset):
-
-            def _parse_actual_value(data: object) -> Any | None | Unset:
-                if data is None:
-                    return data
-                if isinstance(data, Unset):
-                    return data
-                return cast("Any | None | Unset", data)
-
-            actual_value = _parse_actual_value(actual_value)
-
-        explanation = d.pop("explanation", UNSET)
-
-        feedback = d.pop("feedback", UNSET)
-
-        created_at = d.pop("created_at", UNSET)
-
-        updated_at = d.pop("updated_at", UNSET)
-
-        metric_reviews_item = cls(
-            id=id,
-            test_set=test_set,
-            metric=metric,
-            expected_value=expected_value,
-            actual_value=actual_value,
-            explanation=explanation,
-            feedback=feedback,
-            created_at=created_at,
-            updated_at=updated_at,
-        )
-
-        metric_reviews_item.additional_properties = dict(d)
-        return metric_reviews_item
-
-    @property
-    def additional_keys(self) -> list[str]:
-        return list(self.additional_properties.keys())
-
-    def __getitem__(self, key: str) -> Any:
-        return self.additional_properties[key]
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        self.additional_properties[key] = value
-
-    def __delitem__(self, key: str) -> None:
-        del self.additional_properties[key]
-
-    def __contains__(self, key: str) -> bool:
-        return key in self.additional_properties

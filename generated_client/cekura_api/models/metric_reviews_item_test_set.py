@@ -2,23 +2,19 @@
 # Do not edit: `python scripts/regenerate.py` writes this file anew.
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, TypeVar, cast
+from typing import ClassVar
 
 from attrs import define as _attrs_define
-from attrs import field as _attrs_field
 
-from ..models.metric_reviews_item_test_set_source_model import (
-    MetricReviewsItemTestSetSourceModel,
-    check_metric_reviews_item_test_set_source_model,
-)
+from ..model import Model
+from ..models.known_values import MetricReviewsItemTestSetSourceModel
 from ..types import UNSET, Unset
 
-T = TypeVar("T", bound="MetricReviewsItemTestSet")
 
+@_attrs_define(repr=False)
+class MetricReviewsItemTestSet(Model):
+    """Metric reviews item test set."""
 
-@_attrs_define
-class MetricReviewsItemTestSet:
     id: int | Unset = UNSET
     """ Id, given by the service """
     agent: int | Unset = UNSET
@@ -41,135 +37,7 @@ class MetricReviewsItemTestSet:
     """ Time of creation """
     updated_at: str | Unset = UNSET
     """ Time of the last change """
-    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        id = self.id
-
-        agent = self.agent
-
-        name = self.name
-
-        transcript = self.transcript
-
-        voice_recording_url = self.voice_recording_url
-
-        call_end_reason = self.call_end_reason
-
-        duration = self.duration
-
-        source_model: str | Unset
-        if isinstance(self.source_model, Unset):
-            source_model = UNSET
-        elif isinstance(self.source_model, str):
-            source_model = self.source_model
-        else:
-            source_model = self.source_model
-
-        source_id = self.source_id
-
-        created_at = self.created_at
-
-        updated_at = self.updated_at
-
-        field_dict: dict[str, Any] = {}
-        field_dict.update(self.additional_properties)
-        field_dict.update({})
-        if id is not UNSET:
-            field_dict["id"] = id
-        if agent is not UNSET:
-            field_dict["agent"] = agent
-        if name is not UNSET:
-            field_dict["name"] = name
-        if transcript is not UNSET:
-            field_dict["transcript"] = transcript
-        if voice_recording_url is not UNSET:
-            field_dict["voice_recording_url"] = voice_recording_url
-        if call_end_reason is not UNSET:
-            field_dict["call_end_reason"] = call_end_reason
-        if duration is not UNSET:
-            field_dict["duration"] = duration
-        if source_model is not UNSET:
-            field_dict["source_model"] = source_model
-        if source_id is not UNSET:
-            field_dict["source_id"] = source_id
-        if created_at is not UNSET:
-            field_dict["created_at"] = created_at
-        if updated_at is not UNSET:
-            field_dict["updated_at"] = updated_at
-
-        return field_dict
-
-    @classmethod
-    def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        d = dict(src_dict)
-        id = d.pop("id", UNSET)
-
-        agent = d.pop("agent", UNSET)
-
-        name = d.pop("name", UNSET)
-
-        transcript = d.pop("transcript", UNSET)
-
-        voice_recording_url = d.pop("voice_recording_url", UNSET)
-
-        call_end_reason = d.pop("call_end_reason", UNSET)
-
-        duration = d.pop("duration", UNSET)
-
-        source_model = d.pop("source_model", UNSET)
-        if not isinstance(source_model, Unset):
-
-            def _parse_source_model(data: object) -> MetricReviewsItemTestSetSourceModel | str | Unset:
-                if isinstance(data, Unset):
-                    return data
-                try:
-                    if not isinstance(data, str):
-                        raise TypeError()
-                    source_model_type_0 = check_metric_reviews_item_test_set_source_model(data)
-
-                    return source_model_type_0
-                except (TypeError, ValueError, AttributeError, KeyError):
-                    pass
-                return cast("MetricReviewsItemTestSetSourceModel | str | Unset", data)
-
-            source_model = _parse_source_model(source_model)
-
-        source_id = d.pop("source_id", UNSET)
-
-        created_at = d.pop("created_at", UNSET)
-
-        updated_at = d.pop("updated_at", UNSET)
-
-        metric_reviews_item_test_set = cls(
-            id=id,
-            agent=agent,
-            name=name,
-            transcript=transcript,
-            voice_recording_url=voice_recording_url,
-            call_end_reason=call_end_reason,
-            duration=duration,
-            source_model=source_model,
-            source_id=source_id,
-            created_at=created_at,
-            updated_at=updated_at,
-        )
-
-        metric_reviews_item_test_set.additional_properties = dict(d)
-        return metric_reviews_item_test_set
-
-    @property
-    def additional_keys(self) -> list[str]:
-        return list(self.additional_properties.keys())
-
-    def __getitem__(self, key: str) -> Any:
-        return self.additional_properties[key]
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        self.additional_properties[key] = value
-
-    def __delitem__(self, key: str) -> None:
-        del self.additional_properties[key]
-
-    def __contains__(self, key: str) -> bool:
-        return key in self.additional_properties
+    _limits: ClassVar[dict[str, dict[str, float]]] = {
+        "name": {"maxLength": 255},
+        "call_end_reason": {"maxLength": 255},
+    }

@@ -2,92 +2,21 @@
 # Do not edit: `python scripts/regenerate.py` writes this file anew.
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, TypeVar, cast
+from typing import Any
 
 from attrs import define as _attrs_define
-from attrs import field as _attrs_field
 
+from ..model import Model
 from ..types import UNSET, Unset
 
-T = TypeVar("T", bound="PreviewMetricProgress")
 
-
-@_attrs_define
-class PreviewMetricProgress:
+@_attrs_define(repr=False)
+class PreviewMetricProgress(Model):
     """State of a preview"""
 
-    status: str | Unset = UNSET
+    status: str
     """ State of the job: completed, failed, or one in which it is not finished """
     results: Any | Unset = UNSET
     """ What the evaluations gave, in a form that is not documented """
     error: None | str | Unset = UNSET
     """ Why the job failed """
-    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        status = self.status
-
-        results = self.results
-
-        error: None | str | Unset
-        if isinstance(self.error, Unset):
-            error = UNSET
-        else:
-            error = self.error
-
-        field_dict: dict[str, Any] = {}
-        field_dict.update(self.additional_properties)
-        field_dict.update({})
-        if status is not UNSET:
-            field_dict["status"] = status
-        if results is not UNSET:
-            field_dict["results"] = results
-        if error is not UNSET:
-            field_dict["error"] = error
-
-        return field_dict
-
-    @classmethod
-    def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        d = dict(src_dict)
-        status = d.pop("status", UNSET)
-
-        results = d.pop("results", UNSET)
-
-        error = d.pop("error", UNSET)
-        if not isinstance(error, Unset):
-
-            def _parse_error(data: object) -> None | str | Unset:
-                if data is None:
-                    return data
-                if isinstance(data, Unset):
-                    return data
-                return cast("None | str | Unset", data)
-
-            error = _parse_error(error)
-
-        preview_metric_progress = cls(
-            status=status,
-            results=results,
-            error=error,
-        )
-
-        preview_metric_progress.additional_properties = dict(d)
-        return preview_metric_progress
-
-    @property
-    def additional_keys(self) -> list[str]:
-        return list(self.additional_properties.keys())
-
-    def __getitem__(self, key: str) -> Any:
-        return self.additional_properties[key]
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        self.additional_properties[key] = value
-
-    def __delitem__(self, key: str) -> None:
-        del self.additional_properties[key]
-
-    def __contains__(self, key: str) -> bool:
-        return key in self.additional_properties

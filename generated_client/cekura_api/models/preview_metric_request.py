@@ -2,25 +2,23 @@
 # Do not edit: `python scripts/regenerate.py` writes this file anew.
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, ClassVar
 
 from attrs import define as _attrs_define
-from attrs import field as _attrs_field
 
+from ..model import Model
 from ..types import UNSET, Unset
 
 if TYPE_CHECKING:
     from ..models.metric_preview_data import MetricPreviewData
 
 
-T = TypeVar("T", bound="PreviewMetricRequest")
+@_attrs_define(repr=False)
+class PreviewMetricRequest(Model):
+    """Preview metric request."""
 
-
-@_attrs_define
-class PreviewMetricRequest:
     metric_data: MetricPreviewData
-    """ The metric to evaluate """
+    """ Metric data. """
     agent_id: int | Unset = UNSET
     """ Id of the agent that all calls and runs must be of """
     project_id: int | Unset = UNSET
@@ -29,79 +27,7 @@ class PreviewMetricRequest:
     """ Ids of the calls to evaluate, up to 10. Needed without run_ids. """
     run_ids: list[int] | Unset = UNSET
     """ Ids of the runs to evaluate, up to 10. Needed without call_log_ids. """
-    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        metric_data = self.metric_data.to_dict()
-
-        agent_id = self.agent_id
-
-        project_id = self.project_id
-
-        call_log_ids: list[int] | Unset = UNSET
-        if not isinstance(self.call_log_ids, Unset):
-            call_log_ids = self.call_log_ids
-
-        run_ids: list[int] | Unset = UNSET
-        if not isinstance(self.run_ids, Unset):
-            run_ids = self.run_ids
-
-        field_dict: dict[str, Any] = {}
-        field_dict.update(self.additional_properties)
-        field_dict.update(
-            {
-                "metric_data": metric_data,
-            }
-        )
-        if agent_id is not UNSET:
-            field_dict["agent_id"] = agent_id
-        if project_id is not UNSET:
-            field_dict["project_id"] = project_id
-        if call_log_ids is not UNSET:
-            field_dict["call_log_ids"] = call_log_ids
-        if run_ids is not UNSET:
-            field_dict["run_ids"] = run_ids
-
-        return field_dict
-
-    @classmethod
-    def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        from ..models.metric_preview_data import MetricPreviewData  # noqa: PLC0415
-
-        d = dict(src_dict)
-        metric_data = MetricPreviewData.from_dict(d.pop("metric_data"))
-
-        agent_id = d.pop("agent_id", UNSET)
-
-        project_id = d.pop("project_id", UNSET)
-
-        call_log_ids = cast("list[int]", d.pop("call_log_ids", UNSET))
-
-        run_ids = cast("list[int]", d.pop("run_ids", UNSET))
-
-        preview_metric_request = cls(
-            metric_data=metric_data,
-            agent_id=agent_id,
-            project_id=project_id,
-            call_log_ids=call_log_ids,
-            run_ids=run_ids,
-        )
-
-        preview_metric_request.additional_properties = dict(d)
-        return preview_metric_request
-
-    @property
-    def additional_keys(self) -> list[str]:
-        return list(self.additional_properties.keys())
-
-    def __getitem__(self, key: str) -> Any:
-        return self.additional_properties[key]
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        self.additional_properties[key] = value
-
-    def __delitem__(self, key: str) -> None:
-        del self.additional_properties[key]
-
-    def __contains__(self, key: str) -> bool:
-        return key in self.additional_properties
+    _limits: ClassVar[dict[str, dict[str, float]]] = {
+        "call_log_ids": {"minItems": 1, "maxItems": 10},
+        "run_ids": {"minItems": 1, "maxItems": 10},
+    }

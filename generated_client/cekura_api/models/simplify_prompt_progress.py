@@ -2,98 +2,25 @@
 # Do not edit: `python scripts/regenerate.py` writes this file anew.
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, TypeVar
-
 from attrs import define as _attrs_define
-from attrs import field as _attrs_field
 
+from ..model import Model
 from ..types import UNSET, Unset
 
-T = TypeVar("T", bound="SimplifyPromptProgress")
 
+@_attrs_define(repr=False)
+class SimplifyPromptProgress(Model):
+    """Simplify prompt progress."""
 
-@_attrs_define
-class SimplifyPromptProgress:
-    status: str | Unset = UNSET
+    status: str
     """ State of the job: queued, processing, completed or failed """
     original_prompt: str | Unset = UNSET
+    """ Original prompt. """
     simplified_prompt: str | Unset = UNSET
+    """ Simplified prompt. """
     skipped_simplification: bool | Unset = UNSET
+    """ Skipped simplification. """
     metric_id: int | Unset = UNSET
+    """ Metric id. """
     error: str | Unset = UNSET
-    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        status = self.status
-
-        original_prompt = self.original_prompt
-
-        simplified_prompt = self.simplified_prompt
-
-        skipped_simplification = self.skipped_simplification
-
-        metric_id = self.metric_id
-
-        error = self.error
-
-        field_dict: dict[str, Any] = {}
-        field_dict.update(self.additional_properties)
-        field_dict.update({})
-        if status is not UNSET:
-            field_dict["status"] = status
-        if original_prompt is not UNSET:
-            field_dict["original_prompt"] = original_prompt
-        if simplified_prompt is not UNSET:
-            field_dict["simplified_prompt"] = simplified_prompt
-        if skipped_simplification is not UNSET:
-            field_dict["skipped_simplification"] = skipped_simplification
-        if metric_id is not UNSET:
-            field_dict["metric_id"] = metric_id
-        if error is not UNSET:
-            field_dict["error"] = error
-
-        return field_dict
-
-    @classmethod
-    def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        d = dict(src_dict)
-        status = d.pop("status", UNSET)
-
-        original_prompt = d.pop("original_prompt", UNSET)
-
-        simplified_prompt = d.pop("simplified_prompt", UNSET)
-
-        skipped_simplification = d.pop("skipped_simplification", UNSET)
-
-        metric_id = d.pop("metric_id", UNSET)
-
-        error = d.pop("error", UNSET)
-
-        simplify_prompt_progress = cls(
-            status=status,
-            original_prompt=original_prompt,
-            simplified_prompt=simplified_prompt,
-            skipped_simplification=skipped_simplification,
-            metric_id=metric_id,
-            error=error,
-        )
-
-        simplify_prompt_progress.additional_properties = dict(d)
-        return simplify_prompt_progress
-
-    @property
-    def additional_keys(self) -> list[str]:
-        return list(self.additional_properties.keys())
-
-    def __getitem__(self, key: str) -> Any:
-        return self.additional_properties[key]
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        self.additional_properties[key] = value
-
-    def __delitem__(self, key: str) -> None:
-        del self.additional_properties[key]
-
-    def __contains__(self, key: str) -> bool:
-        return key in self.additional_properties
+    """ Error. """

@@ -2,70 +2,18 @@
 # Do not edit: `python scripts/regenerate.py` writes this file anew.
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, TypeVar
-
 from attrs import define as _attrs_define
-from attrs import field as _attrs_field
 
+from ..model import Model
 from ..types import UNSET, Unset
 
-T = TypeVar("T", bound="SimplifyPromptRequest")
 
+@_attrs_define(repr=False)
+class SimplifyPromptRequest(Model):
+    """Simplify prompt request."""
 
-@_attrs_define
-class SimplifyPromptRequest:
     original_prompt: str
     """ The prompt to make shorter """
     metric_id: int | Unset = UNSET
-    """ Id of the metric that the prompt is of. For one that is optimised already, the instructions that are stored
-    come back. """
-    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        original_prompt = self.original_prompt
-
-        metric_id = self.metric_id
-
-        field_dict: dict[str, Any] = {}
-        field_dict.update(self.additional_properties)
-        field_dict.update(
-            {
-                "original_prompt": original_prompt,
-            }
-        )
-        if metric_id is not UNSET:
-            field_dict["metric_id"] = metric_id
-
-        return field_dict
-
-    @classmethod
-    def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        d = dict(src_dict)
-        original_prompt = d.pop("original_prompt")
-
-        metric_id = d.pop("metric_id", UNSET)
-
-        simplify_prompt_request = cls(
-            original_prompt=original_prompt,
-            metric_id=metric_id,
-        )
-
-        simplify_prompt_request.additional_properties = dict(d)
-        return simplify_prompt_request
-
-    @property
-    def additional_keys(self) -> list[str]:
-        return list(self.additional_properties.keys())
-
-    def __getitem__(self, key: str) -> Any:
-        return self.additional_properties[key]
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        self.additional_properties[key] = value
-
-    def __delitem__(self, key: str) -> None:
-        del self.additional_properties[key]
-
-    def __contains__(self, key: str) -> bool:
-        return key in self.additional_properties
+    """ Id of the metric that the prompt is of. For one that is optimised already, the instructions that are
+    stored come back. """

@@ -1,0 +1,474 @@
+"""What our templates print: the generated functions, classes and fields, as plain strings of code and prose.
+
+The generator keeps neither the `x-` extensions of the effective specification nor its limits and the descriptions of
+parameters, so they are read from the document itself. Every string that a view holds is safe where its name says:
+`key` and `url` are Python literals, `name` is an identifier, `type` is code of the generator's own, and `text` can stand
+in a docstring.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import textwrap
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+
+import attrs
+from openapi_python_client import strings
+from openapi_python_client.parser import GeneratorData
+from openapi_python_client.parser.openapi import Endpoint, EndpointCollection
+from openapi_python_client.parser.properties import ModelProperty, Property
+from openapi_python_client.schema.untrusted_string import UntrustedString
+
+from .documents import Document, Schema, is_success, operations
+from .errors import RegenerationError
+from .lenience import page_classes
+
+_LIMITS = ("minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems")
+_WIDTH = 110
+_BODIES = {"json": "json", "data": "form", "files": "multipart", "content": "content"}
+# What a generated function or class uses itself, so that no parameter and no field may have the name.
+_RESERVED_ARGUMENTS = {"self", "body", "client", "response", "build_request", "parse_response"}
+_RESERVED_FIELDS = {"additional_properties", "additional_keys", "from_dict", "to_dict", "to_multipart"}
+_RESERVED_TYPES = {"Any", "ClassVar", "File", "Literal", "Model", "UNSET", "UUID", "Unset", "attrs", "datetime"}
+
+
+@attrs.frozen
+class Argument:
+    """A parameter of a generated function, or a field of a model. `type` leaves out that it may be unset."""
+
+    name: str
+    key: str
+    type: str
+    required: bool
+    text: str
+    limits: Mapping[str, int | float]
+
+    @property
+    def limit_arguments(self) -> str:
+        """Its limits as the last arguments of a call."""
+        return "".join(f", {keyword}={limit!r}" for keyword, limit in self.limits.items())
+
+    @property
+    def declaration(self) -> str:
+        """How a function of an endpoint or a model declares it."""
+        return f"{self.name}: {self.type}" if self.required else f"{self.name}: {self.type} | Unset = UNSET"
+
+    @property
+    def query_declaration(self) -> str:
+        """How a method of a resource declares it: None means that it is not sent."""
+        if self.required:
+            return self.declaration
+        may_be_none = self.type in ("Any", "None") or re.search(r"\| None\b", self.type)
+        return f"{self.name}: {self.type} = None" if may_be_none else f"{self.name}: {self.type} | None = None"
+
+    @property
+    def field_declaration(self) -> str:
+        """How a method of a resource declares a field of its body, which may also be in the body that is passed."""
+        return f"{self.name}: {self.type} | Unset = UNSET"
+
+
+@attrs.frozen
+class RequestBody:
+    """The body of a request. `model` is the class of a JSON object, whose `fields` are keywords of the method."""
+
+    kind: str
+    argument: Argument
+    model: str
+    module: str
+    fields: tuple[Argument, ...]
+
+
+@attrs.frozen
+class Case:
+    """One success: its status (None: any other), how its body is read, and as which type."""
+
+    status: str | None
+    read: str
+    type: str
+
+
+@attrs.frozen
+class Call:
+    """One operation."""
+
+    name: str
+    method: str
+    url: str
+    text: str
+    api_call: str
+    path: tuple[Argument, ...]
+    query: tuple[Argument, ...]
+    headers: tuple[Argument, ...]
+    cookies: tuple[Argument, ...]
+    body: RequestBody | None
+    cases: tuple[Case, ...]
+    result: str
+    item: str
+    resource_method: str
+    idempotent: bool
+    requires_security: bool
+
+    @property
+    def keywords(self) -> tuple[Argument, ...]:
+        """Every parameter that is neither in the path nor the body."""
+        return (*self.query, *self.headers, *self.cookies)
+
+    @property
+    def arguments(self) -> tuple[Argument, ...]:
+        """Every parameter of the functions of the endpoint, in their order."""
+        return (*self.path, *((self.body.argument,) if self.body else ()), *self.keywords)
+
+    @property
+    def checked(self) -> tuple[Argument, ...]:
+        """The parameters that are checked before a request is sent."""
+        return tuple(argument for argument in (*self.path, *self.keywords) if argument.type != "Any")
+
+    @property
+    def signature(self) -> str:
+        """The parameters of build_request."""
+        return _signature(self.path, self.arguments[len(self.path) :])
+
+    @property
+    def client_signature(self) -> str:
+        """The parameters of the functions that send the request."""
+        client = "AuthenticatedClient" if self.requires_security else "AuthenticatedClient | Client"
+        keywords = [f"client: {client}", *(each.declaration for each in self.arguments[len(self.path) :])]
+        return ", ".join([*(each.declaration for each in self.path), "*", *keywords])
+
+    @property
+    def method_signature(self) -> str:
+        """The parameters of the method of the resource class, without `self`."""
+        parts = [each.declaration for each in self.path]
+        keywords = sorted(self.keywords, key=lambda each: not each.required)
+        if self.body is not None and self.body.model:
+            parts.append(f"body: {self.body.model} | Mapping[str, object] | None = None")
+        elif self.body is not None:
+            parts.append(self.body.argument.declaration)
+        fields = self.body.fields if self.body else ()
+        declared = [each.query_declaration for each in keywords] + [each.field_declaration for each in fields]
+        return ", ".join([*parts, *(["*"] if declared else []), *declared])
+
+    @property
+    def types(self) -> list[str]:
+        """The code of every type that the method of the resource class names."""
+        fields = self.body.fields if self.body else ()
+        model = [self.body.model] if self.body else []
+        return [each.type for each in (*self.arguments, *fields)] + [self.result, self.item, *model]
+
+    @property
+    def passed(self) -> str:
+        """The arguments, passed on under their own names."""
+        return ", ".join(f"{each.name}={each.name}" for each in self.arguments)
+
+    @property
+    def endpoint_types(self) -> list[str]:
+        """The code of every type that the module of the endpoint names."""
+        return [each.type for each in self.arguments] + [case.type for case in self.cases]
+
+    def returns(self, prefix: str) -> str:
+        """What the function or the method returns, in words."""
+        if self.item:
+            kind = "An asynchronous iterator" if prefix else "An iterator"
+            return f"{kind} over the items of all pages. It requests a page when it needs it."
+        if self.result == "None":
+            return "Nothing."
+        return f"The result, a `{self.result}`."
+
+    @property
+    def documented(self) -> tuple[Argument, ...]:
+        """What the method of the resource class explains, in the order of its parameters."""
+        keywords = sorted(self.keywords, key=lambda each: not each.required)
+        body = (self.body.argument,) if self.body else ()
+        return (*self.path, *body, *keywords, *(self.body.fields if self.body else ()))
+
+
+def _signature(path: Iterable[Argument], keywords: Iterable[Argument]) -> str:
+    declared = [each.declaration for each in keywords]
+    return ", ".join([*(each.declaration for each in path), *(["*"] if declared else []), *declared])
+
+
+@attrs.frozen
+class Resource:
+    """The operations of a tag, as one class for each kind of client."""
+
+    tag: str
+    class_name: str
+    calls: tuple[Call, ...]
+    imports: tuple[str, ...]
+
+    @property
+    def has_list(self) -> bool:
+        """Whether a method hides the type `list` from the annotations in the class."""
+        return any(call.resource_method == "list" for call in self.calls)
+
+    def annotation(self, code: str) -> str:
+        """A type as the methods of the class have to write it."""
+        return re.sub(r"\blist\[", "builtins.list[", code) if self.has_list else code
+
+
+@attrs.frozen
+class ModelClass:
+    """A model: its fields, and what about them is not in their annotations."""
+
+    name: str
+    text: str
+    fields: tuple[Argument, ...]
+    extras: str
+    imports: tuple[str, ...]
+    model_imports: tuple[str, ...]
+    renamed: str
+    limits: str
+
+
+class Views:
+    """All views of one specification."""
+
+    def __init__(self, document: Document, openapi: GeneratorData, field_prefix: str) -> None:
+        self._document, self._openapi, self._prefix = document, openapi, field_prefix
+        self._schemas: dict[str, Schema] = document.get("components", {}).get("schemas", {})
+        self._operations = {
+            (self._identifier(operation["tags"][0], "tag"), self._identifier(operation["operationId"])): (
+                path,
+                operation,
+            )
+            for _, path, operation in operations(document)
+        }
+        self._modules = {str(model.class_info.name): str(model.class_info.module_name) for model in openapi.models}
+        self._known_values = {str(enum.class_info.name) for enum in openapi.enums}
+        # The component of each class: two classes never have the same name.
+        self._components = {str(strings.ClassName(name, field_prefix)): name for name in self._schemas}
+
+    @property
+    def modules(self) -> list[tuple[str, str]]:
+        """Each model and its module, in order of name."""
+        return sorted(self._modules.items())
+
+    @cached_property
+    def resources(self) -> tuple[Resource, ...]:
+        """A resource for each tag that has a method."""
+        found = [self.resource(each) for each in self._openapi.endpoint_collections_by_tag.values()]
+        names = [name for each in found for name in (each.class_name, f"Async{each.class_name}")]
+        if repeated := sorted({name for name in names if names.count(name) > 1}):
+            raise RegenerationError(f"Two tags have a class called {repeated[0]}: rename one of them.")
+        return tuple(found)
+
+    def resource(self, collection: EndpointCollection) -> Resource:
+        """The resource of a tag."""
+        calls = tuple(self.call(endpoint) for endpoint in collection.endpoints)
+        methods = tuple(call for call in calls if call.resource_method)
+        tag = str(collection.tag)
+        imports = self.imports([code for call in methods for code in call.types], "...")
+        return Resource(tag, str(strings.ClassName(tag, "Tag")), methods, tuple(imports))
+
+    def call(self, endpoint: Endpoint) -> Call:
+        """The view of one operation."""
+        path, operation = self._operations[str(endpoint.tags[0]), str(endpoint.name)]
+        declared = [*operation.get("parameters", []), *self._document["paths"][path].get("parameters", [])]
+        renamed: dict[str, str] = operation.get("x-parameter-names", {})
+        groups = {
+            "path": endpoint.path_parameters,
+            "query": endpoint.query_parameters,
+            "header": endpoint.header_parameters,
+            "cookie": endpoint.cookie_parameters,
+        }
+        taken = _RESERVED_ARGUMENTS | {str(endpoint.name)} | _RESERVED_TYPES | self._modules.keys()
+        views: dict[str, tuple[Argument, ...]] = {}
+        for place, properties in groups.items():
+            found = []
+            for each in properties:
+                key = each.name.get_untrusted_value()
+                parameter = next(p for p in declared if p.get("name") == key and p.get("in") == place)
+                name = _free(str(renamed.get(key, each.python_name)), taken, f"_{place}")
+                taken = taken | {name}
+                text = parameter.get("description") or parameter.get("schema", {}).get("description")
+                found.append(self._argument(each, name, text, parameter.get("schema", {})))
+            views[place] = tuple(found)
+        names = {each.key: each.name for each in views["path"]}
+        pieces = re.split(r"(\{[^{}]*\})", path)
+        url = "".join(
+            f"{{_calls.segment({names[literal(piece[1:-1])]})}}"
+            if piece.startswith("{")
+            else strings.in_f_string_literal(piece)
+            for piece in pieces
+        )
+        shown = "".join(f"{{{names[literal(piece[1:-1])]}}}" if piece.startswith("{") else piece for piece in pieces)
+        body = self._body(endpoint, operation, {argument.name for group in views.values() for argument in group})
+        cases = self._cases(endpoint)
+        return Call(
+            name=str(endpoint.name),
+            method=endpoint.method,
+            url=f'f"{url}"' if views["path"] else f'"{strings.in_double_quote_literal(path)}"',
+            text=prose(_summary(operation, endpoint.name)),
+            api_call=prose(f"{endpoint.method.upper()} {shown}"),
+            path=views["path"],
+            query=views["query"],
+            headers=views["header"],
+            cookies=views["cookie"],
+            body=body,
+            cases=cases,
+            result=" | ".join(sorted({case.type for case in cases}, key=lambda code: (code == "None", code))),
+            item=self._item(operation),
+            resource_method=_method_name(operation.get("x-resource-method", "")),
+            idempotent=operation.get("x-idempotent") is True,
+            requires_security=endpoint.requires_security,
+        )
+
+    def model(self, model: ModelProperty) -> ModelClass:
+        """The view of one model."""
+        name = str(model.class_info.name)
+        schema = self._schemas.get(self._components.get(name, ""), {})
+        fields = self.fields(model)
+        extras = model.additional_properties
+        extras_type = extras.get_type_string().as_unembedded_code() if isinstance(extras, Property) else ""
+        codes = [*(field.type for field in fields), extras_type]
+        modules = {line for line in self.imports(codes, "..") if line.startswith("from ..models.")}
+        known_values = {line for line in modules if ".known_values " in line}
+        own = f"from ..models.{self._modules[name]} import {name}"
+        return ModelClass(
+            name=name,
+            text=prose(schema.get("description") or f"{_words(name)}."),
+            fields=fields,
+            extras="" if extras_type == "Any" else extras_type,
+            imports=tuple(sorted({*self.imports(codes, ".."), *known_values} - (modules - known_values))),
+            model_imports=tuple(sorted(modules - known_values - {own})),
+            renamed=_mapping((literal(each.name), each.key) for each in fields if each.key != literal(each.name)),
+            limits=_mapping((each.key, repr(each.limits)) for each in fields if each.limits),
+        )
+
+    def fields(self, model: ModelProperty) -> tuple[Argument, ...]:
+        """The fields of a model, those that are required first."""
+        schema = self._schemas.get(self._components.get(str(model.class_info.name), ""), {})
+        taken = _RESERVED_FIELDS | _RESERVED_TYPES | self._modules.keys() | self._known_values
+        found = []
+        for each in (*(model.required_properties or ()), *(model.optional_properties or ())):
+            name = _free(str(each.python_name), taken, "_")
+            taken = taken | {name}
+            declared = schema.get("properties", {}).get(each.name.get_untrusted_value(), {})
+            found.append(self._argument(each, name, declared.get("description"), declared))
+        return tuple(sorted(found, key=lambda field: not field.required))
+
+    def imports(self, codes: Iterable[str], dots: str) -> list[str]:
+        """The import statements that the code of some types needs, in a module that is below the package by `dots`."""
+        words = set(re.findall(r"\w+", " ".join(codes)))
+        lines = [f"from {dots}models.{self._modules[name]} import {name}" for name in words & self._modules.keys()]
+        lines += [f"from {dots}models.known_values import {name}" for name in words & self._known_values]
+        others = {
+            "Any": "from typing import Any",
+            "File": f"from {dots}types import File",
+            "UUID": "from uuid import UUID",
+            "datetime": "import datetime",
+        }
+        return sorted([*lines, *(line for name, line in others.items() if name in words)])
+
+    def _argument(self, each: Property, name: str, text: object, schema: Schema) -> Argument:
+        limits = {key: schema[key] for key in _LIMITS if type(schema.get(key)) in (int, float)}
+        return Argument(
+            name=name,
+            key=literal(each.name.get_untrusted_value()),
+            type=each.get_type_string(no_optional=True).as_unembedded_code(),
+            required=each.required,
+            text=prose(str(text) if text else f"{_words(name)}."),
+            limits={key: limit for key, limit in limits.items() if math.isfinite(limit)},
+        )
+
+    def _body(self, endpoint: Endpoint, operation: Schema, parameters: set[str]) -> RequestBody | None:
+        if not endpoint.bodies:
+            return None
+        body = endpoint.bodies[0]
+        fields: tuple[Argument, ...] = ()
+        model = ""
+        if body.body_type == "json" and isinstance(body.prop, ModelProperty):
+            model = str(body.prop.class_info.name)
+            taken = parameters | _RESERVED_ARGUMENTS | {str(endpoint.name)}
+            for field in self.fields(body.prop):
+                name = _free(f"body_{field.name}" if field.name in taken else field.name, taken, "_")
+                taken = taken | {name}
+                fields += (attrs.evolve(field, name=name),)
+        text = operation["requestBody"].get("description")
+        argument = self._argument(body.prop, "body", text or "The body of the request.", {})
+        return RequestBody(_BODIES[body.body_type], argument, model, self._modules.get(model, ""), fields)
+
+    def _cases(self, endpoint: Endpoint) -> tuple[Case, ...]:
+        found = []
+        for response in endpoint.responses.patterns:
+            first, last = response.status_code.range or (0, 0)
+            if not is_success(first):
+                continue
+            attribute = response.source["attribute"]
+            code = response.prop.get_type_string().as_unembedded_code()
+            read, code = {
+                "None": ("", "None"),
+                "response.text": ("parse_text", "str"),
+                "response.content": ("parse_file", "File"),
+            }.get(attribute, ("parse", code))
+            found.append(Case(str(first) if first == last else None, read, code))
+        if found:
+            # A success with a status that is not declared is read like the last one.
+            found[-1] = attrs.evolve(found[-1], status=None)
+        return tuple(found) or (Case(None, "", "None"),)
+
+    def _item(self, operation: Schema) -> str:
+        """The type of the items of a page, "" if the success is not a page."""
+        for name in page_classes(self._document, operation):
+            model = next(m for m in self._openapi.models if m.class_info.name == strings.ClassName(name, self._prefix))
+            for each in model.required_properties or ():
+                if each.name == "results":
+                    return each.get_type_string().as_unembedded_code().removeprefix("list[").removesuffix("]")
+        return ""
+
+    def _identifier(self, value: str, prefix: str = "") -> str:
+        return str(strings.PythonIdentifier(UntrustedString(value), prefix or self._prefix))
+
+
+def prose(text: str) -> str:
+    """Text that can stand in a docstring, each paragraph on one line."""
+    paragraphs = re.split(r"\n\s*\n", str(strings.safe_for_docstring(text)))
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs).strip()
+
+
+def wrapped(text: str, indent: int, hanging: int = 0) -> str:
+    """Prose in lines that fit. All lines but the first are indented, each paragraph's second and later ones more."""
+    lines: list[str] = []
+    for paragraph in text.split("\n\n"):
+        # An escape sequence must not be split: safe_for_docstring has already split what is too long.
+        filled = textwrap.wrap(
+            paragraph, _WIDTH - indent, subsequent_indent=" " * hanging, break_long_words=False, break_on_hyphens=False
+        )
+        lines += ["", *filled] if lines else filled
+    return "\n".join(" " * indent + line if number and line else line for number, line in enumerate(lines))
+
+
+def _summary(operation: Schema, name: str) -> str:
+    summary, description = (str(operation.get(key) or "").strip() for key in ("summary", "description"))
+    if not summary:
+        summary = _words(name)
+    if not summary.endswith((".", "!", "?")):
+        summary += "."
+    return f"{summary}\n\n{description}" if description else summary
+
+
+def _words(name: str) -> str:
+    """A name as the beginning of a sentence: `agent_id` gives "Agent id"."""
+    return str(strings.snake_case(name)).replace("_", " ").strip().capitalize()
+
+
+def literal(text: str) -> str:
+    """A Python literal. It is exact, which JSON is not for all characters, and can hold nothing but the text."""
+    return '"' + text + '"' if re.fullmatch(r"[\w. -]*", text, re.ASCII) else repr(text)
+
+
+def _mapping(items: Iterable[tuple[str, str]]) -> str:
+    return ", ".join(f"{key}: {value}" for key, value in items)
+
+
+def _free(name: str, taken: set[str] | frozenset[str], suffix: str) -> str:
+    while name in taken:
+        name += suffix
+    return name
+
+
+def _method_name(name: str) -> str:
+    """The name of a method. `list` is the one builtin that annotations in the class can do without."""
+    return name if name in ("", "list") else str(strings.fix_reserved_words(name))
