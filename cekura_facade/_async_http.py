@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import inspect
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import ParamSpec, TypeVar
@@ -46,11 +45,11 @@ class AsyncHTTP(HTTP):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         return await self.exchange(request)
 
-    async def ask(self, endpoint: Endpoint[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def ask(self, endpoint: Endpoint[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call an endpoint of the generated client."""
         return await ask(self, endpoint, *args, **kwargs)
 
-    def pages(self, endpoint: Endpoint[P, Page[T]], *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:
+    def pages(self, endpoint: Endpoint[P, Page[T]], /, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:
         """Iterate over the items of a list that has pages."""
         pages = Pages(self, endpoint, *args, **kwargs)
 
@@ -70,7 +69,7 @@ class AsyncHTTP(HTTP):
 
     async def call(self, function: Callable[P, Awaitable[T] | T], *args: P.args, **kwargs: P.kwargs) -> T:
         result = function(*args, **kwargs)
-        return await result if inspect.isawaitable(result) else result
+        return await result if isinstance(result, Awaitable) else result
 
     async def attempt(self, request: httpx.Request, deadline: float) -> Outcome:
         loop = self._running_loop()

@@ -227,7 +227,7 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
         return target
 
 
-async def ask(http: HTTP, endpoint: Endpoint[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+async def ask(http: HTTP, endpoint: Endpoint[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     """Call an endpoint of the generated client. Takes its arguments, and returns its result.
 
     Raises InvalidRequestError for arguments that cannot be right, UnexpectedResponseError for a success that is not as
@@ -236,7 +236,7 @@ async def ask(http: HTTP, endpoint: Endpoint[P, T], *args: P.args, **kwargs: P.k
     return endpoint.parse_response(await http.send(checked(endpoint, *args, **kwargs)))
 
 
-def checked(endpoint: Endpoint[P, object], *args: P.args, **kwargs: P.kwargs) -> dict[str, Any]:
+def checked(endpoint: Endpoint[P, object], /, *args: P.args, **kwargs: P.kwargs) -> dict[str, Any]:
     """Build a request of an endpoint. Raises InvalidRequestError if the specification does not allow the arguments."""
     try:
         return endpoint.build_request(*args, **kwargs)

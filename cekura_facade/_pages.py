@@ -24,7 +24,7 @@ class Pages(Generic[T]):
         has_next: Whether there is another page.
     """
 
-    def __init__(self, http: HTTP, endpoint: Endpoint[P, Page[T]], *args: P.args, **kwargs: P.kwargs) -> None:
+    def __init__(self, http: HTTP, endpoint: Endpoint[P, Page[T]], /, *args: P.args, **kwargs: P.kwargs) -> None:
         self._http = http
         self._request = checked(endpoint, *args, **kwargs)
         self._parse = endpoint.parse_response

@@ -44,11 +44,11 @@ class SyncHTTP(HTTP):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         raise ConfigurationError("This is the client of a Cekura. Call the `sync` function of the endpoint.")
 
-    def ask(self, endpoint: Endpoint[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    def ask(self, endpoint: Endpoint[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call an endpoint of the generated client."""
         return self.run(ask(self, endpoint, *args, **kwargs))
 
-    def pages(self, endpoint: Endpoint[P, Page[T]], *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
+    def pages(self, endpoint: Endpoint[P, Page[T]], /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
         """Iterate over the items of a list that has pages."""
         pages = Pages(self, endpoint, *args, **kwargs)
 
@@ -65,7 +65,8 @@ class SyncHTTP(HTTP):
             try:
                 pause = proceed()
             except StopIteration as stop:
-                return stop.value
+                result: T = stop.value
+                return result
             proceed = functools.partial(flow.send, None)
             try:
                 self.clock.sleep(pause)
@@ -77,8 +78,9 @@ class SyncHTTP(HTTP):
 
     async def call(self, function: Callable[P, Awaitable[T] | T], *args: P.args, **kwargs: P.kwargs) -> T:
         result = function(*args, **kwargs)
-        if inspect.iscoroutine(result):
-            result.close()
+        if isinstance(result, Awaitable):
+            if inspect.iscoroutine(result):
+                result.close()  # It would warn that nobody has awaited it.
             raise InvalidRequestError("review and on_progress may be coroutine functions for AsyncCekura only.")
         return result
 

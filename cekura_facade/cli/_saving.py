@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from cekura_facade import AsyncCekura, BulkCreateUncertainError, CekuraError
+from cekura_facade import AsyncCekura, BulkCreateUncertainError, CekuraError, Metric
 
 from . import _files
 from ._progress import Line, Progress
@@ -50,7 +50,7 @@ async def _save_groups(
         # Side by side, for no metric of one group could be taken for one of another.
         group = [metrics[position] for position in positions]
         try:
-            done = await cekura.metrics.create_in_bulk(group)
+            done: list[Metric] = await cekura.metrics.create_in_bulk(group)
         except CekuraError as error:
             report.fail(error, _about(group[0]) if len(groups) > 1 else "")
             done = list(error.created)
