@@ -2,40 +2,43 @@
 
 python scripts/verify.py openapi.json
 
-Prints how many operations and schemas were generated, how many modules import, how many body builders send one body
-(JSON wherever it is declared), how many successes keep their result, and what mypy says. Exit code 0 if nothing is
-missing.
+Prints how many operations and schemas were generated, how many operations are methods of the blocking and of the
+asynchronous resource, how many modules import, how many body builders send one body (JSON wherever it is declared), how
+many successes keep their result, and what mypy says. Exit code 0 if nothing is missing.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import datetime
 import importlib
 import inspect
+import io
 import os
 import subprocess
 import sys
+import types
+import uuid
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import attrs
 import httpx
-from openapi_python_client.strings import ClassName
 from regeneration.documents import JSON, Document, is_success, load_specification, operations
 from regeneration.errors import RegenerationError
-from regeneration.operations import load_operations
+from regeneration.naming import bare
+from regeneration.operations import Operation, load_operations
 from regeneration.pipeline import build
 from regeneration.schemas import is_object
 from regeneration.select import ALL, choose
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "verified_client"
-SAMPLES: tuple[Any, ...] = ({"verified": 1}, [{"verified": 1}], "text")
 
 
 @attrs.define
@@ -55,17 +58,24 @@ class Count:
         return f"{self.wanted - len(self.missing):5} of {self.wanted:5} {self.what}"
 
 
-class _AnyBody:
-    """Stands for whatever a body builder wants to be given."""
+class Fake:
+    """A transport that sends nothing: it builds the request of an endpoint and keeps it."""
 
-    def to_dict(self) -> dict[str, Any]:
-        return {}
+    request: dict[str, object] | None = None
 
-    def to_multipart(self) -> list[Any]:
-        return []
+    def ask(self, endpoint: ModuleType, **arguments: object) -> None:
+        self.request = endpoint.build_request(**arguments)
 
-    def __iter__(self) -> Iterator[Any]:
-        return iter(())
+    pages = ask
+
+
+class AsyncFake(Fake):
+    """The same for the asynchronous classes."""
+
+    async def ask(self, endpoint: ModuleType, **arguments: object) -> None:
+        super().ask(endpoint, **arguments)
+
+    pages = Fake.ask
 
 
 def main() -> int:
@@ -94,7 +104,7 @@ def verify(published: Document) -> list[Count]:
     """Import the generated package, and call what can be called without a server."""
     generated, schemas = Count("operations generated"), Count("schemas generated")
     imported, bodies = Count("modules import"), Count("body builders send one body, JSON where it is declared")
-    results = Count("successes keep their result")
+    results, methods = Count("successes keep their result"), Count("operations are resource methods, twice")
     modules: dict[str, ModuleType] = {}
     root = Path(sys.path[0], PACKAGE)
     for file in sorted(root.rglob("*.py")):
@@ -106,39 +116,55 @@ def verify(published: Document) -> list[Count]:
             imported.add(name, None)
         except Exception as error:
             imported.add(name, repr(error))
-    models = modules.get(f"{PACKAGE}.models.__init__") or importlib.import_module(f"{PACKAGE}.models")
+    models = importlib.import_module(f"{PACKAGE}.models")
+    classes = {bare(name) for name in dir(models)}
     for name, schema in published.get("components", {}).get("schemas", {}).items():
-        # What is no object has no class of its own: it is a union, a list or a text where it is used.
-        is_there = not is_object(schema) or hasattr(models, str(ClassName(name, "field_")))
+        # What is not an object has no class of its own: it is a union, a list or a string where it is used. A class
+        # whose name generated code uses itself is numbered.
+        is_there = not is_object(schema) or {bare(name), f"{bare(name)}2"} & classes
         schemas.add(name, None if is_there else "no class")
     covered = load_operations(ROOT / "spec" / "operations.yaml")
-    names = {(entry.method, entry.path): entry for entry in choose(published, covered, ALL).entries}
-    client = importlib.import_module(PACKAGE).Client(base_url="http://127.0.0.1:1")
+    entries = {(entry.method, entry.path): entry for entry in choose(published, covered, ALL).entries}
     for method, path, operation in operations(published):
-        entry = names[method, path]
+        entry = entries[method, path]
         label = f"{method.upper()} {path}"
         module = modules.get(f"{PACKAGE}.api.{entry.tag}.{entry.name}")
         generated.add(label, None if module else "no module")
         if module is None:
             continue
+        methods.add(label, method_problem(module, entry))
         if operation.get("requestBody"):
             bodies.add(label, body_problem(module, operation))
         for status, body in (operation.get("responses") or {}).items():
             if is_success(status) and status not in ("204", "205"):
                 code = int(str(status).replace("XX", "00"))
-                results.add(f"{label} {status}", result_problem(module, client, code, body))
-    return [generated, schemas, imported, bodies, results]
+                results.add(f"{label} {status}", result_problem(module, code, body))
+    return [generated, methods, schemas, imported, bodies, results]
+
+
+def method_problem(module: ModuleType, entry: Operation) -> str | None:
+    """What is wrong with the methods of the two resource classes, None if nothing is."""
+    api = importlib.import_module(f"{PACKAGE}.api")
+    arguments = required_arguments(module.build_request)
+    requests = []
+    for kind, transport in ((api.API, Fake()), (api.AsyncAPI, AsyncFake())):
+        try:
+            result = getattr(getattr(kind(transport), entry.tag), str(entry.resource_method))(**arguments)
+            if inspect.iscoroutine(result):
+                asyncio.run(result)
+        except Exception as error:
+            return repr(error)
+        requests.append(transport.request)
+    if requests[0] is None or requests[0] != requests[1]:
+        return f"sends {requests[0]} and {requests[1]}"
+    return None if requests[0]["method"] == entry.method else f"sends {requests[0]}"
 
 
 def body_problem(module: ModuleType, operation: dict[str, Any]) -> str | None:
     """What is wrong with the request that a body builder makes, None if nothing is."""
-    arguments: dict[str, Any] = {"body": _AnyBody()}
-    for name, parameter in inspect.signature(module._get_kwargs).parameters.items():
-        if name != "body" and parameter.default is inspect.Parameter.empty:
-            wants_time = "datetime" in str(parameter.annotation)
-            arguments[name] = datetime.datetime.now(datetime.UTC) if wants_time else "1"
+    arguments = required_arguments(module.build_request)
     try:
-        request = module._get_kwargs(**arguments)
+        request = module.build_request(**arguments)
     except Exception as error:
         return repr(error)
     sent = sorted({"json", "files", "data", "content"} & set(request))
@@ -148,19 +174,61 @@ def body_problem(module: ModuleType, operation: dict[str, Any]) -> str | None:
     return None if sent == [wanted] else f"sends {sent}, not {wanted}"
 
 
-def result_problem(module: ModuleType, client: Any, status: int, body: dict[str, Any]) -> str | None:
-    """What is wrong with what comes back for a success, None if nothing is."""
+def result_problem(module: ModuleType, status: int, body: dict[str, Any]) -> str | None:
+    """What is wrong with what is returned for a success, None if nothing is."""
     if body.get("content") and JSON not in body["content"]:
         return None
-    problem = "no result"
-    for sample in SAMPLES:
-        try:
-            response = httpx.Response(status, json=sample, request=httpx.Request("GET", "http://127.0.0.1:1/"))
-            if module._build_response(client=client, response=response).parsed is not None:
-                return None
-        except Exception as error:
-            problem = repr(error)
-    return problem
+    value = json_sample(inspect.signature(module.parse_response).return_annotation)
+    try:
+        result = module.parse_response(httpx.Response(status, json=value))
+    except Exception as error:
+        return repr(error)
+    return "no result" if result is None else None
+
+
+def required_arguments(function: Callable[..., object]) -> dict[str, Any]:
+    """A value for each parameter that has no default, and for the body."""
+    return {
+        name: sample(parameter.annotation)
+        for name, parameter in inspect.signature(function).parameters.items()
+        if name == "body" or parameter.default is inspect.Parameter.empty
+    }
+
+
+def sample(kind: Any) -> Any:
+    """A value of a type as a caller passes it."""
+    model = importlib.import_module(f"{PACKAGE}.model").Model
+    file = importlib.import_module(f"{PACKAGE}.types").File
+    if kind is file:
+        return file(io.BytesIO(b"verified"))
+    if isinstance(kind, type) and issubclass(kind, model):
+        plan = importlib.import_module(f"{PACKAGE}.model")._plan(kind)
+        made = kind(**{each.name: sample(each.kind) for each in plan.fields if each.is_required})
+        made["verified"] = 1
+        return made
+    if get_origin(kind) is types.UnionType:
+        return sample(get_args(kind)[0])
+    if get_origin(kind) is list:
+        return [sample(get_args(kind)[0])]
+    times = {datetime.datetime: datetime.datetime.now(datetime.UTC), datetime.date: datetime.date(2026, 1, 1)}
+    return times.get(kind) or json_sample(kind)
+
+
+def json_sample(kind: Any) -> Any:
+    """A JSON value of a type."""
+    model = importlib.import_module(f"{PACKAGE}.model")
+    if isinstance(kind, type) and issubclass(kind, model.Model):
+        required = {each.key: json_sample(each.kind) for each in model._plan(kind).fields if each.is_required}
+        return {**required, "verified": 1}
+    arguments = get_args(kind)
+    if get_origin(kind) is list:
+        return [json_sample(arguments[0])]
+    if get_origin(kind) is Literal:
+        return arguments[0]
+    if arguments:
+        return json_sample(arguments[0])
+    simple = {str: "1", int: 1, float: 1.5, bool: True, datetime.datetime: "2026-01-01T00:00:00+00:00"}
+    return {**simple, datetime.date: "2026-01-01", uuid.UUID: str(uuid.UUID(int=1))}.get(kind, {"verified": 1})
 
 
 def run_mypy(folder: Path) -> str:

@@ -7,7 +7,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -72,10 +72,9 @@ def generate(specification: Path, configuration: Path, package: Path) -> None:
     openapi = GeneratorData.from_dict(document, config=config)
     if isinstance(openapi, GeneratorError):
         raise _refused(openapi)
+    project = _Project(openapi, config, Views(document, openapi, config.field_prefix))
     with _own_tools_first(), contextlib.redirect_stdout(io.StringIO()):
-        problems: Sequence[GeneratorError] = _Project(
-            openapi, config, Views(document, openapi, config.field_prefix)
-        ).build()
+        problems = project.build()
     for problem in problems:
         if _EXPECTED_WARNING not in (problem.detail or ""):
             raise _refused(problem)

@@ -7,9 +7,10 @@ from typing import Any
 
 import attrs
 
-from .documents import JSON, SCHEMA_PREFIX, Document, Schema, is_success, operations
+from .documents import JSON, SCHEMA_PREFIX, Document, Schema, is_success, operations, references
 from .schemas import is_anything, types
 
+KNOWN_VALUE = "a known value"
 Interface = dict[str, "Member"]
 _PYTHON = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
 _PARSED = {"date-time": "datetime", "date": "date", "uuid": "UUID", "binary": "File"}
@@ -20,12 +21,14 @@ _SAID = ("description", "summary", "deprecated", "maximum", "minimum", "maxLengt
 class Member:
     """Something that users call, give or read.
 
-    `given` says that it is given by the caller, and `required` that it must be. `wording` is what is said about it.
+    `given` says that the caller passes it, and `required` that the caller must. `promised` says that every response has
+    it. `wording` is how it is described.
     """
 
     type: str
     given: bool = False
     required: bool = False
+    promised: bool = False
     wording: str = ""
 
 
@@ -43,34 +46,49 @@ def interface(document: Document) -> Interface:
         for parameter in (*document["paths"][path].get("parameters", []), *operation.get("parameters", [])):
             required = parameter.get("required") is True
             kind = _type(parameter.get("schema", {}))
-            label = f"{name}({parameter['name']})"
+            called = operation.get("x-parameter-names", {}).get(parameter["name"], parameter["name"])
+            label = f"{name}({called})"
             if label in members:
-                label = f"{name}({parameter['name']}, in {parameter.get('in')})"
-            members[label] = Member(kind, True, required, _wording(parameter))
+                label = f"{name}({called}, in {parameter.get('in')})"
+            members[label] = Member(kind, True, required, wording=_wording(parameter))
+            members |= _known_values(document, label, parameter.get("schema", {}))
+        if "x-resource-method" in operation:
+            members[f"{operation['tags'][0]}.{operation['x-resource-method']}()"] = Member("method")
         body = operation.get("requestBody")
         if isinstance(body, dict):
             schema: Schema = next((content.get("schema", {}) for content in body.get("content", {}).values()), {})
-            members[f"{name}(body)"] = Member(_type(schema), True, body.get("required") is True, _wording(body))
+            members[f"{name}(body)"] = Member(_type(schema), True, body.get("required") is True, wording=_wording(body))
     given = _given_classes(document)
     for name, schema in _schemas(document).items():
         if "enum" in schema:
-            # An open enum is a hint: every text is accepted in its place. Its name can be imported, though.
-            members[name] = Member("known values")
-            members |= {f"{name}: {value!r}": Member("a known value") for value in schema["enum"]}
             continue
         extras = schema.get("additionalProperties")
         kind = f"class of {_type(extras)}" if isinstance(extras, dict) and not is_anything(extras) else "class"
         members[name] = Member(kind, wording=_wording(schema))
         for field, child in schema.get("properties", {}).items():
-            required = name in given and field in schema.get("required", [])
-            members[f"{name}.{field}"] = Member(_type(child), name in given, required, _wording(child))
+            always = field in schema.get("required", [])
+            members[f"{name}.{field}"] = Member(
+                _type(child), name in given, name in given and always, name not in given and always, _wording(child)
+            )
+            members |= _known_values(document, f"{name}.{field}", child)
     return members
 
 
+def _known_values(document: Document, label: str, schema: Schema) -> Interface:
+    """The listed values of an open enum. They are hints: every string is accepted in their place."""
+    schemas = _schemas(document)
+    named = sorted({reference.removeprefix(SCHEMA_PREFIX) for reference in references(schema)} & schemas.keys())
+    values = [value for name in named for value in schemas[name].get("enum", [])]
+    return {f"{label}: {value!r}": Member(KNOWN_VALUE) for value in values}
+
+
 def owner(member: str) -> str | None:
-    """What a member is a part of: the function of a parameter, the class of a field, the enum of a value."""
+    """What a member is a part of: the function of a parameter, the class of a field, the field of a value."""
+    whole, is_value, _ = member.partition(": ")
+    if is_value:
+        return whole
     function, is_parameter, _ = member.removesuffix("()").partition("(")
-    name, is_part, _ = function.partition(": ") if ": " in function else function.partition(".")
+    name, is_part, _ = function.partition(".")
     return f"{function}()" if is_parameter else name if is_part else None
 
 

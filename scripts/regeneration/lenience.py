@@ -23,7 +23,7 @@ from .documents import (
     walk,
 )
 from .errors import RegenerationError
-from .naming import bare
+from .naming import bare, reserved
 from .normalise import Rule, run
 from .operations import Operations
 from .schemas import NULL, is_anything, is_object, nullable, types, without_null
@@ -266,8 +266,8 @@ def _name_parts(document: Document, covered: Operations) -> int:
     """Make a component of every object and enum inside a body, named by its place."""
     components: dict[str, Schema] = document.get("components", {}).get("schemas", {})
     hoisted: dict[str, Schema] = {}
-
-    taken = {bare(name) for name in components}
+    enums: list[tuple[str, Schema]] = []
+    taken = {bare(name) for name in components} | reserved(covered)
 
     def name_of(place: str) -> str:
         wanted = covered.parts.get(place) or _pascal(place)
@@ -275,6 +275,11 @@ def _name_parts(document: Document, covered: Operations) -> int:
         name = next(name for name in itertools.chain([wanted], numbered) if bare(name) not in taken)
         taken.add(bare(name))
         return name
+
+    def hoist(schema: Schema, name: str) -> None:
+        hoisted.setdefault(name, dict(schema))
+        schema.clear()
+        schema["$ref"] = SCHEMA_PREFIX + name
 
     def visit(schema: Schema, place: str, top: bool = False) -> None:
         for name, child in (schema.get("properties") or {}).items():
@@ -285,12 +290,11 @@ def _name_parts(document: Document, covered: Operations) -> int:
         for key in ("anyOf", "oneOf", "allOf"):
             for child in schema.get(key, []):
                 visit(child, place)
-        is_enum = schema.pop("x-known-values", False)
-        if is_enum or (not top and is_object(schema)):
-            name = name_of(place)
-            hoisted[name] = dict(schema)
-            schema.clear()
-            schema["$ref"] = SCHEMA_PREFIX + name
+        if schema.pop("x-known-values", False):
+            enums.append((place, schema))
+        elif not top and is_object(schema):
+            schema.setdefault("description", f"The object at `{place}`.")
+            hoist(schema, name_of(place))
 
     for name, schema in components.items():
         visit(schema, name, top=True)
@@ -303,9 +307,24 @@ def _name_parts(document: Document, covered: Operations) -> int:
         for parameter in (*document["paths"][path].get("parameters", []), *operation.get("parameters", [])):
             if isinstance(parameter.get("schema"), dict):
                 visit(parameter["schema"], f"{operation['operationId']}.{parameter['name']}")
+    sets: dict[str, set[frozenset[str]]] = {}
+    for place, schema in enums:
+        sets.setdefault(_field(place), set()).add(frozenset(schema["enum"]))
+    names: dict[tuple[str, frozenset[str]], str] = {}
+    for place, schema in enums:
+        # Fields of one name mostly list the same values. Then these have one name, which is that of the field.
+        key = _field(place), frozenset(schema["enum"])
+        if key not in names:
+            names[key] = name_of(place if place in covered.parts or len(sets[key[0]]) > 1 else key[0])
+        hoist(schema, names[key])
     if components or hoisted:
         document["components"]["schemas"] = dict(sorted({**components, **hoisted}.items()))
     return len(hoisted)
+
+
+def _field(place: str) -> str:
+    """The name of the field at a place, or around it: `status` for `Job.runs[].status`."""
+    return str(re.findall(r"[^.\[\]{}]+", place)[-1])
 
 
 def _pascal(place: str) -> str:

@@ -11,6 +11,11 @@ from .errors import RegenerationError
 from .operations import Body, Operation, Operations
 from .schemas import fold, inline, join, types, without_null
 
+# Classes of these names would hide what generated code uses itself.
+_RESERVED = (
+    *("Any", "API", "AsyncAPI", "AsyncIterator", "AsyncTransport", "AuthenticatedClient", "ClassVar", "Client", "File"),
+    *("Iterator", "Literal", "Mapping", "Model", "Response", "Transport", "Unset", "UUID", "datetime", "known_values"),
+)
 _LEFT_OUT = {"request": "readOnly", "response": "writeOnly"}
 
 
@@ -18,9 +23,15 @@ def name_operations(document: Document, operations: Operations) -> int:
     """Give operations, tags and bodies their stable names. Returns how many names were not the stable ones."""
     renamed = 0
     schemas: dict[str, Schema] = {}
+    named = {body.name for entry in operations.entries for body in (entry.request, entry.response) if body}
+    named |= set(operations.parts.values())
+    for name in sorted(named):
+        if bare(name) in reserved(operations):
+            raise RegenerationError(
+                f"spec/operations.yaml calls a body {name}, which generated code uses itself. Choose another name."
+            )
     if operations.vendor_schemas:
-        bodies = {body.name for e in operations.entries for body in (e.request, e.response) if body}
-        _make_way(document, {*bodies, *operations.parts.values()})
+        _make_way(document, {bare(name) for name in named} | reserved(operations))
     for entry in operations.entries:
         operation = document["paths"][entry.path][entry.method]
         renamed += operation.get("operationId") != entry.name or operation.get("tags") != [entry.tag]
@@ -70,9 +81,9 @@ def _annotate(operation: dict[str, Any], entry: Operation, parameters: set[str])
 
 
 def _make_way(document: Document, names: set[str]) -> None:
-    """Number the vendor's schemas whose classes would have one of our names, or that of another schema."""
+    """Number the vendor's schemas whose classes would have one of these `bare` names, or that of another schema."""
     components = document.get("components", {}).get("schemas", {})
-    taken = {bare(name) for name in names}
+    taken = set(names)
     renamed: dict[str, str] = {}
     for name in list(components):
         numbered = (f"{name}{number}" for number in itertools.count(2))
@@ -84,6 +95,12 @@ def _make_way(document: Document, names: set[str]) -> None:
     for schema in all_schemas(document) if renamed else ():
         if schema.get("$ref") in renamed:
             schema["$ref"] = renamed[schema["$ref"]]
+
+
+def reserved(operations: Operations) -> set[str]:
+    """What no class may be called, as `bare` names: generated code uses these names, for resources among others."""
+    tags = {entry.tag for entry in operations.entries}
+    return {bare(name) for name in (*_RESERVED, *tags, *(f"async{tag}" for tag in tags))}
 
 
 def bare(name: str) -> str:

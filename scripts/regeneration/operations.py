@@ -122,8 +122,8 @@ def _words(path: str) -> list[str]:
 def _resource(method: str, path: str) -> tuple[str, str]:
     """The tag of an operation without an entry, and its method there.
 
-    The tag is the segment after the version (`/test_framework/v1/scenarios/` gives `scenarios`). Without a version it is
-    the first segment.
+    The tag is the segment after the version: `/test_framework/v1/scenarios/` gives `scenarios`. Without a version it
+    is the first segment.
     """
     segments = path.strip("/").split("/")
     versions = [number for number, segment in enumerate(segments) if re.fullmatch(r"v[0-9]+", segment)]

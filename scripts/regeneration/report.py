@@ -9,7 +9,7 @@ import attrs
 from deepdiff import DeepDiff
 
 from .documents import METHODS, Document
-from .interface import Member, interface, owner
+from .interface import KNOWN_VALUE, Member, interface, owner
 from .overlay import AppliedAction
 
 Kind = Literal["breaking", "added", "wording only"]
@@ -55,6 +55,9 @@ def compare(old: Document, new: Document) -> tuple[Change, ...]:
     changed = {str(item.path(output_format="list")[0]) for items in difference.values() for item in items}
     # What is new is new as a whole: that a new function has to be given something breaks nothing.
     changed -= {name for name in changed - before.keys() if owner(name) in after.keys() - before.keys()}
+    # The known values of a field that is gone went with it.
+    values = {name for name in changed - after.keys() if before[name].type == KNOWN_VALUE}
+    changed -= {name for name in values if owner(name) not in after}
     changes = {change for name in changed for change in _classify(name, before.get(name), after.get(name))}
     return tuple(sorted(changes, key=lambda change: (KINDS.index(change.kind), change.what)))
 
@@ -67,7 +70,7 @@ def _classify(name: str, old: Member | None, new: Member | None) -> Iterable[Cha
     quoted = f"`{name}`"
     if new is None and old is not None:
         # That a value is no longer documented takes nothing away: it can be given and read as before.
-        kind: Kind = "wording only" if old.type == "a known value" else "breaking"
+        kind: Kind = "wording only" if old.type == KNOWN_VALUE else "breaking"
         yield Change(kind, f"{quoted} is gone")
     elif old is None and new is not None:
         if new.required:
@@ -81,6 +84,10 @@ def _classify(name: str, old: Member | None, new: Member | None) -> Iterable[Cha
             yield Change("breaking", f"{quoted} is required now")
         if old.required and not new.required:
             yield Change("added", f"{quoted} is no longer required")
+        if old.promised and not new.promised:
+            yield Change("breaking", f"{quoted} is no longer promised")
+        if new.promised and not old.promised:
+            yield Change("added", f"{quoted} is promised now")
         if old.wording != new.wording:
             yield Change("wording only", f"{quoted} is described in other words")
 

@@ -33,7 +33,8 @@ def choose(document: Document, covered: Operations, selection: str) -> Operation
     # The covered ones keep their names. The others are sorted, so that the numbers depend on nothing but the paths.
     for entry in sorted(chosen.entries, key=lambda entry: (not entry.covered, entry.path, entry.method)):
         name = _numbered(names, entry.tag, entry.name)
-        method = entry.resource_method and _numbered(methods, entry.tag, entry.resource_method)
+        # Nothing supplies the operations of a workflow here, so each of them has a method, too.
+        method = _numbered(methods, entry.tag, entry.resource_method or entry.name)
         entries.append(attrs.evolve(entry, name=name, resource_method=method))
     return attrs.evolve(chosen, entries=tuple(entries))
 

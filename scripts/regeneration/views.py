@@ -1,9 +1,9 @@
 """What our templates print: the generated functions, classes and fields, as plain strings of code and prose.
 
 The generator keeps neither the `x-` extensions of the effective specification nor its limits and the descriptions of
-parameters, so they are read from the document itself. Every string that a view holds is safe where its name says:
-`key` and `url` are Python literals, `name` is an identifier, `type` is code of the generator's own, and `text` can stand
-in a docstring.
+parameters, so they are read from the document itself. Every string of a view is safe to print where its name says:
+`key` and `url` are Python literals, `name` is an identifier, `type` is code of the generator, and `text` is for a
+docstring.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from openapi_python_client.parser.openapi import Endpoint, EndpointCollection
 from openapi_python_client.parser.properties import ModelProperty, Property
 from openapi_python_client.schema.untrusted_string import UntrustedString
 
-from .documents import Document, Schema, is_success, operations
+from .documents import SCHEMA_PREFIX, Document, Schema, is_success, operations, references
 from .errors import RegenerationError
 from .lenience import page_classes
 
@@ -174,7 +174,10 @@ class Call:
             return f"{kind} over the items of all pages. It requests a page when it needs it."
         if self.result == "None":
             return "Nothing."
-        return f"The result, a `{self.result}`."
+        if self.result in ("Any", "Any | None"):
+            return "The JSON value of the response."
+        items = re.fullmatch(r"list\[(\w+)\]", self.result)
+        return f"A list of `{items[1]}`." if items else f"The `{self.result}`."
 
     @property
     def documented(self) -> tuple[Argument, ...]:
@@ -229,10 +232,7 @@ class Views:
         self._document, self._openapi, self._prefix = document, openapi, field_prefix
         self._schemas: dict[str, Schema] = document.get("components", {}).get("schemas", {})
         self._operations = {
-            (self._identifier(operation["tags"][0], "tag"), self._identifier(operation["operationId"])): (
-                path,
-                operation,
-            )
+            self._key(operation["tags"][0], operation["operationId"]): (path, operation)
             for _, path, operation in operations(document)
         }
         self._modules = {str(model.class_info.name): str(model.class_info.module_name) for model in openapi.models}
@@ -328,7 +328,7 @@ class Views:
         own = f"from ..models.{self._modules[name]} import {name}"
         return ModelClass(
             name=name,
-            text=prose(schema.get("description") or f"{_words(name)}."),
+            text=_sentence(prose(schema.get("description") or self._described(name))),
             fields=fields,
             extras="" if extras_type == "Any" else extras_type,
             imports=tuple(sorted({*self.imports(codes, ".."), *known_values} - (modules - known_values))),
@@ -369,7 +369,7 @@ class Views:
             key=literal(each.name.get_untrusted_value()),
             type=each.get_type_string(no_optional=True).as_unembedded_code(),
             required=each.required,
-            text=prose(str(text) if text else f"{_words(name)}."),
+            text=_sentence(prose(str(text) if text else _words(name))),
             limits={key: limit for key, limit in limits.items() if math.isfinite(limit)},
         )
 
@@ -418,8 +418,28 @@ class Views:
                     return each.get_type_string().as_unembedded_code().removeprefix("list[").removesuffix("]")
         return ""
 
-    def _identifier(self, value: str, prefix: str = "") -> str:
-        return str(strings.PythonIdentifier(UntrustedString(value), prefix or self._prefix))
+    @cached_property
+    def _uses(self) -> dict[str, list[str]]:
+        """The operations that send or return each class, by its reference."""
+        found: dict[str, list[str]] = {}
+        for _, _, operation in operations(self._document):
+            for key, verb in (("requestBody", "sent"), ("responses", "returned")):
+                for reference in sorted(set(references(operation.get(key)))):
+                    found.setdefault(reference, []).append(f"{verb} by `{operation['operationId']}`")
+        return found
+
+    def _described(self, name: str) -> str:
+        """What can be said of a class that the specification does not describe: its name, and where it is used."""
+        uses = self._uses.get(SCHEMA_PREFIX + self._components.get(name, name), [])
+        if not uses:
+            return _words(name)
+        others = " and others" if len(uses) > 3 else ""
+        return f"{_words(name)}: {', '.join(uses[:3])}{others}"
+
+    def _key(self, tag: str, name: str) -> tuple[str, str]:
+        """A tag and an operation as the generator calls them."""
+        tag_name = strings.PythonIdentifier(UntrustedString(tag), "tag")
+        return str(tag_name), str(strings.PythonIdentifier(UntrustedString(name), self._prefix))
 
 
 def prose(text: str) -> str:
@@ -440,12 +460,13 @@ def wrapped(text: str, indent: int, hanging: int = 0) -> str:
     return "\n".join(" " * indent + line if number and line else line for number, line in enumerate(lines))
 
 
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?", ":", ")", "`")) else f"{text}."
+
+
 def _summary(operation: Schema, name: str) -> str:
     summary, description = (str(operation.get(key) or "").strip() for key in ("summary", "description"))
-    if not summary:
-        summary = _words(name)
-    if not summary.endswith((".", "!", "?")):
-        summary += "."
+    summary = _sentence(summary or _words(name))
     return f"{summary}\n\n{description}" if description else summary
 
 

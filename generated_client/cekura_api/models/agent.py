@@ -7,159 +7,154 @@ from typing import Any, ClassVar
 from attrs import define as _attrs_define
 
 from ..model import Model
-from ..models.known_values import (
-    AgentAssistantProvider,
-    AgentLanguage,
-    AgentLlmModel,
-    AgentTranscriptProvider,
-)
+from ..models.known_values import AssistantProvider, Language, LlmModel, TranscriptProvider
 from ..types import UNSET, Unset
 
 
 @_attrs_define(repr=False)
 class Agent(Model):
-    """Agent."""
+    """Agent: returned by `get_agent`"""
 
     id: int
-    """ Id, given by the service """
+    """ Id, given by the service. """
     project: int | Unset = UNSET
-    """ Id of the project """
+    """ Id of the project. """
     agent_name: str | Unset = UNSET
-    """ Name of the agent """
+    """ Name of the agent. """
     contact_number: str | Unset = UNSET
-    """ Phone number in international form """
+    """ Phone number in international form. """
     inbound: bool | Unset = UNSET
     """ Whether the agent is called (true) or calls (false) """
     description: str | Unset = UNSET
-    """ What the agent does and how it should behave; metrics are suggested from it """
-    language: AgentLanguage | str | Unset = UNSET
-    """ Main language of the agent """
+    """ What the agent does and how it should behave; metrics are suggested from it. """
+    language: Language | str | Unset = UNSET
+    """ Main language of the agent. """
     assistant_id: None | str | Unset = UNSET
-    """ Id of the assistant at the voice provider """
+    """ Id of the assistant at the voice provider. """
     chat_assistant_id: str | Unset = UNSET
-    """ Id of the assistant for chat """
+    """ Id of the assistant for chat. """
     websocket_url: None | str | Unset = UNSET
-    """ Address for chat over a websocket """
+    """ Address for chat over a websocket. """
     websocket_headers: Any | Unset = UNSET
-    """ Headers for the websocket """
+    """ Headers for the websocket. """
     llm_system_prompt: str | Unset = UNSET
-    """ System prompt of a chat agent """
-    llm_model: AgentLlmModel | str | Unset = UNSET
-    """ Model of a chat agent """
+    """ System prompt of a chat agent. """
+    llm_model: LlmModel | str | Unset = UNSET
+    """ Model of a chat agent. """
     llm_temperature: float | Unset = UNSET
-    """ Sampling temperature of a chat agent """
+    """ Sampling temperature of a chat agent. """
     llm_max_tokens: int | Unset = UNSET
-    """ Longest answer of a chat agent, in tokens """
+    """ Longest answer of a chat agent, in tokens. """
     outbound_auto_call: bool | Unset = UNSET
-    """ Whether outbound calls start by themselves """
+    """ Whether outbound calls start by themselves. """
     sip_endpoint: None | str | Unset = UNSET
-    """ SIP address """
+    """ SIP address. """
     sip_auth: Any | None | Unset = UNSET
-    """ SIP credentials """
+    """ SIP credentials. """
     websocket_voice_url: None | str | Unset = UNSET
-    """ Address for voice over a websocket """
+    """ Address for voice over a websocket. """
     websocket_auth: Any | None | Unset = UNSET
-    """ Credentials for the websocket """
+    """ Credentials for the websocket. """
     knowledge_base_files: str | Unset = UNSET
-    """ Knowledge base files """
-    transcript_provider: AgentTranscriptProvider | str | Unset = UNSET
-    """ Provider that transcripts come from """
-    assistant_provider: AgentAssistantProvider | str | Unset = UNSET
-    """ Provider that the agent runs on """
+    """ Knowledge base files. """
+    transcript_provider: str | TranscriptProvider | Unset = UNSET
+    """ Provider that transcripts come from. """
+    assistant_provider: AssistantProvider | str | Unset = UNSET
+    """ Provider that the agent runs on. """
     vapi_api_key_configured: str | Unset = UNSET
-    """ Whether an API key for vapi is set """
+    """ Whether an API key for vapi is set. """
     vapi_public_key_configured: str | Unset = UNSET
-    """ Whether a public key for vapi is set """
+    """ Whether a public key for vapi is set. """
     retell_api_key_configured: str | Unset = UNSET
-    """ Whether an API key for retell is set """
+    """ Whether an API key for retell is set. """
     elevenlabs_api_key_configured: str | Unset = UNSET
-    """ Whether an API key for elevenlabs is set """
+    """ Whether an API key for elevenlabs is set. """
     bland_api_key_configured: str | Unset = UNSET
-    """ Whether an API key for bland is set """
+    """ Whether an API key for bland is set. """
     bland_data: str | Unset = UNSET
-    """ Settings for bland """
+    """ Settings for bland. """
     livekit_api_key_configured: str | Unset = UNSET
-    """ Whether an API key for livekit is set """
+    """ Whether an API key for livekit is set. """
     livekit_data: str | Unset = UNSET
-    """ Settings for livekit """
+    """ Settings for livekit. """
     pipecat_api_key_configured: str | Unset = UNSET
-    """ Whether an API key for pipecat is set """
+    """ Whether an API key for pipecat is set. """
     pipecat_data: str | Unset = UNSET
-    """ Settings for pipecat """
+    """ Settings for pipecat. """
     koreai_client_secret_configured: str | Unset = UNSET
-    """ Whether a client secret for koreai is set """
+    """ Whether a client secret for koreai is set. """
     koreai_api_key_configured: str | Unset = UNSET
-    """ Whether an API key for koreai is set """
+    """ Whether an API key for koreai is set. """
     koreai_data: str | Unset = UNSET
-    """ Settings for koreai """
+    """ Settings for koreai. """
     genesys_client_secret_configured: str | Unset = UNSET
-    """ Whether a client secret for genesys is set """
+    """ Whether a client secret for genesys is set. """
     genesys_data: str | Unset = UNSET
-    """ Settings for genesys """
+    """ Settings for genesys. """
     agentforce_client_secret_configured: str | Unset = UNSET
-    """ Whether a client secret for agentforce is set """
+    """ Whether a client secret for agentforce is set. """
     agentforce_data: str | Unset = UNSET
-    """ Settings for agentforce """
+    """ Settings for agentforce. """
     sierra_agent_token_configured: str | Unset = UNSET
-    """ Whether an agent token for sierra is set """
+    """ Whether an agent token for sierra is set. """
     sierra_data: str | Unset = UNSET
-    """ Settings for sierra """
+    """ Settings for sierra. """
     amazon_connect_security_token_configured: str | Unset = UNSET
-    """ Whether a security token for amazon connect is set """
+    """ Whether a security token for amazon connect is set. """
     amazon_connect_data: str | Unset = UNSET
-    """ Settings for amazon connect """
+    """ Settings for amazon connect. """
     custom_provider_api_key_configured: str | Unset = UNSET
-    """ Whether an API key for custom provider is set """
+    """ Whether an API key for custom provider is set. """
     custom_provider_data: str | Unset = UNSET
-    """ Settings for custom provider """
+    """ Settings for custom provider. """
     vapi_data: str | Unset = UNSET
-    """ Settings for vapi """
+    """ Settings for vapi. """
     retell_data: str | Unset = UNSET
-    """ Settings for retell """
+    """ Settings for retell. """
     elevenlabs_data: str | Unset = UNSET
-    """ Settings for elevenlabs """
+    """ Settings for elevenlabs. """
     agora_data: str | Unset = UNSET
-    """ Settings for agora """
+    """ Settings for agora. """
     synthflow_api_key_configured: str | Unset = UNSET
-    """ Whether an API key for synthflow is set """
+    """ Whether an API key for synthflow is set. """
     synthflow_data: str | Unset = UNSET
-    """ Settings for synthflow """
+    """ Settings for synthflow. """
     telnyx_api_key_configured: str | Unset = UNSET
-    """ Whether an API key for telnyx is set """
+    """ Whether an API key for telnyx is set. """
     enabled_personalities: list[int] | None | Unset = UNSET
-    """ Ids of the personalities in use """
+    """ Ids of the personalities in use. """
     dropoff_nodes: Any | Unset = UNSET
-    """ Stages of a conversation where callers may drop off """
+    """ Stages of a conversation where callers may drop off. """
     topic_nodes: Any | Unset = UNSET
-    """ Topics of conversation """
+    """ Topics of conversation. """
     pronunciation_words: Any | None | Unset = UNSET
-    """ Words and how they are pronounced """
+    """ Words and how they are pronounced. """
     spelling_word_types: Any | None | Unset = UNSET
-    """ Kinds of words that are spelled out """
+    """ Kinds of words that are spelled out. """
     auto_update_dropoff_nodes: bool | Unset = UNSET
-    """ Whether drop-off stages follow the description """
+    """ Whether drop-off stages follow the description. """
     auto_update_topic_nodes: bool | Unset = UNSET
-    """ Whether topics follow the description """
+    """ Whether topics follow the description. """
     hallucination_metric_kb_files: list[int | None] | None | Unset = UNSET
-    """ Knowledge base files that facts are checked against """
+    """ Knowledge base files that facts are checked against. """
     outbound_numbers: Any | Unset = UNSET
-    """ Numbers that the agent calls from """
+    """ Numbers that the agent calls from. """
     created_at: str | Unset = UNSET
-    """ Time of creation """
+    """ Time of creation. """
     updated_at: str | Unset = UNSET
-    """ Time of the last change """
+    """ Time of the last change. """
     auto_fetch_calls_enabled: bool | Unset = UNSET
-    """ Whether calls are fetched from the provider """
+    """ Whether calls are fetched from the provider. """
     auto_sync_prompt_enabled: bool | Unset = UNSET
-    """ Whether the prompt follows the provider """
+    """ Whether the prompt follows the provider. """
     agent_gives_first_message: bool | None | Unset = UNSET
-    """ Whether the agent speaks first """
+    """ Whether the agent speaks first. """
     webhook_url: str | Unset = UNSET
-    """ Address that results are sent to """
+    """ Address that results are sent to. """
     webhook_secret_configured: str | Unset = UNSET
-    """ Whether a webhook secret is set """
+    """ Whether a webhook secret is set. """
     email_id: None | str | Unset = UNSET
-    """ Mail address of the agent """
+    """ Mail address of the agent. """
     _limits: ClassVar[dict[str, dict[str, float]]] = {
         "agent_name": {"maxLength": 255},
         "contact_number": {"maxLength": 30},

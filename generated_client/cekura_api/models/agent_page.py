@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @_attrs_define(repr=False)
 class AgentPage(Model):
-    """Agent page."""
+    """Agent page: returned by `list_agents`"""
 
     results: list[Agent]
     """ Results. """

@@ -8,87 +8,83 @@ from attrs import define as _attrs_define
 
 from ..model import Model
 from ..models.known_values import (
-    EvaluationTriggerRequestAlertType,
-    EvaluationTriggerRequestEvalType,
-    EvaluationTriggerRequestEvaluationTrigger,
-    EvaluationTriggerRequestSignificantChangeAlertDirection,
-    EvaluationTriggerRequestSignificantChangeAlertStatus,
-    EvaluationTriggerRequestTriggerType,
-    EvaluationTriggerRequestType,
+    AlertType,
+    EvalType,
+    EvaluationTrigger,
+    SignificantChangeAlertDirection,
+    SignificantChangeAlertStatus,
+    TriggerType,
+    Type,
 )
 from ..types import UNSET, Unset
 
 
 @_attrs_define(repr=False)
 class EvaluationTriggerRequest(Model):
-    """Evaluation trigger request."""
+    """Evaluation trigger request: sent by `generate_evaluation_trigger`"""
 
     name: str
-    """ Name """
-    eval_type: EvaluationTriggerRequestEvalType | str
+    """ Name. """
+    eval_type: EvalType | str
     """ Shape of the score. The older binary_workflow_adherence and binary_qualitative are taken as binary. """
     slug: None | str | Unset = UNSET
-    """ Readable identifier """
+    """ Readable identifier. """
     project: int | None | Unset = UNSET
-    """ Id of the project """
+    """ Id of the project. """
     agents: list[int | None] | Unset = UNSET
-    """ Ids of the agents that the metric is enabled for """
+    """ Ids of the agents that the metric is enabled for. """
     description: str | Unset = UNSET
-    """ What is evaluated; for an llm_judge metric this is the criterion itself """
-    type_: EvaluationTriggerRequestType | str | Unset = UNSET
-    """ How the metric is evaluated; basic and custom_prompt are deprecated """
+    """ What is evaluated; for an llm_judge metric this is the criterion itself. """
+    type_: str | Type | Unset = UNSET
+    """ How the metric is evaluated; basic and custom_prompt are deprecated. """
     enum_values: Any | Unset = UNSET
-    """ The values that a metric of eval_type enum can take """
+    """ The values that a metric of eval_type enum can take. """
     audio_enabled: bool | Unset = UNSET
-    """ Whether the audio of the call is evaluated too """
+    """ Whether the audio of the call is evaluated too. """
     prompt: str | Unset = UNSET
-    """ Prompt that the evaluation uses """
-    evaluation_trigger: EvaluationTriggerRequestEvaluationTrigger | str | Unset = UNSET
-    """ When the metric is evaluated: always, when the service finds it fitting, or on a condition of your own """
-    trigger_type: EvaluationTriggerRequestTriggerType | str | Unset = UNSET
-    """ What decides a custom trigger: a prompt or code """
+    """ Prompt that the evaluation uses. """
+    evaluation_trigger: EvaluationTrigger | str | Unset = UNSET
+    """ When the metric is evaluated: always, when the service finds it fitting, or on a condition of your own. """
+    trigger_type: str | TriggerType | Unset = UNSET
+    """ What decides a custom trigger: a prompt or code. """
     evaluation_trigger_prompt: str | Unset = UNSET
-    """ Condition in words, for a custom trigger of type llm_judge """
+    """ Condition in words, for a custom trigger of type llm_judge. """
     evaluation_trigger_custom_code: str | Unset = UNSET
-    """ Condition in Python, for a custom trigger of type custom_code """
+    """ Condition in Python, for a custom trigger of type custom_code. """
     priority_assignment_prompt: str | Unset = UNSET
-    """ Prompt that assigns a priority """
+    """ Prompt that assigns a priority. """
     configuration: Any | Unset = UNSET
-    """ Settings of the metric; some predefined metrics hold them by agent id """
+    """ Settings of the metric; some predefined metrics hold them by agent id. """
     observability_enabled: bool | Unset = UNSET
-    """ Whether the metric runs on observed calls """
+    """ Whether the metric runs on observed calls. """
     simulation_enabled: bool | Unset = UNSET
-    """ Whether the metric runs on simulated calls """
+    """ Whether the metric runs on simulated calls. """
     sampling_enabled: bool | Unset = UNSET
-    """ Whether the project's sample rate applies """
+    """ Whether the project's sample rate applies. """
     alert_enabled: bool | Unset = UNSET
-    """ Whether alerts are sent """
-    alert_type: EvaluationTriggerRequestAlertType | str | Unset = UNSET
-    """ Which alerts are sent """
+    """ Whether alerts are sent. """
+    alert_type: AlertType | str | Unset = UNSET
+    """ Which alerts are sent. """
     alert_filters: Any | None | Unset = UNSET
-    """ Which calls count for alerts """
+    """ Which calls count for alerts. """
     slack_workspace: int | None | Unset = UNSET
-    """ Slack workspace for alerts """
+    """ Slack workspace for alerts. """
     slack_channel_id: None | str | Unset = UNSET
-    """ Slack channel for alerts of this metric """
-    significant_change_alert_status: EvaluationTriggerRequestSignificantChangeAlertStatus | str | Unset = (
-        UNSET
-    )
-    """ Whether alerts on a significant change are on """
-    significant_change_alert_direction: (
-        EvaluationTriggerRequestSignificantChangeAlertDirection | str | Unset
-    ) = UNSET
-    """ Direction of change that alerts; empty means both """
+    """ Slack channel for alerts of this metric. """
+    significant_change_alert_status: SignificantChangeAlertStatus | str | Unset = UNSET
+    """ Whether alerts on a significant change are on. """
+    significant_change_alert_direction: SignificantChangeAlertDirection | str | Unset = UNSET
+    """ Direction of change that alerts; empty means both. """
     function_name: None | str | Unset = UNSET
-    """ Name of the function behind a predefined metric """
+    """ Name of the function behind a predefined metric. """
     custom_code: str | Unset = UNSET
-    """ Python code of a custom_code metric """
+    """ Python code of a custom_code metric. """
     vocera_defined_metric_code: str | Unset = UNSET
-    """ Code of a predefined metric """
+    """ Code of a predefined metric. """
     scenarios: Any | Unset = UNSET
-    """ Ids of the scenarios to attach the metric to, or "all" """
+    """ Ids of the scenarios to attach the metric to, or "all". """
     add_to_new_agents: bool | None | Unset = UNSET
-    """ Whether agents created later in the project get the metric """
+    """ Whether agents created later in the project get the metric. """
     _names: ClassVar[dict[str, str]] = {"type_": "type"}
     _limits: ClassVar[dict[str, dict[str, float]]] = {
         "name": {"maxLength": 255},

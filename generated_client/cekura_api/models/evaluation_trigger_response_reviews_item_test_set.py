@@ -7,36 +7,36 @@ from typing import ClassVar
 from attrs import define as _attrs_define
 
 from ..model import Model
-from ..models.known_values import EvaluationTriggerResponseReviewsItemTestSetSourceModel
+from ..models.known_values import SourceModel
 from ..types import UNSET, Unset
 
 
 @_attrs_define(repr=False)
 class EvaluationTriggerResponseReviewsItemTestSet(Model):
-    """Evaluation trigger response reviews item test set."""
+    """The object at `EvaluationTriggerResponse.reviews[].test_set`."""
 
     id: int | Unset = UNSET
-    """ Id, given by the service """
+    """ Id, given by the service. """
     agent: int | Unset = UNSET
-    """ Id of the agent """
+    """ Id of the agent. """
     name: str | Unset = UNSET
-    """ Name """
+    """ Name. """
     transcript: str | Unset = UNSET
-    """ Transcript of the call """
+    """ Transcript of the call. """
     voice_recording_url: str | Unset = UNSET
-    """ Address of the recording """
+    """ Address of the recording. """
     call_end_reason: str | Unset = UNSET
-    """ Why the call ended """
+    """ Why the call ended. """
     duration: str | Unset = UNSET
-    """ Length of the call """
-    source_model: EvaluationTriggerResponseReviewsItemTestSetSourceModel | str | Unset = UNSET
-    """ Kind of record that the test set came from """
+    """ Length of the call. """
+    source_model: SourceModel | str | Unset = UNSET
+    """ Kind of record that the test set came from. """
     source_id: str | Unset = UNSET
-    """ Id of the record that the test set came from """
+    """ Id of the record that the test set came from. """
     created_at: str | Unset = UNSET
-    """ Time of creation """
+    """ Time of creation. """
     updated_at: str | Unset = UNSET
-    """ Time of the last change """
+    """ Time of the last change. """
     _limits: ClassVar[dict[str, dict[str, float]]] = {
         "name": {"maxLength": 255},
         "call_end_reason": {"maxLength": 255},

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from attrs import define as _attrs_define
 
 from ..model import Model
-from ..models.known_values import GenerateMetricsProgressStatus
+from ..models.known_values import Status
 from ..types import UNSET, Unset
 
 if TYPE_CHECKING:
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 @_attrs_define(repr=False)
 class GenerateMetricsProgress(Model):
-    """State of a metric generation job"""
+    """State of a metric generation job."""
 
-    status: GenerateMetricsProgressStatus | str
+    status: Status | str
     """ State of the job. A value that is not listed means that it is not finished. """
     agent_id: int | Unset = UNSET
-    """ Id of the agent that metrics are suggested for """
+    """ Id of the agent that metrics are suggested for. """
     current_step: str | Unset = UNSET
-    """ What the service is doing, in words """
+    """ What the service is doing, in words. """
     metrics: list[GeneratedMetric] | None | Unset = UNSET
-    """ The suggested metrics, once the job is completed """
+    """ The suggested metrics, once the job is completed. """
     error: None | str | Unset = UNSET
-    """ Why the job failed """
+    """ Why the job failed. """

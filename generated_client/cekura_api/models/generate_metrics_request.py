@@ -12,12 +12,12 @@ from ..types import UNSET, Unset
 
 @_attrs_define(repr=False)
 class GenerateMetricsRequest(Model):
-    """Generate metrics request."""
+    """Generate metrics request: sent by `generate_metrics`"""
 
     agent_id: int | Unset = UNSET
     """ Id of the agent to suggest metrics for. Give this or assistant_id. """
     assistant_id: str | Unset = UNSET
     """ Assistant id of the agent to suggest metrics for. Give this or agent_id. """
     num_metrics: int | Unset = UNSET
-    """ How many metrics to suggest, 1 to 100 """
+    """ How many metrics to suggest, 1 to 100. """
     _limits: ClassVar[dict[str, dict[str, float]]] = {"num_metrics": {"minimum": 1, "maximum": 100}}

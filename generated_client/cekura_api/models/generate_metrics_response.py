@@ -9,7 +9,7 @@ from ..model import Model
 
 @_attrs_define(repr=False)
 class GenerateMetricsResponse(Model):
-    """Generate metrics response."""
+    """Generate metrics response: returned by `generate_metrics`"""
 
     progress_id: str
-    """ Id of the job, to ask the progress operation about """
+    """ Id of the job, to ask the progress operation about. """

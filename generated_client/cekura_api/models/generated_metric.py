@@ -10,15 +10,15 @@ from ..types import UNSET, Unset
 
 @_attrs_define(repr=False)
 class GeneratedMetric(Model):
-    """A metric that the service suggests; not saved yet"""
+    """A metric that the service suggests; not saved yet."""
 
     name: str | Unset = UNSET
-    """ Name """
+    """ Name. """
     description: str | Unset = UNSET
-    """ What is evaluated """
+    """ What is evaluated. """
     agent: int | Unset = UNSET
-    """ Id of the agent """
+    """ Id of the agent. """
     eval_type: str | Unset = UNSET
-    """ Shape of the score """
+    """ Shape of the score. """
     scenarios: list[int] | None | Unset = UNSET
-    """ Ids of the scenarios it fits """
+    """ Ids of the scenarios it fits. """

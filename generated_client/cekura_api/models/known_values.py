@@ -4,7 +4,8 @@
 
 from typing import Literal
 
-AgentAssistantProvider = Literal[
+AlertType = Literal["disabled", "normal", "significant_change"]
+AssistantProvider = Literal[
     "",
     "agentforce",
     "agora",
@@ -26,7 +27,9 @@ AgentAssistantProvider = Literal[
     "vocera",
     "whatsapp",
 ]
-AgentLanguage = Literal[
+EvalType = Literal["binary", "continuous_qualitative", "enum", "numeric"]
+EvaluationTrigger = Literal["always", "automatic", "custom"]
+Language = Literal[
     "af",
     "ar",
     "bg",
@@ -71,8 +74,12 @@ AgentLanguage = Literal[
     "vi",
     "zh",
 ]
-AgentLlmModel = Literal["claude-sonnet-4-5-20250929", "gpt-4.1", "gpt-4.1-mini", "gpt-4o", "gpt-4o-mini"]
-AgentTranscriptProvider = Literal[
+LlmModel = Literal["claude-sonnet-4-5-20250929", "gpt-4.1", "gpt-4.1-mini", "gpt-4o", "gpt-4o-mini"]
+SignificantChangeAlertDirection = Literal["", "decrease", "increase"]
+SignificantChangeAlertStatus = Literal["disabled", "enabled"]
+SourceModel = Literal["CallLog", "Run"]
+Status = Literal["completed", "failed", "in_progress", "queued"]
+TranscriptProvider = Literal[
     "",
     "agora",
     "amazon_connect",
@@ -89,39 +96,5 @@ AgentTranscriptProvider = Literal[
     "telnyx",
     "vapi",
 ]
-EvaluationTriggerRequestAlertType = Literal["disabled", "normal", "significant_change"]
-EvaluationTriggerRequestEvalType = Literal["binary", "continuous_qualitative", "enum", "numeric"]
-EvaluationTriggerRequestEvaluationTrigger = Literal["always", "automatic", "custom"]
-EvaluationTriggerRequestSignificantChangeAlertDirection = Literal["", "decrease", "increase"]
-EvaluationTriggerRequestSignificantChangeAlertStatus = Literal["disabled", "enabled"]
-EvaluationTriggerRequestTriggerType = Literal["custom_code", "llm_judge"]
-EvaluationTriggerRequestType = Literal["basic", "custom_code", "custom_prompt", "llm_judge"]
-EvaluationTriggerResponseAlertType = Literal["disabled", "normal", "significant_change"]
-EvaluationTriggerResponseEvalType = Literal["binary", "continuous_qualitative", "enum", "numeric"]
-EvaluationTriggerResponseEvaluationTrigger = Literal["always", "automatic", "custom"]
-EvaluationTriggerResponseReviewsItemTestSetSourceModel = Literal["CallLog", "Run"]
-EvaluationTriggerResponseSignificantChangeAlertDirection = Literal["", "decrease", "increase"]
-EvaluationTriggerResponseSignificantChangeAlertStatus = Literal["disabled", "enabled"]
-EvaluationTriggerResponseTriggerType = Literal["custom_code", "llm_judge"]
-EvaluationTriggerResponseType = Literal["basic", "custom_code", "custom_prompt", "llm_judge"]
-GenerateMetricsProgressStatus = Literal["completed", "failed", "in_progress", "queued"]
-MetricAlertType = Literal["disabled", "normal", "significant_change"]
-MetricCreateEvalType = Literal["binary", "continuous_qualitative", "enum", "numeric"]
-MetricCreateEvaluationTrigger = Literal["always", "automatic", "custom"]
-MetricCreateTriggerType = Literal["custom_code", "llm_judge"]
-MetricCreateType = Literal["basic", "custom_code", "custom_prompt", "llm_judge"]
-MetricEvalType = Literal["binary", "continuous_qualitative", "enum", "numeric"]
-MetricEvaluationTrigger = Literal["always", "automatic", "custom"]
-MetricReviewsItemTestSetSourceModel = Literal["CallLog", "Run"]
-MetricSignificantChangeAlertDirection = Literal["", "decrease", "increase"]
-MetricSignificantChangeAlertStatus = Literal["disabled", "enabled"]
-MetricTriggerType = Literal["custom_code", "llm_judge"]
-MetricType = Literal["basic", "custom_code", "custom_prompt", "llm_judge"]
-MetricUpdateEvalType = Literal["binary", "continuous_qualitative", "enum", "numeric"]
-MetricUpdateEvaluationTrigger = Literal["always", "automatic", "custom"]
-MetricUpdateTriggerType = Literal["custom_code", "llm_judge"]
-MetricUpdateType = Literal["basic", "custom_code", "custom_prompt", "llm_judge"]
-PreviewMetricRequestMetricDataEvalType = Literal["binary", "continuous_qualitative", "enum", "numeric"]
-PreviewMetricRequestMetricDataEvaluationTrigger = Literal["always", "automatic", "custom"]
-PreviewMetricRequestMetricDataTriggerType = Literal["custom_code", "llm_judge"]
-PreviewMetricRequestMetricDataType = Literal["basic", "custom_code", "custom_prompt", "llm_judge"]
+TriggerType = Literal["custom_code", "llm_judge"]
+Type = Literal["basic", "custom_code", "custom_prompt", "llm_judge"]

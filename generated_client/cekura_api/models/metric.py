@@ -8,13 +8,13 @@ from attrs import define as _attrs_define
 
 from ..model import Model
 from ..models.known_values import (
-    MetricAlertType,
-    MetricEvalType,
-    MetricEvaluationTrigger,
-    MetricSignificantChangeAlertDirection,
-    MetricSignificantChangeAlertStatus,
-    MetricTriggerType,
-    MetricType,
+    AlertType,
+    EvalType,
+    EvaluationTrigger,
+    SignificantChangeAlertDirection,
+    SignificantChangeAlertStatus,
+    TriggerType,
+    Type,
 )
 from ..types import UNSET, Unset
 
@@ -25,98 +25,99 @@ if TYPE_CHECKING:
 
 @_attrs_define(repr=False)
 class Metric(Model):
-    """Metric."""
+    """Metric: returned by `create_metrics_in_bulk`, returned by `list_metrics`, returned by `create_metric` and
+    others."""
 
     id: int
-    """ Id, given by the service """
+    """ Id, given by the service. """
     name: str
-    """ Name """
+    """ Name. """
     description: str | Unset = UNSET
-    """ What is evaluated; for an llm_judge metric this is the criterion itself """
+    """ What is evaluated; for an llm_judge metric this is the criterion itself. """
     audio_enabled: bool | Unset = UNSET
-    """ Whether the audio of the call is evaluated too """
+    """ Whether the audio of the call is evaluated too. """
     prompt: str | Unset = UNSET
-    """ Prompt that the evaluation uses """
+    """ Prompt that the evaluation uses. """
     project: int | None | Unset = UNSET
-    """ Id of the project """
+    """ Id of the project. """
     agents: list[int | None] | None | Unset = UNSET
-    """ Ids of the agents that the metric is enabled for """
+    """ Ids of the agents that the metric is enabled for. """
     assistant_id: str | Unset = UNSET
-    """ Id of the assistant at the voice provider """
-    type_: MetricType | str | Unset = UNSET
-    """ How the metric is evaluated; basic and custom_prompt are deprecated """
-    eval_type: MetricEvalType | str | Unset = UNSET
+    """ Id of the assistant at the voice provider. """
+    type_: str | Type | Unset = UNSET
+    """ How the metric is evaluated; basic and custom_prompt are deprecated. """
+    eval_type: EvalType | str | Unset = UNSET
     """ Shape of the score. The older binary_workflow_adherence and binary_qualitative are taken as binary. """
     enum_values: list[str] | None | Unset = UNSET
-    """ The values that a metric of eval_type enum can take """
+    """ The values that a metric of eval_type enum can take. """
     display_order: int | Unset = UNSET
-    """ Position in the dashboard """
+    """ Position in the dashboard. """
     configuration: Any | Unset = UNSET
-    """ Settings of the metric; some predefined metrics hold them by agent id """
+    """ Settings of the metric; some predefined metrics hold them by agent id. """
     add_to_new_agents: bool | None | Unset = UNSET
-    """ Whether agents created later in the project get the metric """
+    """ Whether agents created later in the project get the metric. """
     simulation_enabled: bool | Unset = UNSET
-    """ Whether the metric runs on simulated calls """
+    """ Whether the metric runs on simulated calls. """
     observability_enabled: bool | Unset = UNSET
-    """ Whether the metric runs on observed calls """
+    """ Whether the metric runs on observed calls. """
     sampling_enabled: bool | Unset = UNSET
-    """ Whether the project's sample rate applies """
-    evaluation_trigger: MetricEvaluationTrigger | str | Unset = UNSET
-    """ When the metric is evaluated: always, when the service finds it fitting, or on a condition of your own """
+    """ Whether the project's sample rate applies. """
+    evaluation_trigger: EvaluationTrigger | str | Unset = UNSET
+    """ When the metric is evaluated: always, when the service finds it fitting, or on a condition of your own. """
     evaluation_trigger_prompt: str | Unset = UNSET
-    """ Condition in words, for a custom trigger of type llm_judge """
-    trigger_type: MetricTriggerType | str | Unset = UNSET
-    """ What decides a custom trigger: a prompt or code """
+    """ Condition in words, for a custom trigger of type llm_judge. """
+    trigger_type: str | TriggerType | Unset = UNSET
+    """ What decides a custom trigger: a prompt or code. """
     evaluation_trigger_custom_code: str | Unset = UNSET
-    """ Condition in Python, for a custom trigger of type custom_code """
+    """ Condition in Python, for a custom trigger of type custom_code. """
     custom_code: str | Unset = UNSET
-    """ Python code of a custom_code metric """
+    """ Python code of a custom_code metric. """
     slug: None | str | Unset = UNSET
-    """ Readable identifier """
+    """ Readable identifier. """
     agent_names: str | Unset = UNSET
-    """ Names of the agents """
+    """ Names of the agents. """
     function_name: None | str | Unset = UNSET
-    """ Name of the function behind a predefined metric """
+    """ Name of the function behind a predefined metric. """
     priority_assignment_prompt: str | Unset = UNSET
-    """ Prompt that assigns a priority """
+    """ Prompt that assigns a priority. """
     vocera_defined_metric_code: str | Unset = UNSET
-    """ Code of a predefined metric """
+    """ Code of a predefined metric. """
     kb_file_ids: list[int] | None | Unset = UNSET
-    """ Ids of knowledge base files """
+    """ Ids of knowledge base files. """
     knowledge_base_files: list[MetricKnowledgeBaseFilesItem] | str | Unset = UNSET
-    """ Knowledge base files """
+    """ Knowledge base files. """
     metric_cost: float | Unset = UNSET
-    """ Cost of one evaluation """
-    alert_type: MetricAlertType | str | Unset = UNSET
-    """ Which alerts are sent """
-    significant_change_alert_status: MetricSignificantChangeAlertStatus | str | Unset = UNSET
-    """ Whether alerts on a significant change are on """
-    significant_change_alert_direction: MetricSignificantChangeAlertDirection | str | Unset = UNSET
-    """ Direction of change that alerts; empty means both """
+    """ Cost of one evaluation. """
+    alert_type: AlertType | str | Unset = UNSET
+    """ Which alerts are sent. """
+    significant_change_alert_status: SignificantChangeAlertStatus | str | Unset = UNSET
+    """ Whether alerts on a significant change are on. """
+    significant_change_alert_direction: SignificantChangeAlertDirection | str | Unset = UNSET
+    """ Direction of change that alerts; empty means both. """
     window_size: int | Unset = UNSET
-    """ Number of values in the rolling statistics """
+    """ Number of values in the rolling statistics. """
     std_multiplier: float | Unset = UNSET
-    """ Standard deviations until an alert """
+    """ Standard deviations until an alert. """
     ewma_alpha: float | Unset = UNSET
-    """ Weight of the moving average """
+    """ Weight of the moving average. """
     alert_filters: Any | None | Unset = UNSET
-    """ Which calls count for alerts """
+    """ Which calls count for alerts. """
     slack_workspace: int | None | Unset = UNSET
-    """ Slack workspace for alerts """
+    """ Slack workspace for alerts. """
     slack_channel_id: None | str | Unset = UNSET
-    """ Slack channel for alerts of this metric """
+    """ Slack channel for alerts of this metric. """
     uses_llm_judge: str | Unset = UNSET
-    """ Whether custom code asks an LLM judge """
+    """ Whether custom code asks an LLM judge. """
     overall_score: str | Unset = UNSET
-    """ Overall score """
+    """ Overall score. """
     total_score: str | Unset = UNSET
-    """ Total score """
+    """ Total score. """
     alert_enabled: bool | Unset = UNSET
-    """ Whether alerts are sent """
+    """ Whether alerts are sent. """
     reviews: list[MetricReviewsItem] | None | Unset = UNSET
-    """ Reviews of the metric """
+    """ Reviews of the metric. """
     pending_optimisation_proposal: Any | None | Unset = UNSET
-    """ Proposal for a better metric that waits for a decision """
+    """ Proposal for a better metric that waits for a decision. """
     _names: ClassVar[dict[str, str]] = {"type_": "type"}
     _limits: ClassVar[dict[str, dict[str, float]]] = {
         "slug": {"maxLength": 255},

@@ -10,21 +10,21 @@ from ..types import UNSET, Unset
 
 @_attrs_define(repr=False)
 class MetricKnowledgeBaseFilesItem(Model):
-    """Metric knowledge base files item."""
+    """The object at `Metric.knowledge_base_files[]`."""
 
     id: int | Unset = UNSET
-    """ Id, given by the service """
+    """ Id, given by the service. """
     agent: int | Unset = UNSET
-    """ Id of the agent """
+    """ Id of the agent. """
     file_url: str | Unset = UNSET
-    """ Address of the file """
+    """ Address of the file. """
     file_name: str | Unset = UNSET
-    """ Name of the file """
+    """ Name of the file. """
     file_type: str | Unset = UNSET
-    """ Media type of the file """
+    """ Media type of the file. """
     file_size: int | Unset = UNSET
-    """ Size of the file in bytes """
+    """ Size of the file in bytes. """
     created_at: str | Unset = UNSET
-    """ Time of creation """
+    """ Time of creation. """
     updated_at: str | Unset = UNSET
-    """ Time of the last change """
+    """ Time of the last change. """

@@ -7,43 +7,38 @@ from typing import ClassVar
 from attrs import define as _attrs_define
 
 from ..model import Model
-from ..models.known_values import (
-    PreviewMetricRequestMetricDataEvalType,
-    PreviewMetricRequestMetricDataEvaluationTrigger,
-    PreviewMetricRequestMetricDataTriggerType,
-    PreviewMetricRequestMetricDataType,
-)
+from ..models.known_values import EvalType, EvaluationTrigger, TriggerType, Type
 from ..types import UNSET, Unset
 
 
 @_attrs_define(repr=False)
 class MetricPreviewData(Model):
-    """The metric to evaluate"""
+    """The metric to evaluate."""
 
     name: str
-    """ Name """
-    type_: PreviewMetricRequestMetricDataType | str
-    """ How it is evaluated; basic and custom_prompt are older names """
-    eval_type: PreviewMetricRequestMetricDataEvalType | str
+    """ Name. """
+    type_: str | Type
+    """ How it is evaluated; basic and custom_prompt are older names. """
+    eval_type: EvalType | str
     """ Shape of the score. The older values binary_workflow_adherence and binary_qualitative are taken for
     binary. """
-    evaluation_trigger: PreviewMetricRequestMetricDataEvaluationTrigger | str | Unset = UNSET
-    """ Which calls are evaluated: all, those that the service picks, or those that fit the trigger """
-    trigger_type: PreviewMetricRequestMetricDataTriggerType | str | Unset = UNSET
-    """ What decides about a custom trigger: a prompt or code """
+    evaluation_trigger: EvaluationTrigger | str | Unset = UNSET
+    """ Which calls are evaluated: all, those that the service picks, or those that fit the trigger. """
+    trigger_type: str | TriggerType | Unset = UNSET
+    """ What decides about a custom trigger: a prompt or code. """
     evaluation_trigger_prompt: str | Unset = UNSET
-    """ The prompt of a custom trigger; needed when its type is llm_judge """
+    """ The prompt of a custom trigger; needed when its type is llm_judge. """
     evaluation_trigger_custom_code: str | Unset = UNSET
-    """ The Python code of a custom trigger; needed when its type is custom_code """
+    """ The Python code of a custom trigger; needed when its type is custom_code. """
     description: str | Unset = UNSET
-    """ What is evaluated; needed when the type is basic """
+    """ What is evaluated; needed when the type is basic. """
     prompt: str | Unset = UNSET
-    """ The prompt; needed when the type is custom_prompt """
+    """ The prompt; needed when the type is custom_prompt. """
     custom_code: str | Unset = UNSET
-    """ The Python code; needed when the type is custom_code """
+    """ The Python code; needed when the type is custom_code. """
     enum_values: list[str] | Unset = UNSET
-    """ The possible values; needed when eval_type is enum """
+    """ The possible values; needed when eval_type is enum. """
     audio_enabled: bool | Unset = UNSET
-    """ Whether the judge listens to the recording """
+    """ Whether the judge listens to the recording. """
     _names: ClassVar[dict[str, str]] = {"type_": "type"}
     _limits: ClassVar[dict[str, dict[str, float]]] = {"name": {"maxLength": 255}}

@@ -15,23 +15,23 @@ if TYPE_CHECKING:
 
 @_attrs_define(repr=False)
 class MetricReviewsItem(Model):
-    """Metric reviews item."""
+    """The object at `Metric.reviews[]`."""
 
     id: int | Unset = UNSET
-    """ Id, given by the service """
+    """ Id, given by the service. """
     test_set: MetricReviewsItemTestSet | None | Unset = UNSET
-    """ Test set under review """
+    """ Test set under review. """
     metric: int | Unset = UNSET
-    """ Id of the metric """
+    """ Id of the metric. """
     expected_value: Any | None | Unset = UNSET
-    """ Value that the reviewer expects """
+    """ Value that the reviewer expects. """
     actual_value: Any | None | Unset = UNSET
-    """ Value that was measured """
+    """ Value that was measured. """
     explanation: Any | Unset = UNSET
-    """ Why the value came out so """
+    """ Why the value came out so. """
     feedback: str | Unset = UNSET
-    """ What the reviewer wrote """
+    """ What the reviewer wrote. """
     created_at: str | Unset = UNSET
-    """ Time of creation """
+    """ Time of creation. """
     updated_at: str | Unset = UNSET
-    """ Time of the last change """
+    """ Time of the last change. """

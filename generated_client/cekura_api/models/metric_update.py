@@ -7,59 +7,54 @@ from typing import Any, ClassVar
 from attrs import define as _attrs_define
 
 from ..model import Model
-from ..models.known_values import (
-    MetricUpdateEvalType,
-    MetricUpdateEvaluationTrigger,
-    MetricUpdateTriggerType,
-    MetricUpdateType,
-)
+from ..models.known_values import EvalType, EvaluationTrigger, TriggerType, Type
 from ..types import UNSET, Unset
 
 
 @_attrs_define(repr=False)
 class MetricUpdate(Model):
-    """Metric update."""
+    """Metric update: sent by `update_metric`"""
 
     name: str | Unset = UNSET
-    """ Name """
+    """ Name. """
     description: str | Unset = UNSET
-    """ What is evaluated; for an llm_judge metric this is the criterion itself """
+    """ What is evaluated; for an llm_judge metric this is the criterion itself. """
     audio_enabled: bool | Unset = UNSET
-    """ Whether the audio of the call is evaluated too """
+    """ Whether the audio of the call is evaluated too. """
     prompt: str | Unset = UNSET
-    """ Prompt that the evaluation uses """
+    """ Prompt that the evaluation uses. """
     project: int | Unset = UNSET
-    """ Id of the project """
+    """ Id of the project. """
     agents: list[int] | Unset = UNSET
-    """ Ids of the agents that the metric is enabled for """
+    """ Ids of the agents that the metric is enabled for. """
     assistant_id: str | Unset = UNSET
-    """ Id of the assistant at the voice provider """
-    type_: MetricUpdateType | str | Unset = UNSET
-    """ How the metric is evaluated; basic and custom_prompt are deprecated """
-    eval_type: MetricUpdateEvalType | str | Unset = UNSET
+    """ Id of the assistant at the voice provider. """
+    type_: str | Type | Unset = UNSET
+    """ How the metric is evaluated; basic and custom_prompt are deprecated. """
+    eval_type: EvalType | str | Unset = UNSET
     """ Shape of the score. The older binary_workflow_adherence and binary_qualitative are taken as binary. """
     enum_values: list[str] | Unset = UNSET
-    """ The values that a metric of eval_type enum can take """
+    """ The values that a metric of eval_type enum can take. """
     display_order: int | Unset = UNSET
-    """ Position in the dashboard """
+    """ Position in the dashboard. """
     configuration: Any | Unset = UNSET
-    """ Settings of the metric; some predefined metrics hold them by agent id """
+    """ Settings of the metric; some predefined metrics hold them by agent id. """
     add_to_new_agents: bool | None | Unset = UNSET
-    """ Whether agents created later in the project get the metric """
+    """ Whether agents created later in the project get the metric. """
     simulation_enabled: bool | Unset = UNSET
-    """ Whether the metric runs on simulated calls """
+    """ Whether the metric runs on simulated calls. """
     observability_enabled: bool | Unset = UNSET
-    """ Whether the metric runs on observed calls """
+    """ Whether the metric runs on observed calls. """
     sampling_enabled: bool | Unset = UNSET
-    """ Whether the project's sample rate applies """
-    evaluation_trigger: MetricUpdateEvaluationTrigger | str | Unset = UNSET
-    """ When the metric is evaluated: always, when the service finds it fitting, or on a condition of your own """
+    """ Whether the project's sample rate applies. """
+    evaluation_trigger: EvaluationTrigger | str | Unset = UNSET
+    """ When the metric is evaluated: always, when the service finds it fitting, or on a condition of your own. """
     evaluation_trigger_prompt: str | Unset = UNSET
-    """ Condition in words, for a custom trigger of type llm_judge """
-    trigger_type: MetricUpdateTriggerType | str | Unset = UNSET
-    """ What decides a custom trigger: a prompt or code """
+    """ Condition in words, for a custom trigger of type llm_judge. """
+    trigger_type: str | TriggerType | Unset = UNSET
+    """ What decides a custom trigger: a prompt or code. """
     evaluation_trigger_custom_code: str | Unset = UNSET
-    """ Condition in Python, for a custom trigger of type custom_code """
+    """ Condition in Python, for a custom trigger of type custom_code. """
     custom_code: str | Unset = UNSET
-    """ Python code of a custom_code metric """
+    """ Python code of a custom_code metric. """
     _names: ClassVar[dict[str, str]] = {"type_": "type"}

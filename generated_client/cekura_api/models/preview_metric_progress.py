@@ -12,11 +12,11 @@ from ..types import UNSET, Unset
 
 @_attrs_define(repr=False)
 class PreviewMetricProgress(Model):
-    """State of a preview"""
+    """State of a preview."""
 
     status: str
-    """ State of the job: completed, failed, or one in which it is not finished """
+    """ State of the job: completed, failed, or one in which it is not finished. """
     results: Any | Unset = UNSET
-    """ What the evaluations gave, in a form that is not documented """
+    """ What the evaluations gave, in a form that is not documented. """
     error: None | str | Unset = UNSET
-    """ Why the job failed """
+    """ Why the job failed. """

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 @_attrs_define(repr=False)
 class PreviewMetricRequest(Model):
-    """Preview metric request."""
+    """Preview metric request: sent by `preview_metric`"""
 
     metric_data: MetricPreviewData
     """ Metric data. """
     agent_id: int | Unset = UNSET
-    """ Id of the agent that all calls and runs must be of """
+    """ Id of the agent that all calls and runs must be of. """
     project_id: int | Unset = UNSET
-    """ Id of the project that all calls and runs must be of """
+    """ Id of the project that all calls and runs must be of. """
     call_log_ids: list[int] | Unset = UNSET
     """ Ids of the calls to evaluate, up to 10. Needed without run_ids. """
     run_ids: list[int] | Unset = UNSET

@@ -10,10 +10,10 @@ from ..types import UNSET, Unset
 
 @_attrs_define(repr=False)
 class SimplifyPromptProgress(Model):
-    """Simplify prompt progress."""
+    """Simplify prompt progress: returned by `simplify_prompt_progress`"""
 
     status: str
-    """ State of the job: queued, processing, completed or failed """
+    """ State of the job: queued, processing, completed or failed. """
     original_prompt: str | Unset = UNSET
     """ Original prompt. """
     simplified_prompt: str | Unset = UNSET

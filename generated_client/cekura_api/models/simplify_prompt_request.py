@@ -10,10 +10,10 @@ from ..types import UNSET, Unset
 
 @_attrs_define(repr=False)
 class SimplifyPromptRequest(Model):
-    """Simplify prompt request."""
+    """Simplify prompt request: sent by `simplify_prompt`"""
 
     original_prompt: str
-    """ The prompt to make shorter """
+    """ The prompt to make shorter. """
     metric_id: int | Unset = UNSET
     """ Id of the metric that the prompt is of. For one that is optimised already, the instructions that are
     stored come back. """

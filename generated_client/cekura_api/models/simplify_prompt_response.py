@@ -10,7 +10,7 @@ from ..types import UNSET, Unset
 
 @_attrs_define(repr=False)
 class SimplifyPromptResponse(Model):
-    """Simplify prompt response."""
+    """Simplify prompt response: returned by `simplify_prompt`"""
 
     simplified_prompt: str | Unset = UNSET
     """ Simplified prompt. """
@@ -19,4 +19,4 @@ class SimplifyPromptResponse(Model):
     skipped_simplification: bool | Unset = UNSET
     """ Skipped simplification. """
     progress_id: str | Unset = UNSET
-    """ Id of the job, if it is not done at once """
+    """ Id of the job, if it is not done at once. """

@@ -33,10 +33,10 @@ class Agents:
         Reads one voice agent.
 
         Args:
-            agent_id: Id of the agent
+            agent_id: Id of the agent.
 
         Returns:
-            The result, a `Agent`.
+            The `Agent`.
 
         Raises:
             ValueError: An argument is missing or outside of its limits. Nothing is sent.
@@ -61,10 +61,10 @@ class Agents:
         one whose next is null.
 
         Args:
-            page: Number of the page, from 1
-            page_size: How many agents a page holds
-            project_id: Only agents of this project
-            q: Only agents whose name holds this text, or whose id is this number
+            page: Number of the page, from 1.
+            page_size: How many agents a page holds.
+            project_id: Only agents of this project.
+            q: Only agents whose name holds this text, or whose id is this number.
 
         Returns:
             An iterator over the items of all pages. It requests a page when it needs it.
@@ -101,10 +101,10 @@ class AsyncAgents:
         Reads one voice agent.
 
         Args:
-            agent_id: Id of the agent
+            agent_id: Id of the agent.
 
         Returns:
-            The result, a `Agent`.
+            The `Agent`.
 
         Raises:
             ValueError: An argument is missing or outside of its limits. Nothing is sent.
@@ -129,10 +129,10 @@ class AsyncAgents:
         one whose next is null.
 
         Args:
-            page: Number of the page, from 1
-            page_size: How many agents a page holds
-            project_id: Only agents of this project
-            q: Only agents whose name holds this text, or whose id is this number
+            page: Number of the page, from 1.
+            page_size: How many agents a page holds.
+            project_id: Only agents of this project.
+            q: Only agents whose name holds this text, or whose id is this number.
 
         Returns:
             An asynchronous iterator over the items of all pages. It requests a page when it needs it.

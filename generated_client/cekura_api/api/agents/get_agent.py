@@ -38,10 +38,10 @@ def sync(agent_id: int, *, client: AuthenticatedClient) -> Agent:
 
     Args:
         client: The client that sends the request.
-        agent_id: Id of the agent
+        agent_id: Id of the agent.
 
     Returns:
-        The result, a `Agent`.
+        The `Agent`.
 
     Raises:
         ValueError: An argument is outside of its limits. Nothing is sent.

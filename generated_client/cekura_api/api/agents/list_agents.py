@@ -68,10 +68,10 @@ def sync(
 
     Args:
         client: The client that sends the request.
-        page: Number of the page, from 1
-        page_size: How many agents a page holds
-        project_id: Only agents of this project
-        q: Only agents whose name holds this text, or whose id is this number
+        page: Number of the page, from 1.
+        page_size: How many agents a page holds.
+        project_id: Only agents of this project.
+        q: Only agents whose name holds this text, or whose id is this number.
 
     Returns:
         An iterator over the items of all pages. It requests a page when it needs it.

@@ -17,21 +17,13 @@ if TYPE_CHECKING:
     from ...models.evaluation_trigger_request import EvaluationTriggerRequest
     from ...models.evaluation_trigger_response import EvaluationTriggerResponse
     from ...models.known_values import (
-        EvaluationTriggerRequestAlertType,
-        EvaluationTriggerRequestEvalType,
-        EvaluationTriggerRequestEvaluationTrigger,
-        EvaluationTriggerRequestSignificantChangeAlertDirection,
-        EvaluationTriggerRequestSignificantChangeAlertStatus,
-        EvaluationTriggerRequestTriggerType,
-        EvaluationTriggerRequestType,
-        MetricCreateEvalType,
-        MetricCreateEvaluationTrigger,
-        MetricCreateTriggerType,
-        MetricCreateType,
-        MetricUpdateEvalType,
-        MetricUpdateEvaluationTrigger,
-        MetricUpdateTriggerType,
-        MetricUpdateType,
+        AlertType,
+        EvalType,
+        EvaluationTrigger,
+        SignificantChangeAlertDirection,
+        SignificantChangeAlertStatus,
+        TriggerType,
+        Type,
     )
     from ...models.metric import Metric
     from ...models.metric_create import MetricCreate
@@ -66,17 +58,17 @@ class Metrics:
         with agent_id come the metrics of the agent and those of its project.
 
         Args:
-            agent_id: Only metrics of this agent and of its project
-            project_id: Only metrics of this project
-            assistant_id: Only metrics of the agent that has this assistant id at its voice provider
-            agents: Only metrics that name one of these agents: ids separated by commas
-            slug: Only the metric with this slug
+            agent_id: Only metrics of this agent and of its project.
+            project_id: Only metrics of this project.
+            assistant_id: Only metrics of the agent that has this assistant id at its voice provider.
+            agents: Only metrics that name one of these agents: ids separated by commas.
+            slug: Only the metric with this slug.
             filters: A filter as JSON text: an operator and conditions on agents__id, eval_type, type or name,
-                with in, eq or contains
-            include_scores: Whether the list also holds the overall and total score
+                with in, eq or contains.
+            include_scores: Whether the list also holds the overall and total score.
 
         Returns:
-            The result, a `list[Metric]`.
+            A list of `Metric`.
 
         Raises:
             ValueError: An argument is missing or outside of its limits. Nothing is sent.
@@ -101,14 +93,14 @@ class Metrics:
         body: MetricCreate | Mapping[str, object] | None = None,
         *,
         name: str | Unset = UNSET,
-        eval_type: MetricCreateEvalType | str | Unset = UNSET,
+        eval_type: EvalType | str | Unset = UNSET,
         description: str | Unset = UNSET,
         audio_enabled: bool | Unset = UNSET,
         prompt: str | Unset = UNSET,
         project: int | Unset = UNSET,
         agents: builtins.list[int] | Unset = UNSET,
         assistant_id: str | Unset = UNSET,
-        type_: MetricCreateType | str | Unset = UNSET,
+        type_: str | Type | Unset = UNSET,
         enum_values: builtins.list[str] | Unset = UNSET,
         display_order: int | Unset = UNSET,
         configuration: Any | Unset = UNSET,
@@ -116,9 +108,9 @@ class Metrics:
         simulation_enabled: bool | Unset = UNSET,
         observability_enabled: bool | Unset = UNSET,
         sampling_enabled: bool | Unset = UNSET,
-        evaluation_trigger: MetricCreateEvaluationTrigger | str | Unset = UNSET,
+        evaluation_trigger: EvaluationTrigger | str | Unset = UNSET,
         evaluation_trigger_prompt: str | Unset = UNSET,
-        trigger_type: MetricCreateTriggerType | str | Unset = UNSET,
+        trigger_type: str | TriggerType | Unset = UNSET,
         evaluation_trigger_custom_code: str | Unset = UNSET,
         custom_code: str | Unset = UNSET,
         scenarios: Any | Unset = UNSET,
@@ -131,33 +123,33 @@ class Metrics:
 
         Args:
             body: The body of the request.
-            name: Name
+            name: Name.
             eval_type: Shape of the score. The older binary_workflow_adherence and binary_qualitative are
                 taken as binary.
-            description: What is evaluated; for an llm_judge metric this is the criterion itself
-            audio_enabled: Whether the audio of the call is evaluated too
-            prompt: Prompt that the evaluation uses
-            project: Id of the project
-            agents: Ids of the agents that the metric is enabled for
-            assistant_id: Id of the assistant at the voice provider
-            type_: How the metric is evaluated; basic and custom_prompt are deprecated
-            enum_values: The values that a metric of eval_type enum can take
-            display_order: Position in the dashboard
-            configuration: Settings of the metric; some predefined metrics hold them by agent id
-            add_to_new_agents: Whether agents created later in the project get the metric
-            simulation_enabled: Whether the metric runs on simulated calls
-            observability_enabled: Whether the metric runs on observed calls
-            sampling_enabled: Whether the project's sample rate applies
+            description: What is evaluated; for an llm_judge metric this is the criterion itself.
+            audio_enabled: Whether the audio of the call is evaluated too.
+            prompt: Prompt that the evaluation uses.
+            project: Id of the project.
+            agents: Ids of the agents that the metric is enabled for.
+            assistant_id: Id of the assistant at the voice provider.
+            type_: How the metric is evaluated; basic and custom_prompt are deprecated.
+            enum_values: The values that a metric of eval_type enum can take.
+            display_order: Position in the dashboard.
+            configuration: Settings of the metric; some predefined metrics hold them by agent id.
+            add_to_new_agents: Whether agents created later in the project get the metric.
+            simulation_enabled: Whether the metric runs on simulated calls.
+            observability_enabled: Whether the metric runs on observed calls.
+            sampling_enabled: Whether the project's sample rate applies.
             evaluation_trigger: When the metric is evaluated: always, when the service finds it fitting, or on
-                a condition of your own
-            evaluation_trigger_prompt: Condition in words, for a custom trigger of type llm_judge
-            trigger_type: What decides a custom trigger: a prompt or code
-            evaluation_trigger_custom_code: Condition in Python, for a custom trigger of type custom_code
-            custom_code: Python code of a custom_code metric
-            scenarios: Ids of the scenarios to attach the metric to, or "all"
+                a condition of your own.
+            evaluation_trigger_prompt: Condition in words, for a custom trigger of type llm_judge.
+            trigger_type: What decides a custom trigger: a prompt or code.
+            evaluation_trigger_custom_code: Condition in Python, for a custom trigger of type custom_code.
+            custom_code: Python code of a custom_code metric.
+            scenarios: Ids of the scenarios to attach the metric to, or "all".
 
         Returns:
-            The result, a `Metric`.
+            The `Metric`.
 
         Raises:
             ValueError: An argument is missing or outside of its limits. Nothing is sent.
@@ -205,10 +197,10 @@ class Metrics:
         Reads one metric by its id or its slug.
 
         Args:
-            metric_id: Id or slug of the metric
+            metric_id: Id or slug of the metric.
 
         Returns:
-            The result, a `Metric`.
+            The `Metric`.
 
         Raises:
             ValueError: An argument is missing or outside of its limits. Nothing is sent.
@@ -225,7 +217,7 @@ class Metrics:
         Deletes the metric for good, and takes it off every agent, evaluator and dashboard that used it.
 
         Args:
-            metric_id: Id of the metric
+            metric_id: Id of the metric.
 
         Returns:
             Nothing.
@@ -251,8 +243,8 @@ class Metrics:
         project: int | Unset = UNSET,
         agents: builtins.list[int] | Unset = UNSET,
         assistant_id: str | Unset = UNSET,
-        type_: MetricUpdateType | str | Unset = UNSET,
-        eval_type: MetricUpdateEvalType | str | Unset = UNSET,
+        type_: str | Type | Unset = UNSET,
+        eval_type: EvalType | str | Unset = UNSET,
         enum_values: builtins.list[str] | Unset = UNSET,
         display_order: int | Unset = UNSET,
         configuration: Any | Unset = UNSET,
@@ -260,9 +252,9 @@ class Metrics:
         simulation_enabled: bool | Unset = UNSET,
         observability_enabled: bool | Unset = UNSET,
         sampling_enabled: bool | Unset = UNSET,
-        evaluation_trigger: MetricUpdateEvaluationTrigger | str | Unset = UNSET,
+        evaluation_trigger: EvaluationTrigger | str | Unset = UNSET,
         evaluation_trigger_prompt: str | Unset = UNSET,
-        trigger_type: MetricUpdateTriggerType | str | Unset = UNSET,
+        trigger_type: str | TriggerType | Unset = UNSET,
         evaluation_trigger_custom_code: str | Unset = UNSET,
         custom_code: str | Unset = UNSET,
     ) -> Metric:
@@ -272,34 +264,34 @@ class Metrics:
         were when the metric was created.
 
         Args:
-            metric_id: Id of the metric
+            metric_id: Id of the metric.
             body: The body of the request.
-            name: Name
-            description: What is evaluated; for an llm_judge metric this is the criterion itself
-            audio_enabled: Whether the audio of the call is evaluated too
-            prompt: Prompt that the evaluation uses
-            project: Id of the project
-            agents: Ids of the agents that the metric is enabled for
-            assistant_id: Id of the assistant at the voice provider
-            type_: How the metric is evaluated; basic and custom_prompt are deprecated
+            name: Name.
+            description: What is evaluated; for an llm_judge metric this is the criterion itself.
+            audio_enabled: Whether the audio of the call is evaluated too.
+            prompt: Prompt that the evaluation uses.
+            project: Id of the project.
+            agents: Ids of the agents that the metric is enabled for.
+            assistant_id: Id of the assistant at the voice provider.
+            type_: How the metric is evaluated; basic and custom_prompt are deprecated.
             eval_type: Shape of the score. The older binary_workflow_adherence and binary_qualitative are
                 taken as binary.
-            enum_values: The values that a metric of eval_type enum can take
-            display_order: Position in the dashboard
-            configuration: Settings of the metric; some predefined metrics hold them by agent id
-            add_to_new_agents: Whether agents created later in the project get the metric
-            simulation_enabled: Whether the metric runs on simulated calls
-            observability_enabled: Whether the metric runs on observed calls
-            sampling_enabled: Whether the project's sample rate applies
+            enum_values: The values that a metric of eval_type enum can take.
+            display_order: Position in the dashboard.
+            configuration: Settings of the metric; some predefined metrics hold them by agent id.
+            add_to_new_agents: Whether agents created later in the project get the metric.
+            simulation_enabled: Whether the metric runs on simulated calls.
+            observability_enabled: Whether the metric runs on observed calls.
+            sampling_enabled: Whether the project's sample rate applies.
             evaluation_trigger: When the metric is evaluated: always, when the service finds it fitting, or on
-                a condition of your own
-            evaluation_trigger_prompt: Condition in words, for a custom trigger of type llm_judge
-            trigger_type: What decides a custom trigger: a prompt or code
-            evaluation_trigger_custom_code: Condition in Python, for a custom trigger of type custom_code
-            custom_code: Python code of a custom_code metric
+                a condition of your own.
+            evaluation_trigger_prompt: Condition in words, for a custom trigger of type llm_judge.
+            trigger_type: What decides a custom trigger: a prompt or code.
+            evaluation_trigger_custom_code: Condition in Python, for a custom trigger of type custom_code.
+            custom_code: Python code of a custom_code metric.
 
         Returns:
-            The result, a `Metric`.
+            The `Metric`.
 
         Raises:
             ValueError: An argument is missing or outside of its limits. Nothing is sent.
@@ -346,17 +338,17 @@ class Metrics:
         body: EvaluationTriggerRequest | Mapping[str, object] | None = None,
         *,
         name: str | Unset = UNSET,
-        eval_type: EvaluationTriggerRequestEvalType | str | Unset = UNSET,
+        eval_type: EvalType | str | Unset = UNSET,
         slug: None | str | Unset = UNSET,
         project: int | None | Unset = UNSET,
         agents: builtins.list[int | None] | Unset = UNSET,
         description: str | Unset = UNSET,
-        type_: EvaluationTriggerRequestType | str | Unset = UNSET,
+        type_: str | Type | Unset = UNSET,
         enum_values: Any | Unset = UNSET,
         audio_enabled: bool | Unset = UNSET,
         prompt: str | Unset = UNSET,
-        evaluation_trigger: EvaluationTriggerRequestEvaluationTrigger | str | Unset = UNSET,
-        trigger_type: EvaluationTriggerRequestTriggerType | str | Unset = UNSET,
+        evaluation_trigger: EvaluationTrigger | str | Unset = UNSET,
+        trigger_type: str | TriggerType | Unset = UNSET,
         evaluation_trigger_prompt: str | Unset = UNSET,
         evaluation_trigger_custom_code: str | Unset = UNSET,
         priority_assignment_prompt: str | Unset = UNSET,
@@ -365,16 +357,12 @@ class Metrics:
         simulation_enabled: bool | Unset = UNSET,
         sampling_enabled: bool | Unset = UNSET,
         alert_enabled: bool | Unset = UNSET,
-        alert_type: EvaluationTriggerRequestAlertType | str | Unset = UNSET,
+        alert_type: AlertType | str | Unset = UNSET,
         alert_filters: Any | None | Unset = UNSET,
         slack_workspace: int | None | Unset = UNSET,
         slack_channel_id: None | str | Unset = UNSET,
-        significant_change_alert_status: EvaluationTriggerRequestSignificantChangeAlertStatus
-        | str
-        | Unset = UNSET,
-        significant_change_alert_direction: EvaluationTriggerRequestSignificantChangeAlertDirection
-        | str
-        | Unset = UNSET,
+        significant_change_alert_status: SignificantChangeAlertStatus | str | Unset = UNSET,
+        significant_change_alert_direction: SignificantChangeAlertDirection | str | Unset = UNSET,
         function_name: None | str | Unset = UNSET,
         custom_code: str | Unset = UNSET,
         vocera_defined_metric_code: str | Unset = UNSET,
@@ -387,42 +375,42 @@ class Metrics:
 
         Args:
             body: The body of the request.
-            name: Name
+            name: Name.
             eval_type: Shape of the score. The older binary_workflow_adherence and binary_qualitative are
                 taken as binary.
-            slug: Readable identifier
-            project: Id of the project
-            agents: Ids of the agents that the metric is enabled for
-            description: What is evaluated; for an llm_judge metric this is the criterion itself
-            type_: How the metric is evaluated; basic and custom_prompt are deprecated
-            enum_values: The values that a metric of eval_type enum can take
-            audio_enabled: Whether the audio of the call is evaluated too
-            prompt: Prompt that the evaluation uses
+            slug: Readable identifier.
+            project: Id of the project.
+            agents: Ids of the agents that the metric is enabled for.
+            description: What is evaluated; for an llm_judge metric this is the criterion itself.
+            type_: How the metric is evaluated; basic and custom_prompt are deprecated.
+            enum_values: The values that a metric of eval_type enum can take.
+            audio_enabled: Whether the audio of the call is evaluated too.
+            prompt: Prompt that the evaluation uses.
             evaluation_trigger: When the metric is evaluated: always, when the service finds it fitting, or on
-                a condition of your own
-            trigger_type: What decides a custom trigger: a prompt or code
-            evaluation_trigger_prompt: Condition in words, for a custom trigger of type llm_judge
-            evaluation_trigger_custom_code: Condition in Python, for a custom trigger of type custom_code
-            priority_assignment_prompt: Prompt that assigns a priority
-            configuration: Settings of the metric; some predefined metrics hold them by agent id
-            observability_enabled: Whether the metric runs on observed calls
-            simulation_enabled: Whether the metric runs on simulated calls
-            sampling_enabled: Whether the project's sample rate applies
-            alert_enabled: Whether alerts are sent
-            alert_type: Which alerts are sent
-            alert_filters: Which calls count for alerts
-            slack_workspace: Slack workspace for alerts
-            slack_channel_id: Slack channel for alerts of this metric
-            significant_change_alert_status: Whether alerts on a significant change are on
-            significant_change_alert_direction: Direction of change that alerts; empty means both
-            function_name: Name of the function behind a predefined metric
-            custom_code: Python code of a custom_code metric
-            vocera_defined_metric_code: Code of a predefined metric
-            scenarios: Ids of the scenarios to attach the metric to, or "all"
-            add_to_new_agents: Whether agents created later in the project get the metric
+                a condition of your own.
+            trigger_type: What decides a custom trigger: a prompt or code.
+            evaluation_trigger_prompt: Condition in words, for a custom trigger of type llm_judge.
+            evaluation_trigger_custom_code: Condition in Python, for a custom trigger of type custom_code.
+            priority_assignment_prompt: Prompt that assigns a priority.
+            configuration: Settings of the metric; some predefined metrics hold them by agent id.
+            observability_enabled: Whether the metric runs on observed calls.
+            simulation_enabled: Whether the metric runs on simulated calls.
+            sampling_enabled: Whether the project's sample rate applies.
+            alert_enabled: Whether alerts are sent.
+            alert_type: Which alerts are sent.
+            alert_filters: Which calls count for alerts.
+            slack_workspace: Slack workspace for alerts.
+            slack_channel_id: Slack channel for alerts of this metric.
+            significant_change_alert_status: Whether alerts on a significant change are on.
+            significant_change_alert_direction: Direction of change that alerts; empty means both.
+            function_name: Name of the function behind a predefined metric.
+            custom_code: Python code of a custom_code metric.
+            vocera_defined_metric_code: Code of a predefined metric.
+            scenarios: Ids of the scenarios to attach the metric to, or "all".
+            add_to_new_agents: Whether agents created later in the project get the metric.
 
         Returns:
-            The result, a `EvaluationTriggerResponse`.
+            The `EvaluationTriggerResponse`.
 
         Raises:
             ValueError: An argument is missing or outside of its limits. Nothing is sent.
@@ -501,17 +489,17 @@ class AsyncMetrics:
         with agent_id come the metrics of the agent and those of its project.
 
         Args:
-            agent_id: Only metrics of this agent and of its project
-            project_id: Only metrics of this project
-            assistant_id: Only metrics of the agent that has this assistant id at its voice provider
-            agents: Only metrics that name one of these agents: ids separated by commas
-            slug: Only the metric with this slug
+            agent_id: Only metrics of this agent and of its project.
+            project_id: Only metrics of this project.
+            assistant_id: Only metrics of the agent that has this assistant id at its voice provider.
+            agents: Only metrics that name one of these agents: ids separated by commas.
+            slug: Only the metric with this slug.
             filters: A filter as JSON text: an operator and conditions on agents__id, eval_type, type or name,
-                with in, eq or contains
-            include_scores: Whether the list also holds the overall and total score
+                with in, eq or contains.
+            include_scores: Whether the list also holds the overall and total score.
 
         Returns:
-            The result, a `list[Metric]`.
+            A list of `Metric`.
 
         Raises:
             ValueError: An argument is missing or outside of its limits. Nothing is sent.
@@ -536,14 +524,14 @@ class AsyncMetrics:
         body: MetricCreate | Mapping[str, object] | None = None,
         *,
         name: str | Unset = UNSET,
-        eval_type: MetricCreateEvalType | str | Unset = UNSET,
+        eval_type: EvalType | str | Unset = UNSET,
         description: str | Unset = UNSET,
         audio_enabled: bool | Unset = UNSET,
         prompt: str | Unset = UNSET,
         project: int | Unset = UNSET,
         agents: builtins.list[int] | Unset = UNSET,
         assistant_id: str | Unset = UNSET,
-        type_: MetricCreateType | str | Unset = UNSET,
+        type_: str | Type | Unset = UNSET,
         enum_values: builtins.list[str] | Unset = UNSET,
         display_order: int | Unset = UNSET,
         configuration: Any | Unset = UNSET,
@@ -551,9 +539,9 @@ class AsyncMetrics:
         simulation_enabled: bool | Unset = UNSET,
         observability_enabled: bool | Unset = UNSET,
         sampling_enabled: bool | Unset = UNSET,
-        evaluation_trigger: MetricCreateEvaluationTrigger | str | Unset = UNSET,
+        evaluation_trigger: EvaluationTrigger | str | Unset = UNSET,
         evaluation_trigger_prompt: str | Unset = UNSET,
-        trigger_type: MetricCreateTriggerType | str | Unset = UNSET,
+        trigger_type: str | TriggerType | Unset = UNSET,
         evaluation_trigger_custom_code: str | Unset = UNSET,
         custom_code: str | Unset = UNSET,
         scenarios: Any | Unset = UNSET,
@@ -566,33 +554,33 @@ class AsyncMetrics:
 
         Args:
             body: The body of the request.
-            name: Name
+            name: Name.
             eval_type: Shape of the score. The older binary_workflow_adherence and binary_qualitative are
                 taken as binary.
-            description: What is evaluated; for an llm_judge metric this is the criterion itself
-            audio_enabled: Whether the audio of the call is evaluated too
-            prompt: Prompt that the evaluation uses
-            project: Id of the project
-            agents: Ids of the agents that the metric is enabled for
-            assistant_id: Id of the assistant at the voice provider
-            type_: How the metric is evaluated; basic and custom_prompt are deprecated
-            enum_values: The values that a metric of eval_type enum can take
-            display_order: Position in the dashboard
-            configuration: Settings of the metric; some predefined metrics hold them by agent id
-            add_to_new_agents: Whether agents created later in the project get the metric
-            simulation_enabled: Whether the metric runs on simulated calls
-            observability_enabled: Whether the metric runs on observed calls
-            sampling_enabled: Whether the project's sample rate applies
+            description: What is evaluated; for an llm_judge metric this is the criterion itself.
+            audio_enabled: Whether the audio of the call is evaluated too.
+            prompt: Prompt that the evaluation uses.
+            project: Id of the project.
+            agents: Ids of the agents that the metric is enabled for.
+            assistant_id: Id of the assistant at the voice provider.
+            type_: How the metric is evaluated; basic and custom_prompt are deprecated.
+            enum_values: The values that a metric of eval_type enum can take.
+            display_order: Position in the dashboard.
+            configuration: Settings of the metric; some predefined metrics hold them by agent id.
+            add_to_new_agents: Whether agents created later in the project get the metric.
+            simulation_enabled: Whether the metric runs on simulated calls.
+            observability_enabled: Whether the metric runs on observed calls.
+            sampling_enabled: Whether the project's sample rate applies.
             evaluation_trigger: When the metric is evaluated: always, when the service finds it fitting, or on
-                a condition of your own
-            evaluation_trigger_prompt: Condition in words, for a custom trigger of type llm_judge
-            trigger_type: What decides a custom trigger: a prompt or code
-            evaluation_trigger_custom_code: Condition in Python, for a custom trigger of type custom_code
-            custom_code: Python code of a custom_code metric
-            scenarios: Ids of the scenarios to attach the metric to, or "all"
+                a condition of your own.
+            evaluation_trigger_prompt: Condition in words, for a custom trigger of type llm_judge.
+            trigger_type: What decides a custom trigger: a prompt or code.
+            evaluation_trigger_custom_code: Condition in Python, for a custom trigger of type custom_code.
+            custom_code: Python code of a custom_code metric.
+            scenarios: Ids of the scenarios to attach the metric to, or "all".
 
         Returns:
-            The result, a `Metric`.
+            The `Metric`.
 
         Raises:
             ValueError: An argument is missing or outside of its limits. Nothing is sent.
@@ -640,10 +628,10 @@ class AsyncMetrics:
         Reads one metric by its id or its slug.
 
         Args:
-            metric_id: Id or slug of the metric
+            metric_id: Id or slug of the metric.
 
         Returns:
-            The result, a `Metric`.
+            The `Metric`.
 
         Raises:
             ValueError: An argument is missing or outside of its limits. Nothing is sent.
@@ -660,7 +648,7 @@ class AsyncMetrics:
         Deletes the metric for good, and takes it off every agent, evaluator and dashboard that used it.
 
         Args:
-            metric_id: Id of the metric
+            metric_id: Id of the metric.
 
         Returns:
             Nothing.
@@ -686,8 +674,8 @@ class AsyncMetrics:
         project: int | Unset = UNSET,
         agents: builtins.list[int] | Unset = UNSET,
         assistant_id: str | Unset = UNSET,
-        type_: MetricUpdateType | str | Unset = UNSET,
-        eval_type: MetricUpdateEvalType | str | Unset = UNSET,
+        type_: str | Type | Unset = UNSET,
+        eval_type: EvalType | str | Unset = UNSET,
         enum_values: builtins.list[str] | Unset = UNSET,
         display_order: int | Unset = UNSET,
         configuration: Any | Unset = UNSET,
@@ -695,9 +683,9 @@ class AsyncMetrics:
         simulation_enabled: bool | Unset = UNSET,
         observability_enabled: bool | Unset = UNSET,
         sampling_enabled: bool | Unset = UNSET,
-        evaluation_trigger: MetricUpdateEvaluationTrigger | str | Unset = UNSET,
+        evaluation_trigger: EvaluationTrigger | str | Unset = UNSET,
         evaluation_trigger_prompt: str | Unset = UNSET,
-        trigger_type: MetricUpdateTriggerType | str | Unset = UNSET,
+        trigger_type: str | TriggerType | Unset = UNSET,
         evaluation_trigger_custom_code: str | Unset = UNSET,
         custom_code: str | Unset = UNSET,
     ) -> Metric:
@@ -707,34 +695,34 @@ class AsyncMetrics:
         were when the metric was created.
 
         Args:
-            metric_id: Id of the metric
+            metric_id: Id of the metric.
             body: The body of the request.
-            name: Name
-            description: What is evaluated; for an llm_judge metric this is the criterion itself
-            audio_enabled: Whether the audio of the call is evaluated too
-            prompt: Prompt that the evaluation uses
-            project: Id of the project
-            agents: Ids of the agents that the metric is enabled for
-            assistant_id: Id of the assistant at the voice provider
-            type_: How the metric is evaluated; basic and custom_prompt are deprecated
+            name: Name.
+            description: What is evaluated; for an llm_judge metric this is the criterion itself.
+            audio_enabled: Whether the audio of the call is evaluated too.
+            prompt: Prompt that the evaluation uses.
+            project: Id of the project.
+            agents: Ids of the agents that the metric is enabled for.
+            assistant_id: Id of the assistant at the voice provider.
+            type_: How the metric is evaluated; basic and custom_prompt are deprecated.
             eval_type: Shape of the score. The older binary_workflow_adherence and binary_qualitative are
                 taken as binary.
-            enum_values: The values that a metric of eval_type enum can take
-            display_order: Position in the dashboard
-            configuration: Settings of the metric; some predefined metrics hold them by agent id
-            add_to_new_agents: Whether agents created later in the project get the metric
-            simulation_enabled: Whether the metric runs on simulated calls
-            observability_enabled: Whether the metric runs on observed calls
-            sampling_enabled: Whether the project's sample rate applies
+            enum_values: The values that a metric of eval_type enum can take.
+            display_order: Position in the dashboard.
+            configuration: Settings of the metric; some predefined metrics hold them by agent id.
+            add_to_new_agents: Whether agents created later in the project get the metric.
+            simulation_enabled: Whether the metric runs on simulated calls.
+            observability_enabled: Whether the metric runs on observed calls.
+            sampling_enabled: Whether the project's sample rate applies.
             evaluation_trigger: When the metric is evaluated: always, when the service finds it fitting, or on
-                a condition of your own
-            evaluation_trigger_prompt: Condition in words, for a custom trigger of type llm_judge
-            trigger_type: What decides a custom trigger: a prompt or code
-            evaluation_trigger_custom_code: Condition in Python, for a custom trigger of type custom_code
-            custom_code: Python code of a custom_code metric
+                a condition of your own.
+            evaluation_trigger_prompt: Condition in words, for a custom trigger of type llm_judge.
+            trigger_type: What decides a custom trigger: a prompt or code.
+            evaluation_trigger_custom_code: Condition in Python, for a custom trigger of type custom_code.
+            custom_code: Python code of a custom_code metric.
 
         Returns:
-            The result, a `Metric`.
+            The `Metric`.
 
         Raises:
             ValueError: An argument is missing or outside of its limits. Nothing is sent.
@@ -781,17 +769,17 @@ class AsyncMetrics:
         body: EvaluationTriggerRequest | Mapping[str, object] | None = None,
         *,
         name: str | Unset = UNSET,
-        eval_type: EvaluationTriggerRequestEvalType | str | Unset = UNSET,
+        eval_type: EvalType | str | Unset = UNSET,
         slug: None | str | Unset = UNSET,
         project: int | None | Unset = UNSET,
         agents: builtins.list[int | None] | Unset = UNSET,
         description: str | Unset = UNSET,
-        type_: EvaluationTriggerRequestType | str | Unset = UNSET,
+        type_: str | Type | Unset = UNSET,
         enum_values: Any | Unset = UNSET,
         audio_enabled: bool | Unset = UNSET,
         prompt: str | Unset = UNSET,
-        evaluation_trigger: EvaluationTriggerRequestEvaluationTrigger | str | Unset = UNSET,
-        trigger_type: EvaluationTriggerRequestTriggerType | str | Unset = UNSET,
+        evaluation_trigger: EvaluationTrigger | str | Unset = UNSET,
+        trigger_type: str | TriggerType | Unset = UNSET,
         evaluation_trigger_prompt: str | Unset = UNSET,
         evaluation_trigger_custom_code: str | Unset = UNSET,
         priority_assignment_prompt: str | Unset = UNSET,
@@ -800,16 +788,12 @@ class AsyncMetrics:
         simulation_enabled: bool | Unset = UNSET,
         sampling_enabled: bool | Unset = UNSET,
         alert_enabled: bool | Unset = UNSET,
-        alert_type: EvaluationTriggerRequestAlertType | str | Unset = UNSET,
+        alert_type: AlertType | str | Unset = UNSET,
         alert_filters: Any | None | Unset = UNSET,
         slack_workspace: int | None | Unset = UNSET,
         slack_channel_id: None | str | Unset = UNSET,
-        significant_change_alert_status: EvaluationTriggerRequestSignificantChangeAlertStatus
-        | str
-        | Unset = UNSET,
-        significant_change_alert_direction: EvaluationTriggerRequestSignificantChangeAlertDirection
-        | str
-        | Unset = UNSET,
+        significant_change_alert_status: SignificantChangeAlertStatus | str | Unset = UNSET,
+        significant_change_alert_direction: SignificantChangeAlertDirection | str | Unset = UNSET,
         function_name: None | str | Unset = UNSET,
         custom_code: str | Unset = UNSET,
         vocera_defined_metric_code: str | Unset = UNSET,
@@ -822,42 +806,42 @@ class AsyncMetrics:
 
         Args:
             body: The body of the request.
-            name: Name
+            name: Name.
             eval_type: Shape of the score. The older binary_workflow_adherence and binary_qualitative are
                 taken as binary.
-            slug: Readable identifier
-            project: Id of the project
-            agents: Ids of the agents that the metric is enabled for
-            description: What is evaluated; for an llm_judge metric this is the criterion itself
-            type_: How the metric is evaluated; basic and custom_prompt are deprecated
-            enum_values: The values that a metric of eval_type enum can take
-            audio_enabled: Whether the audio of the call is evaluated too
-            prompt: Prompt that the evaluation uses
+            slug: Readable identifier.
+            project: Id of the project.
+            agents: Ids of the agents that the metric is enabled for.
+            description: What is evaluated; for an llm_judge metric this is the criterion itself.
+            type_: How the metric is evaluated; basic and custom_prompt are deprecated.
+            enum_values: The values that a metric of eval_type enum can take.
+            audio_enabled: Whether the audio of the call is evaluated too.
+            prompt: Prompt that the evaluation uses.
             evaluation_trigger: When the metric is evaluated: always, when the service finds it fitting, or on
-                a condition of your own
-            trigger_type: What decides a custom trigger: a prompt or code
-            evaluation_trigger_prompt: Condition in words, for a custom trigger of type llm_judge
-            evaluation_trigger_custom_code: Condition in Python, for a custom trigger of type custom_code
-            priority_assignment_prompt: Prompt that assigns a priority
-            configuration: Settings of the metric; some predefined metrics hold them by agent id
-            observability_enabled: Whether the metric runs on observed calls
-            simulation_enabled: Whether the metric runs on simulated calls
-            sampling_enabled: Whether the project's sample rate applies
-            alert_enabled: Whether alerts are sent
-            alert_type: Which alerts are sent
-            alert_filters: Which calls count for alerts
-            slack_workspace: Slack workspace for alerts
-            slack_channel_id: Slack channel for alerts of this metric
-            significant_change_alert_status: Whether alerts on a significant change are on
-            significant_change_alert_direction: Direction of change that alerts; empty means both
-            function_name: Name of the function behind a predefined metric
-            custom_code: Python code of a custom_code metric
-            vocera_defined_metric_code: Code of a predefined metric
-            scenarios: Ids of the scenarios to attach the metric to, or "all"
-            add_to_new_agents: Whether agents created later in the project get the metric
+                a condition of your own.
+            trigger_type: What decides a custom trigger: a prompt or code.
+            evaluation_trigger_prompt: Condition in words, for a custom trigger of type llm_judge.
+            evaluation_trigger_custom_code: Condition in Python, for a custom trigger of type custom_code.
+            priority_assignment_prompt: Prompt that assigns a priority.
+            configuration: Settings of the metric; some predefined metrics hold them by agent id.
+            observability_enabled: Whether the metric runs on observed calls.
+            simulation_enabled: Whether the metric runs on simulated calls.
+            sampling_enabled: Whether the project's sample rate applies.
+            alert_enabled: Whether alerts are sent.
+            alert_type: Which alerts are sent.
+            alert_filters: Which calls count for alerts.
+            slack_workspace: Slack workspace for alerts.
+            slack_channel_id: Slack channel for alerts of this metric.
+            significant_change_alert_status: Whether alerts on a significant change are on.
+            significant_change_alert_direction: Direction of change that alerts; empty means both.
+            function_name: Name of the function behind a predefined metric.
+            custom_code: Python code of a custom_code metric.
+            vocera_defined_metric_code: Code of a predefined metric.
+            scenarios: Ids of the scenarios to attach the metric to, or "all".
+            add_to_new_agents: Whether agents created later in the project get the metric.
 
         Returns:
-            The result, a `EvaluationTriggerResponse`.
+            The `EvaluationTriggerResponse`.
 
         Raises:
             ValueError: An argument is missing or outside of its limits. Nothing is sent.

@@ -43,7 +43,7 @@ def sync(*, client: AuthenticatedClient, body: MetricCreate) -> Metric:
         body: The body of the request.
 
     Returns:
-        The result, a `Metric`.
+        The `Metric`.
 
     Raises:
         ValueError: An argument is outside of its limits. Nothing is sent.

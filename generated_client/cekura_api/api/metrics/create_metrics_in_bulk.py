@@ -42,7 +42,7 @@ def sync(*, client: AuthenticatedClient, body: list[MetricCreate]) -> list[Metri
         body: The body of the request.
 
     Returns:
-        The result, a `list[Metric]`.
+        A list of `Metric`.
 
     Raises:
         ValueError: An argument is outside of its limits. Nothing is sent.

@@ -38,7 +38,7 @@ def sync(metric_id: int, *, client: AuthenticatedClient) -> None:
 
     Args:
         client: The client that sends the request.
-        metric_id: Id of the metric
+        metric_id: Id of the metric.
 
     Returns:
         Nothing.

@@ -43,7 +43,7 @@ def sync(*, client: AuthenticatedClient, body: EvaluationTriggerRequest) -> Eval
         body: The body of the request.
 
     Returns:
-        The result, a `EvaluationTriggerResponse`.
+        The `EvaluationTriggerResponse`.
 
     Raises:
         ValueError: An argument is outside of its limits. Nothing is sent.

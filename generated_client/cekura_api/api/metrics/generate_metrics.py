@@ -45,7 +45,7 @@ def sync(*, client: AuthenticatedClient, body: GenerateMetricsRequest) -> Genera
         body: The body of the request.
 
     Returns:
-        The result, a `GenerateMetricsResponse`.
+        The `GenerateMetricsResponse`.
 
     Raises:
         ValueError: An argument is outside of its limits. Nothing is sent.

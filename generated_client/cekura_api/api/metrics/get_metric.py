@@ -38,10 +38,10 @@ def sync(metric_id: int, *, client: AuthenticatedClient) -> Metric:
 
     Args:
         client: The client that sends the request.
-        metric_id: Id or slug of the metric
+        metric_id: Id or slug of the metric.
 
     Returns:
-        The result, a `Metric`.
+        The `Metric`.
 
     Raises:
         ValueError: An argument is outside of its limits. Nothing is sent.

@@ -96,17 +96,17 @@ def sync(
 
     Args:
         client: The client that sends the request.
-        agent_id: Only metrics of this agent and of its project
-        project_id: Only metrics of this project
-        assistant_id: Only metrics of the agent that has this assistant id at its voice provider
-        agents: Only metrics that name one of these agents: ids separated by commas
-        slug: Only the metric with this slug
+        agent_id: Only metrics of this agent and of its project.
+        project_id: Only metrics of this project.
+        assistant_id: Only metrics of the agent that has this assistant id at its voice provider.
+        agents: Only metrics that name one of these agents: ids separated by commas.
+        slug: Only the metric with this slug.
         filters: A filter as JSON text: an operator and conditions on agents__id, eval_type, type or name,
-            with in, eq or contains
-        include_scores: Whether the list also holds the overall and total score
+            with in, eq or contains.
+        include_scores: Whether the list also holds the overall and total score.
 
     Returns:
-        The result, a `list[Metric]`.
+        A list of `Metric`.
 
     Raises:
         ValueError: An argument is outside of its limits. Nothing is sent.

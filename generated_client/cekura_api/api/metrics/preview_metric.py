@@ -44,7 +44,7 @@ def sync(*, client: AuthenticatedClient, body: PreviewMetricRequest) -> PreviewM
         body: The body of the request.
 
     Returns:
-        The result, a `PreviewMetricResponse`.
+        The `PreviewMetricResponse`.
 
     Raises:
         ValueError: An argument is outside of its limits. Nothing is sent.

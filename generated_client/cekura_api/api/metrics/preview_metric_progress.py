@@ -40,10 +40,10 @@ def sync(*, client: AuthenticatedClient, progress_id: str) -> PreviewMetricProgr
 
     Args:
         client: The client that sends the request.
-        progress_id: The id that the preview operation answered with
+        progress_id: The id that the preview operation answered with.
 
     Returns:
-        The result, a `PreviewMetricProgress`.
+        The `PreviewMetricProgress`.
 
     Raises:
         ValueError: An argument is outside of its limits. Nothing is sent.

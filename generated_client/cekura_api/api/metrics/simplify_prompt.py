@@ -43,7 +43,7 @@ def sync(*, client: AuthenticatedClient, body: SimplifyPromptRequest) -> Simplif
         body: The body of the request.
 
     Returns:
-        The result, a `SimplifyPromptResponse`.
+        The `SimplifyPromptResponse`.
 
     Raises:
         ValueError: An argument is outside of its limits. Nothing is sent.

@@ -40,10 +40,10 @@ def sync(*, client: AuthenticatedClient, progress_id: str) -> SimplifyPromptProg
 
     Args:
         client: The client that sends the request.
-        progress_id: The id that the simplify operation answered with
+        progress_id: The id that the simplify operation answered with.
 
     Returns:
-        The result, a `SimplifyPromptProgress`.
+        The `SimplifyPromptProgress`.
 
     Raises:
         ValueError: An argument is outside of its limits. Nothing is sent.

@@ -42,11 +42,11 @@ def sync(metric_id: int, *, client: AuthenticatedClient, body: MetricUpdate) -> 
 
     Args:
         client: The client that sends the request.
-        metric_id: Id of the metric
+        metric_id: Id of the metric.
         body: The body of the request.
 
     Returns:
-        The result, a `Metric`.
+        The `Metric`.
 
     Raises:
         ValueError: An argument is outside of its limits. Nothing is sent.
