@@ -101,17 +101,14 @@ async def preview(
 ) -> Handle[PreviewMetricProgress, PreviewMetricProgress]:
     """Start a job that evaluates a metric on calls or runs."""
     from cekura_api.api.metrics import preview_metric
-    from cekura_api.models import MetricPreviewData, PreviewMetricRequest
 
     if call_log_ids is None and run_ids is None:
         raise InvalidRequestError("Pass call_log_ids or run_ids: the calls or runs to evaluate.")
-    body = PreviewMetricRequest(
-        metric_data=MetricPreviewData.from_dict({"type": "llm_judge", **_fields("metric", metric)}),
-        call_log_ids=UNSET if call_log_ids is None else list(call_log_ids),
-        run_ids=UNSET if run_ids is None else list(run_ids),
-        agent_id=UNSET if agent_id is None else agent_id,
-        project_id=UNSET if project_id is None else project_id,
-    )
+    optional = {"call_log_ids": call_log_ids, "run_ids": run_ids, "agent_id": agent_id, "project_id": project_id}
+    body: dict[str, object] = {"metric_data": {"type": "llm_judge", **_fields("metric", metric)}}
+    for name, value in optional.items():
+        if value is not None:
+            body[name] = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
     response = await http.send(checked(preview_metric, body=body))
     progress_id = preview_metric.parse_response(response).progress_id
     if not _is_job_id(http, progress_id):

@@ -62,7 +62,11 @@ def derived(source: Path) -> str:
     done = subprocess.run(command, input=text, capture_output=True, text=True, check=True)
     command = [sys.executable, "-m", "ruff", "check", "--fix-only", "--select", "I", "--quiet", "--stdin-filename"]
     done = subprocess.run(
-        [*command, str(source.with_name("_sync.py")), "-"], input=done.stdout, capture_output=True, text=True, check=True
+        [*command, str(source.with_name("_sync.py")), "-"],
+        input=done.stdout,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return done.stdout
 

@@ -80,26 +80,29 @@ def given(value: T | None) -> T | Unset:
     return UNSET if value is None else value
 
 
-def join_body(model: type[M], body: M | Mapping[str, object] | None, fields: Mapping[str, object]) -> M:
-    """The body that has these fields in addition to its own. Raises ValueError if it is not valid."""
-    joined = join_optional_body(model, body, fields)
-    if isinstance(joined, Unset):
-        raise ValueError("Nothing to send: pass `body`, or at least one of its fields.")
-    return joined
+def joined(body: M | Mapping[str, object] | None, fields: Mapping[str, object]) -> M | Mapping[str, object]:
+    """A body with other fields in addition to its own, for `json_body` to check."""
+    if body is not None and not isinstance(body, Mapping | Model):
+        return body
+    own = body.to_dict() if isinstance(body, Model) else body or {}
+    return {**own, **{name: value for name, value in fields.items() if value is not UNSET}}
 
 
-def join_optional_body(
-    model: type[M], body: M | Mapping[str, object] | None, fields: Mapping[str, object]
-) -> M | Unset:
-    """As join_body, but UNSET if there is nothing to send."""
-    if body is not None and not isinstance(body, Mapping | model):
-        raise ValueError(f"body={body!r:.100}: expected a {model.__name__} or a mapping.")
-    joined = body.to_dict() if isinstance(body, Model) else dict(body or {})
-    joined |= {name: value for name, value in fields.items() if value is not UNSET}
-    if not joined and not model.required_fields():
+def json_body(
+    model: type[M], body: M | Mapping[str, object] | Unset, *, required: bool = True
+) -> dict[str, object] | Unset:
+    """The JSON of a body. Raises ValueError if it is not valid. One that is empty and not required is not sent."""
+    if isinstance(body, Unset):
         return UNSET
-    model.check(joined)
-    return model.from_dict(joined)
+    if not isinstance(body, Mapping | model):
+        raise ValueError(f"body={body!r:.100}: expected a {model.__name__} or a mapping.")
+    sent = body.to_dict() if isinstance(body, Model) else dict(body)
+    if not sent and not required:
+        return UNSET
+    if not sent:
+        raise ValueError("Nothing to send: pass `body`, or at least one of its fields.")
+    model.check(sent)
+    return sent
 
 
 def check_success(response: httpx.Response) -> None:

@@ -356,6 +356,7 @@ class Views:
         lines += [f"from {dots}models.known_values import {name}" for name in words & self._known_values]
         others = {
             "Any": "from typing import Any",
+            "Mapping": "from collections.abc import Mapping",
             "File": f"from {dots}types import File",
             "UUID": "from uuid import UUID",
             "datetime": "import datetime",
@@ -388,6 +389,8 @@ class Views:
                 fields += (attrs.evolve(field, name=name),)
         text = operation["requestBody"].get("description")
         argument = self._argument(body.prop, "body", text or "The body of the request.", {})
+        if model:
+            argument = attrs.evolve(argument, type=f"{model} | Mapping[str, object]")
         return RequestBody(_BODIES[body.body_type], argument, model, self._modules.get(model, ""), fields)
 
     def _cases(self, endpoint: Endpoint) -> tuple[Case, ...]:

@@ -12,6 +12,7 @@ from ... import calls as _calls
 from ...types import UNSET, Unset
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
     from ...models.evaluation_trigger_request import EvaluationTriggerRequest
@@ -156,13 +157,11 @@ class Metrics:
 
         Calls `POST /test_framework/v1/metrics/`.
         """
-        from ...models.metric_create import MetricCreate
         from . import create_metric
 
         return self._transport.ask(
             create_metric,
-            body=_calls.join_body(
-                MetricCreate,
+            body=_calls.joined(
                 body,
                 {
                     "name": name,
@@ -298,14 +297,12 @@ class Metrics:
 
         Calls `PATCH /test_framework/v1/metrics/{metric_id}/`.
         """
-        from ...models.metric_update import MetricUpdate
         from . import update_metric
 
         return self._transport.ask(
             update_metric,
             metric_id=metric_id,
-            body=_calls.join_body(
-                MetricUpdate,
+            body=_calls.joined(
                 body,
                 {
                     "name": name,
@@ -417,13 +414,11 @@ class Metrics:
 
         Calls `POST /test_framework/v1/metrics/generate_evaluation_trigger/`.
         """
-        from ...models.evaluation_trigger_request import EvaluationTriggerRequest
         from . import generate_evaluation_trigger
 
         return self._transport.ask(
             generate_evaluation_trigger,
-            body=_calls.join_body(
-                EvaluationTriggerRequest,
+            body=_calls.joined(
                 body,
                 {
                     "name": name,
@@ -587,13 +582,11 @@ class AsyncMetrics:
 
         Calls `POST /test_framework/v1/metrics/`.
         """
-        from ...models.metric_create import MetricCreate
         from . import create_metric
 
         return await self._transport.ask(
             create_metric,
-            body=_calls.join_body(
-                MetricCreate,
+            body=_calls.joined(
                 body,
                 {
                     "name": name,
@@ -729,14 +722,12 @@ class AsyncMetrics:
 
         Calls `PATCH /test_framework/v1/metrics/{metric_id}/`.
         """
-        from ...models.metric_update import MetricUpdate
         from . import update_metric
 
         return await self._transport.ask(
             update_metric,
             metric_id=metric_id,
-            body=_calls.join_body(
-                MetricUpdate,
+            body=_calls.joined(
                 body,
                 {
                     "name": name,
@@ -848,13 +839,11 @@ class AsyncMetrics:
 
         Calls `POST /test_framework/v1/metrics/generate_evaluation_trigger/`.
         """
-        from ...models.evaluation_trigger_request import EvaluationTriggerRequest
         from . import generate_evaluation_trigger
 
         return await self._transport.ask(
             generate_evaluation_trigger,
-            body=_calls.join_body(
-                EvaluationTriggerRequest,
+            body=_calls.joined(
                 body,
                 {
                     "name": name,

@@ -2,6 +2,7 @@
 # Do not edit: `python scripts/regenerate.py` writes this file anew.
 """POST /test_framework/v1/metrics/"""
 
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
@@ -13,9 +14,9 @@ from ...models.metric_create import MetricCreate
 from ...types import Response
 
 
-def build_request(*, body: MetricCreate) -> dict[str, Any]:
+def build_request(*, body: MetricCreate | Mapping[str, object]) -> dict[str, Any]:
     """The arguments for `httpx.Client.request`. Raises ValueError if one is outside of its limits."""
-    return _calls.request("post", "/test_framework/v1/metrics/", json=body)
+    return _calls.request("post", "/test_framework/v1/metrics/", json=_calls.json_body(MetricCreate, body))
 
 
 def parse_response(response: httpx.Response) -> Metric:
@@ -25,13 +26,15 @@ def parse_response(response: httpx.Response) -> Metric:
     return result
 
 
-def sync_detailed(*, client: AuthenticatedClient, body: MetricCreate) -> Response[Metric]:
+def sync_detailed(
+    *, client: AuthenticatedClient, body: MetricCreate | Mapping[str, object]
+) -> Response[Metric]:
     """As `sync`, but with the status and the headers of the response."""
     response = client.get_httpx_client().request(**build_request(body=body))
     return _calls.detailed(client, response, parse_response)
 
 
-def sync(*, client: AuthenticatedClient, body: MetricCreate) -> Metric:
+def sync(*, client: AuthenticatedClient, body: MetricCreate | Mapping[str, object]) -> Metric:
     """Create a metric.
 
     Saves one metric. Sent twice, it is saved twice: there is no idempotency key. The types basic and
@@ -56,12 +59,14 @@ def sync(*, client: AuthenticatedClient, body: MetricCreate) -> Metric:
     return parse_response(client.get_httpx_client().request(**build_request(body=body)))
 
 
-async def asyncio_detailed(*, client: AuthenticatedClient, body: MetricCreate) -> Response[Metric]:
+async def asyncio_detailed(
+    *, client: AuthenticatedClient, body: MetricCreate | Mapping[str, object]
+) -> Response[Metric]:
     """As `sync_detailed`, awaited."""
     response = await client.get_async_httpx_client().request(**build_request(body=body))
     return _calls.detailed(client, response, parse_response)
 
 
-async def asyncio(*, client: AuthenticatedClient, body: MetricCreate) -> Metric:
+async def asyncio(*, client: AuthenticatedClient, body: MetricCreate | Mapping[str, object]) -> Metric:
     """As `sync`, awaited."""
     return parse_response(await client.get_async_httpx_client().request(**build_request(body=body)))

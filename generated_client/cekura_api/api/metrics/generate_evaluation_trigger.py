@@ -2,6 +2,7 @@
 # Do not edit: `python scripts/regenerate.py` writes this file anew.
 """POST /test_framework/v1/metrics/generate_evaluation_trigger/"""
 
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
@@ -13,9 +14,13 @@ from ...models.evaluation_trigger_response import EvaluationTriggerResponse
 from ...types import Response
 
 
-def build_request(*, body: EvaluationTriggerRequest) -> dict[str, Any]:
+def build_request(*, body: EvaluationTriggerRequest | Mapping[str, object]) -> dict[str, Any]:
     """The arguments for `httpx.Client.request`. Raises ValueError if one is outside of its limits."""
-    return _calls.request("post", "/test_framework/v1/metrics/generate_evaluation_trigger/", json=body)
+    return _calls.request(
+        "post",
+        "/test_framework/v1/metrics/generate_evaluation_trigger/",
+        json=_calls.json_body(EvaluationTriggerRequest, body),
+    )
 
 
 def parse_response(response: httpx.Response) -> EvaluationTriggerResponse:
@@ -26,14 +31,16 @@ def parse_response(response: httpx.Response) -> EvaluationTriggerResponse:
 
 
 def sync_detailed(
-    *, client: AuthenticatedClient, body: EvaluationTriggerRequest
+    *, client: AuthenticatedClient, body: EvaluationTriggerRequest | Mapping[str, object]
 ) -> Response[EvaluationTriggerResponse]:
     """As `sync`, but with the status and the headers of the response."""
     response = client.get_httpx_client().request(**build_request(body=body))
     return _calls.detailed(client, response, parse_response)
 
 
-def sync(*, client: AuthenticatedClient, body: EvaluationTriggerRequest) -> EvaluationTriggerResponse:
+def sync(
+    *, client: AuthenticatedClient, body: EvaluationTriggerRequest | Mapping[str, object]
+) -> EvaluationTriggerResponse:
     """Generate evaluation trigger.
 
     Suggests when a metric should be evaluated. Nothing is saved.
@@ -57,7 +64,7 @@ def sync(*, client: AuthenticatedClient, body: EvaluationTriggerRequest) -> Eval
 
 
 async def asyncio_detailed(
-    *, client: AuthenticatedClient, body: EvaluationTriggerRequest
+    *, client: AuthenticatedClient, body: EvaluationTriggerRequest | Mapping[str, object]
 ) -> Response[EvaluationTriggerResponse]:
     """As `sync_detailed`, awaited."""
     response = await client.get_async_httpx_client().request(**build_request(body=body))
@@ -65,7 +72,7 @@ async def asyncio_detailed(
 
 
 async def asyncio(
-    *, client: AuthenticatedClient, body: EvaluationTriggerRequest
+    *, client: AuthenticatedClient, body: EvaluationTriggerRequest | Mapping[str, object]
 ) -> EvaluationTriggerResponse:
     """As `sync`, awaited."""
     return parse_response(await client.get_async_httpx_client().request(**build_request(body=body)))

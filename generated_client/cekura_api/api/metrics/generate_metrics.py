@@ -2,6 +2,7 @@
 # Do not edit: `python scripts/regenerate.py` writes this file anew.
 """POST /test_framework/v1/metrics/generate_metrics/"""
 
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
@@ -13,9 +14,13 @@ from ...models.generate_metrics_response import GenerateMetricsResponse
 from ...types import Response
 
 
-def build_request(*, body: GenerateMetricsRequest) -> dict[str, Any]:
+def build_request(*, body: GenerateMetricsRequest | Mapping[str, object]) -> dict[str, Any]:
     """The arguments for `httpx.Client.request`. Raises ValueError if one is outside of its limits."""
-    return _calls.request("post", "/test_framework/v1/metrics/generate_metrics/", json=body)
+    return _calls.request(
+        "post",
+        "/test_framework/v1/metrics/generate_metrics/",
+        json=_calls.json_body(GenerateMetricsRequest, body),
+    )
 
 
 def parse_response(response: httpx.Response) -> GenerateMetricsResponse:
@@ -26,14 +31,16 @@ def parse_response(response: httpx.Response) -> GenerateMetricsResponse:
 
 
 def sync_detailed(
-    *, client: AuthenticatedClient, body: GenerateMetricsRequest
+    *, client: AuthenticatedClient, body: GenerateMetricsRequest | Mapping[str, object]
 ) -> Response[GenerateMetricsResponse]:
     """As `sync`, but with the status and the headers of the response."""
     response = client.get_httpx_client().request(**build_request(body=body))
     return _calls.detailed(client, response, parse_response)
 
 
-def sync(*, client: AuthenticatedClient, body: GenerateMetricsRequest) -> GenerateMetricsResponse:
+def sync(
+    *, client: AuthenticatedClient, body: GenerateMetricsRequest | Mapping[str, object]
+) -> GenerateMetricsResponse:
     """Generate metrics.
 
     Starts a background job that suggests metrics for one agent, and answers with the id to ask for its
@@ -59,13 +66,15 @@ def sync(*, client: AuthenticatedClient, body: GenerateMetricsRequest) -> Genera
 
 
 async def asyncio_detailed(
-    *, client: AuthenticatedClient, body: GenerateMetricsRequest
+    *, client: AuthenticatedClient, body: GenerateMetricsRequest | Mapping[str, object]
 ) -> Response[GenerateMetricsResponse]:
     """As `sync_detailed`, awaited."""
     response = await client.get_async_httpx_client().request(**build_request(body=body))
     return _calls.detailed(client, response, parse_response)
 
 
-async def asyncio(*, client: AuthenticatedClient, body: GenerateMetricsRequest) -> GenerateMetricsResponse:
+async def asyncio(
+    *, client: AuthenticatedClient, body: GenerateMetricsRequest | Mapping[str, object]
+) -> GenerateMetricsResponse:
     """As `sync`, awaited."""
     return parse_response(await client.get_async_httpx_client().request(**build_request(body=body)))

@@ -2,6 +2,7 @@
 # Do not edit: `python scripts/regenerate.py` writes this file anew.
 """POST /test_framework/v1/metrics/preview/"""
 
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
@@ -13,9 +14,11 @@ from ...models.preview_metric_response import PreviewMetricResponse
 from ...types import Response
 
 
-def build_request(*, body: PreviewMetricRequest) -> dict[str, Any]:
+def build_request(*, body: PreviewMetricRequest | Mapping[str, object]) -> dict[str, Any]:
     """The arguments for `httpx.Client.request`. Raises ValueError if one is outside of its limits."""
-    return _calls.request("post", "/test_framework/v1/metrics/preview/", json=body)
+    return _calls.request(
+        "post", "/test_framework/v1/metrics/preview/", json=_calls.json_body(PreviewMetricRequest, body)
+    )
 
 
 def parse_response(response: httpx.Response) -> PreviewMetricResponse:
@@ -26,14 +29,16 @@ def parse_response(response: httpx.Response) -> PreviewMetricResponse:
 
 
 def sync_detailed(
-    *, client: AuthenticatedClient, body: PreviewMetricRequest
+    *, client: AuthenticatedClient, body: PreviewMetricRequest | Mapping[str, object]
 ) -> Response[PreviewMetricResponse]:
     """As `sync`, but with the status and the headers of the response."""
     response = client.get_httpx_client().request(**build_request(body=body))
     return _calls.detailed(client, response, parse_response)
 
 
-def sync(*, client: AuthenticatedClient, body: PreviewMetricRequest) -> PreviewMetricResponse:
+def sync(
+    *, client: AuthenticatedClient, body: PreviewMetricRequest | Mapping[str, object]
+) -> PreviewMetricResponse:
     """Preview metric.
 
     Starts a job that evaluates a metric, which need not be saved, on calls or runs that have taken place.
@@ -58,13 +63,15 @@ def sync(*, client: AuthenticatedClient, body: PreviewMetricRequest) -> PreviewM
 
 
 async def asyncio_detailed(
-    *, client: AuthenticatedClient, body: PreviewMetricRequest
+    *, client: AuthenticatedClient, body: PreviewMetricRequest | Mapping[str, object]
 ) -> Response[PreviewMetricResponse]:
     """As `sync_detailed`, awaited."""
     response = await client.get_async_httpx_client().request(**build_request(body=body))
     return _calls.detailed(client, response, parse_response)
 
 
-async def asyncio(*, client: AuthenticatedClient, body: PreviewMetricRequest) -> PreviewMetricResponse:
+async def asyncio(
+    *, client: AuthenticatedClient, body: PreviewMetricRequest | Mapping[str, object]
+) -> PreviewMetricResponse:
     """As `sync`, awaited."""
     return parse_response(await client.get_async_httpx_client().request(**build_request(body=body)))

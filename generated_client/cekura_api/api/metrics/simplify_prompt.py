@@ -2,6 +2,7 @@
 # Do not edit: `python scripts/regenerate.py` writes this file anew.
 """POST /test_framework/v1/metrics/simplify_prompt/"""
 
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
@@ -13,9 +14,13 @@ from ...models.simplify_prompt_response import SimplifyPromptResponse
 from ...types import Response
 
 
-def build_request(*, body: SimplifyPromptRequest) -> dict[str, Any]:
+def build_request(*, body: SimplifyPromptRequest | Mapping[str, object]) -> dict[str, Any]:
     """The arguments for `httpx.Client.request`. Raises ValueError if one is outside of its limits."""
-    return _calls.request("post", "/test_framework/v1/metrics/simplify_prompt/", json=body)
+    return _calls.request(
+        "post",
+        "/test_framework/v1/metrics/simplify_prompt/",
+        json=_calls.json_body(SimplifyPromptRequest, body),
+    )
 
 
 def parse_response(response: httpx.Response) -> SimplifyPromptResponse:
@@ -26,14 +31,16 @@ def parse_response(response: httpx.Response) -> SimplifyPromptResponse:
 
 
 def sync_detailed(
-    *, client: AuthenticatedClient, body: SimplifyPromptRequest
+    *, client: AuthenticatedClient, body: SimplifyPromptRequest | Mapping[str, object]
 ) -> Response[SimplifyPromptResponse]:
     """As `sync`, but with the status and the headers of the response."""
     response = client.get_httpx_client().request(**build_request(body=body))
     return _calls.detailed(client, response, parse_response)
 
 
-def sync(*, client: AuthenticatedClient, body: SimplifyPromptRequest) -> SimplifyPromptResponse:
+def sync(
+    *, client: AuthenticatedClient, body: SimplifyPromptRequest | Mapping[str, object]
+) -> SimplifyPromptResponse:
     """Simplify prompt.
 
     Makes a prompt shorter. Answers with the new prompt, or with a progress_id if that takes longer.
@@ -57,13 +64,15 @@ def sync(*, client: AuthenticatedClient, body: SimplifyPromptRequest) -> Simplif
 
 
 async def asyncio_detailed(
-    *, client: AuthenticatedClient, body: SimplifyPromptRequest
+    *, client: AuthenticatedClient, body: SimplifyPromptRequest | Mapping[str, object]
 ) -> Response[SimplifyPromptResponse]:
     """As `sync_detailed`, awaited."""
     response = await client.get_async_httpx_client().request(**build_request(body=body))
     return _calls.detailed(client, response, parse_response)
 
 
-async def asyncio(*, client: AuthenticatedClient, body: SimplifyPromptRequest) -> SimplifyPromptResponse:
+async def asyncio(
+    *, client: AuthenticatedClient, body: SimplifyPromptRequest | Mapping[str, object]
+) -> SimplifyPromptResponse:
     """As `sync`, awaited."""
     return parse_response(await client.get_async_httpx_client().request(**build_request(body=body)))

@@ -2,6 +2,7 @@
 # Do not edit: `python scripts/regenerate.py` writes this file anew.
 """PATCH /test_framework/v1/metrics/{metric_id}/"""
 
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
@@ -13,11 +14,14 @@ from ...models.metric_update import MetricUpdate
 from ...types import Response
 
 
-def build_request(metric_id: int, *, body: MetricUpdate) -> dict[str, Any]:
+def build_request(metric_id: int, *, body: MetricUpdate | Mapping[str, object]) -> dict[str, Any]:
     """The arguments for `httpx.Client.request`. Raises ValueError if one is outside of its limits."""
     _calls.check("metric_id", metric_id, int, minimum=1, maximum=9223372036854775807)
     return _calls.request(
-        "patch", f"/test_framework/v1/metrics/{_calls.segment(metric_id)}/", json=body, idempotent=True
+        "patch",
+        f"/test_framework/v1/metrics/{_calls.segment(metric_id)}/",
+        json=_calls.json_body(MetricUpdate, body),
+        idempotent=True,
     )
 
 
@@ -28,13 +32,15 @@ def parse_response(response: httpx.Response) -> Metric:
     return result
 
 
-def sync_detailed(metric_id: int, *, client: AuthenticatedClient, body: MetricUpdate) -> Response[Metric]:
+def sync_detailed(
+    metric_id: int, *, client: AuthenticatedClient, body: MetricUpdate | Mapping[str, object]
+) -> Response[Metric]:
     """As `sync`, but with the status and the headers of the response."""
     response = client.get_httpx_client().request(**build_request(metric_id=metric_id, body=body))
     return _calls.detailed(client, response, parse_response)
 
 
-def sync(metric_id: int, *, client: AuthenticatedClient, body: MetricUpdate) -> Metric:
+def sync(metric_id: int, *, client: AuthenticatedClient, body: MetricUpdate | Mapping[str, object]) -> Metric:
     """Update a metric.
 
     Changes the fields that are sent and leaves the others as they are. Project and agent stay what they were
@@ -60,14 +66,16 @@ def sync(metric_id: int, *, client: AuthenticatedClient, body: MetricUpdate) -> 
 
 
 async def asyncio_detailed(
-    metric_id: int, *, client: AuthenticatedClient, body: MetricUpdate
+    metric_id: int, *, client: AuthenticatedClient, body: MetricUpdate | Mapping[str, object]
 ) -> Response[Metric]:
     """As `sync_detailed`, awaited."""
     response = await client.get_async_httpx_client().request(**build_request(metric_id=metric_id, body=body))
     return _calls.detailed(client, response, parse_response)
 
 
-async def asyncio(metric_id: int, *, client: AuthenticatedClient, body: MetricUpdate) -> Metric:
+async def asyncio(
+    metric_id: int, *, client: AuthenticatedClient, body: MetricUpdate | Mapping[str, object]
+) -> Metric:
     """As `sync`, awaited."""
     return parse_response(
         await client.get_async_httpx_client().request(**build_request(metric_id=metric_id, body=body))
