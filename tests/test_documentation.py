@@ -21,8 +21,8 @@ from tests.pages import INSTALL, PAGES, ROOT, as_shown, blocks, follow, name
 
 FOLLOWED = [page for page in PAGES if any(block.is_run for block in blocks(page))]
 # These tell; they do not lead. A sandbox is there for them, and a specification.
-TELLING = {"README.md", "CONTRIBUTING.md", "docs/index.md", "docs/design.md"}
-NOT_RUN = {"CONTRIBUTING.md": 3, "README.md": 1, "docs/building-your-own-sdk.md": 2, "docs/keeping-up.md": 1}
+TELLING = {"README.md", "CONTRIBUTING.md", "docs/index.md", "docs/internals/design.md"}
+NOT_RUN = {"CONTRIBUTING.md": 3, "README.md": 1, "docs/guides/your-own-sdk.md": 2, "docs/internals/keeping-up.md": 1}
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def checkout(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("page", FOLLOWED, ids=name)
 def test_a_page_works_from_top_to_bottom(page: Path, checkout: Path, home: Path, tmp_path: Path) -> None:
-    install = name(page) == "docs/start.md"
+    install = name(page) == "docs/quickstart.md"
     if install:
         require_registry()
     scratch = tmp_path / "scratch"
@@ -107,7 +107,7 @@ def test_a_workflow_runs_what_its_page_runs() -> None:
 
 
 def test_every_error_is_explained_and_caught() -> None:
-    page = ROOT / "docs" / "errors.md"
+    page = ROOT / "docs" / "guides" / "errors.md"
     code = "".join(block.text for block in blocks(page) if block.language == "python")
     table = re.findall(r"^\| \[?`(\w+)`", page.read_text("utf-8"), re.MULTILINE)
     public = [getattr(cekura_facade, each) for each in cekura_facade.__all__]

@@ -1,4 +1,4 @@
-"""What was measured, as rows beside their goals: for the terminal and for docs/performance.md."""
+"""What was measured, as rows beside their goals: for the terminal and for docs/internals/performance.md."""
 
 from __future__ import annotations
 
