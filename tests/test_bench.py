@@ -15,7 +15,7 @@ ROWS = (
     "job.poll() with 100 metrics, typed",
     "job.poll() awaited, with 10 metrics, typed",
     "job.poll() awaited, with 100 metrics, typed",
-    "saving 100 metrics (its look before and all)",
+    "saving 100 metrics with all lists",
     "delay between a job's completion and wait returning",
     "the same: worst",
     "polls for a job of 300 s",
