@@ -12,11 +12,11 @@ from pathlib import Path
 from benchmarks import calls, cold_start, many, report, waiting
 from benchmarks.server import serving
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "internals" / "performance.md"
 
 
 def main() -> int:
-    """Measure, print the table, and write docs/performance.md."""
+    """Measure, print the table, and write docs/internals/performance.md."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--quick", action="store_true", help="measure less, and write nothing: does it run at all?")
     arguments = parser.parse_args()

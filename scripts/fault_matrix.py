@@ -1,6 +1,6 @@
 """Run every fault against the client, on real sockets, and count what is lost, saved twice, leaked or late.
 
-python scripts/fault_matrix.py                    ours, the vendor's package, the generated client; docs/reliability.md
+python scripts/fault_matrix.py                    all three clients; writes docs/internals/reliability.md
 python scripts/fault_matrix.py --client ours      ours alone, nothing is written
 python scripts/fault_matrix.py --only "save / 500"
 
@@ -50,7 +50,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--client", action="append", metavar="NAME", help=f"{', '.join(CLIENTS)}; may be repeated")
     parser.add_argument("--only", default="", metavar="TEXT", help="cells with this text in their names")
     parser.add_argument("--jobs", type=int, default=JOBS, metavar="N", help="cells at once")
-    parser.add_argument("--output", type=Path, default=ROOT / "docs" / "reliability.md", metavar="FILE")
+    parser.add_argument("--output", type=Path, default=ROOT / "docs" / "internals" / "reliability.md", metavar="FILE")
     parser.add_argument("--no-write", action="store_true", help="write no file; without --client, run ours alone")
     return parser.parse_args()
 

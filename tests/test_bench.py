@@ -8,14 +8,14 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE = ROOT / "docs" / "performance.md"
+PAGE = ROOT / "docs" / "internals" / "performance.md"
 ROWS = (
     "cold start: import, construct, first request, process exit",
     "job.poll() with 10 metrics, typed",
     "job.poll() with 100 metrics, typed",
     "job.poll() awaited, with 10 metrics, typed",
     "job.poll() awaited, with 100 metrics, typed",
-    "saving 100 metrics (its look before and all)",
+    "saving 100 metrics with all lists",
     "delay between a job's completion and wait returning",
     "the same: worst",
     "polls for a job of 300 s",

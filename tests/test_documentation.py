@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import shutil
@@ -11,8 +12,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from typer.core import TyperGroup
+from typer.main import get_command
 
 import cekura_facade
+from cekura_facade.cli.app import app
 from cekura_facade.sandbox import Sandbox
 from cekura_facade.sandbox._agents import default_agents
 from tests.installing import require_registry
@@ -21,8 +25,14 @@ from tests.pages import INSTALL, PAGES, ROOT, as_shown, blocks, follow, name
 
 FOLLOWED = [page for page in PAGES if any(block.is_run for block in blocks(page))]
 # These tell; they do not lead. A sandbox is there for them, and a specification.
-TELLING = {"README.md", "CONTRIBUTING.md", "docs/index.md", "docs/design.md"}
-NOT_RUN = {"CONTRIBUTING.md": 3, "README.md": 1, "docs/building-your-own-sdk.md": 2, "docs/keeping-up.md": 1}
+TELLING = {
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/index.md",
+    "docs/internals/design.md",
+    "docs/reference/configuration.md",
+}
+NOT_RUN = {"CONTRIBUTING.md": 3, "README.md": 1, "docs/guides/your-own-sdk.md": 2, "docs/internals/keeping-up.md": 1}
 
 
 @pytest.fixture
@@ -47,7 +57,7 @@ def checkout(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("page", FOLLOWED, ids=name)
 def test_a_page_works_from_top_to_bottom(page: Path, checkout: Path, home: Path, tmp_path: Path) -> None:
-    install = name(page) == "docs/start.md"
+    install = name(page) == "docs/quickstart.md"
     if install:
         require_registry()
     scratch = tmp_path / "scratch"
@@ -107,7 +117,7 @@ def test_a_workflow_runs_what_its_page_runs() -> None:
 
 
 def test_every_error_is_explained_and_caught() -> None:
-    page = ROOT / "docs" / "errors.md"
+    page = ROOT / "docs" / "guides" / "errors.md"
     code = "".join(block.text for block in blocks(page) if block.language == "python")
     table = re.findall(r"^\| \[?`(\w+)`", page.read_text("utf-8"), re.MULTILINE)
     public = [getattr(cekura_facade, each) for each in cekura_facade.__all__]
@@ -117,6 +127,45 @@ def test_every_error_is_explained_and_caught() -> None:
     assert len(errors) >= 17
     assert set(table) | {"CekuraError"} == errors
     assert {each for each in errors if re.search(rf"except \(?(\w+, )*{each}\b", code)} == errors
+
+
+def rows(page: Path) -> list[list[str]]:
+    """The cells of each table row of a page."""
+    lines = [line for line in page.read_text("utf-8").splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+
+
+def test_every_command_and_option_is_in_the_reference() -> None:
+    group = get_command(app)
+    assert isinstance(group, TyperGroup)
+    accepted: dict[str, set[str]] = {"-h": set(group.commands), "--help": set(group.commands)}
+    for command in group.commands.values():
+        for option in (each for parameter in command.params for each in parameter.opts if each.startswith("-")):
+            accepted.setdefault(option, set()).add(str(command.name))
+    accepted |= {option: set() for parameter in group.params for option in parameter.opts}
+
+    commands: list[str] = []
+    options: dict[str, set[str]] = {}
+    for first, second, *_ in rows(ROOT / "docs" / "reference" / "command-line.md"):
+        if first.startswith("`-"):
+            named = set(re.findall(r"`(\w+)`", second))
+            meant = set(group.commands) - named if second.startswith("all") else named
+            options |= dict.fromkeys(re.findall(r"`(--?[\w-]+)", first), meant)
+        commands += re.findall(r"^`([a-z]+)", first)
+    assert commands == list(group.commands)
+    assert options == accepted
+
+
+def test_every_argument_of_a_client_is_in_the_reference() -> None:
+    found = rows(ROOT / "docs" / "reference" / "configuration.md")
+    defaults = {
+        argument.strip("`"): default for argument, default, *_ in found if "`" in argument and default.startswith("`")
+    }
+    sources = {argument.strip("`") for _, argument, *more in found if len(more) == 3 and argument.startswith("`")}
+    parameters = inspect.signature(cekura_facade.Cekura).parameters
+    assert sources | defaults.keys() == parameters.keys()
+    for argument, default in defaults.items():
+        assert default.startswith(f"`{parameters[argument].default}`"), argument
 
 
 def test_the_demo_saves_metrics(tmp_path: Path) -> None:

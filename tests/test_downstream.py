@@ -182,7 +182,7 @@ def test_the_whole_public_interface_has_known_types(environment: Environment, pa
     assert completeness["exportedSymbolCounts"]["withKnownType"] > 30
 
 
-PAGE = (ROOT / "docs" / "building-your-own-sdk.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "guides" / "your-own-sdk.md").read_text(encoding="utf-8")
 
 
 def test_what_the_page_shows_of_the_sdk_is_what_stands_there() -> None:

@@ -80,7 +80,7 @@ def test_the_start_of_pytest_loads_nothing_that_is_heavy() -> None:
 
 
 def test_the_tests_of_the_documentation_pass(pytester: pytest.Pytester) -> None:
-    page = (Path(__file__).parent.parent / "docs" / "testing.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parent.parent / "docs" / "guides" / "testing.md").read_text(encoding="utf-8")
     (block,) = re.findall(r'^```python title="test_metrics.py"\n(.*?)^```$', page, re.DOTALL | re.MULTILINE)
     pytester.makepyfile(block)
     pytester.runpytest("-W", "error").assert_outcomes(passed=2)

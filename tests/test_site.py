@@ -104,16 +104,16 @@ def test_all_that_is_public_is_in_the_reference() -> None:
             "Returns: GenerateMetricsProgress",
             "not finished, such as queued), and what there is once it is completed",
         ),
-        ("clients", "cekura_facade.Cekura", "http_client: httpx.Client | None = None", "The API key. Without it"),
-        ("clients", "cekura_facade.AsyncCekura", "http_client: httpx.AsyncClient | None = None", "As Cekura, awaited"),
-        ("clients", "cekura_facade.AsyncCekura.metrics", "metrics: AsyncMetrics", "listing and changing them"),
+        ("client", "cekura_facade.Cekura", "http_client: httpx.Client | None = None", "The API key. Without it"),
+        ("client", "cekura_facade.AsyncCekura", "http_client: httpx.AsyncClient | None = None", "As Cekura, awaited"),
+        ("client", "cekura_facade.AsyncCekura.metrics", "metrics: AsyncMetrics", "listing and changing them"),
         ("metrics", "cekura_facade.Review", "Review = Callable[[list[GeneratedMetric]], Any]", "those to save"),
         ("metrics", "cekura_facade.Job", "Job", "It lives"),
         ("metrics", "cekura_facade.AsyncMetrics.preview", "-> AsyncJob[PreviewMetricProgress", "preview async"),
         ("agents", "cekura_facade.Agents.get", "get(agent_id: int) -> Agent", "One agent"),
         ("agents", "cekura_facade.AsyncAgents.list", ") -> AsyncIterator[Agent]", "page by page"),
-        ("clients", "cekura_facade.AsyncCekura.api", "api: AuthenticatedClient", "The generated client"),
-        ("clients", "cekura_facade.AsyncCekura.aclose", "aclose() -> None", "Close the connections."),
+        ("client", "cekura_facade.AsyncCekura.api", "api: AuthenticatedClient", "The generated client"),
+        ("client", "cekura_facade.AsyncCekura.aclose", "aclose() -> None", "Close the connections."),
         ("errors", "cekura_facade.UnexpectedResponseError", "Bases: APIError", "HTML, an empty body"),
         ("models", "cekura_facade.Metric", "id (int | Unset)", described("Metric")),
         ("models", "cekura_facade.MetricCreate", "eval_type (Literal['binary', 'continuous", described("MetricCreate")),
@@ -198,11 +198,15 @@ def test_a_link_to_nothing_fails_the_build(tmp_path: Path, link: str, fails: boo
 
 
 def test_what_is_outside_of_the_site_is_shown_as_text(site: Path) -> None:
-    html = (site / "building-your-own-sdk.html").read_text("utf-8")
+    shown = site / "guides" / "your-own-sdk.html"
+    html = shown.read_text("utf-8")
     assert "CHANGELOG.md" in html
-    assert "../" not in "".join(re.findall(r'<a href="([^"]+)"', html))
-    page = SimpleNamespace(file=SimpleNamespace(abs_src_path=str(ROOT / "docs" / "start.md"), src_uri="start.md"))
+    linked = {(shown.parent / link).resolve() for link in re.findall(r'<a [^>]*?href="([^"#:]+)["#]', html)}
+    assert (site / "reference" / "metrics.html").resolve() in linked
+    assert [path for path in linked if not (path.is_relative_to(site.resolve()) and path.exists())] == []
+    page = SimpleNamespace(file=SimpleNamespace(abs_src_path=str(ROOT / "docs" / "guides" / "ci.md"), src_uri="ci.md"))
     config = SimpleNamespace(docs_dir=str(ROOT / "docs"))
-    assert links.on_page_markdown("[a](ci.md) [b](../LICENSE#x)", page=page, config=config) == "[a](ci.md) b"
+    markdown = links.on_page_markdown("[a](../index.md) [b](../../LICENSE#x)", page=page, config=config)
+    assert markdown == "[a](../index.md) b"
     with pytest.raises(FileNotFoundError, match=r"nowhere\.md"):
-        links.on_page_markdown("[c](../nowhere.md)", page=page, config=config)
+        links.on_page_markdown("[c](../../nowhere.md)", page=page, config=config)

@@ -68,7 +68,7 @@ def measure(url: str, quick: bool) -> list[Row]:
             VENDOR: save_theirs,
         }
         times = Times({name: _timed(save, max(repeats // 4, 2)) for name, save in saves.items()}, rounds)
-        rows.append(times.row(f"saving {_SAVED} metrics (its look before and all)", 1.15))
+        rows.append(times.row(f"saving {_SAVED} metrics with all lists", 1.15))
     return rows
 
 

@@ -66,7 +66,7 @@ def measure(url: str, quick: bool) -> list[Row]:
             f"{name}: {measured[contender, number].shown()}"
             for contender, name in (
                 ("httpx_workers", f"{HTTPX}, ten workers"),
-                ("httpx_workers_without_look", f"{HTTPX}, ten workers that save without looking"),
+                ("httpx_workers_without_look", f"{HTTPX}, ten workers that save without listing first"),
                 ("httpx_gather", f"{HTTPX}, gather"),
                 ("vendor_gather", f"{VENDOR}, gather"),
             )

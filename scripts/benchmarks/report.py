@@ -1,4 +1,4 @@
-"""What was measured, as rows beside their goals: for the terminal and for docs/performance.md."""
+"""What was measured, as rows beside their goals: for the terminal and for docs/internals/performance.md."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 FACADE, HTTPX, GENERATED, VENDOR = "this project", "bare httpx", "generated client alone", "vendor's package"
-HEADINGS = ("what", "goal", FACADE, "met", "beside it, in the same run")
+HEADINGS = ("what", "goal", FACADE, "met", "others in the same run")
 TEMPLATE = Path(__file__).with_name("performance.md.template")
 
 

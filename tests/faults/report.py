@@ -1,4 +1,4 @@
-"""What a run came to: totals and a table of every fault, for a terminal and for docs/reliability.md."""
+"""What a run came to: totals and a table of every fault, for a terminal and for docs/internals/reliability.md."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def table(verdicts: dict[str, list[Verdict]]) -> Table:
 
 
 def document(verdicts: dict[str, list[Verdict]], behaviors: Sequence[Sequence[object]]) -> str:
-    """The text of docs/reliability.md: the prose of the template, and the tables of this run."""
+    """The text of docs/internals/reliability.md: the prose of the template, and the tables of this run."""
     rows: list[list[object]] = [["client", "cells", *HEADINGS.values()]]
     rows += [[NAMES[kind], len(each), *totals(each).values()] for kind, each in verdicts.items()]
     parts = []

@@ -29,7 +29,7 @@ class AcmeVoice:
     def __init__(self, lines: Mapping[str, int], api_key: str | None = None, *, base_url: str | None = None) -> None:
         self.lines = dict(lines)
         self.cekura = Cekura(api_key, base_url=base_url, user_agent="acme-voice-sdk/1.0.0")
-        # The generated client of this SDK, on the transport of the facade: it never sees the key.
+        # The generated client of this SDK uses the transport of Cekura, so it never sees the key.
         self.api = AuthenticatedClient(base_url="", token="").set_httpx_client(self.cekura.api.get_httpx_client())
 
     def ensure_metrics(self, line: str, *, at_least: int) -> list[Metric]:
