@@ -10,7 +10,6 @@ missing.
 from __future__ import annotations
 
 import argparse
-import datetime
 import importlib
 import inspect
 import os
@@ -18,6 +17,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
@@ -47,6 +47,7 @@ class Count:
     missing: list[str] = attrs.field(factory=list)
 
     def add(self, name: str, problem: str | None) -> None:
+        """Count one, which is missing if it has a problem."""
         self.wanted += 1
         if problem is not None:
             self.missing.append(f"{name}: {problem}")
@@ -104,7 +105,7 @@ def verify(published: Document) -> list[Count]:
                 warnings.simplefilter("error")
                 modules[name] = importlib.import_module(name)
             imported.add(name, None)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - Whatever is raised is counted as a problem.
             imported.add(name, repr(error))
     models = modules.get(f"{PACKAGE}.models.__init__") or importlib.import_module(f"{PACKAGE}.models")
     for name, schema in published.get("components", {}).get("schemas", {}).items():
@@ -136,10 +137,10 @@ def body_problem(module: ModuleType, operation: dict[str, Any]) -> str | None:
     for name, parameter in inspect.signature(module._get_kwargs).parameters.items():
         if name != "body" and parameter.default is inspect.Parameter.empty:
             wants_time = "datetime" in str(parameter.annotation)
-            arguments[name] = datetime.datetime.now(datetime.UTC) if wants_time else "1"
+            arguments[name] = datetime.now(UTC) if wants_time else "1"
     try:
         request = module._get_kwargs(**arguments)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - Whatever is raised is counted as a problem.
         return repr(error)
     sent = sorted({"json", "files", "data", "content"} & set(request))
     declared = operation["requestBody"].get("content") or {JSON: {}}
@@ -158,7 +159,7 @@ def result_problem(module: ModuleType, client: Any, status: int, body: dict[str,
             response = httpx.Response(status, json=sample, request=httpx.Request("GET", "http://127.0.0.1:1/"))
             if module._build_response(client=client, response=response).parsed is not None:
                 return None
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - Whatever is raised is counted as a problem.
             problem = repr(error)
     return problem
 

@@ -49,7 +49,7 @@ class Subject:
         bulk: The metrics of `create_in_bulk`, in the order sent: with texts that a service may change, plain, and of
             the agent's project. The last one is missing if the project is not known.
         created_at: When they were created, by the clock of the client.
-        response: The response to their creation.
+        returned: Their ids, in the order of the response.
         long: The metric with a name that is too long. `None` if it was refused.
         refused: The metrics that were sent to be refused.
         lag: After how many seconds a list contained all metrics of `bulk`. `None` if none did in time.
@@ -61,7 +61,7 @@ class Subject:
     wait: float
     bulk: list[Metric] = field(factory=list)
     created_at: float = 0.0
-    response: object = None
+    returned: list[int] = field(factory=list)
     long: Metric | None = None
     refused: list[Fields] = field(factory=list)
     lag: float | None = None
