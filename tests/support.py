@@ -187,10 +187,10 @@ class _Blocking:
     """An object whose coroutine functions are run to their end, and whose results are wrapped as well."""
 
     def __init__(self, either: Either, target: Any) -> None:
-        self._either, self._target = either, target
+        self._either, self.target = either, target
 
     def __getattr__(self, name: str) -> Any:
-        value = getattr(self._target, name)
+        value = getattr(self.target, name)
         if not callable(value):
             return value
 
