@@ -132,7 +132,7 @@ def _bulk_create(subject: Subject) -> Observation:
     if "project_id" in subject.scope:
         sent.append(scratch.fields("{} a", project=subject.scope["project_id"]))
     response = scratch.create_in_bulk(sent)
-    subject.created_at = subject.service.client._http.clock.now()
+    subject.created_at = subject.service.http.clock.now()
     if not isinstance(response, list) or not all(map(has_id, response)):
         return Observation("The response is not an array of metrics with ids.", value=False, held=False)
     by_key = {scratch.key(metric): metric for metric in response}
@@ -240,7 +240,7 @@ def _identity(subject: Subject) -> Observation:
 def _list_lag(subject: Subject) -> Observation:
     subject.probe()
     subject.wait_until_listed()
-    limit = subject.service.client._http.settings.settle_timeout
+    limit = subject.service.http.settings.settle_timeout
     if subject.lag is None:
         return Observation(
             f"After {subject.wait:g} seconds, new metrics are missing from the list.", value=None, held=False

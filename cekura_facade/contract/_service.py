@@ -22,6 +22,7 @@ from cekura_api.types import UNSET, Response
 
 from cekura_facade import Cekura, CekuraError
 from cekura_facade._checks import is_int
+from cekura_facade._http import HTTP
 
 Fields = Mapping[str, Any]
 # What the generated client raises for a response of another shape.
@@ -49,6 +50,12 @@ class Service:
     client: Cekura
     deprecated: bool = False
     rate_limits: list[bool] = field(factory=list)
+
+    @property
+    def http(self) -> HTTP:
+        """The client's transport: its clock, its settings, and the httpx client that sends."""
+        http: HTTP = self.client._http
+        return http
 
     def agents(self) -> object:
         """Read a page of agents."""
@@ -102,7 +109,7 @@ class Service:
             if response.status_code == 429:
                 self.rate_limits.append("retry-after" in response.headers)
 
-        hooks = self.client._http.sender.event_hooks["response"]
+        hooks = self.http.sender.event_hooks["response"]
         hooks.append(record)
         try:
             yield

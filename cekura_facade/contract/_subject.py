@@ -122,7 +122,7 @@ class Subject:
 
     def wait_until_listed(self) -> None:
         """List as the client does until all metrics of `bulk` have appeared, and set `lag`."""
-        clock = self.service.client._http.clock
+        clock = self.service.http.clock
         unseen, until = self.bulk, self.created_at + self.wait
         while True:
             last, before = clock.now() >= until, len(unseen)
@@ -138,7 +138,7 @@ class Subject:
             if last:
                 return
             if len(unseen) == before:  # Otherwise, a list that was cut short shows others now.
-                pause = _OFTEN if elapsed < self.service.client._http.settings.settle_timeout else _SELDOM
+                pause = _OFTEN if elapsed < self.service.http.settings.settle_timeout else _SELDOM
                 clock.sleep(min(pause, max(0.0, until - clock.now())))
 
     def _ids_by_name(self, metrics: Sequence[Metric]) -> set[int]:
