@@ -25,7 +25,7 @@ def main() -> int:
         with serving() as url:
             for part in (cold_start, calls, waiting, many):
                 print(f"{part.__name__.rpartition('.')[2].replace('_', ' ')}…", file=sys.stderr, flush=True)
-                rows += part.measure(url, arguments.quick)
+                rows += part.measure(url, quick=arguments.quick)
     except KeyboardInterrupt:
         print("bench: stopped, nothing was written.", file=sys.stderr)
         return 130

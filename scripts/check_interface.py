@@ -67,7 +67,7 @@ def unnamed(before: Mapping[str, str], now: Mapping[str, str], changelog: str) -
 
 
 def _names(code: str, path: str) -> bool:
-    package = next(name for name in (*reversed(PACKAGES), path.split(".")[0]) if path.startswith(f"{name}."))
+    package = next(name for name in (*reversed(PACKAGES), path.partition(".")[0]) if path.startswith(f"{name}."))
     words = re.findall(r"\w+", path.removeprefix(package).replace(".__init__", ""))[-2:]
     return all(re.search(rf"\b(Async)?{word.removeprefix('Async')}\b", code, re.IGNORECASE) for word in words)
 

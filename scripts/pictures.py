@@ -52,14 +52,14 @@ def main() -> int:
     return 0
 
 
-def save(terminal: Terminal, sandbox: Sandbox) -> str:
+def save(terminal: Terminal, _sandbox: Sandbox) -> str:
     """Answer yes."""
     terminal.answer("y")
     terminal.end()
     return terminal.raw
 
 
-def stop(terminal: Terminal, sandbox: Sandbox) -> str:
+def stop(terminal: Terminal, _sandbox: Sandbox) -> str:
     """Press Ctrl-C at the question."""
     terminal.expect(QUESTION)
     terminal.press("c")

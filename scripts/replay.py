@@ -98,8 +98,7 @@ def replay(file: Path) -> Outcome:
         result, reason = "refused", str(error)
     except RegenerationError as error:
         result, reason = "FAILED", str(error)
-    except Exception as error:
-        # One version that ends the run would hide all the others.
+    except Exception as error:  # noqa: BLE001 - One version that ends the run would hide all the others.
         result, reason = "FAILED", f"{type(error).__name__}: {error}"
     return Outcome(version, result, reason, seconds=time.monotonic() - started, **facts)
 

@@ -30,12 +30,15 @@ def run(*arguments: object, cwd: Path, python: Path | str = sys.executable) -> s
 
 def succeed(command: list[str], cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a command to its end. It must not fail. The timeout only ends one that hangs."""
-    clean = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
-    result = subprocess.run(
-        command, cwd=cwd, env=clean | environment, capture_output=True, text=True, check=False, timeout=1800
-    )
+    variables = clean_variables() | environment
+    result = subprocess.run(command, cwd=cwd, env=variables, capture_output=True, text=True, check=False, timeout=1800)
     assert result.returncode == 0, f"{' '.join(command)}\n{result.stdout}\n{result.stderr}"
     return result
+
+
+def clean_variables() -> dict[str, str]:
+    """Return the variables of this process, without those that lead to the packages of the checkout."""
+    return {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
 
 
 @attrs.frozen

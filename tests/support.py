@@ -187,10 +187,10 @@ class _Blocking:
     """An object whose coroutine functions are run to their end, and whose results are wrapped as well."""
 
     def __init__(self, either: Either, target: Any) -> None:
-        self._either, self._target = either, target
+        self._either, self.target = either, target
 
     def __getattr__(self, name: str) -> Any:
-        value = getattr(self._target, name)
+        value = getattr(self.target, name)
         if not callable(value):
             return value
 
@@ -205,15 +205,15 @@ class _Blocking:
 
 def renew(sandbox: Sandbox, **settings: Any) -> Sandbox:
     """Make a running sandbox like a new one: starting and stopping one takes longer than most tests."""
-    new = Sandbox(**settings)._state
+    new = Sandbox(**settings)._state  # noqa: SLF001 - Users have no need for this.
     for each in attrs.fields(type(new)):
-        setattr(sandbox._state, each.name, getattr(new, each.name))
+        setattr(sandbox._state, each.name, getattr(new, each.name))  # noqa: SLF001
     return sandbox
 
 
 def slow_down(sandbox: Sandbox) -> None:
     """Let the jobs that are started from now on be queued until finish_jobs."""
-    sandbox._state.job_seconds = NEVER
+    sandbox._state.job_seconds = NEVER  # noqa: SLF001 - As above.
 
 
 def finish_jobs(sandbox: Sandbox) -> None:

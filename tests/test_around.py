@@ -228,7 +228,7 @@ def test_a_metric_is_tried_on_calls(cekura: Either, sandbox: Sandbox, saved: fac
         {"name": "Mine", "eval_type": "numeric", "type": "custom_code", "custom_code": "1"},
     ):
         job = cekura.metrics.preview(metric, call_log_ids=[3, 4], run_ids=(5,), project_id=11)
-        assert type(job._target) is (facade.Job if cekura.kind == "sync" else facade.AsyncJob)
+        assert type(job.target) is (facade.Job if cekura.kind == "sync" else facade.AsyncJob)
         seen: list[Any] = []
         done = job.wait(on_progress=seen.append)
         assert [result["call_log_id"] for result in done.results[:2]] == [3, 4]
@@ -287,7 +287,7 @@ def test_whatever_the_job_a_failure_names_it_and_how_to_go_on(
         pick_up("a").wait(timeout=0)
     assert f"metrics.{kind_of_job}_job('a')" in "".join(short.value.__notes__)
     assert not hasattr(failed.value, "__notes__")
-    assert repr(pick_up(uuid.UUID(JOB))._target).endswith(f"Job('{JOB}', {kind_of_job})")
+    assert repr(pick_up(uuid.UUID(JOB)).target).endswith(f"Job('{JOB}', {kind_of_job})")
 
 
 def test_a_poll_that_fails_ends_no_wait_whatever_the_job(client: Callable[..., Either]) -> None:

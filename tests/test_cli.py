@@ -466,8 +466,8 @@ def test_control_characters_are_shown_and_not_obeyed(home: Path, tmp_path: Path)
     refused = reply(400, [{"name": [HOSTILE], HOSTILE: [HOSTILE]}])
     outputs = []
     with scripted(reply(200, [metric])) as server:
-        for format in ("table", "json"):
-            outputs.append(at(server.url, home, tmp_path).run("list", "--agent-id", "1", "--format", format))
+        listing = at(server.url, home, tmp_path)
+        outputs += [listing.run("list", "--agent-id", "1", "--format", format) for format in ("table", "json")]
     assert json.loads(outputs[1].stdout)[0]["name"] == HOSTILE
     with scripted(STARTED, step, failed) as server:
         outputs.append(at(server.url, home, tmp_path).run("generate", "--agent-id", "1", "--yes", "--verbose"))

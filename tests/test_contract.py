@@ -511,7 +511,7 @@ def test_an_interruption_while_waiting_leaves_nothing_behind() -> None:
     for nth in range(1, 8):
         service = virtual_service(Behavior(list_lag=2.0))
         clock = Interrupting(nth)
-        service.sandbox._state.clock = clock
+        service.sandbox._state.clock = clock  # noqa: SLF001 - One clock for the sandbox and the client.
         service.clock = clock
         with contract(service) as checked:
             try:

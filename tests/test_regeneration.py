@@ -183,7 +183,7 @@ def test_nullable_of_openapi_3_0(published: dict[str, Any], mended: dict[str, An
     schema = {"type": "object", "properties": {"x": published}}
     result = schemas(document(got(schema), {"Other": {"type": "integer"}}), covered(None))
     found = result["Got"]["properties"]["x"]
-    assert found == mended or found == {"anyOf": [{"type": "integer"}, {"type": "null"}]}
+    assert found in (mended, {"anyOf": [{"type": "integer"}, {"type": "null"}]})
 
 
 def test_names_come_from_us_whatever_the_vendor_calls_things() -> None:

@@ -94,7 +94,7 @@ def published(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
     return document, answer
 
 
-def answers(schema: dict[str, Any], leaf: dict[str, Any]) -> st.SearchStrategy[Any]:
+def answers(schema: dict[str, Any], leaf: dict[str, Any]) -> st.SearchStrategy[Any]:  # noqa: PLR0911 - One for each kind of schema.
     """Values that a service may send for a schema: fields missing, fields unknown, enums of tomorrow, nulls."""
     schema = leaf if "$ref" in schema else schema
     if "allOf" in schema:

@@ -441,8 +441,9 @@ def test_lone_surrogates_are_refused(http: httpx.Client) -> None:
 def test_a_response_does_not_wait_for_an_acknowledgement(running: Sandbox, http: httpx.Client) -> None:
     # With Nagle's algorithm on, each response would take the 40 ms of a delayed acknowledgement.
     assert http.get(METRICS).status_code == 200
-    assert running._server is not None
-    connections = running._server._server.server_state.connections
+    server = running._server  # noqa: SLF001 - The option cannot be seen from the other end of a connection.
+    assert server is not None
+    connections = server._server.server_state.connections  # noqa: SLF001
     sockets = [each.transport.get_extra_info("socket") for each in list(connections) if each.transport is not None]
     assert sockets
     assert all(each.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for each in sockets)

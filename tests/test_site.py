@@ -68,10 +68,12 @@ def test_all_that_is_public_is_in_the_reference() -> None:
         (
             "metrics",
             "cekura_facade.Metrics.generate_and_create",
-            "generate_and_create( *, agent_id: int | None = None, assistant_id: str | None = None, "
-            "num_metrics: int = 1, "
-            "review: Review | None = None, timeout: float = 600.0, on_progress: OnProgress | None = None, "
-            ") -> list[Metric]",
+            (
+                "generate_and_create( *, agent_id: int | None = None, assistant_id: str | None = None, "
+                "num_metrics: int = 1, "
+                "review: Review | None = None, timeout: float = 600.0, on_progress: OnProgress | None = None, "
+                ") -> list[Metric]"
+            ),
             "Suggest metrics for an agent, wait for them, and save them",
         ),
         ("metrics", "cekura_facade.Metrics.generate", ") -> GenerationJob", "Nothing is saved."),

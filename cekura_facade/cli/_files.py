@@ -75,15 +75,16 @@ def write(path: Path, metrics: Sequence[Mapping[str, Any]], header: str) -> Path
     before = None
     if path.is_file() and path.stat().st_size and path.read_bytes() != content.encode():
         before = _unused(path.with_name(path.name + ".bak"))
-        os.replace(path, before)
+        path.replace(before)
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=".cekura-", delete=False) as file:
+        written = Path(file.name)
         try:
             file.write(content)
             file.flush()
-            os.chmod(file.name, 0o666 & ~_umask())
-            os.replace(file.name, path)
+            written.chmod(0o666 & ~_umask())
+            written.replace(path)
         except BaseException:
-            os.unlink(file.name)
+            written.unlink()
             raise
     return before
 
@@ -132,7 +133,7 @@ def _write_new(path: Path, text: str) -> Path:
 
 
 def _unused(path: Path) -> Path:
-    """A path like this one that nothing stands at: `a.yaml`, `a-2.yaml`, …"""
+    """An unused path like this one: `a.yaml`, or `a-2.yaml` and so on."""
     candidate, number = path, 1
     while os.path.lexists(candidate):
         number += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import IO, Any, TextIO
 
 from rich import box
@@ -31,7 +32,7 @@ class Output:
     """
 
     def __init__(self) -> None:
-        sys.stdout, sys.stderr = (stream or open(os.devnull, "w") for stream in (sys.stdout, sys.stderr))  # noqa: SIM115
+        sys.stdout, sys.stderr = (stream or Path(os.devnull).open("w") for stream in (sys.stdout, sys.stderr))  # noqa: SIM115
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
@@ -47,7 +48,7 @@ class Output:
         """A command to copy: never wrapped."""
         self.err.print(Text("  " + text, "bold"), soft_wrap=True)
 
-    def json(self, document: Any) -> None:
+    def json(self, document: object) -> None:
         """The one JSON document."""
         self.out.file.write(json_text(document, ascii=not self.out.encoding.startswith("utf")) + "\n")
 

@@ -97,7 +97,7 @@ class Report:
 
         async def cancellable() -> None:
             loop, task = asyncio.get_running_loop(), asyncio.current_task()
-            assert task is not None
+            assert task is not None  # noqa: S101 - A running coroutine always has a task. This tells mypy.
             self.cancel = functools.partial(loop.call_soon_threadsafe, task.cancel)
             try:
                 await work
@@ -182,7 +182,7 @@ def carry_out(options: Options, work: Callable[[Report], None]) -> NoReturn:
         _let_signals_interrupt(report)
         try:
             work(report)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - The command reports every error, and ends with its exit code.
             report.fail(error)
         _ignore_signals()
     except KeyboardInterrupt:
@@ -211,7 +211,7 @@ def _let_signals_interrupt(report: Report) -> None:
     """
     interrupts = itertools.count(1)
 
-    def interrupt(number: int, frame: object) -> None:
+    def interrupt(number: int, _frame: object) -> None:
         report.signal = report.signal or number
         nth = next(interrupts)
         if nth > 2:

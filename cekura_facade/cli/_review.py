@@ -93,26 +93,19 @@ def _edit(output: Output, draft: Reviewed) -> bool:
             if code != 0:
                 output.say(f"The editor ended with {code}: nothing is changed.", "red")
                 return False
-            try:
-                edited = path.read_bytes().decode("utf-8-sig")
-                metrics = _files.parse(edited)
-            except UnicodeDecodeError as error:
-                edited, problem = path.read_bytes().decode("utf-8", "replace"), _yaml.BrokenText("not UTF-8 text.")
-                problem.line = error.object[: error.start].count(b"\n") + 1
-            except _yaml.BrokenText as error:
-                problem = error
-            else:
-                if metrics == draft.metrics:
-                    output.say("Nothing is changed.")
-                    return False
-                draft.metrics = metrics
+            edited, found = _read(path)
+            if found == draft.metrics:
+                output.say("Nothing is changed.")
+                return False
+            if not isinstance(found, _yaml.BrokenText):
+                draft.metrics = found
                 return True
-            output.say(f"The file cannot be used: {visible(problem)}", "red")
+            output.say(f"The file cannot be used: {visible(found)}", "red")
             if not changed:
                 kept = True
                 output.say("It came back as it was. The suggestions are as they were before.")
                 return False
-            text = _with_problem(edited, str(problem))
+            text = _with_problem(edited, str(found))
     except OSError as error:
         output.say(f"{visible(editor[0])}: {error.strerror}. Set VISUAL or EDITOR.", "red")
         return False
@@ -121,6 +114,21 @@ def _edit(output: Output, draft: Reviewed) -> bool:
             output.say(f"Your text is kept in {visible(name)}.")
         else:
             path.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> tuple[str, list[dict[str, Any]] | _yaml.BrokenText]:
+    """Return the text of a file, with the metrics in it, or with why it cannot be used."""
+    content = path.read_bytes()
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        problem = _yaml.BrokenText("not UTF-8 text.")
+        problem.line = error.object[: error.start].count(b"\n") + 1
+        return content.decode("utf-8", "replace"), problem
+    try:
+        return text, _files.parse(text)
+    except _yaml.BrokenText as error:
+        return text, error
 
 
 def _editor() -> list[str]:
@@ -136,7 +144,7 @@ def _editor() -> list[str]:
 def _run(command: list[str]) -> int:
     # Ctrl-C is the editor's affair while it runs; standard output may be a pipe.
     with uninterrupted():
-        return subprocess.run(command, stdout=sys.stderr, check=False).returncode
+        return subprocess.run(command, stdout=sys.stderr, check=False).returncode  # noqa: S603 - The user chose the editor.
 
 
 def _with_problem(text: str, problem: str) -> str:

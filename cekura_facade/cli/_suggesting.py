@@ -148,7 +148,7 @@ def _write(report: Report, draft: Draft, path: Path) -> None:
 async def _collect(report: Report, jobs: list[Job], timeout: float, progress: Progress) -> None:
     gate = asyncio.Semaphore(_AT_ONCE)
 
-    async def collect(job: Job, handle: Any) -> None:
+    async def collect(job: Job, handle: facade.AsyncGenerationJob | None) -> None:
         line = job.line
 
         def show(state: GenerateMetricsProgress) -> None:

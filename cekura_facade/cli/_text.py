@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
 
 # C0, DEL and C1 controls; what turns the direction of writing; other line ends; half surrogate pairs.
 _UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
@@ -21,7 +20,7 @@ def visible(text: object, *, lines: bool = False) -> str:
     return _UNFIT.sub(escaped, str(text).replace("\r\n", "\n"))
 
 
-def json_text(value: Any, *, ascii: bool = False) -> str:
+def json_text(value: object, *, ascii: bool = False) -> str:
     """A value as JSON to be read by people as well; control characters are escaped, as JSON allows."""
     text = json.dumps(value, indent=2, ensure_ascii=ascii)
     return _UNFIT_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -43,11 +43,12 @@ class _Loader(yaml.SafeLoader):
 
 
 class _Dumper(yaml.SafeDumper):
-    def ignore_aliases(self, data: Any) -> bool:
+    # PyYAML gives both methods their names and parameters.
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002
         return True
 
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
-        super().increase_indent(flow, False)
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002
+        super().increase_indent(flow, indentless=False)
 
 
 _Loader.yaml_implicit_resolvers = {}
@@ -130,7 +131,7 @@ def _metric(node: yaml.Node) -> dict[str, Any]:
     return fields
 
 
-def _value(node: yaml.Node) -> Any:
+def _value(node: yaml.Node) -> Any:  # noqa: ANN401 - YAML can hold any value.
     if isinstance(node, yaml.MappingNode) and node.tag.endswith(":map"):
         mapping: dict[str, Any] = {}
         for key, value in node.value:
@@ -148,7 +149,7 @@ def _value(node: yaml.Node) -> Any:
     return _scalar(kind, node)
 
 
-def _scalar(kind: str, node: yaml.ScalarNode) -> Any:
+def _scalar(kind: str, node: yaml.ScalarNode) -> str | float | bool | None:
     text: str = node.value
     if kind == "str":
         return text
@@ -164,7 +165,7 @@ def _scalar(kind: str, node: yaml.ScalarNode) -> Any:
     return None if kind == "null" else text.lower() == "true"
 
 
-def is_finite(value: Any) -> bool:
+def is_finite(value: object) -> bool:
     """Whether a value has no number that JSON cannot express."""
     if isinstance(value, dict | list):
         return all(map(is_finite, value.values() if isinstance(value, dict) else value))

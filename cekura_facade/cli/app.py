@@ -207,7 +207,9 @@ def sandbox(
     from ._report import Options, carry_out
     from ._serving import serve
 
-    carry_out(Options(None, None, False, verbose), lambda report: serve(report, port, job_seconds, behavior))
+    carry_out(
+        Options(None, None, as_json=False, verbose=verbose), lambda report: serve(report, port, job_seconds, behavior)
+    )
 
 
 @app.command(

@@ -42,9 +42,9 @@ class Check:
         try:
             found = self.observe(subject)
         except WrongShape as error:
-            found = Observation(str(error), None, False)
+            found = Observation(str(error), value=None, held=False)
         except (APIError, NotObserved) as error:
-            found = Observation(f"Not observed. {_described(error)}", None, None)
+            found = Observation(f"Not observed. {_described(error)}", value=None, held=None)
         return Result(
             id=self.id,
             assumption=self.assumption,
@@ -74,7 +74,7 @@ def _check(
 @_check("agent-project", "An agent has a project.", "required")
 def _agent_project(subject: Subject) -> Observation:
     known = "project_id" in subject.scope
-    return Observation("The agent has a project." if known else "The agent has no project.", known, known)
+    return Observation("The agent has a project." if known else "The agent has no project.", value=known, held=known)
 
 
 @_check("agent-pages", "A list of agents is a page with count, next, previous and results.", "required")
@@ -82,7 +82,7 @@ def _agent_pages(subject: Subject) -> Observation:
     page = subject.service.agents()
     keys = [key for key in ("count", "next", "previous", "results") if isinstance(page, dict) and key in page]
     is_page = isinstance(page, dict) and isinstance(page.get("results"), list) and "next" in page
-    return Observation(f"The response has {_listed(keys)}.", keys, is_page)
+    return Observation(f"The response has {_listed(keys)}.", value=keys, held=is_page)
 
 
 # Errors
@@ -95,8 +95,10 @@ def _unknown_progress_id(subject: Subject) -> Observation:
     except APIStatusError as error:
         shape = _shape(error.body)
         held = error.status_code == 404 and shape == "detail"
-        return Observation(f"Status {error.status_code}, {_SHAPES[shape]}.", f"{error.status_code} {shape}", held)
-    return Observation("The service returned a job.", "200", False)
+        return Observation(
+            f"Status {error.status_code}, {_SHAPES[shape]}.", value=f"{error.status_code} {shape}", held=held
+        )
+    return Observation("The service returned a job.", value="200", held=False)
 
 
 @_check("refused-metric", "The response for a refused metric is a 400 with the reasons by field.", "either")
@@ -129,24 +131,24 @@ def _bulk_create(subject: Subject) -> Observation:
     if "project_id" in subject.scope:
         sent.append(scratch.fields("{} a", project=subject.scope["project_id"]))
     response = scratch.create_in_bulk(sent)
-    subject.created_at = subject.service.client.transport.clock.now()
+    subject.created_at = subject.service.http.clock.now()
     subject.response = response
     if not isinstance(response, list) or not all(map(has_id, response)):
-        return Observation("The response is not an array of metrics with ids.", False, False)
+        return Observation("The response is not an array of metrics with ids.", value=False, held=False)
     by_key = {scratch.key(metric): metric for metric in response}
     complete = len(response) == len(sent) == len({metric["id"] for metric in response})
     if not complete or any(scratch.key(fields) not in by_key for fields in sent):
-        return Observation(f"The response has {len(response)} of {len(sent)} metrics.", False, False)
+        return Observation(f"The response has {len(response)} of {len(sent)} metrics.", value=False, held=False)
+    subject.returned = [metric["id"] for metric in response]
     subject.bulk = [Metric(fields, by_key[scratch.key(fields)]) for fields in sent]
-    return Observation(f"The response has {len(response)} metrics, each with an id of its own.", True, True)
+    return Observation(f"The response has {len(response)} metrics, each with an id of its own.", value=True, held=True)
 
 
 @_check("bulk-create-order", "The response of bulk_create has the order of the request.", "either")
 def _bulk_create_order(subject: Subject) -> Observation:
     sent = [metric.id for metric in [subject.probe(), *subject.bulk[1:]]]
-    assert isinstance(subject.response, list)
-    kept = sent == [metric["id"] for metric in subject.response]
-    return Observation("The order is the same." if kept else "The order is different.", kept, kept)
+    kept = sent == subject.returned
+    return Observation("The order is the same." if kept else "The order is different.", value=kept, held=kept)
 
 
 @_check("long-name", f"The service refuses a name of more than {LONGEST_NAME} characters.", "either")
@@ -159,11 +161,11 @@ def _long_name(subject: Subject) -> Observation:
     except APIStatusError as error:
         if error.status_code != 400:
             raise
-        return Observation("The service refused the metric.", "refused", True)
+        return Observation("The service refused the metric.", value="refused", held=True)
     stored = str(subject.detail(subject.long).get("name"))
     if stored == fields["name"]:
-        return Observation("The service stored the name in full.", "kept", False)
-    return Observation(f"The service cut the name to {len(stored)} characters.", "cut", False)
+        return Observation("The service stored the name in full.", value="kept", held=False)
+    return Observation(f"The service cut the name to {len(stored)} characters.", value="cut", held=False)
 
 
 @_check("get-new-metric", "GET metrics/{id}/ returns a new metric immediately.", "required")
@@ -171,8 +173,8 @@ def _get_new_metric(subject: Subject) -> Observation:
     try:
         subject.detail(subject.probe())
     except NotFoundError:
-        return Observation("The service did not find the new metric.", False, False)
-    return Observation("The service returned the new metric.", True, True)
+        return Observation("The service did not find the new metric.", value=False, held=False)
+    return Observation("The service returned the new metric.", value=True, held=True)
 
 
 # What is stored
@@ -183,17 +185,21 @@ def _placement(subject: Subject) -> Observation:
     saved = subject.detail(subject.plain())
     agents = saved.get("agents")
     if saved.get("agent") == subject.agent_id or (isinstance(agents, list) and subject.agent_id in agents):
-        return Observation("The service stored the metric with the agent.", "as_sent", True)
+        return Observation("The service stored the metric with the agent.", value="as_sent", held=True)
     if is_int(saved.get("project")) and saved.get("project") == subject.agent.get("project"):
-        return Observation("The service stored the metric in the agent's project, without the agent.", "project", False)
-    return Observation("The service stored the metric elsewhere.", "elsewhere", False)
+        return Observation(
+            "The service stored the metric in the agent's project, without the agent.", value="project", held=False
+        )
+    return Observation("The service stored the metric elsewhere.", value="elsewhere", held=False)
 
 
 @_check("deprecation-warning", "Responses to writes have no deprecation warning.", "informational")
 def _deprecation_warning(subject: Subject) -> Observation:
     subject.probe()
     warned = subject.service.deprecated
-    return Observation("A response has a warning." if warned else "No response has a warning.", warned, not warned)
+    return Observation(
+        "A response has a warning." if warned else "No response has a warning.", value=warned, held=not warned
+    )
 
 
 @_check("text-changes", "The service stores names and descriptions as they are sent.", "either")
@@ -206,7 +212,9 @@ def _text_changes(subject: Subject) -> Observation:
         for change in _changes(metric.sent[name], str(saved.get(name)))
     ]
     return Observation(
-        f"Changed: {', '.join(changes)}." if changes else "The service changes nothing.", changes, not changes
+        f"Changed: {', '.join(changes)}." if changes else "The service changes nothing.",
+        value=changes,
+        held=not changes,
     )
 
 
@@ -214,7 +222,7 @@ def _text_changes(subject: Subject) -> Observation:
 def _older_eval_type(subject: Subject) -> Observation:
     stored = subject.detail(subject.probe()).get("eval_type")
     known = stored if stored in (_OLDER_TYPE, "binary_workflow_adherence", "binary") else "another type"
-    return Observation(f"The service stores it as {known}.", str(known), stored == _OLDER_TYPE)
+    return Observation(f"The service stores it as {known}.", value=str(known), held=stored == _OLDER_TYPE)
 
 
 @_check("identity", "The client recognizes each saved metric as the one that was sent.", "required")
@@ -222,7 +230,7 @@ def _identity(subject: Subject) -> Observation:
     every, project = subject.every(), subject.scope.get("project_id")
     recognized = sum(_is_same(metric.sent, subject.detail(metric), project) for metric in every)
     held = recognized == len(every)
-    return Observation(f"The client recognizes {recognized} of {len(every)} metrics.", recognized, held)
+    return Observation(f"The client recognizes {recognized} of {len(every)} metrics.", value=recognized, held=held)
 
 
 # Lists
@@ -232,19 +240,23 @@ def _identity(subject: Subject) -> Observation:
 def _list_lag(subject: Subject) -> Observation:
     subject.probe()
     subject.wait_until_listed()
-    limit = subject.service.client.transport.settings.settle_timeout
+    limit = subject.service.http.settings.settle_timeout
     if subject.lag is None:
-        return Observation(f"After {subject.wait:g} seconds, new metrics are missing from the list.", None, False)
+        return Observation(
+            f"After {subject.wait:g} seconds, new metrics are missing from the list.", value=None, held=False
+        )
     seconds = round(subject.lag, 2)
     text = f"All new metrics appeared within {seconds:g} seconds (settle_timeout: {limit:g} seconds)."
-    return Observation(text, seconds, subject.lag <= limit)
+    return Observation(text, value=seconds, held=subject.lag <= limit)
 
 
 @_check("list-scope-agent-id", "A list by agent_id also has the metrics of the agent's project.", "either")
 def _list_scope_agent_id(subject: Subject) -> Observation:
     if subject.shows(subject.of_project(), agent_id=subject.agent_id):
-        return Observation("The list has the metrics of the agent and its project.", "agent_and_project", True)
-    return Observation("The list has the metrics of that agent only.", "agent", False)
+        return Observation(
+            "The list has the metrics of the agent and its project.", value="agent_and_project", held=True
+        )
+    return Observation("The list has the metrics of that agent only.", value="agent", held=False)
 
 
 @_check("list-scope-project-id", "A list by project_id has the metrics of the project and its agents.", "either")
@@ -255,7 +267,9 @@ def _list_scope_project_id(subject: Subject) -> Observation:
         for name, metric in (("agent", subject.plain()), ("project", of_project))
         if subject.shows(metric, project_id=project_id)
     ]
-    return Observation(f"The list has new metrics that were sent with: {_listed(shown)}.", shown, len(shown) == 2)
+    return Observation(
+        f"The list has new metrics that were sent with: {_listed(shown)}.", value=shown, held=len(shown) == 2
+    )
 
 
 @_check("list-scope-both", "A list by agent_id and project_id has the metrics of both.", "required")
@@ -266,7 +280,9 @@ def _list_scope_both(subject: Subject) -> Observation:
         for name, metric in (("agent", subject.plain()), ("project", of_project))
         if subject.shows(metric, **subject.scope)
     ]
-    return Observation(f"The list has new metrics that were sent with: {_listed(shown)}.", shown, len(shown) == 2)
+    return Observation(
+        f"The list has new metrics that were sent with: {_listed(shown)}.", value=shown, held=len(shown) == 2
+    )
 
 
 @_check("list-filters", "The parameter filters narrows a list to the metrics with a name.", "either")
@@ -278,20 +294,20 @@ def _list_filters(subject: Subject) -> Observation:
     except APIStatusError as error:
         if error.status_code != 400:
             raise
-        return Observation("The service refused the parameter.", "refused", False)
+        return Observation("The service refused the parameter.", value="refused", held=False)
     if shown == {metric.id}:
-        return Observation("The list has exactly the metric with that name.", "narrowed", True)
-    return Observation("The list has other metrics, or not that one.", "ignored", False)
+        return Observation("The list has exactly the metric with that name.", value="narrowed", held=True)
+    return Observation("The list has other metrics, or not that one.", value="ignored", held=False)
 
 
 @_check("list-agents", "The parameter agents narrows a list to the metrics that have an agent.", "either")
 def _list_agents(subject: Subject) -> Observation:
     agents = str(subject.agent_id)
     if subject.shows(subject.of_project(), agents=agents):
-        return Observation("The list also has a metric without an agent.", "ignored", False)
+        return Observation("The list also has a metric without an agent.", value="ignored", held=False)
     if _placement(subject).held and not subject.shows(subject.plain(), agents=agents):
-        return Observation("The list does not have the metric of the agent.", "missing", False)
-    return Observation("The list does not have a metric without an agent.", "narrowed", True)
+        return Observation("The list does not have the metric of the agent.", value="missing", held=False)
+    return Observation("The list does not have a metric without an agent.", value="narrowed", held=True)
 
 
 @_check("list-complete", "A list by agent_id and project_id has all metrics.", "either")
@@ -300,7 +316,7 @@ def _list_complete(subject: Subject) -> Observation:
     shown = subject.ids(**subject.scope)
     number = sum(metric.id in shown for metric in subject.bulk)
     text = f"The list has {number} of {len(subject.bulk)} new metrics."
-    return Observation(text, number == len(subject.bulk), number == len(subject.bulk))
+    return Observation(text, value=number == len(subject.bulk), held=number == len(subject.bulk))
 
 
 @_check("list-fields", "A list has all fields that GET metrics/{id}/ returns.", "either")
@@ -312,7 +328,7 @@ def _list_fields(subject: Subject) -> Observation:
     if found is None:
         raise NotObserved("The list does not have the metric.")
     missing = sorted(subject.detail(metric).keys() - found.keys())
-    return Observation(f"The list leaves out: {_listed(missing)}.", missing, not missing)
+    return Observation(f"The list leaves out: {_listed(missing)}.", value=missing, held=not missing)
 
 
 @_check("refused-array-saves-nothing", "A refused array, or a refused metric, saves nothing.", "required")
@@ -321,7 +337,7 @@ def _refused_array_saves_nothing(subject: Subject) -> Observation:
         raise NotObserved("Nothing was sent to be refused.")
     subject.listed_in_time()
     saved = subject.scratch.listed() & {subject.scratch.key(fields) for fields in subject.refused}
-    return Observation(f"{len(saved) or 'None'} of the metrics were saved.", len(saved), not saved)
+    return Observation(f"{len(saved) or 'None'} of the metrics were saved.", value=len(saved), held=not saved)
 
 
 # Deleting, and limits
@@ -335,8 +351,10 @@ def _deleted_metric(subject: Subject) -> Observation:
         subject.service.metric(metric.id)
     except APIStatusError as error:
         shape, is_404 = _shape(error.body), error.status_code == 404
-        return Observation(f"Status {error.status_code}, {_SHAPES[shape]}.", f"{error.status_code} {shape}", is_404)
-    return Observation("The service returned the deleted metric.", "200", False)
+        return Observation(
+            f"Status {error.status_code}, {_SHAPES[shape]}.", value=f"{error.status_code} {shape}", held=is_404
+        )
+    return Observation("The service returned the deleted metric.", value="200", held=False)
 
 
 @_check("retry-after", "A response with status 429 has a Retry-After header.", "either")
@@ -344,7 +362,7 @@ def _retry_after(subject: Subject) -> Observation:
     limits = subject.service.rate_limits
     if not limits:
         raise NotObserved("No response had status 429.")
-    return Observation(f"{sum(limits)} of {len(limits)} responses had the header.", sum(limits), all(limits))
+    return Observation(f"{sum(limits)} of {len(limits)} responses had the header.", value=sum(limits), held=all(limits))
 
 
 _SHAPES = {
@@ -361,8 +379,10 @@ def _refusal(send: Callable[[], object], expected: str) -> Observation:
     except APIStatusError as error:
         shape, status = _shape(error.body), error.status_code
         same = shape == expected and (shape != "array" or (len(error.body) == 2 and error.body[0] == {}))
-        return Observation(f"Status {status}, {_SHAPES[shape]}.", f"{status} {shape}", status == 400 and same)
-    return Observation("The service did not refuse it.", "201", False)
+        return Observation(
+            f"Status {status}, {_SHAPES[shape]}.", value=f"{status} {shape}", held=status == 400 and same
+        )
+    return Observation("The service did not refuse it.", value="201", held=False)
 
 
 def _shape(body: object) -> str:

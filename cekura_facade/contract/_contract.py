@@ -84,7 +84,7 @@ class Contract:
             "package": "cekura-facade",
             "version": __version__,
             "date": datetime.now(UTC).date().isoformat(),
-            "host": httpx.URL(self._service.client.transport.settings.base_url).host,
+            "host": httpx.URL(self._service.http.settings.base_url).host,
             "holds": self.holds,
             "results": [asdict(result) for result in self._results],
             "remaining": [asdict(metric) for metric in self.remaining],

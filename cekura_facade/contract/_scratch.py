@@ -131,7 +131,7 @@ class Scratch:
 
     def _delete_all(self) -> None:
         """Delete and list until nothing may be left, the time is up, or a deletion is not allowed."""
-        clock = self._service.client.transport.clock
+        clock = self._service.http.clock
         until, pauses = clock.now() + self._patience, growing(0.25, 2.0)
         while True:
             last = clock.now() >= until

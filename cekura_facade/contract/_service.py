@@ -22,6 +22,7 @@ from cekura_api.types import UNSET
 
 from cekura_facade import Cekura
 from cekura_facade._identity import is_int
+from cekura_facade._sync_http import SyncHTTP
 
 Fields = Mapping[str, Any]
 
@@ -47,6 +48,11 @@ class Service:
     client: Cekura
     deprecated: bool = False
     rate_limits: list[bool] = field(factory=list)
+
+    @property
+    def http(self) -> SyncHTTP:
+        """The client's transport: its clock, its settings, and the httpx client that sends."""
+        return self.client.transport
 
     def agents(self) -> object:
         """Read a page of agents."""
@@ -98,7 +104,7 @@ class Service:
             if response.status_code == 429:
                 self.rate_limits.append("retry-after" in response.headers)
 
-        hooks = self.client.transport.sender.event_hooks["response"]
+        hooks = self.http.sender.event_hooks["response"]
         hooks.append(record)
         try:
             yield
@@ -118,8 +124,7 @@ class Service:
         return _parsed(self._send(request))
 
     def _send(self, request: dict[str, Any]) -> httpx.Response:
-        transport = self.client.transport
-        return transport.run(transport.send(request))
+        return self.http.run(self.http.send(request))
 
 
 def _parsed(response: httpx.Response) -> object:

@@ -48,7 +48,7 @@ class Subject:
         bulk: The metrics of `create_in_bulk`, in the order sent: with texts that a service may change, plain, and of
             the agent's project. The last one is missing if the project is not known.
         created_at: When they were created, by the clock of the client.
-        response: The response to their creation.
+        returned: Their ids, in the order of the response.
         long: The metric with a name that is too long. `None` if it was refused.
         refused: The metrics that were sent to be refused.
         lag: After how many seconds a list contained all metrics of `bulk`. `None` if none did in time.
@@ -60,7 +60,7 @@ class Subject:
     wait: float
     bulk: list[Metric] = field(factory=list)
     created_at: float = 0.0
-    response: object = None
+    returned: list[int] = field(factory=list)
     long: Metric | None = None
     refused: list[Fields] = field(factory=list)
     lag: float | None = None
@@ -121,7 +121,7 @@ class Subject:
 
     def wait_until_listed(self) -> None:
         """List as the client does until all metrics of `bulk` have appeared, and set `lag`."""
-        clock = self.service.client.transport.clock
+        clock = self.service.http.clock
         unseen, until = self.bulk, self.created_at + self.wait
         while True:
             last, before = clock.now() >= until, len(unseen)
@@ -137,7 +137,7 @@ class Subject:
             if last:
                 return
             if len(unseen) == before:  # Otherwise, a list that was cut short shows others now.
-                pause = _OFTEN if elapsed < self.service.client.transport.settings.settle_timeout else _SELDOM
+                pause = _OFTEN if elapsed < self.service.http.settings.settle_timeout else _SELDOM
                 clock.sleep(min(pause, max(0.0, until - clock.now())))
 
     def _ids_by_name(self, metrics: Sequence[Metric]) -> set[int]:

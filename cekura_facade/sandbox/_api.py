@@ -227,7 +227,7 @@ class Api:
         """Return whether a list by this agent contains a metric."""
         agent = self._state.agents.get(number) if number is not None else None
         if agent is None:
-            return lambda metric: False
+            return lambda _: False
         project = agent.get("project") if self._state.behavior.list_scope == "agent_and_project" else None
         return lambda metric: (
             number in metric.get("agents", []) or (project is not None and metric.get("project") == project)

@@ -91,7 +91,7 @@ class _Recorder:
         await self.app(scope, replay, record)
 
 
-async def _refused(request: Request, error: Exception) -> Response:
+async def _refused(_request: Request, error: Exception) -> Response:
     if isinstance(error, Refused):
         return json_response(error.body, error.status)
     if isinstance(error, HTTPException):

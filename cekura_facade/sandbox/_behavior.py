@@ -28,7 +28,7 @@ _TEXT_CHANGES = (*_TEXTS, "cut_name", "eval_type")
 
 @frozen(kw_only=True)
 class Behavior:
-    """How the sandbox stores and lists metrics. The default is one of several readings of the published sources.
+    r"""How the sandbox stores and lists metrics. The default is one of several readings of the published sources.
 
     Attributes:
         list_scope: Which metrics a list by `agent_id` or `assistant_id` alone contains. `"agent"`: those of the
@@ -40,7 +40,7 @@ class Behavior:
         text_change: How the stored `name`, `description` and `prompt` differ from the ones that were sent.
             `None` (default): not at all. `"trim"`: without surrounding white space. `"nfd"`, `"nfc"`: in that
             Unicode normalization form. `"collapse_whitespace"`: each run of white space is one space. `"crlf"`:
-            lines end with `\\r\\n`. `"html_escape"`: with HTML entities. `"cut_name"`: a name of more than 255
+            lines end with `\r\n`. `"html_escape"`: with HTML entities. `"cut_name"`: a name of more than 255
             characters is accepted, and cut. `"eval_type"`: suggestions have the older type `binary_qualitative`,
             which is stored as `binary`. The sandbox always replaces older types in this way.
         list_lag: Seconds until a new metric appears in a list, 0 or more (default 0), in the sandbox's time.

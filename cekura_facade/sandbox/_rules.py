@@ -85,7 +85,7 @@ def _choice(*values: str) -> _Field:
 _TEXT = _Field(is_text, "Not a valid string.")
 _FILLED = _Field(lambda value: is_text(value) and value.strip() != "", "Must be a string that is not blank.")
 _TEXT_255 = _Field(
-    lambda value: is_text(value) and len(value) <= 255, "Must be a string of up to 255 characters.", True
+    lambda value: is_text(value) and len(value) <= 255, "Must be a string of up to 255 characters.", nullable=True
 )
 _BOOLEAN = _Field(lambda value: isinstance(value, bool), "Must be a valid boolean.")
 _INTEGER = _Field(is_integer, "A valid integer is required.")
@@ -119,7 +119,7 @@ _METRIC_FIELDS: Mapping[str, _Field] = {
     ),
     "enum_values": _Field(_list_of(is_text), "Expected a list of strings."),
     "configuration": _Field(lambda value: isinstance(value, dict), "Expected an object."),
-    "alert_filters": _Field(lambda value: True, ""),
+    "alert_filters": _Field(lambda _: True, ""),
     "type": _choice("llm_judge", "custom_code"),
     "eval_type": _choice("binary", "continuous_qualitative", "numeric", "enum", *_OLDER_BINARY),
     "evaluation_trigger": _choice("always", "automatic", "custom"),

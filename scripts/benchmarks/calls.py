@@ -26,7 +26,8 @@ _HEADERS = {"X-CEKURA-API-KEY": "key"}
 _SAVED = 100
 
 
-def measure(url: str, quick: bool) -> list[Row]:
+def measure(url: str, *, quick: bool) -> list[Row]:
+    """Measure a call of each contender."""
     rounds, repeats = (3, 4) if quick else (60, 20)
     rows = []
     with ExitStack() as stack:

@@ -38,7 +38,8 @@ with Cekura(api_key="key", base_url={url!r}) as cekura:
 }
 
 
-def measure(url: str, quick: bool) -> list[Row]:
+def measure(url: str, *, quick: bool) -> list[Row]:
+    """Measure a whole program of each contender."""
     job = progress_id(metrics=10)
 
     def runs(program: str) -> Callable[[], float]:

@@ -46,7 +46,8 @@ class _Measured:
         return f"{duration(self.each)} each" + (f", {self.failed} fail ({errors})" if errors else "")
 
 
-def measure(url: str, quick: bool) -> list[Row]:
+def measure(url: str, *, quick: bool) -> list[Row]:
+    """Measure many workflows at once."""
     few, some, many, most = (10, 20, 40, 80) if quick else (100, 300, 1000, 3000)
     plan = [("facade", number) for number in (few, some, many, most)]
     plan += [("httpx_workers", number) for number in (few, many, most)]

@@ -30,6 +30,7 @@ class Row:
     beside: Sequence[str] = field(default=())
 
     def cells(self) -> tuple[str, str, str, str, str]:
+        """Return the text of each column."""
         verdict = {True: "yes", False: "NO", None: "-"}[self.met]
         return self.what, self.goal or "-", self.measured, verdict, "; ".join(self.beside)
 
@@ -46,6 +47,7 @@ class Times:
                 self.seconds[name].append(contenders[name]())
 
     def median(self, name: str) -> float:
+        """Return the median time of a contender."""
         return statistics.median(self.seconds[name])
 
     def ratio(self, name: str, floor: str = HTTPX) -> float:
@@ -72,12 +74,14 @@ def _quartiles(values: list[float]) -> list[float]:
 
 
 def duration(seconds: float) -> str:
+    """Return a time in seconds or milliseconds."""
     if seconds >= 1:
         return f"{seconds:.1f} s"
     return f"{seconds * 1000:.{2 if seconds < 0.1 else 0}f} ms"
 
 
 def megabytes(size: float) -> str:
+    """Return a number of bytes in megabytes."""
     return f"{size / 1e6:.0f} MB"
 
 

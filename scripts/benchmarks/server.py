@@ -62,7 +62,7 @@ _AGENT = b'{"id":101,"project":11,"agent_name":"Receptionist"}'
 _IN_PROGRESS = {"agent_id": AGENT, "status": "in_progress", "current_step": "Writing", "metrics": [], "error": None}
 
 
-def _answer(method: str, target: str, body: bytes) -> tuple[int, bytes]:
+def _answer(method: str, target: str, body: bytes) -> tuple[int, bytes]:  # noqa: PLR0911 - One for each endpoint.
     path, _, query = target.partition("?")
     match method, path.rstrip("/").rpartition("/")[2]:
         case "POST", "generate_metrics":

@@ -44,7 +44,7 @@ async def httpx_workers(address: str, number: int, *, look: bool = True) -> Outc
         async def work() -> None:
             for _ in left:
                 try:
-                    outcomes.append(await _bare(client, look))
+                    outcomes.append(await _bare(client, look=look))
                 except httpx.HTTPError as error:
                     outcomes.append(error)
 
@@ -62,7 +62,7 @@ async def httpx_gather(address: str, number: int) -> Outcomes:
     import httpx
 
     async with httpx.AsyncClient(base_url=address, headers={"X-CEKURA-API-KEY": "key"}) as client:
-        return await asyncio.gather(*(_bare(client, True) for _ in range(number)), return_exceptions=True)
+        return await asyncio.gather(*(_bare(client, look=True) for _ in range(number)), return_exceptions=True)
 
 
 async def vendor_gather(address: str, number: int) -> Outcomes:
@@ -81,7 +81,7 @@ async def vendor_gather(address: str, number: int) -> Outcomes:
         return await asyncio.gather(*(workflow() for _ in range(number)), return_exceptions=True)
 
 
-async def _bare(client: Any, look: bool) -> Any:
+async def _bare(client: Any, *, look: bool) -> Any:
     """The requests of one workflow, without a check of anything but the status."""
 
     async def ask(method: str, path: str, **kwargs: Any) -> Any:

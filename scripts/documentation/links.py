@@ -9,7 +9,7 @@ from typing import Any
 OUTSIDE = re.compile(r"\[([^\]]+)\]\((\.\./[^)#]+)(?:#[^)]*)?\)")
 
 
-def on_page_markdown(markdown: str, *, page: Any, config: Any, **kwargs: Any) -> str:
+def on_page_markdown(markdown: str, *, page: Any, config: Any, **_: Any) -> str:
     """Called by MkDocs with the text of each page."""
     docs = Path(config.docs_dir).resolve()
 

@@ -22,7 +22,7 @@ UNSAID = {"additional_properties": "Fields that are not listed here."}
 class Reference(griffe.Extension):
     """Shows what users call, in place of how it is written."""
 
-    def on_package(self, *, pkg: griffe.Module, loader: griffe.GriffeLoader, **kwargs: Any) -> None:
+    def on_package(self, *, pkg: griffe.Module, loader: griffe.GriffeLoader, **_: Any) -> None:
         """Change the classes of a package, once all of it is loaded."""
         classes = [each for each in _classes(pkg) if _public(each.name)]
         ours = [each for each in classes if _is_ours(each)]

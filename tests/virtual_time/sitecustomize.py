@@ -10,7 +10,7 @@ _seconds = 0.0
 
 
 def _pause(seconds: float) -> None:
-    global _seconds
+    global _seconds  # noqa: PLW0603 - The functions below replace methods of every clock.
     _seconds += seconds
 
 
