@@ -9,9 +9,10 @@ from cekura_api.models import GeneratedMetric, GenerateMetricsProgress
 
 from . import _jobs as jobs
 from ._async_http import AsyncHTTP
+from ._errors import JobState
 from ._workflow import check_callback, check_timeout
 
-Progress = TypeVar("Progress", bound=jobs.State)
+Progress = TypeVar("Progress", bound=JobState)
 Result = TypeVar("Result")
 
 

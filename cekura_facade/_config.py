@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, overload
 from urllib.parse import unquote
 
 import attrs
@@ -20,11 +20,11 @@ FILE = "~/.cekura/config.toml"
 _HOW_TO_SET_A_KEY = f'Pass api_key=... or bearer_token=..., set CEKURA_API_KEY, or write `api_key = "..."` to {FILE}.'
 _SHORTEST_REDACTED = 8  # characters; a shorter credential is part of many words, and removing it garbles them
 
-Secret = Callable[[], Any]
+Secret = Callable[[], object]
 """A secret that nobody prints: tracebacks and debuggers show variables and attributes, but no closures."""
 
 
-def hide(secret: Any) -> Secret:
+def hide(secret: object) -> Secret:
     """Make a Secret."""
     return lambda: secret
 
@@ -46,19 +46,26 @@ class Credential:
     def __init__(self, secret: Secret, source: str, *, is_token: bool) -> None:
         self.header = "Authorization" if is_token else "X-CEKURA-API-KEY"
         self.source = source
-        self._secret = secret
         if not isinstance(secret(), str) or not secret():
             raise ConfigurationError(f"The credential from {source} is not a string, or is empty. {_HOW_TO_SET_A_KEY}")
-        if not all("!" <= character <= "~" for character in secret()):
+        self._secret: Callable[[], str] = lambda: str(secret())
+        if not all("!" <= character <= "~" for character in self._secret()):
             raise ConfigurationError(
                 f"The credential from {source} contains a space, a line break or a character outside of ASCII, which a "
                 "header cannot contain. Was it copied together with something else?"
             )
 
     def header_value(self) -> str:
-        return f"Bearer {self._secret()}" if self.header == "Authorization" else str(self._secret())
+        """The value of the header."""
+        return f"Bearer {self._secret()}" if self.header == "Authorization" else self._secret()
 
-    def redact(self, value: Any) -> Any:
+    @overload
+    def redact(self, value: str) -> str: ...
+    @overload
+    def redact(self, value: bytes) -> bytes: ...
+    @overload
+    def redact(self, value: object) -> object: ...
+    def redact(self, value: object) -> object:
         """A string, bytes or JSON without the secret, in case a server has echoed it. A very short one stays."""
         secret = self._secret()
         if len(secret) < _SHORTEST_REDACTED:
@@ -82,26 +89,24 @@ class Credential:
         raise TypeError("A credential cannot be pickled. Pass a progress id, and create a client where it is used.")
 
 
-def _number(expected: str, fits: Callable[[float], bool]) -> Any:
-    """A field for a number. Raises ConfigurationError if it cannot work."""
+Check = Callable[[object, "attrs.Attribute[Any]", Any], None]
 
-    def check(settings: object, attribute: attrs.Attribute[float], value: object) -> None:
+
+def _number(expected: str, fits: Callable[[float], bool]) -> Check:
+    """A validator for a number. Raises ConfigurationError if it cannot work."""
+
+    def check(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
         if isinstance(value, bool) or not isinstance(value, int | float) or not fits(value):
             raise ConfigurationError(f"{attribute.name}={shown(value)}: expected {expected}.")
 
-    return attrs.field(validator=check)
+    return check
 
 
-def _check_user_agent(settings: object, attribute: attrs.Attribute[str | None], value: object) -> None:
+def _check_user_agent(_: object, __: attrs.Attribute[Any], value: object) -> None:
     if value is None:
         return
-    if (
-        not isinstance(value, str)
-        or not value.isascii()
-        or not value.isprintable()
-        or value.strip() != value
-        or not value
-    ):
+    is_printable = isinstance(value, str) and value.isascii() and value.isprintable()
+    if not is_printable or str(value).strip() != value or not value:
         raise ConfigurationError(f"user_agent={shown(value)}: expected printable ASCII such as 'acme/1.0'.")
 
 
@@ -109,10 +114,14 @@ def _check_user_agent(settings: object, attribute: attrs.Attribute[str | None], 
 class Settings:
     """The configuration of a client."""
 
-    timeout: float = _number("seconds, more than 0 and at most a million", lambda value: 0 < value <= 1e6)
-    max_retries: int = _number("an integer, 0 or more", lambda value: isinstance(value, int) and value >= 0)
-    max_response_bytes: int = _number("an integer, 1 or more", lambda value: isinstance(value, int) and value >= 1)
-    settle_timeout: float = _number("seconds, 0 to a million", lambda value: 0 <= value <= 1e6)
+    timeout: float = attrs.field(validator=_number("seconds, more than 0 to a million", lambda value: 0 < value <= 1e6))
+    max_retries: int = attrs.field(
+        validator=_number("an integer >= 0", lambda value: value >= 0 and isinstance(value, int))
+    )
+    max_response_bytes: int = attrs.field(
+        validator=_number("an integer >= 1", lambda value: value >= 1 and isinstance(value, int))
+    )
+    settle_timeout: float = attrs.field(validator=_number("seconds, 0 to a million", lambda value: 0 <= value <= 1e6))
     user_agent: str | None = attrs.field(validator=_check_user_agent)
     credential: Credential
     base_url: httpx.URL

@@ -22,12 +22,25 @@ CekuraError
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
 if TYPE_CHECKING:
     from cekura_api.models import GeneratedMetric, Metric
+    from cekura_api.types import Unset
+
+
+class JobState(Protocol):
+    """The state of a job, of any kind."""
+
+    @property
+    def status(self) -> str:
+        """`completed`, `failed`, or another value if the job is not finished."""
+
+    @property
+    def error(self) -> str | Unset | None:
+        """Why the job failed."""
 
 
 class CekuraError(Exception):
@@ -91,13 +104,13 @@ class _ResponseError(APIError):
         method: str,
         url: str,
         status_code: int,
-        body: Any = None,
+        body: object = None,
         request_id: str | None = None,
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message, method=method, url=url)
         self.status_code = status_code
-        self.body = body
+        self.body: Any = body  # JSON, whose type nobody knows
         self.request_id = request_id
         self.retry_after = retry_after
 
@@ -209,7 +222,7 @@ class GenerationTimeoutError(CekuraError):
     def __init__(
         self,
         progress_id: str,
-        last_progress: Any,
+        last_progress: JobState | None,
         waited: float,
         *,
         job: str = "Generation job",

@@ -69,7 +69,7 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
         self.state = State(RetryBudget(settings.max_retries))
         self.clock = Clock()
         self._defaults = given  # Its headers, cookies and parameters are sent too.
-        self.api = self._generated_client()
+        self.api = _generated_client(self, given)
 
     @abstractmethod
     async def attempt(self, request: httpx.Request, deadline: float) -> Outcome:
@@ -87,7 +87,7 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
         """The same connections and state with other settings."""
         other = copy.copy(self)
         other.settings = settings
-        other.api = other._generated_client()
+        other.api = _generated_client(other, self._defaults)
         return other
 
     def now(self) -> float:
@@ -180,22 +180,6 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
         request.extensions = {**request.extensions, "timeout": timeout, BEGUN: self.now()}
         return left, until
 
-    def _generated_client(self) -> AuthenticatedClient:
-        """The generated client. It never has the credential."""
-        defaults = self._defaults
-        headers = dict(defaults.headers) if defaults else {}
-        agent = headers.pop("user-agent", "python-httpx")
-        agents = [self.settings.user_agent, None if agent.startswith("python-httpx") else agent, USER_AGENT]
-        return AuthenticatedClient(
-            base_url=str(self.settings.base_url),
-            token="",
-            prefix="",
-            auth_header_name=self.settings.credential.header,
-            headers={**headers, "User-Agent": " ".join(filter(None, agents)), "Accept-Encoding": "gzip"},
-            cookies=dict(defaults.cookies) if defaults else {},
-            httpx_args={"transport": self, "params": defaults.params if defaults else None},
-        )
-
     async def _logged_attempt(self, request: httpx.Request, deadline: float, number: int) -> Outcome:
         request.extensions = {**request.extensions, BEGUN: None}  # The attempt sets it when it starts to send.
         try:
@@ -258,6 +242,22 @@ def _is_deleted(response: httpx.Response) -> bool:
     except (ValueError, RecursionError):
         return False
     return isinstance(body, dict) and "detail" in body
+
+
+def _generated_client(http: HTTP, defaults: httpx.Client | httpx.AsyncClient | None) -> AuthenticatedClient:
+    """The generated client on a transport. It never has the credential."""
+    headers = dict(defaults.headers) if defaults else {}
+    agent = headers.pop("user-agent", "python-httpx")
+    agents = [http.settings.user_agent, None if agent.startswith("python-httpx") else agent, USER_AGENT]
+    return AuthenticatedClient(
+        base_url=str(http.settings.base_url),
+        token="",
+        prefix="",
+        auth_header_name=http.settings.credential.header,
+        headers={**headers, "User-Agent": " ".join(filter(None, agents)), "Accept-Encoding": "gzip"},
+        cookies=dict(defaults.cookies) if defaults else {},
+        httpx_args={"transport": http, "params": defaults.params if defaults else None},
+    )
 
 
 @contextmanager

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import attrs
 from cekura_api.models import GeneratedMetric
 from cekura_api.transport import Endpoint
-from cekura_api.types import Unset
 
 from . import _errors as errors
 from ._http import HTTP, checked
@@ -27,14 +26,7 @@ _GROWTH = 1.2
 _UNKNOWN_FOR = 10.0  # seconds that a job may be unknown for, because it may just have been started
 
 
-class State(Protocol):
-    @property
-    def status(self) -> str: ...
-    @property
-    def error(self) -> str | Unset | None: ...
-
-
-Progress = TypeVar("Progress", bound=State)
+Progress = TypeVar("Progress", bound=errors.JobState)
 Result = TypeVar("Result")
 
 
@@ -99,7 +91,7 @@ def _suggestions(progress: GenerateMetricsProgress) -> list[GeneratedMetric]:
 
 def _simplified(progress: SimplifyPromptProgress) -> SimplifyPromptProgress:
     if not isinstance(progress.simplified_prompt, str):
-        raise ValueError("the completed job has no simplified_prompt")
+        raise ValueError("the completed job has no simplified_prompt")  # noqa: TRY004 - The data is wrong, not the code.
     return progress
 
 
@@ -180,10 +172,14 @@ async def wait(
                 last = progress
                 if progress.status == "completed":
                     return job.kind.result(progress)
-                if progress.status == "failed":
-                    reason = http.settings.credential.redact(progress.error or None)
-                    raise errors.GenerationFailedError(job.progress_id, reason, job=job.kind.name, start=job.kind.start)
+                _raise_if_failed(http, job, progress)
             if is_final:
                 raise errors.GenerationTimeoutError(
                     job.progress_id, last, timeout, job=job.kind.name, resume=job.kind.resume
                 ) from failure
+
+
+def _raise_if_failed(http: HTTP, job: Handle[Progress, Result], progress: Progress) -> None:
+    if progress.status == "failed":
+        reason = http.settings.credential.redact(progress.error) if isinstance(progress.error, str) else None
+        raise errors.GenerationFailedError(job.progress_id, reason or None, job=job.kind.name, start=job.kind.start)

@@ -63,7 +63,7 @@ class _Outcomes:
             else:
                 body = GenerateMetricsRequest(agent_id=request, num_metrics=self._num_metrics)
             return GenerationOutcome(index, request, await self._flow.run(body))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - Whatever a callback raises is the outcome of its request.
             return GenerationOutcome(index, request, [], error)
 
 
@@ -159,7 +159,7 @@ class AsyncOutcomes(_Outcomes, AsyncIterator[GenerationOutcome]):
             for task in running:
                 try:
                     await task
-                except BaseException as ended:
+                except BaseException as ended:  # noqa: BLE001 - Only its notes are needed.
                     for note in getattr(ended, "__notes__", ()):
                         error.add_note(note)  # It has the progress id.
             raise

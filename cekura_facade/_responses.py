@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import httpx
 
@@ -114,7 +113,7 @@ def _location(response: httpx.Response) -> str:
     return f"{target.url.scheme}://{target.url.netloc.decode('ascii')}{target.url.path}"
 
 
-def _body(response: httpx.Response, credential: Credential) -> Any:
+def _body(response: httpx.Response, credential: Credential) -> object:
     """The body without the credential: parsed if it is JSON, otherwise as a string."""
     text = response.content.decode("utf-8", errors="replace")
     try:
@@ -123,7 +122,7 @@ def _body(response: httpx.Response, credential: Credential) -> Any:
         return credential.redact(text)
 
 
-def _described(body: Any) -> str:
+def _described(body: object) -> str:
     """A body in one short sentence."""
     said = body.get("detail") or body.get("error") if isinstance(body, dict) else body
     if isinstance(said, str) and said.lstrip().startswith("<"):
@@ -135,7 +134,7 @@ def _described(body: Any) -> str:
     return text.rstrip(".") + "."
 
 
-def _problems(body: Any, subjects: Subjects) -> Iterator[errors.Problem]:
+def _problems(body: object, subjects: Subjects) -> Iterator[errors.Problem]:
     """What a 400 complains about, in the shapes that such services use."""
     if not isinstance(body, list) or not any(isinstance(item, dict) for item in body):
         for field, message in _messages(body):
@@ -147,7 +146,7 @@ def _problems(body: Any, subjects: Subjects) -> Iterator[errors.Problem]:
             yield errors.Problem(message, field, position, name)
 
 
-def _messages(node: Any, field: str | None = None) -> Iterator[tuple[str | None, str]]:
+def _messages(node: object, field: str | None = None) -> Iterator[tuple[str | None, str]]:
     """Each message in a body, with the path of its field."""
     if isinstance(node, dict):
         for key, value in node.items():

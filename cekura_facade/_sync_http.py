@@ -70,7 +70,7 @@ class SyncHTTP(HTTP):
             proceed = functools.partial(flow.send, None)
             try:
                 self.clock.sleep(pause)
-            except BaseException as interruption:  # The workflow adds the progress id to a KeyboardInterrupt.
+            except BaseException as interruption:  # noqa: BLE001 - The workflow adds the progress id, and raises it.
                 proceed = functools.partial(flow.throw, interruption)
 
     async def sleep(self, seconds: float) -> None:
@@ -165,5 +165,5 @@ class _Stream(httpcore.NetworkStream):
     def start_tls(self, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
         return _Stream(self._stream.start_tls(*args, **kwargs))
 
-    def get_extra_info(self, info: str) -> Any:
+    def get_extra_info(self, info: str) -> object:
         return self._stream.get_extra_info(info)

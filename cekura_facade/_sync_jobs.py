@@ -9,10 +9,11 @@ from typing import Generic, TypeVar
 from cekura_api.models import GeneratedMetric, GenerateMetricsProgress
 
 from . import _jobs as jobs
+from ._errors import JobState
 from ._sync_http import SyncHTTP
 from ._workflow import check_callback, check_timeout
 
-Progress = TypeVar("Progress", bound=jobs.State)
+Progress = TypeVar("Progress", bound=JobState)
 Result = TypeVar("Result")
 
 

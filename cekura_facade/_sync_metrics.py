@@ -194,7 +194,14 @@ class Metrics(GeneratedMetrics):
 
         API call: `POST /test_framework/v1/metrics/preview/`.
         """
-        flow = workflow.preview(self._http, metric, call_log_ids, run_ids, agent_id, project_id)
+        flow = workflow.preview(
+            self._http,
+            metric,
+            call_log_ids=call_log_ids,
+            run_ids=run_ids,
+            agent_id=agent_id,
+            project_id=project_id,
+        )
         return Job(self._http, self._http.run(flow))
 
     def preview_job(self, progress_id: str) -> Job[PreviewMetricProgress, PreviewMetricProgress]:

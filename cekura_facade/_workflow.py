@@ -94,6 +94,7 @@ class GenerateAndCreate:
 async def preview(
     http: HTTP,
     metric: MetricInput | Metric,
+    *,
     call_log_ids: Sequence[int] | None,
     run_ids: Sequence[int] | None,
     agent_id: int | None,

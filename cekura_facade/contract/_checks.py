@@ -132,7 +132,6 @@ def _bulk_create(subject: Subject) -> Observation:
         sent.append(scratch.fields("{} a", project=subject.scope["project_id"]))
     response = scratch.create_in_bulk(sent)
     subject.created_at = subject.service.http.clock.now()
-    subject.response = response
     if not isinstance(response, list) or not all(map(has_id, response)):
         return Observation("The response is not an array of metrics with ids.", value=False, held=False)
     by_key = {scratch.key(metric): metric for metric in response}
