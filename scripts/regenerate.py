@@ -29,7 +29,7 @@ GENERATED = "generated_client"  # the folder of the committed package
 UNCOVERED = "uncovered.txt"
 COVERED = "operations.yaml"
 COMMAND = "`python scripts/regenerate.py`"  # stands in the header of every generated file
-EXIT_CODES = "Exit codes: 0 done; 1 differs (--check) or breaking (--fail-on); 2 refused, nothing changed; 130 stopped."
+EXIT_CODES = "Exit codes: 0 done; 1 differs (--check) or breaking (--fail-on); 2 refused; 130 stopped."
 
 
 def main() -> int:
@@ -107,7 +107,7 @@ def run(arguments: argparse.Namespace) -> int:
                 return 1
         if arguments.output:
             place = arguments.output / arguments.package
-            put_in_place([(made / arguments.package, place)], made / "aside")
+            move([(made / arguments.package, place)], made)
             print(summary(derivation, place))
             return 0
         write_documents(derivation, made)
@@ -131,7 +131,7 @@ def report_on(derivation: Derivation, published: dict[str, object], *, fresh: bo
 
 
 def install(made: Path, published: dict[str, object], report: Report, *, fresh: bool) -> None:
-    """Put all that a run made into its place, at once."""
+    """Move everything that a run made to where it belongs."""
     moves = [(made / "openapi.yaml", SPEC / "openapi.yaml"), (made / PACKAGE, ROOT / GENERATED / PACKAGE)]
     if fresh:
         lines = uncovered(published, load(made / "openapi.yaml"))
@@ -141,7 +141,18 @@ def install(made: Path, published: dict[str, object], report: Report, *, fresh: 
     if report.changes and changelog.is_file():
         made.joinpath("CHANGELOG.md").write_text(with_changes(changelog.read_text("utf-8"), report), encoding="utf-8")
         moves.append((made / "CHANGELOG.md", changelog))
-    put_in_place(moves, made / "aside")
+    move(moves, made)
+
+
+def move(moves: list[tuple[Path, Path]], made: Path) -> None:
+    """Move what a run made into place. Raises RegenerationError if it was moved only in part."""
+    try:
+        put_in_place(moves, made / "aside")
+    except OSError as error:
+        raise RegenerationError(
+            f"{error.filename2 or error.filename}: {error.strerror}. "
+            "The result was moved only in part. Undo that with git, fix the cause and run the command again."
+        ) from None
 
 
 def check(made: Path) -> int:

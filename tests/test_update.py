@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import errno
 import json
+import os
 import re
 import resource
 import shutil
@@ -535,15 +537,6 @@ def test_a_run_that_is_stopped_at_a_stage_changes_nothing(
     assert not list(checkout.glob(".regenerate-*"))
 
 
-def test_a_run_that_is_killed_while_it_moves_things_has_moved_all(checkout: Path, changed: Path) -> None:
-    process = stopped_at(checkout, "place._move", changed)
-    process.kill()
-    process.communicate(timeout=600)
-    # The moving goes on in a process of its own, which ends by closing what it shared with the one that was killed.
-    assert regenerate(checkout, "--check").returncode == 0
-    assert "brand_new: bool" in (checkout / "generated_client" / "cekura_api" / "models" / "agent.py").read_text()
-
-
 def test_a_full_disk_changes_nothing(checkout: Path, changed: Path) -> None:
     def small_files() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
@@ -555,16 +548,47 @@ def test_a_full_disk_changes_nothing(checkout: Path, changed: Path) -> None:
     assert status(checkout) == ""
 
 
-def test_a_move_that_fails_is_taken_back(tmp_path: Path) -> None:
+def test_new_files_and_folders_replace_the_old_ones_whole(tmp_path: Path) -> None:
     place = tmp_path / "place"
-    place.mkdir()
-    (place / "one").write_text("old")
+    (place / "folder").mkdir(parents=True)
+    (place / "folder" / "gone").write_text("old")
+    (place / "file").write_text("old")
     with scratch(tmp_path) as made:
-        (made / "one").write_text("new")
-        with pytest.raises(OSError, match="gone"):
-            put_in_place([(made / "one", place / "one"), (made / "gone", place / "two")], made / "aside")
-    assert [(file.name, file.read_text()) for file in place.iterdir()] == [("one", "old")]
+        (made / "folder").mkdir()
+        for name in ("folder/kept", "file", "first"):
+            (made / name).write_text("new")
+        put_in_place([(made / name, place / name) for name in ("folder", "file", "first")], made / "aside")
+    files = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert {file.relative_to(place).as_posix() for file in files} == {"folder/kept", "file", "first"}
+    assert {file.read_text() for file in files} == {"new"}
     assert [file.name for file in tmp_path.iterdir()] == ["place"]
+
+
+def test_a_move_that_fails_names_the_file_and_clears_the_scratch_folder(tmp_path: Path) -> None:
+    (tmp_path / "place").mkdir()
+    with scratch(tmp_path) as made, pytest.raises(FileNotFoundError) as caught:
+        put_in_place([(made / "missing", tmp_path / "place" / "new")], made / "aside")
+    assert caught.value.filename2 == str(tmp_path / "place" / "new")
+    assert [file.name for file in tmp_path.rglob("*")] == ["place"]
+
+
+def test_a_result_that_cannot_be_moved_is_reported(
+    checkout: Path, changed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = checkout / "generated_client" / "cekura_api"
+    replace = os.replace
+
+    def refuse(source: Path, target: Path) -> None:
+        if target == package:
+            raise PermissionError(errno.EACCES, "Permission denied", str(source), None, str(target))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    result = regenerate(checkout, changed)
+    assert result.returncode == 2
+    assert f"regenerate: {package}: Permission denied. The result was moved only in part." in result.stderr
+    assert "Nothing was changed" not in result.stderr
+    assert not list(checkout.glob(".regenerate-*"))
 
 
 def test_replay_runs_the_facade_on_every_version(tmp_path: Path) -> None:
