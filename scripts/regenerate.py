@@ -157,7 +157,9 @@ def move(moves: list[tuple[Path, Path]], made: Path) -> None:
 
 def check(made: Path) -> int:
     """Name the files that are not what this run gives. Returns 1 if there are any."""
-    differing = [f"{PACKAGE}/{file.as_posix()}" for file in differing_files(made / PACKAGE, ROOT / GENERATED / PACKAGE)]
+    committed_package = ROOT / GENERATED / PACKAGE
+    files = differing_files(made / PACKAGE, committed_package)
+    differing = [(committed_package / file).relative_to(ROOT).as_posix() for file in files]
     committed = SPEC / "openapi.yaml"
     if not committed.is_file() or committed.read_bytes() != (made / "openapi.yaml").read_bytes():
         differing.append("spec/openapi.yaml")
