@@ -9,6 +9,7 @@ import lzma
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -615,6 +616,25 @@ def test_what_is_null_or_of_no_use_to_the_client_is_passed_over() -> None:
 
 def test_yaml_may_have_numbers_for_keys() -> None:
     assert parse("responses:\n  200: {}\n  true: {}\n", "x") == {"responses": {"200": {}, "true": {}}}
+
+
+@pytest.mark.parametrize("text", ["# a comment\n", "a: 1\na: 2\n", "a: !thing 1\n", "? [a]\n: 1\n", "a: &a [*a]\n"])
+def test_yaml_that_is_no_json_object_is_refused(text: str) -> None:
+    with pytest.raises(RegenerationError, match=r"the file (is neither|holds no)"):
+        parse(text, "the file")
+
+
+def test_yaml_with_aliases_is_read_and_never_written() -> None:
+    document = parse("a: &a {b: [1]}\nc: *a\n", "x")
+    assert document == {"a": {"b": [1]}, "c": {"b": [1]}}
+    assert document["a"] is not document["c"]
+    shared = {"b": [1]}
+    assert dump({"a": shared, "c": shared}) == "a:\n  b:\n  - 1\nc:\n  b:\n  - 1\n"
+
+
+def test_a_client_that_cannot_be_imported_does_not_prevent_regeneration() -> None:
+    code = "import sys, regenerate; sys.exit('cekura_api' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT / "scripts", check=False).returncode == 0
 
 
 def test_what_is_left_of_a_generated_package_is_replaced(checkout: Path) -> None:

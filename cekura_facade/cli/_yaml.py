@@ -38,11 +38,13 @@ class BrokenText(ValueError):
         self.line = line
 
 
-class _Loader(yaml.SafeLoader):
-    pass
+class Loader(yaml.SafeLoader):
+    """Recognizes null, booleans and numbers as YAML 1.2 does. Its nodes are for `value_of`."""
 
 
-class _Dumper(yaml.SafeDumper):
+class Dumper(yaml.SafeDumper):
+    """Quotes the strings that readers of YAML 1.1 or 1.2 would take for something else."""
+
     # PyYAML gives both methods their names and parameters.
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002
         return True
@@ -51,12 +53,11 @@ class _Dumper(yaml.SafeDumper):
         super().increase_indent(flow, indentless=False)
 
 
-_Loader.yaml_implicit_resolvers = {}
+Loader.yaml_implicit_resolvers = {}
 for _kind, _pattern in _TAGS.items():
     whole = re.compile(f"(?:{_pattern.pattern})$")
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", whole, None)
-    # Text that only our reader takes for a number is quoted as well.
-    _Dumper.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", whole, None)
+    for _class in (Loader, Dumper):
+        _class.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", whole, None)
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
@@ -71,13 +72,13 @@ def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style)
 
 
-_Dumper.add_representer(str, _represent_text)
+Dumper.add_representer(str, _represent_text)
 
 
 def dump(metrics: Sequence[Mapping[str, Any]]) -> str:
     """Metrics as YAML, one after the other with a line between."""
     return "\n".join(
-        yaml.dump([_ordered(metric)], Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=120)
+        yaml.dump([_ordered(metric)], Dumper=Dumper, allow_unicode=True, sort_keys=False, width=120)
         for metric in metrics
     )
 
@@ -89,7 +90,7 @@ def _ordered(metric: Mapping[str, Any]) -> dict[str, Any]:
 def load(text: str) -> list[dict[str, Any]]:
     """The metrics in a text. Raises BrokenText, with the line."""
     try:
-        node = yaml.compose(text, Loader=_Loader)
+        node = yaml.compose(text, Loader=Loader)
         return [] if node is None else _metrics(node)
     except yaml.MarkedYAMLError as error:
         raise _explained(error) from None
@@ -122,7 +123,7 @@ def _metrics(node: yaml.Node) -> list[dict[str, Any]]:
 def _metric(node: yaml.Node) -> dict[str, Any]:
     if not isinstance(node, yaml.MappingNode):
         raise BrokenText("expected a metric, with its fields as `name: value`.", _line(node))
-    fields: dict[str, Any] = _value(node)
+    fields: dict[str, Any] = value_of(node)
     named = [value for key, value in node.value if getattr(key, "value", None) == "name"]
     if not named:
         raise BrokenText("this metric has no name.", _line(node))
@@ -131,7 +132,8 @@ def _metric(node: yaml.Node) -> dict[str, Any]:
     return fields
 
 
-def _value(node: yaml.Node) -> Any:  # noqa: ANN401 - YAML can hold any value.
+def value_of(node: yaml.Node) -> Any:  # noqa: ANN401 - YAML can hold any value.
+    """The value of a node. Every key is a string, as in JSON. Raises BrokenText, with the line."""
     if isinstance(node, yaml.MappingNode) and node.tag.endswith(":map"):
         mapping: dict[str, Any] = {}
         for key, value in node.value:
@@ -139,10 +141,10 @@ def _value(node: yaml.Node) -> Any:  # noqa: ANN401 - YAML can hold any value.
                 raise BrokenText("the name of a field must be a text.", _line(key))
             if key.value in mapping:
                 raise BrokenText(f"{key.value!r} stands here twice.", _line(key))
-            mapping[key.value] = _value(value)
+            mapping[key.value] = value_of(value)
         return mapping
     if isinstance(node, yaml.SequenceNode) and node.tag.endswith(":seq"):
-        return [_value(each) for each in node.value]
+        return [value_of(each) for each in node.value]
     kind = node.tag.removeprefix("tag:yaml.org,2002:")
     if kind not in (*_TAGS, "str") or not isinstance(node, yaml.ScalarNode):
         raise BrokenText(f"the tag {node.tag!r} means nothing here.", _line(node))

@@ -13,6 +13,8 @@ from typing import Any
 import httpx
 import yaml
 
+from cekura_facade.cli._yaml import Dumper, Loader, value_of
+
 from .errors import RegenerationError
 
 Document = dict[str, Any]
@@ -27,25 +29,18 @@ _VALUES = {"const", "enum", "example", "examples"}  # keywords that hold values,
 
 
 class _Loader(yaml.CSafeLoader):
-    """YAML 1.2 with the types of JSON: `no` is a string (a language code), a date is a string."""
+    """The loader of the command line in C, because a published document is large."""
+
+    yaml_implicit_resolvers = Loader.yaml_implicit_resolvers
 
 
 class _Dumper(yaml.CSafeDumper):
-    """Quotes what either YAML 1.1 or our loader would take for something else than a string."""
+    """Quotes what the dumper of the command line quotes, in C as well."""
+
+    yaml_implicit_resolvers = Dumper.yaml_implicit_resolvers
 
     def ignore_aliases(self, data: object) -> bool:
         return True
-
-
-_Loader.yaml_implicit_resolvers = {}
-for _tag, _pattern, _first in (
-    ("bool", r"^(?:true|false)$", "tf"),
-    ("null", r"^(?:null|~|)$", ["n", "~", ""]),
-    ("int", r"^-?(?:0|[1-9][0-9]*)$", "-0123456789"),
-    ("float", r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?$", "-0123456789"),
-):
-    for _class in (_Loader, _Dumper):
-        _class.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), list(_first))
 
 
 def parse(text: str, source: str) -> Document:
@@ -59,7 +54,8 @@ def parse(text: str, source: str) -> Document:
         document = json.loads(text)
     except ValueError as json_error:
         try:
-            document = _with_string_keys(yaml.load(text, Loader=_Loader))
+            node = yaml.compose(text, Loader=_Loader)
+            document = None if node is None else value_of(node)
         except (yaml.YAMLError, ValueError, RecursionError) as yaml_error:
             reason = str(json_error if text.lstrip()[:1] in "{[" else yaml_error).replace("\n", " ")
             raise RegenerationError(f"{source} is neither JSON nor YAML, or is cut short: {reason}") from None
@@ -68,13 +64,6 @@ def parse(text: str, source: str) -> Document:
     if not isinstance(document, dict):
         raise RegenerationError(f"{source} holds no JSON object, so it is not an OpenAPI document.")
     return document
-
-
-def _with_string_keys(node: Any) -> Any:
-    """YAML reads an unquoted `200:` as a number; in JSON, and so in OpenAPI, every key is a string."""
-    if isinstance(node, dict):
-        return {key if isinstance(key, str) else json.dumps(key): _with_string_keys(v) for key, v in node.items()}
-    return [_with_string_keys(value) for value in node] if isinstance(node, list) else node
 
 
 def load(source: str | Path) -> Document:
