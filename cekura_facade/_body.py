@@ -12,7 +12,7 @@ from ._responses import unexpected
 from ._retry import Outcome
 
 LATE = "the response was not complete in time"
-_DROPPED = frozenset({"content-encoding", "content-length", "transfer-encoding", "set-cookie"})
+_DROPPED = frozenset({b"content-encoding", b"content-length", b"transfer-encoding", b"set-cookie"})
 
 
 class Body:
@@ -57,7 +57,7 @@ class Body:
         is_success, request = self._response.is_success, self._response.request
         if is_success and self._unpacker is not None and self._chunks and not self._unpacker.eof:
             raise httpx.DecodingError("the packed body ends too early")
-        headers = [(name, value) for name, value in self._response.headers.items() if name not in _DROPPED]
+        headers = [(name, value) for name, value in self._response.headers.raw if name.lower() not in _DROPPED]
         content = b"".join(self._chunks)
         credential = self._http.settings.credential
         if not is_success:

@@ -123,6 +123,8 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
         """Send a request until there is a final response. Returns a success, and raises an APIError otherwise."""
         if self.state.is_closed:
             raise ConfigurationError("This client is closed. Create a new one.")
+        if any(request.extensions["timeout"].values()):
+            raise ConfigurationError("Pass the timeout to Cekura or AsyncCekura, or use their with_options.")
         retries = self.settings.max_retries if max_retries is None else max_retries
         delays = growing(0.5, 8.0, jitter=True)
         redirects = 0

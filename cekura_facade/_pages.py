@@ -37,7 +37,7 @@ class Pages(Generic[T]):
         page = self._parse(response)
         new = {getattr(item, "id", id(item)): item for item in page.results}
         items = [item for key, item in new.items() if key not in self._known]
-        following = page.next_ if isinstance(page.next_, str) else ""
+        following = page.next_ or ""
         if following and (not items or not self._is_usable(following)):
             # A page that adds nothing would go on forever.
             raise unexpected(self._http.settings.credential, response, "its `next` leads nowhere")
@@ -47,10 +47,10 @@ class Pages(Generic[T]):
             self._request["params"] = httpx.URL(following).params
         return items
 
-    def _is_usable(self, url: str) -> bool:
-        if len(url) > _LONGEST or self._http.settings.credential.is_in(url):
+    def _is_usable(self, url: object) -> bool:
+        if not isinstance(url, str) or len(url) > _LONGEST or self._http.settings.credential.is_in(url):
             return False
         try:
             return bool(httpx.URL(url).params)
-        except httpx.InvalidURL:
+        except (httpx.InvalidURL, UnicodeError):
             return False

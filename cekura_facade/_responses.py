@@ -36,7 +36,7 @@ def status_error(response: httpx.Response, credential: Credential, subjects: Sub
         advice = f"It redirects to {_location(response)}, which is not followed. Check the base URL."
     body = _body(response, credential)
     problems = tuple(_problems(body, subjects)) if status == 400 else ()
-    said = "; ".join(map(str, problems)) if problems else _described(body)
+    said = "; ".join(map(str, problems)).rstrip(".") + "." if problems else _described(body)
     error = kind(
         credential.redact(f"{request.method} {request.url.path} failed with status {status}: {said} {advice}"),
         method=request.method,

@@ -26,7 +26,7 @@ from ._errors import (
     UnexpectedResponseError,
 )
 from ._http import HTTP, ask
-from ._identity import agents_of, comparable, fields_of, spellings
+from ._identity import agents_of, comparable, fields_of, is_int, spellings
 from ._pages import Pages
 from ._responses import is_redirect, may_be_processed, unexpected
 from ._retry import MAX_PAUSE, growing
@@ -231,7 +231,16 @@ async def _list(http: HTTP, wanted: Wanted, positions: Sequence[int], max_retrie
 async def _list_once(http: HTTP, query: Query, max_retries: int | None) -> list[Metric]:
     # An older specification may lack some of the parameters.
     request = {**list_metrics.build_request(), "params": query}
-    return list_metrics.parse_response(await http.send(request, max_retries=max_retries))
+    response = await http.send(request, max_retries=max_retries)
+    try:
+        return list_metrics.parse_response(response)
+    except UnexpectedResponseError as error:
+        items = error.body if isinstance(error.body, list) else []
+        ids = [item["id"] for item in items if isinstance(item, dict) and is_int(item.get("id"))]
+        if not ids or len(ids) != len(items):
+            raise
+    # The list leaves out names.
+    return [await _get(http, number, max_retries) for number in ids]
 
 
 async def _get(http: HTTP, metric_id: int, max_retries: int | None = None) -> Metric:

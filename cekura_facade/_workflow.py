@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 from cekura_api.models import GeneratedMetric, GenerateMetricsRequest, Metric, MetricCreate
-from cekura_api.types import UNSET
+from cekura_api.types import UNSET, Unset
 
 from ._config import shown
 from ._errors import InvalidRequestError
@@ -53,6 +53,8 @@ async def generate(
 
     if (request.agent_id is UNSET) == (request.assistant_id is UNSET):
         raise InvalidRequestError("Pass either agent_id or assistant_id.")
+    if not isinstance(request.assistant_id, Unset) and not _can_be_sent(request.assistant_id):
+        raise InvalidRequestError(f"assistant_id={shown(request.assistant_id)}: expected a string that is not blank.")
     response = await http.send(checked(generate_metrics, body=request))
     progress_id = generate_metrics.parse_response(response).progress_id
     if not _is_uuid(progress_id):
@@ -162,7 +164,7 @@ def progress_id(value: object, *, must_be_uuid: bool = False) -> str:
             f"Invalid progress_id {shown(value)}: expected a UUID such as '3f2b8c1e-5d4a-4f6b-9a7c-0e1d2c3b4a5f', from "
             "GenerationJob.progress_id."
         )
-    if not isinstance(text, str) or not _is_text(text) or len(text) > _LONGEST_ID:
+    if not isinstance(text, str) or not _can_be_sent(text):
         raise InvalidRequestError(f"Invalid progress_id {shown(value)}: expected a string, from the job.")
     return text
 
@@ -216,5 +218,11 @@ def _is_text(value: object) -> bool:
 
 
 def _is_job_id(http: HTTP, value: str) -> bool:
-    usable = _is_text(value) and len(value) <= _LONGEST_ID and not any("\ud800" <= each <= "\udfff" for each in value)
-    return usable and not http.settings.credential.is_in(value)
+    return _can_be_sent(value) and not http.settings.credential.is_in(value)
+
+
+def _can_be_sent(value: object) -> bool:
+    """Whether it is a string that a URL can contain."""
+    if not isinstance(value, str) or not value.strip() or len(value) > _LONGEST_ID:
+        return False
+    return not any("\ud800" <= character <= "\udfff" for character in value)

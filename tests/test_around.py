@@ -20,6 +20,7 @@ SOON = {"Retry-After": "0"}
 HTML = reply(200, b"<html>Log in</html>", type="text/html")
 FAILURES = [reply(500, b"", SOON), reply(502, b"<html>", SOON), b"", b"garbage"]
 KEY = "sk-very-secret"
+GOOD = {"name": "x", "eval_type": "binary"}
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def test_a_metric_is_looked_at_changed_and_deleted(cekura: Either, sandbox: Sand
 
 def test_what_is_null_or_unknown_is_sent_as_it_is(client: Callable[..., Either]) -> None:
     with scripted(reply(200, METRIC)) as server:
-        metric = client("key", base_url=server.url).metrics.update(7, {"add_to_new_agents": None}, brand_new=[1])
+        metric = client("key", base_url=server.url).metrics.update(7, {"add_to_new_agents": None, "brand_new": [1]})
     assert server.received[0].json == {"add_to_new_agents": None, "brand_new": [1]}
     assert metric["new"] == 1
 
@@ -65,7 +66,7 @@ def test_what_is_given_by_name_counts(client: Callable[..., Either]) -> None:
 
 def test_a_refused_change_names_the_field(cekura: Either, saved: facade.Metric) -> None:
     with pytest.raises(facade.BadRequestError) as caught:
-        cekura.metrics.update(saved.id, type="basic")
+        cekura.metrics.update(saved.id, type_="basic")
     assert [problem.field for problem in caught.value.problems] == ["type"]
 
 
@@ -126,10 +127,10 @@ def test_what_was_never_there_is_not_found(client: Callable[..., Either], refusa
         (lambda c: c.metrics.get(7), reply(200, {"id": "7"})),
         (lambda c: c.agents.get(7), reply(200, [])),
         (lambda c: c.agents.get(7), reply(200, {"agent_name": "x"})),
-        (lambda c: c.metrics.preview({"name": "x"}, run_ids=[1]), reply(200, {"progress_id": " "})),
-        (lambda c: c.metrics.preview({"name": "x"}, run_ids=[1]), reply(200)),
+        (lambda c: c.metrics.preview(GOOD, run_ids=[1]), reply(200, {"progress_id": " "})),
+        (lambda c: c.metrics.preview(GOOD, run_ids=[1]), reply(200)),
         *(
-            (lambda c: c.metrics.preview({"name": "x"}, run_ids=[1]), reply(200, {"progress_id": progress_id}))
+            (lambda c: c.metrics.preview(GOOD, run_ids=[1]), reply(200, {"progress_id": progress_id}))
             for progress_id in (KEY, "\ud800", "x" * 1001, 5, None, {"id": "x"})
         ),
         *(
@@ -165,14 +166,15 @@ def test_an_id_that_cannot_be_right_is_refused_before_anything_is_sent(
         lambda: cekura.metrics.delete(number),
         lambda: cekura.metrics.update(number, name="x"),
         lambda: cekura.agents.get(number),
-        lambda: cekura.metrics.preview({"name": "x"}, call_log_ids=[number]),
+        lambda: cekura.metrics.preview(GOOD, call_log_ids=[number] if not isinstance(number, int) else True),
     ]
     if number is not None:
         calls += [
             lambda: cekura.agents.list(project_id=number),
-            lambda: cekura.agents.list(page_size=number),
+            lambda: cekura.metrics.list(agent_id=number),
             lambda: cekura.metrics.simplify_prompt("x", metric_id=number),
-            lambda: cekura.metrics.preview({"name": "x"}, run_ids=[1], agent_id=number),
+            lambda: cekura.metrics.preview(GOOD, run_ids=[1], agent_id=number),
+            lambda: cekura.metrics.generate(agent_id=number),
         ]
     for call in calls:
         with pytest.raises(facade.InvalidRequestError):
@@ -183,33 +185,32 @@ def test_an_id_that_cannot_be_right_is_refused_before_anything_is_sent(
 @pytest.mark.parametrize(
     ("call", "word"),
     [
-        (lambda c: c.metrics.update(7), "nothing to change"),
-        (lambda c: c.metrics.update(7, {}), "nothing to change"),
-        (lambda c: c.metrics.update(7, facade.MetricUpdate()), "nothing to change"),
+        (lambda c: c.metrics.update(7), "Nothing to send"),
+        (lambda c: c.metrics.update(7, {}), "Nothing to send"),
+        (lambda c: c.metrics.update(7, facade.MetricUpdate()), "Nothing to send"),
         (lambda c: c.metrics.update(7, "name"), "MetricUpdate or a mapping"),
         (lambda c: c.metrics.update(7, facade.MetricUpdate), "MetricUpdate or a mapping"),
         (lambda c: c.metrics.update(7, [("name", "x")]), "MetricUpdate or a mapping"),
-        (lambda c: c.metrics.update(7, name=float("nan")), "JSON"),
-        (lambda c: c.metrics.update(7, {1: "x"}), "JSON"),
-        (lambda c: c.metrics.preview({"name": "x"}), "call_log_ids or run_ids"),
-        (lambda c: c.metrics.preview({"name": "x"}, run_ids=[]), "holds 0 ids"),
-        (lambda c: c.metrics.preview({"name": "x"}, run_ids=range(1, 12)), "holds 11 ids"),
-        (lambda c: c.metrics.preview({"name": "x"}, run_ids="12"), "list of ids"),
+        (lambda c: c.metrics.update(7, name=float("nan")), "name=nan: expected a string"),
+        (lambda c: c.metrics.update(7, {"new": float("nan")}), "cannot be sent"),
+        (lambda c: c.metrics.update(7, {"new": object()}), "cannot be sent"),
+        (lambda c: c.metrics.preview(GOOD), "call_log_ids or run_ids"),
+        (lambda c: c.metrics.preview(GOOD, run_ids=[]), r"run_ids=\[\]: expected a list with at least 1 items"),
+        (lambda c: c.metrics.preview(GOOD, run_ids=range(1, 12)), "with at most 10 items"),
+        (lambda c: c.metrics.preview(GOOD, run_ids="12"), "run_ids='12': expected a list"),
         (lambda c: c.metrics.preview({"name": " "}, run_ids=[1]), "name"),
         (lambda c: c.metrics.preview("x", run_ids=[1]), "mapping"),
         (lambda c: c.metrics.preview({"name": "x", 1: 2}, run_ids=[1]), "JSON"),
-        (lambda c: c.metrics.preview(facade.Metric(id=7), run_ids=[1]), "name"),
-        (lambda c: c.metrics.preview(facade.Metric(id=7, name="x", reviews=[None]), run_ids=[1]), "without usable"),  # type: ignore[list-item]
+        (lambda c: c.metrics.preview({"name": "x"}, run_ids=[1]), "eval_type is missing"),
         (lambda c: c.metrics.preview({"name": "x", "prompt": object()}, run_ids=[1]), "JSON"),
-        (lambda c: c.metrics.simplify_prompt(" "), "original_prompt=' ': give a text that"),
+        (lambda c: c.metrics.simplify_prompt(" "), "original_prompt=' ': expected a string that is not empty"),
         (lambda c: c.metrics.simplify_prompt(None), "original_prompt"),
         (lambda c: c.metrics.preview_job(""), "progress_id"),
-        (lambda c: c.metrics.preview_job("x" * 1001), "up to 1000 characters"),
+        (lambda c: c.metrics.preview_job("x" * 1001), "progress_id"),
         (lambda c: c.metrics.preview_job("\ud800"), "progress_id"),
-        (lambda c: c.agents.list(q="x" * 1001), "up to 1000 characters"),
-        (lambda c: c.agents.list(page_size=0), "page_size=0: give a whole number"),
+        (lambda c: c.agents.list(q="x" * 1001), "at most 1000"),
+        (lambda c: c.agents.list(page_size="5"), "page_size='5': expected an integer"),
         (lambda c: c.metrics.simplification_job(5), "progress_id"),
-        (lambda c: c.agents.list(q=""), "q="),
     ],
 )
 def test_what_cannot_be_right_is_refused_before_anything_is_sent(

@@ -129,7 +129,7 @@ def test_an_environment_that_httpx_cannot_work_in_is_explained(
     client: Callable[..., Either], monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv(name, value)
-    with pytest.raises(facade.ConfigurationError, match="No HTTP client can be made"):
+    with pytest.raises(facade.ConfigurationError, match="The HTTP client cannot be created"):
         client("key")
 
 
@@ -164,7 +164,7 @@ def test_a_file_that_is_not_needed_is_not_read(client: Callable[..., Either], ho
     ],
 )
 def test_an_address_that_is_none_is_refused(client: Callable[..., Either], url: Any) -> None:
-    with pytest.raises(facade.ConfigurationError, match="address from base_url="):
+    with pytest.raises(facade.ConfigurationError, match="base URL from base_url="):
         client("key", base_url=url)
 
 

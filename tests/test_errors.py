@@ -43,7 +43,7 @@ HTML = b"<!doctype html><title>Sign in</title>"
 def test_a_generation_that_cannot_be_right_is_not_sent(
     cekura: Either, sandbox: Sandbox, method: str, arguments: dict[str, Any]
 ) -> None:
-    with pytest.raises(facade.InvalidRequestError, match=r"[Gg]ive"):
+    with pytest.raises(facade.InvalidRequestError, match=r"expected|Pass"):
         getattr(cekura.metrics, method)(**arguments)
     assert sandbox.requests == []
 
@@ -230,7 +230,7 @@ def test_a_client_that_is_closed_says_so(cekura: Either, sandbox: Sandbox) -> No
         facade.UnexpectedResponseError("m", method="GET", url="u", status_code=200, body="b"),
         facade.GenerationFailedError(JOB, "why"),
         facade.GenerationTimeoutError(JOB, facade.GenerateMetricsProgress(status="queued"), 5.0),
-        facade.BulkCreateUncertainError("m", created=[facade.Metric(id=1)], unconfirmed=[{"name": "x"}]),
+        facade.BulkCreateUncertainError("m", created=[facade.Metric(id=1, name="x")], unconfirmed=[{"name": "x"}]),
     ],
     ids=lambda error: type(error).__name__,
 )

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings, strategies as st
 
 import cekura_facade as facade
-from cekura_facade import _saving
+from cekura_facade import _saving, _wanted
 from cekura_facade._identity import is_cut
 from cekura_facade.sandbox import BEHAVIORS, Behavior
 from tests.faults import behaviors
@@ -71,7 +71,7 @@ def problems(runner: asyncio.Runner, cell: Cell) -> Counter[Problem]:
 
 
 def test_a_client_that_recognizes_nothing_is_caught(runner: asyncio.Runner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_saving._Wanted, "_is_same", lambda *arguments: False)
+    monkeypatch.setattr(_wanted.Wanted, "_is_same", lambda *arguments: False)
     assert problems(runner, _cell("default"))["saved twice"] == 3
 
 
@@ -79,8 +79,8 @@ def test_a_client_that_takes_others_for_its_own_is_caught(
     runner: asyncio.Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("is_same_scope", "may_be_in_scope"):
-        monkeypatch.setattr(_saving, name, lambda *arguments: True)
-    monkeypatch.setattr(_saving._Wanted, "queries", lambda *arguments: iter([{"include_scores": False}]))
+        monkeypatch.setattr(_wanted, name, lambda *arguments: True)
+    monkeypatch.setattr(_wanted.Wanted, "queries", lambda *arguments: iter([{"include_scores": False}]))
     assert problems(runner, _cell("default", crowded=True))["lost"] == 3
 
 
@@ -240,9 +240,9 @@ def test_a_list_of_the_wrong_shape_is_not_an_empty_one(kind: Kind, client: Calla
     transport = httpx.MockTransport(respond)
     http_client = (httpx.Client if kind == "sync" else httpx.AsyncClient)(transport=transport)
     cekura = client(KEY, base_url="http://sandbox", http_client=http_client)
-    with pytest.raises(facade.UnexpectedResponseError, match="an array of metrics"):
+    with pytest.raises(facade.UnexpectedResponseError, match="not a list"):
         cekura.metrics.list(agent_id=1)
-    with pytest.raises(facade.UnexpectedResponseError, match="an array of metrics"):
+    with pytest.raises(facade.UnexpectedResponseError, match="not a list"):
         cekura.metrics.create_in_bulk(metrics())
     assert {request.method for request in received} == {"GET"}
 

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 import cekura_facade as facade
-from cekura_facade import _http
+from cekura_facade import _body
 from tests.support import HUNG, Either, Received, Reply, VirtualClock, reply, scripted, silence, trickled
 
 JOB = "0f8fad5b-d9cb-469f-a165-70867728950e"
@@ -99,13 +99,13 @@ def test_an_error_whose_body_is_late_or_broken_keeps_its_status(
     client: Callable[..., Either], clock: VirtualClock, monkeypatch: pytest.MonkeyPatch, status: int, how: str
 ) -> None:
     head = f"HTTP/1.1 {status} X\r\nContent-Length: 100\r\n".encode()
-    add, status_is_known = _http._Body.add, threading.Event()
+    add, status_is_known = _body.Body.add, threading.Event()
 
-    def add_and_tell(body: _http._Body, chunk: bytes) -> bool:
+    def add_and_tell(body: _body.Body, chunk: bytes) -> None:
         status_is_known.set()
-        return add(body, chunk)
+        add(body, chunk)
 
-    monkeypatch.setattr(_http._Body, "add", add_and_tell)
+    monkeypatch.setattr(_body.Body, "add", add_and_tell)
 
     def trickle(request: Received) -> Iterator[bytes]:
         yield head + b"\r\n "

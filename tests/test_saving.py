@@ -386,7 +386,7 @@ def test_problems_name_the_metrics_as_they_were_given(client: Callable[..., Eith
 
 @pytest.mark.parametrize("answer", REFUSED.values(), ids=REFUSED)
 def test_a_refusal_is_raised_unless_it_was_saved_all_the_same(client: Callable[..., Either], answer: bytes) -> None:
-    with service(before(answer)) as (there, server), pytest.raises(facade.APIStatusError, match="answered 4"):
+    with service(before(answer)) as (there, server), pytest.raises(facade.APIStatusError, match="failed with status 4"):
         make(client, server).metrics.create_in_bulk(metrics(2))
     assert len(there.posts) == 1
     with service(after(answer)) as (there, server):

@@ -13,7 +13,7 @@ import httpx
 
 from .client import AuthenticatedClient, Client
 from .errors import UnexpectedStatus, unexpected_response
-from .model import Model, check, plain, reader, statement
+from .model import Model, check, plain, reader, shown, statement
 from .types import UNSET, File, Response, Unset
 
 T = TypeVar("T")
@@ -95,7 +95,7 @@ def json_body(
     if isinstance(body, Unset):
         return UNSET
     if not isinstance(body, Mapping | model):
-        raise ValueError(f"body={body!r:.100}: expected a {model.__name__} or a mapping.")
+        raise ValueError(f"body={shown(body)}: expected a {model.__name__} or a mapping.")
     sent = body.to_dict() if isinstance(body, Model) else dict(body)
     if not sent and not required:
         return UNSET
@@ -124,6 +124,12 @@ def parse(response: httpx.Response, kind: Any) -> Any:
     except ValueError as error:
         why = str(error)
     raise unexpected_response(response, statement("the body", why) if why.startswith("is ") else why)
+
+
+def parse_nothing(response: httpx.Response) -> None:
+    """Raise UnexpectedResponse if the body is neither empty nor JSON: a login page is not a success."""
+    if response.content.strip():
+        parse(response, Any)
 
 
 def parse_text(response: httpx.Response) -> str:

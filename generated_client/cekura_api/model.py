@@ -304,6 +304,14 @@ def _any_of(names: Mapping[type, str], kinds: tuple[Any, ...]) -> str:
     return " or ".join(words)
 
 
+def shown(value: object) -> str:
+    """A value in a message. A number of thousands of digits has no `repr`."""
+    try:
+        return f"{value!r:.100}"
+    except ValueError:
+        return f"a very long {type(value).__name__}"
+
+
 def check(name: str, value: object, kind: Any, **limits: float) -> None:
     """Raise ValueError if an argument is not of its type, or outside of its limits."""
     if isinstance(value, Unset):
@@ -313,10 +321,10 @@ def check(name: str, value: object, kind: Any, **limits: float) -> None:
         reader(kind)(value)
     except ValueError as error:
         detail = "" if str(error).startswith("is ") else f" ({error})"
-        raise ValueError(f"{name}={value!r:.100}: expected {expected}{detail}.") from None
+        raise ValueError(f"{name}={shown(value)}: expected {expected}{detail}.") from None
     for keyword, limit in limits.items():
         if not _is_within(value, keyword, limit):
-            raise ValueError(f"{name}={value!r:.100}: expected {expected} {_LIMITS[keyword].format(limit)}.")
+            raise ValueError(f"{name}={shown(value)}: expected {expected} {_LIMITS[keyword].format(limit)}.")
 
 
 _LIMITS = {

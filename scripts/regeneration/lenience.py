@@ -208,28 +208,38 @@ def _json_in_query(document: Document) -> int:
             for parameter in holder.get("parameters", []):
                 schema = parameter.get("schema")
                 if parameter.get("in") == "query" and isinstance(schema, dict) and is_object(schema):
-                    parameter["schema"] = {"type": "string"}
+                    parameter["schema"] = {"type": "string", "contentMediaType": JSON}
                     fired += 1
     return fired
 
 
-def _parameter_limits(document: Document) -> int:
-    """Ids are positive and fit into a database's integer; a string in a URL has at most 1000 characters."""
-    fired = 0
+def _limits_of_ids(document: Document) -> int:
+    """Ids are positive and fit into a database's integer. A string in a URL has at most 1000 characters."""
+    components = document.get("components", {}).get("schemas", {})
+    places: list[tuple[str, object, dict[str, int]]] = []
     for _, path, operation in operations(document):
         for parameter in (*document["paths"][path].get("parameters", []), *operation.get("parameters", [])):
-            schema = parameter.get("schema")
-            if not isinstance(schema, dict) or parameter.get("in") not in ("path", "query"):
-                continue
-            limits: dict[str, int] = {}
-            if types(schema) == ["integer"] and re.search(r"(^|_)(id|pk)$", str(parameter.get("name"))):
-                limits = {"minimum": 1, "maximum": 2**63 - 1}
-            elif types(schema) == ["string"] and "enum" not in schema and "format" not in schema:
-                limits = {"maxLength": 1000}
-            missing = {key: limit for key, limit in limits.items() if key not in schema}
-            schema.update(missing)
-            fired += bool(missing)
-    return fired
+            if parameter.get("in") in ("path", "query"):
+                places.append((str(parameter.get("name")), parameter.get("schema"), {"maxLength": 1000}))
+        for content, _ in body_schemas(operation, direction="request"):
+            schema = content.get("schema", {})
+            body = components.get(str(schema.get("$ref", "")).removeprefix(SCHEMA_PREFIX), schema)
+            places += [(name, child, {}) for name, child in body.get("properties", {}).items()]
+    return sum(_limit(name, schema, of_strings) for name, schema, of_strings in places)
+
+
+def _limit(name: str, schema: object, of_strings: dict[str, int]) -> bool:
+    if not isinstance(schema, dict):
+        return False
+    is_id = re.search(r"(^|_)(id|pk)$", name) is not None
+    limits: dict[str, int] = {}
+    if types(schema) == ["integer"] and is_id:
+        limits = {"minimum": 1, "maximum": 2**63 - 1}
+    elif types(schema) == ["string"] and not {"enum", "format", "contentMediaType"} & schema.keys():
+        limits = {**of_strings, "minLength": 1} if is_id else of_strings
+    missing = {key: limit for key, limit in limits.items() if key not in schema}
+    schema.update(missing)
+    return bool(missing)
 
 
 def _no_defaults(document: Document) -> int:
@@ -343,7 +353,7 @@ RULES = (
     ),
     Rule("json-in-query", "an object in the query is sent key by key", _json_in_query),
     Rule("free-form-objects", "an object of any shape becomes a class instead of a dict", _free_form_objects),
-    Rule("limits-of-parameters", "a request is sent that no service can answer, such as for id 0", _parameter_limits),
+    Rule("limits-of-parameters", "a request is sent that no service can answer, such as for id 0", _limits_of_ids),
     Rule("no-defaults", "defaults are sent along, and overwrite what is stored", _no_defaults),
     Rule("open-enums", "a value outside of an enum raises ValueError", _open_enums),
     Rule(

@@ -20,4 +20,8 @@ class GenerateMetricsRequest(Model):
     """ Assistant id of the agent to suggest metrics for. Give this or agent_id. """
     num_metrics: int | Unset = UNSET
     """ How many metrics to suggest, 1 to 100. """
-    _limits: ClassVar[dict[str, dict[str, float]]] = {"num_metrics": {"minimum": 1, "maximum": 100}}
+    _limits: ClassVar[dict[str, dict[str, float]]] = {
+        "agent_id": {"minimum": 1, "maximum": 9223372036854775807},
+        "assistant_id": {"minLength": 1},
+        "num_metrics": {"minimum": 1, "maximum": 100},
+    }

@@ -60,3 +60,4 @@ class MetricCreate(Model):
     scenarios: Any | Unset = UNSET
     """ Ids of the scenarios to attach the metric to, or "all". """
     _names: ClassVar[dict[str, str]] = {"type_": "type"}
+    _limits: ClassVar[dict[str, dict[str, float]]] = {"assistant_id": {"minLength": 1}}

@@ -58,3 +58,4 @@ class MetricUpdate(Model):
     custom_code: str | Unset = UNSET
     """ Python code of a custom_code metric. """
     _names: ClassVar[dict[str, str]] = {"type_": "type"}
+    _limits: ClassVar[dict[str, dict[str, float]]] = {"assistant_id": {"minLength": 1}}

@@ -28,6 +28,8 @@ class PreviewMetricRequest(Model):
     run_ids: list[int] | Unset = UNSET
     """ Ids of the runs to evaluate, up to 10. Needed without call_log_ids. """
     _limits: ClassVar[dict[str, dict[str, float]]] = {
+        "agent_id": {"minimum": 1, "maximum": 9223372036854775807},
+        "project_id": {"minimum": 1, "maximum": 9223372036854775807},
         "call_log_ids": {"minItems": 1, "maxItems": 10},
         "run_ids": {"minItems": 1, "maxItems": 10},
     }

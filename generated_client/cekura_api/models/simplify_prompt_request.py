@@ -2,6 +2,8 @@
 # Do not edit: `python scripts/regenerate.py` writes this file anew.
 from __future__ import annotations
 
+from typing import ClassVar
+
 from attrs import define as _attrs_define
 
 from ..model import Model
@@ -17,3 +19,6 @@ class SimplifyPromptRequest(Model):
     metric_id: int | Unset = UNSET
     """ Id of the metric that the prompt is of. For one that is optimised already, the instructions that are
     stored come back. """
+    _limits: ClassVar[dict[str, dict[str, float]]] = {
+        "metric_id": {"minimum": 1, "maximum": 9223372036854775807}
+    }

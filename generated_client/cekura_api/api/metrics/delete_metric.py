@@ -22,7 +22,7 @@ def build_request(metric_id: int) -> dict[str, Any]:
 def parse_response(response: httpx.Response) -> None:
     """The result of a success. Raises UnexpectedStatus or UnexpectedResponse for anything else."""
     _calls.check_success(response)
-    return None
+    return _calls.parse_nothing(response)
 
 
 def sync_detailed(metric_id: int, *, client: AuthenticatedClient) -> Response[None]:

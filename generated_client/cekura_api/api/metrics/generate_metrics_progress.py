@@ -14,7 +14,7 @@ from ...types import Response
 
 def build_request(*, progress_id: str) -> dict[str, Any]:
     """The arguments for `httpx.Client.request`. Raises ValueError if one is outside of its limits."""
-    _calls.check("progress_id", progress_id, str, maxLength=1000)
+    _calls.check("progress_id", progress_id, str, minLength=1, maxLength=1000)
     return _calls.request(
         "get", "/test_framework/v1/metrics/generate_metrics_progress/", query={"progress_id": progress_id}
     )

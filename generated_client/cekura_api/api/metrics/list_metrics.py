@@ -25,10 +25,10 @@ def build_request(
     """The arguments for `httpx.Client.request`. Raises ValueError if one is outside of its limits."""
     _calls.check("agent_id", agent_id, int, minimum=1, maximum=9223372036854775807)
     _calls.check("project_id", project_id, int, minimum=1, maximum=9223372036854775807)
-    _calls.check("assistant_id", assistant_id, str, maxLength=1000)
+    _calls.check("assistant_id", assistant_id, str, minLength=1, maxLength=1000)
     _calls.check("agents", agents, str, maxLength=1000)
     _calls.check("slug", slug, str, maxLength=1000)
-    _calls.check("filters", filters, str, maxLength=1000)
+    _calls.check("filters", filters, str)
     _calls.check("include_scores", include_scores, bool)
     return _calls.request(
         "get",
