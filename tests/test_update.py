@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import errno
 import json
-import os
 import re
 import resource
 import shutil
@@ -576,14 +575,14 @@ def test_a_result_that_cannot_be_moved_is_reported(
     checkout: Path, changed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = checkout / "generated_client" / "cekura_api"
-    replace = os.replace
+    replace = Path.replace
 
-    def refuse(source: Path, target: Path) -> None:
+    def refuse(source: Path, target: Path) -> Path:
         if target == package:
             raise PermissionError(errno.EACCES, "Permission denied", str(source), None, str(target))
-        replace(source, target)
+        return replace(source, target)
 
-    monkeypatch.setattr(os, "replace", refuse)
+    monkeypatch.setattr(Path, "replace", refuse)
     result = regenerate(checkout, changed)
     assert result.returncode == 2
     assert f"regenerate: {package}: Permission denied. The result was moved only in part." in result.stderr

@@ -39,7 +39,7 @@ class _Dumper(yaml.CSafeDumper):
 
     yaml_implicit_resolvers = Dumper.yaml_implicit_resolvers
 
-    def ignore_aliases(self, data: object) -> bool:
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - PyYAML names the parameter.
         return True
 
 

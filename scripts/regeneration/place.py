@@ -35,8 +35,8 @@ def put_in_place(moves: list[tuple[Path, Path]], aside: Path) -> None:
     for number, (new, place) in enumerate(moves):
         place.parent.mkdir(parents=True, exist_ok=True)
         if place.is_dir():
-            os.replace(place, aside / str(number))
-        os.replace(new, place)
+            place.replace(aside / str(number))
+        new.replace(place)
 
 
 def _is_running(process: int) -> bool:
