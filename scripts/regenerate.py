@@ -141,12 +141,14 @@ def install(made: Path, published: dict[str, object], report: Report, *, fresh: 
     if report.changes and changelog.is_file():
         made.joinpath("CHANGELOG.md").write_text(with_changes(changelog.read_text("utf-8"), report), encoding="utf-8")
         moves.append((made / "CHANGELOG.md", changelog))
+    (ROOT / GENERATED).mkdir(exist_ok=True)
     put_in_place(moves, made / "aside")
 
 
 def check(made: Path) -> int:
     """Name the files that are not what this run gives. Returns 1 if there are any."""
-    differing = [f"{PACKAGE}/{file.as_posix()}" for file in differing_files(made / PACKAGE, ROOT / GENERATED / PACKAGE)]
+    package = f"{GENERATED}/{PACKAGE}"
+    differing = [f"{package}/{file.as_posix()}" for file in differing_files(made / PACKAGE, ROOT / package)]
     committed = SPEC / "openapi.yaml"
     if not committed.is_file() or committed.read_bytes() != (made / "openapi.yaml").read_bytes():
         differing.append("spec/openapi.yaml")

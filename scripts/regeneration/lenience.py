@@ -208,7 +208,7 @@ def _json_in_query(document: Document) -> int:
             for parameter in holder.get("parameters", []):
                 schema = parameter.get("schema")
                 if parameter.get("in") == "query" and isinstance(schema, dict) and is_object(schema):
-                    parameter["schema"] = {"type": "string"}
+                    parameter["schema"] = {"type": "string", "contentMediaType": JSON}
                     fired += 1
     return fired
 
@@ -224,7 +224,7 @@ def _parameter_limits(document: Document) -> int:
             limits: dict[str, int] = {}
             if types(schema) == ["integer"] and re.search(r"(^|_)(id|pk)$", str(parameter.get("name"))):
                 limits = {"minimum": 1, "maximum": 2**63 - 1}
-            elif types(schema) == ["string"] and "enum" not in schema and "format" not in schema:
+            elif types(schema) == ["string"] and not {"enum", "format", "contentMediaType"} & schema.keys():
                 limits = {"maxLength": 1000}
             missing = {key: limit for key, limit in limits.items() if key not in schema}
             schema.update(missing)

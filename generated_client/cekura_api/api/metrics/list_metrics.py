@@ -28,7 +28,7 @@ def build_request(
     _calls.check("assistant_id", assistant_id, str, maxLength=1000)
     _calls.check("agents", agents, str, maxLength=1000)
     _calls.check("slug", slug, str, maxLength=1000)
-    _calls.check("filters", filters, str, maxLength=1000)
+    _calls.check("filters", filters, str)
     _calls.check("include_scores", include_scores, bool)
     return _calls.request(
         "get",
