@@ -70,13 +70,18 @@ class Fake:
     pages = ask
 
 
-class AsyncFake(Fake):
+class AsyncFake:
     """The same for the asynchronous classes."""
 
-    async def ask(self, endpoint: ModuleType, **arguments: object) -> None:
-        super().ask(endpoint, **arguments)
+    request: dict[str, object] | None = None
 
-    pages = Fake.ask
+    async def ask(self, endpoint: ModuleType, **arguments: object) -> None:
+        """Keep the request."""
+        self.request = endpoint.build_request(**arguments)
+
+    def pages(self, endpoint: ModuleType, **arguments: object) -> None:
+        """Keep the request."""
+        self.request = endpoint.build_request(**arguments)
 
 
 def main() -> int:

@@ -154,7 +154,7 @@ def test_a_response_is_read_leniently_and_a_request_is_not() -> None:
         "type": "object",
         "properties": {
             "id": {"type": "string"},
-            "kind": {"anyOf": [{"$ref": "#/components/schemas/GotKind"}, {"type": "string"}]},
+            "kind": {"anyOf": [{"$ref": "#/components/schemas/Kind"}, {"type": "string"}]},
             "at": {"type": "string"},
             "parts": {
                 "anyOf": [{"type": "array", "items": {"$ref": "#/components/schemas/GotPartsItem"}}, {"type": "null"}]
@@ -162,7 +162,7 @@ def test_a_response_is_read_leniently_and_a_request_is_not() -> None:
             "free": {},
         },
     }
-    assert result["GotKind"] == {"type": "string", "enum": ["a", "b"]}
+    assert result["Kind"] == {"type": "string", "enum": ["a", "b"]}
     assert result["Sent"]["required"] == ["kind"]
     assert "id" not in result["Sent"]["properties"]
     assert "secret" in result["Sent"]["properties"]
@@ -319,7 +319,10 @@ def test_joining_allows_what_either_allows() -> None:
 def test_an_object_in_the_query_is_json_text() -> None:
     parameter = {"in": "query", "name": "filters", "schema": {"type": "object", "properties": {"a": {}}}}
     result = effective(document({"parameters": [parameter]}), covered(None, None))
-    assert result["paths"]["/things/"]["post"]["parameters"][0]["schema"] == {"type": "string"}
+    assert result["paths"]["/things/"]["post"]["parameters"][0]["schema"] == {
+        "type": "string",
+        "contentMediaType": "application/json",
+    }
 
 
 def test_the_overlay_follows_the_standard_and_says_what_it_changed() -> None:
@@ -583,7 +586,7 @@ def test_a_malformed_schema_is_mended_or_refused(wrong: dict[str, Any]) -> None:
 def test_a_constant_is_read_like_an_enum_and_a_file_in_json_like_a_text() -> None:
     properties = {"kind": {"const": "a"}, "file": {"type": "string", "format": "binary"}, "yes": {"const": True}}
     result = schemas(document(got({"type": "object", "properties": properties})), covered(None))
-    assert result["GotKind"]["enum"] == ["a"]
+    assert result["Kind"]["enum"] == ["a"]
     assert result["Got"]["properties"]["file"] == {"type": "string"}
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import itertools
 import json
+import pickle
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -154,15 +156,14 @@ def test_the_client_imports_and_round_trips(
         sys.path.insert(0, folder)
         try:
             endpoint = importlib.import_module(f"{package}.api.things.do_it")
-            client = importlib.import_module(package).Client(base_url="http://127.0.0.1:1")
+            model = importlib.import_module(f"{package}.models").Got
+            for _ in range(5):
+                sent = data.draw(answers(schema, document["components"]["schemas"]["VendorLeaf"]))
+                if sent is None:
+                    continue
+                parsed = endpoint.parse_response(httpx.Response(200, json=sent))
+                assert parsed.to_dict() == sent
+                assert model.from_dict(parsed.to_dict()) == parsed
+                assert pickle.loads(pickle.dumps(parsed)) == copy.deepcopy(parsed) == parsed
         finally:
             sys.path.remove(folder)
-    for _ in range(5):
-        sent = data.draw(answers(schema, document["components"]["schemas"]["VendorLeaf"]))
-        if sent is None:
-            continue
-        request = httpx.Request("POST", "http://127.0.0.1:1/x/")
-        for status in (200, 400):
-            response = httpx.Response(status, json=sent, request=request)
-            parsed = endpoint._build_response(client=client, response=response).parsed
-            assert (parsed.to_dict() if status == 200 else parsed) == (sent if status == 200 else None)

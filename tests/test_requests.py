@@ -57,9 +57,8 @@ def test_a_write_that_was_not_carried_out_is_sent_again(client: Callable[..., Ei
 def test_a_write_that_may_have_been_carried_out_is_not_sent_again(
     client: Callable[..., Either], failure: bytes
 ) -> None:
-    with scripted(failure, STARTED) as server:
-        with pytest.raises(facade.APIError):
-            write(client("key", base_url=server.url))
+    with scripted(failure, STARTED) as server, pytest.raises(facade.APIError):
+        write(client("key", base_url=server.url))
     assert [request.method for request in server.received] == ["POST"]
 
 

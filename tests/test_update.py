@@ -76,11 +76,13 @@ def test_each_change_has_its_class() -> None:
         ("breaking", "`Agent.inbound` was `bool` and is `int`"),
         ("added", "`list_metrics(page)` is new"),
         ("added", "`Agent.brand_new` is new"),
-        ("added", "`AgentLanguage: 'tlh'` is new"),
+        ("added", "`Agent.language: 'tlh'` is new"),
         ("added", "`GenerateMetricsRequest.tone` is new"),
         ("wording only", "`list_metrics()` is described in other words"),
+        # A string has other limits than an id.
+        ("wording only", "`list_metrics(agent_id)` is described in other words"),
         *(
-            ("wording only", f"`AgentLanguage: {value!r}` is gone")
+            ("wording only", f"`Agent.language: {value!r}` is gone")
             for value in PUBLISHED["components"]["schemas"]["AIAgent"]["properties"]["language"]["enum"]
             if value != "en"
         ),
@@ -281,7 +283,9 @@ def test_selections() -> None:
     covered = load_operations(SPEC / "operations.yaml")
     assert choose(document, covered, "operations.yaml") is covered
     names = {(entry.tag, entry.name) for entry in choose(document, covered, "all").entries}
-    assert names == {("metrics", "list_metrics"), ("test_framework", "put_v1_metrics"), ("other", "post_by_id_do_it")}
+    assert names == {("metrics", "list_metrics"), ("metrics", "put_v1_metrics"), ("other", "post_by_id_do_it")}
+    methods = {(entry.tag, entry.resource_method) for entry in choose(document, covered, "all").entries}
+    assert methods == {("metrics", "list"), ("metrics", "replace"), ("other", "post_by_id_do_it")}
     exposed = choose(document, covered, "exposed")
     assert {entry.name for entry in exposed.entries} == {"list_metrics", "post_by_id_do_it"}
     assert exposed.parts == {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import io
 import time
 from collections.abc import Callable
@@ -13,7 +12,8 @@ from unittest import mock
 import cekura.cli.commands.metrics as vendor  # type: ignore[import-untyped]
 import httpx
 
-from cekura_facade import Cekura, GenerationJob
+from cekura_facade import Cekura
+from cekura_facade._clock import Clock
 
 from .report import VENDOR, Row
 from .server import progress_id, suggested
@@ -78,28 +78,29 @@ def _polls(seconds: float, wait: Callable[[_Simulation], bool]) -> int:
     return simulation.polls
 
 
-@functools.cache
-def _client() -> Cekura:
-    return Cekura("key", base_url="http://127.0.0.1:9")  # It prepares requests, and sends none.
+class _SimulatedClock(Clock):
+    def __init__(self, simulation: _Simulation) -> None:
+        self._simulation = simulation
+
+    def now(self) -> float:
+        return self._simulation.time()
+
+    def sleep(self, seconds: float) -> None:
+        self._simulation.sleep(seconds)
 
 
 def _wait(simulation: _Simulation) -> bool:
-    """Drive the workflow as `run` does: it yields pauses and requests."""
-    with mock.patch("time.monotonic", simulation.time):
-        # As `generate` returns it.
-        job = GenerationJob(_client().metrics._http, progress_id(metrics=1), fresh=True)
-        steps = GenerationJob.wait.steps(job)
-        step = next(steps)
-        while True:
-            try:
-                if isinstance(step, httpx.Request):
-                    step = steps.send(httpx.Response(200, json=simulation.progress(), request=step))
-                else:
-                    assert isinstance(step, float)
-                    simulation.sleep(step)
-                    step = next(steps)
-            except StopIteration:
-                return True
+    """Generate and wait with Cekura, in simulated time and without a connection."""
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        is_start = request.method == "POST"
+        return httpx.Response(200, json={"progress_id": progress_id(metrics=1)} if is_start else simulation.progress())
+
+    http_client = httpx.Client(transport=httpx.MockTransport(respond))
+    cekura = Cekura("key", base_url="http://127.0.0.1:9", http_client=http_client)
+    cekura.transport.clock = _SimulatedClock(simulation)
+    cekura.metrics.generate(agent_id=1).wait(timeout=1e6)
+    return True
 
 
 def _vendor_wait(simulation: _Simulation) -> bool:

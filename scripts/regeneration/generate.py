@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from openapi_python_client.config import Config, ConfigFile, MetaType
 from openapi_python_client.parser import GeneratorData
 from openapi_python_client.parser.errors import GeneratorError
 
+from .documents import load
 from .errors import RegenerationError
 from .views import Views, literal, wrapped
 
@@ -68,7 +68,7 @@ def generate(specification: Path, configuration: Path, package: Path) -> None:
         overwrite=False,
         output_path=package,
     )
-    document = json.loads(specification.read_text("utf-8"))
+    document = load(specification)
     openapi = GeneratorData.from_dict(document, config=config)
     if isinstance(openapi, GeneratorError):
         raise _refused(openapi)

@@ -53,7 +53,7 @@ def interface(document: Document) -> Interface:
             members[label] = Member(kind, True, required, wording=_wording(parameter))
             members |= _known_values(document, label, parameter.get("schema", {}))
         if "x-resource-method" in operation:
-            members[f"{operation['tags'][0]}.{operation['x-resource-method']}()"] = Member("method")
+            members[f"{name}(): method {operation['tags'][0]}.{operation['x-resource-method']}"] = Member("a method")
         body = operation.get("requestBody")
         if isinstance(body, dict):
             schema: Schema = next((content.get("schema", {}) for content in body.get("content", {}).values()), {})

@@ -12,7 +12,7 @@ import attrs
 from .documents import Document, dump, load
 from .errors import RegenerationError
 from .generate import generate
-from .interface import interface, owner
+from .interface import KNOWN_VALUE, interface, owner
 from .lenience import make_lenient
 from .normalise import normalise
 from .operations import Operation, Operations, load_operations
@@ -93,7 +93,8 @@ def _disturbed(essential: Derivation, wider: Derivation) -> list[str]:
     changed = {
         name
         for name, member in before.items()
-        if name not in after or (member.type, member.required) != (after[name].type, after[name].required)
+        if member.type != KNOWN_VALUE
+        and (name not in after or (member.type, member.required) != (after[name].type, after[name].required))
     }
     return sorted(name for name in changed if owner(name) not in changed)
 

@@ -55,9 +55,8 @@ def compare(old: Document, new: Document) -> tuple[Change, ...]:
     changed = {str(item.path(output_format="list")[0]) for items in difference.values() for item in items}
     # What is new is new as a whole: that a new function has to be given something breaks nothing.
     changed -= {name for name in changed - before.keys() if owner(name) in after.keys() - before.keys()}
-    # The known values of a field that is gone went with it.
-    values = {name for name in changed - after.keys() if before[name].type == KNOWN_VALUE}
-    changed -= {name for name in values if owner(name) not in after}
+    # The known values of a field that is gone went with it, and so did the method of an operation.
+    changed -= {name for name in changed - after.keys() if ": " in name and owner(name) not in after}
     changes = {change for name in changed for change in _classify(name, before.get(name), after.get(name))}
     return tuple(sorted(changes, key=lambda change: (KINDS.index(change.kind), change.what)))
 

@@ -231,6 +231,7 @@ class Views:
     def __init__(self, document: Document, openapi: GeneratorData, field_prefix: str) -> None:
         self._document, self._openapi, self._prefix = document, openapi, field_prefix
         self._schemas: dict[str, Schema] = document.get("components", {}).get("schemas", {})
+        self._calls: dict[tuple[str, str], Call] = {}
         self._operations = {
             self._key(operation["tags"][0], operation["operationId"]): (path, operation)
             for _, path, operation in operations(document)
@@ -264,6 +265,12 @@ class Views:
 
     def call(self, endpoint: Endpoint) -> Call:
         """The view of one operation."""
+        key = str(endpoint.tags[0]), str(endpoint.name)
+        if key not in self._calls:
+            self._calls[key] = self._call(endpoint)
+        return self._calls[key]
+
+    def _call(self, endpoint: Endpoint) -> Call:
         path, operation = self._operations[str(endpoint.tags[0]), str(endpoint.name)]
         declared = [*operation.get("parameters", []), *self._document["paths"][path].get("parameters", [])]
         renamed: dict[str, str] = operation.get("x-parameter-names", {})

@@ -196,7 +196,7 @@ class Metrics:
         Reads one metric by its id or its slug.
 
         Args:
-            metric_id: Id or slug of the metric.
+            metric_id: Id of the metric.
 
         Returns:
             The `Metric`.
@@ -621,7 +621,7 @@ class AsyncMetrics:
         Reads one metric by its id or its slug.
 
         Args:
-            metric_id: Id or slug of the metric.
+            metric_id: Id of the metric.
 
         Returns:
             The `Metric`.

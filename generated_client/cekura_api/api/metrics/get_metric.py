@@ -38,7 +38,7 @@ def sync(metric_id: int, *, client: AuthenticatedClient) -> Metric:
 
     Args:
         client: The client that sends the request.
-        metric_id: Id or slug of the metric.
+        metric_id: Id of the metric.
 
     Returns:
         The `Metric`.
