@@ -20,7 +20,7 @@ from ._clock import Clock
 from ._config import Settings
 from ._errors import ConfigurationError, InvalidRequestError
 from ._logging import BEGUN, log
-from ._responses import Subjects, no_response, status_error
+from ._responses import Subjects, error_for
 from ._retry import MAX_PAUSE, READS, Outcome, RetryBudget, growing, is_unprocessed, pause_before_retry, retry_after
 from ._version import __version__
 
@@ -135,25 +135,22 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
                 await self.sleep(self.state.not_before - self.now())
             number += 1
             outcome = await self._logged_attempt(request, deadline, number)
-            if isinstance(outcome, httpx.Response):
-                if outcome.is_success:
-                    self.state.budget.give()
-                    return outcome
-                if may_be_processed and _is_deleted(outcome):
-                    return httpx.Response(204, request=request)
-                target = self._redirected(outcome)
-                if target is not None and redirects < _MAX_REDIRECTS:
-                    redirects += 1
-                    request = target
-                    number = 0
-                    continue
-                self._note_rate_limit(outcome)
+            if isinstance(outcome, httpx.Response) and outcome.is_success:
+                self.state.budget.give()
+                return outcome
+            if may_be_processed and _is_deleted(outcome):
+                return httpx.Response(204, request=request)
+            target = self._redirected(outcome)
+            if target is not None and redirects < _MAX_REDIRECTS:
+                redirects += 1
+                request = target
+                number = 0
+                continue
+            self._note_rate_limit(outcome)
             pause = pause_before_retry(request, outcome, next(delays))
             is_over = not retries or pause > MAX_PAUSE or self.now() + pause > deadline
             if is_over or not self.state.budget.take():
-                if isinstance(outcome, httpx.Response):
-                    raise status_error(outcome, self.settings.credential, subjects)
-                raise no_response(request, outcome, self.settings.credential)
+                raise error_for(request, outcome, self.settings.credential, subjects)
             retries -= 1
             may_be_processed = may_be_processed or not is_unprocessed(outcome)
             await self.sleep(pause)
@@ -192,20 +189,23 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
         log(request, outcome, number, self.now(), self.settings.credential)
         return outcome
 
-    def _note_rate_limit(self, response: httpx.Response) -> None:
+    def _note_rate_limit(self, outcome: Outcome) -> None:
         """After a 429, let every request of this client wait."""
-        seconds = retry_after(response) or 0.0
-        if response.status_code == 429 and seconds <= MAX_PAUSE:
-            self.state.not_before = max(self.state.not_before, self.now() + seconds)
+        if isinstance(outcome, httpx.Response) and outcome.status_code == 429:
+            seconds = retry_after(outcome) or 0.0
+            if seconds <= MAX_PAUSE:
+                self.state.not_before = max(self.state.not_before, self.now() + seconds)
 
-    def _redirected(self, response: httpx.Response) -> httpx.Request | None:
+    def _redirected(self, outcome: Outcome) -> httpx.Request | None:
         """The request that a redirect leads to, if it is the same read at the same origin.
 
         A write may have been processed before it was redirected. A URL with the credential in it is not followed,
         because httpx and servers log URLs.
         """
-        target, request = response.next_request, response.request
-        if target is None or target.method != request.method or request.method not in READS or target.url.userinfo:
+        if not isinstance(outcome, httpx.Response) or outcome.next_request is None:
+            return None
+        target, request = outcome.next_request, outcome.request
+        if target.method != request.method or request.method not in READS or target.url.userinfo:
             return None
         if origin(target.url) != origin(request.url) or self.settings.credential.is_in(str(target.url)):
             return None
@@ -235,12 +235,12 @@ def origin(url: httpx.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)
 
 
-def _is_deleted(response: httpx.Response) -> bool:
-    """Whether a 404 to a repeated DELETE is from the service, and not from a proxy in front of it."""
-    if response.request.method != "DELETE" or response.status_code != 404:
+def _is_deleted(outcome: Outcome) -> bool:
+    """Whether it is a 404 to a DELETE, from the service and not from a proxy in front of it."""
+    if not isinstance(outcome, httpx.Response) or outcome.status_code != 404 or outcome.request.method != "DELETE":
         return False
     try:
-        body = response.json()
+        body = outcome.json()
     except (ValueError, RecursionError):
         return False
     return isinstance(body, dict) and "detail" in body

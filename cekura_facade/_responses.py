@@ -9,7 +9,7 @@ import httpx
 
 from . import _errors as errors
 from ._config import Credential
-from ._retry import NEVER_SENT, READS, retry_after
+from ._retry import NEVER_SENT, READS, Outcome, retry_after
 
 Subjects = Sequence[tuple[int, str]]
 """Position and name of each metric in the body of a request."""
@@ -24,7 +24,16 @@ _KINDS: dict[int, tuple[type[errors.APIStatusError], str]] = {
 }
 
 
-def status_error(response: httpx.Response, credential: Credential, subjects: Subjects = ()) -> errors.APIStatusError:
+def error_for(
+    request: httpx.Request, outcome: Outcome, credential: Credential, subjects: Subjects
+) -> errors.APIStatusError | errors.APIConnectionError:
+    """The error for a request that did not end with a success."""
+    if isinstance(outcome, httpx.Response):
+        return _status_error(outcome, credential, subjects)
+    return _no_response(request, outcome, credential)
+
+
+def _status_error(response: httpx.Response, credential: Credential, subjects: Subjects) -> errors.APIStatusError:
     """The error for a response that is not a success."""
     status, request = response.status_code, response.request
     kind, advice = _KINDS.get(status, (errors.APIStatusError, "The API does not document this status."))
@@ -69,7 +78,9 @@ def unexpected(credential: Credential, response: httpx.Response, why: str) -> er
     )
 
 
-def no_response(request: httpx.Request, why: httpx.TransportError, credential: Credential) -> errors.APIConnectionError:
+def _no_response(
+    request: httpx.Request, why: httpx.TransportError, credential: Credential
+) -> errors.APIConnectionError:
     """The error for a request without a response."""
     kind = errors.APITimeoutError if isinstance(why, httpx.TimeoutException) else errors.APIConnectionError
     reason = f"{type(why).__name__}: {why}" if str(why) else type(why).__name__
