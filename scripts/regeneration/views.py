@@ -292,21 +292,20 @@ class Views:
                 text = parameter.get("description") or parameter.get("schema", {}).get("description")
                 found.append(self._argument(each, name, text, parameter.get("schema", {})))
             views[place] = tuple(found)
-        names = {each.key: each.name for each in views["path"]}
+        # The placeholders of path parameters, and what is between them. Other braces are part of the path.
+        names = {f"{{{each.key[1:-1]}}}": each.name for each in views["path"]}
         pieces = re.split(r"(\{[^{}]*\})", path)
         url = "".join(
-            f"{{_calls.segment({names[literal(piece[1:-1])]})}}"
-            if piece.startswith("{")
-            else strings.in_f_string_literal(piece)
+            f"{{_calls.segment({names[piece]})}}" if piece in names else strings.in_f_string_literal(piece)
             for piece in pieces
         )
-        shown = "".join(f"{{{names[literal(piece[1:-1])]}}}" if piece.startswith("{") else piece for piece in pieces)
+        shown = "".join(f"{{{names[piece]}}}" if piece in names else piece for piece in pieces)
         body = self._body(endpoint, operation, {argument.name for group in views.values() for argument in group})
         cases = self._cases(endpoint)
         return Call(
             name=str(endpoint.name),
             method=endpoint.method,
-            url=f'f"{url}"' if views["path"] else f'"{strings.in_double_quote_literal(path)}"',
+            url=f'f"{url}"' if names else literal(path),
             text=prose(_summary(operation, endpoint.name)),
             api_call=prose(f"{endpoint.method.upper()} {shown}"),
             path=views["path"],
