@@ -69,13 +69,16 @@ class Fake:
     pages = ask
 
 
-class AsyncFake(Fake):
+class AsyncFake:
     """The same for the asynchronous classes."""
 
-    async def ask(self, endpoint: ModuleType, **arguments: object) -> None:
-        super().ask(endpoint, **arguments)
+    request: dict[str, object] | None = None
 
-    pages = Fake.ask
+    async def ask(self, endpoint: ModuleType, **arguments: object) -> None:
+        self.pages(endpoint, **arguments)
+
+    def pages(self, endpoint: ModuleType, **arguments: object) -> None:
+        self.request = endpoint.build_request(**arguments)
 
 
 def main() -> int:

@@ -38,10 +38,10 @@ def blocking(sandbox: Sandbox) -> list[Any]:
         assert [metric.id for metric in saved] == [metric["id"] for metric in sandbox.metrics]
         assert [metric.id for metric in cekura.metrics.list(agent_id=agent_id)] == [metric.id for metric in saved]
         agent = get_agent.sync(agent_id, client=cekura.api)
-        metric = get_metric.sync(str(saved[0].id), client=cekura.api)
+        metric = get_metric.sync(saved[0].id, client=cekura.api)
         around(cekura, saved[1])
-        assert cekura.metrics.update(int(str(saved[1].id)), display_order=7).to_dict()["display_order"] == 7
-        delete_metric.sync_detailed(int(str(saved[0].id)), client=cekura.api)
+        assert cekura.metrics.update(saved[1].id, display_order=7).to_dict()["display_order"] == 7
+        delete_metric.sync_detailed(saved[0].id, client=cekura.api)
     return looked_at(sandbox, agent, metric, saved)
 
 
@@ -74,10 +74,10 @@ async def awaited(sandbox: Sandbox) -> list[Any]:
         listed = await cekura.metrics.list(agent_id=agent_id)
         assert [metric.id for metric in listed] == [metric.id for metric in saved]
         agent = await get_agent.asyncio(agent_id, client=cekura.api)
-        metric = await get_metric.asyncio(str(saved[0].id), client=cekura.api)
-        changed = await cekura.metrics.update(int(str(saved[1].id)), display_order=7)
+        metric = await get_metric.asyncio(saved[0].id, client=cekura.api)
+        changed = await cekura.metrics.update(saved[1].id, display_order=7)
         assert changed.to_dict()["display_order"] == 7
-        await delete_metric.asyncio_detailed(int(str(saved[0].id)), client=cekura.api)
+        await delete_metric.asyncio_detailed(saved[0].id, client=cekura.api)
     return looked_at(sandbox, agent, metric, saved)
 
 

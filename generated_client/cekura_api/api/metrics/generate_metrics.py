@@ -42,7 +42,8 @@ def sync(*, client: AuthenticatedClient, body: GenerateMetricsRequest) -> Genera
 
     Args:
         client: The client that sends the request.
-        body: The body of the request.
+        body: The body of the request. A `GenerateMetricsRequest`, or a mapping. Keyword arguments override
+            its fields.
 
     Returns:
         The `GenerateMetricsResponse`.

@@ -41,7 +41,8 @@ def sync(*, client: AuthenticatedClient, body: PreviewMetricRequest) -> PreviewM
 
     Args:
         client: The client that sends the request.
-        body: The body of the request.
+        body: The body of the request. A `PreviewMetricRequest`, or a mapping. Keyword arguments override its
+            fields.
 
     Returns:
         The `PreviewMetricResponse`.

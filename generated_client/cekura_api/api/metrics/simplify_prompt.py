@@ -40,7 +40,8 @@ def sync(*, client: AuthenticatedClient, body: SimplifyPromptRequest) -> Simplif
 
     Args:
         client: The client that sends the request.
-        body: The body of the request.
+        body: The body of the request. A `SimplifyPromptRequest`, or a mapping. Keyword arguments override its
+            fields.
 
     Returns:
         The `SimplifyPromptResponse`.
