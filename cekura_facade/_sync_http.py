@@ -149,6 +149,10 @@ class _Backend(httpcore.NetworkBackend):
 class _Stream(httpcore.NetworkStream):
     def __init__(self, stream: httpcore.NetworkStream) -> None:
         self._stream = stream
+        # Not methods of ours: a traceback would show the request with the credential as their argument.
+        self.write = stream.write  # type: ignore[method-assign]
+        self.close = stream.close  # type: ignore[method-assign]
+        self.get_extra_info = stream.get_extra_info  # type: ignore[method-assign]
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         left = _seconds_left.get()()
@@ -156,14 +160,5 @@ class _Stream(httpcore.NetworkStream):
             raise httpcore.ReadTimeout(LATE)
         return self._stream.read(max_bytes, left if left < math.inf else timeout)
 
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, timeout)
-
-    def close(self) -> None:
-        self._stream.close()
-
     def start_tls(self, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
         return _Stream(self._stream.start_tls(*args, **kwargs))
-
-    def get_extra_info(self, info: str) -> object:
-        return self._stream.get_extra_info(info)

@@ -19,6 +19,7 @@ from .types import UNSET, File, FileTypes, RequestFiles, Unset
 
 Reader = Callable[[Any], Any]
 
+_SCALARS = {str, int, float, bool, types.NoneType}
 _NAMES = {dict: "an object", list: "a list", str: "a str", int: "an int", float: "a float", bool: "a bool"}
 _EXPECTED = _NAMES | {str: "a string", int: "an integer", float: "a number", bool: "True or False"}
 
@@ -38,19 +39,20 @@ class Model:
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Read a JSON object. Raises ValueError if a required field is missing or of another type."""
         model = cls.__new__(cls)
-        left = dict(data)
-        planned, read_extra = _plan(cls)
-        for name, key, _, read, is_required in planned:
-            value = left.pop(key, UNSET)
+        extra = dict(data)
+        take = extra.pop
+        plan = _plan(cls)
+        for name, key, read, is_required, _ in plan.fields:
+            value = take(key, UNSET)
             if value is UNSET:
                 if is_required:
                     raise ValueError(f"{cls.__name__}.{key} is missing")
             elif read is not None:
                 value = read(value)
             setattr(model, name, value)
-        model.additional_properties = (
-            left if read_extra is None else {k: read_extra(v) for k, v in left.items()}
-        )
+        if plan.read_extra is not None:
+            extra = {key: plan.read_extra(value) for key, value in extra.items()}
+        model.additional_properties = extra
         return model
 
     def to_dict(self) -> dict[str, Any]:
@@ -59,7 +61,7 @@ class Model:
         for each in _plan(type(self)).fields:
             value = getattr(self, each.name)
             if value is not UNSET:
-                result[each.key] = plain(value)
+                result[each.key] = value if type(value) in _SCALARS else plain(value)
         return result
 
     def to_multipart(self) -> RequestFiles:
@@ -118,9 +120,9 @@ class _Field(NamedTuple):
 
     name: str
     key: str
-    kind: Any
     read: Reader | None
     is_required: bool
+    kind: Any
 
 
 class _Plan(NamedTuple):
@@ -148,7 +150,7 @@ def _field(model: type[Model], declared: Attribute[object], kind: Any) -> _Field
     key = model._names.get(declared.name, declared.name)
     is_required = declared.default is not UNSET
     read = _promised(f"{model.__name__}.{key}", kind) if is_required else _lenient(kind)
-    return _Field(declared.name, key, kind, read, is_required)
+    return _Field(declared.name, key, read, is_required, kind)
 
 
 def _hints(model: type[Model]) -> dict[str, Any]:
@@ -209,7 +211,8 @@ def reader(kind: Any) -> Reader:
         return _as_it_is
     arguments = get_args(kind)
     if get_origin(kind) in (Union, types.UnionType):
-        return functools.partial(_read_union, [each for each in arguments if each is not Unset])
+        kinds = [each for each in arguments if each is not Unset]
+        return functools.partial(_read_union, kinds, [reader(each) for each in kinds])
     if get_origin(kind) is list:
         return functools.partial(_read_list, reader(arguments[0]))
     if get_origin(kind) is Literal:
@@ -244,11 +247,14 @@ def _read_parsed(kind: type, parse: Callable[[str], object], value: Any) -> Any:
 
 
 def _read_model(model: type[Model], value: Any) -> Any:
+    # A dict first: the other checks take longer.
+    if isinstance(value, dict):
+        return model.from_dict(value)
     if isinstance(value, model):
         return value
-    if not isinstance(value, Mapping):
-        raise _mismatch(value, model)
-    return model.from_dict(value)
+    if isinstance(value, Mapping):
+        return model.from_dict(value)
+    raise _mismatch(value, model)
 
 
 def _read_list(read: Reader, value: Any) -> Any:
@@ -263,17 +269,15 @@ def _read_list(read: Reader, value: Any) -> Any:
     return items
 
 
-def _read_union(kinds: list[Any], value: Any) -> Any:
+def _read_union(kinds: list[Any], readers: list[Reader], value: Any) -> Any:
     detail = ""
-    for kind in kinds:
+    for read in readers:
         try:
-            return reader(kind)(value)
+            return read(value)
         except ValueError as error:
             if not str(error).startswith("is "):
                 detail = detail or str(error)
-    if detail:
-        raise ValueError(detail)
-    raise _mismatch(value, *kinds)
+    raise ValueError(detail) if detail else _mismatch(value, *kinds)
 
 
 def statement(subject: str, why: str) -> str:
@@ -349,7 +353,7 @@ def _is_within(value: Any, keyword: str, limit: float) -> bool:
 
 def plain(value: Any) -> Any:
     """A value as JSON has it."""
-    if isinstance(value, str | int | float | None):
+    if type(value) in _SCALARS:
         return value
     if isinstance(value, Model):
         return value.to_dict()

@@ -322,10 +322,12 @@ def _name_parts(document: Document, covered: Operations) -> int:
         sets.setdefault(_field(place), set()).add(frozenset(schema["enum"]))
     names: dict[tuple[str, frozenset[str]], str] = {}
     for place, schema in enums:
-        # Fields of one name mostly list the same values. Then these have one name, which is that of the field.
+        # Fields of one name mostly list the same values. Then their values have one name, which is made from it.
         key = _field(place), frozenset(schema["enum"])
         if key not in names:
-            names[key] = name_of(place if place in covered.parts or len(sets[key[0]]) > 1 else key[0])
+            names[key] = name_of(
+                place if place in covered.parts else f"known_{place if len(sets[key[0]]) > 1 else key[0]}"
+            )
         hoist(schema, names[key])
     if components or hoisted:
         document["components"]["schemas"] = dict(sorted({**components, **hoisted}.items()))

@@ -292,21 +292,20 @@ class Views:
                 text = parameter.get("description") or parameter.get("schema", {}).get("description")
                 found.append(self._argument(each, name, text, parameter.get("schema", {})))
             views[place] = tuple(found)
-        names = {each.key: each.name for each in views["path"]}
+        # The placeholders of path parameters, and what is between them. Other braces are part of the path.
+        names = {f"{{{each.key[1:-1]}}}": each.name for each in views["path"]}
         pieces = re.split(r"(\{[^{}]*\})", path)
         url = "".join(
-            f"{{_calls.segment({names[literal(piece[1:-1])]})}}"
-            if piece.startswith("{")
-            else strings.in_f_string_literal(piece)
+            f"{{_calls.segment({names[piece]})}}" if piece in names else strings.in_f_string_literal(piece)
             for piece in pieces
         )
-        shown = "".join(f"{{{names[literal(piece[1:-1])]}}}" if piece.startswith("{") else piece for piece in pieces)
+        shown = "".join(f"{{{names[piece]}}}" if piece in names else piece for piece in pieces)
         body = self._body(endpoint, operation, {argument.name for group in views.values() for argument in group})
         cases = self._cases(endpoint)
         return Call(
             name=str(endpoint.name),
             method=endpoint.method,
-            url=f'f"{url}"' if views["path"] else f'"{strings.in_double_quote_literal(path)}"',
+            url=f'f"{url}"' if names else literal(path),
             text=prose(_summary(operation, endpoint.name)),
             api_call=prose(f"{endpoint.method.upper()} {shown}"),
             path=views["path"],
@@ -394,8 +393,10 @@ class Views:
                 name = _free(f"body_{field.name}" if field.name in taken else field.name, taken, "_")
                 taken = taken | {name}
                 fields += (attrs.evolve(field, name=name),)
-        text = operation["requestBody"].get("description")
-        argument = self._argument(body.prop, "body", text or "The body of the request.", {})
+        text = operation["requestBody"].get("description") or "The body of the request."
+        if model:
+            text = f"{_sentence(str(text))} A `{model}`, or a mapping. Keyword arguments override its fields."
+        argument = self._argument(body.prop, "body", text, {})
         if model:
             argument = attrs.evolve(argument, type=f"{model} | Mapping[str, object]")
         return RequestBody(_BODIES[body.body_type], argument, model, self._modules.get(model, ""), fields)
@@ -429,22 +430,23 @@ class Views:
         return ""
 
     @cached_property
-    def _uses(self) -> dict[str, list[str]]:
-        """The operations that send or return each class, by its reference."""
-        found: dict[str, list[str]] = {}
+    def _uses(self) -> dict[tuple[str, str], list[str]]:
+        """The operations that send or return each class, by "sent" or "returned" and its reference."""
+        found: dict[tuple[str, str], list[str]] = {}
         for _, _, operation in operations(self._document):
             for key, verb in (("requestBody", "sent"), ("responses", "returned")):
                 for reference in sorted(set(references(operation.get(key)))):
-                    found.setdefault(reference, []).append(f"{verb} by `{operation['operationId']}`")
+                    found.setdefault((verb, reference), []).append(f"`{operation['operationId']}`")
         return found
 
     def _described(self, name: str) -> str:
         """What can be said of a class that the specification does not describe: its name, and where it is used."""
-        uses = self._uses.get(SCHEMA_PREFIX + self._components.get(name, name), [])
-        if not uses:
-            return _words(name)
-        others = " and others" if len(uses) > 3 else ""
-        return f"{_words(name)}: {', '.join(uses[:3])}{others}"
+        said = []
+        for verb in ("sent", "returned"):
+            uses = self._uses.get((verb, SCHEMA_PREFIX + self._components.get(name, name)), [])
+            if uses:
+                said.append(f"{verb} by {', '.join(uses[:3])}{' and others' if len(uses) > 3 else ''}")
+        return ": ".join([_words(name), *([", ".join(said)] if said else [])])
 
     def _key(self, tag: str, name: str) -> tuple[str, str]:
         """A tag and an operation as the generator calls them."""

@@ -7,7 +7,12 @@ from typing import Any, ClassVar
 from attrs import define as _attrs_define
 
 from ..model import Model
-from ..models.known_values import AssistantProvider, Language, LlmModel, TranscriptProvider
+from ..models.known_values import (
+    KnownAssistantProvider,
+    KnownLanguage,
+    KnownLlmModel,
+    KnownTranscriptProvider,
+)
 from ..types import UNSET, Unset
 
 
@@ -27,7 +32,7 @@ class Agent(Model):
     """ Whether the agent is called (true) or calls (false) """
     description: str | Unset = UNSET
     """ What the agent does and how it should behave; metrics are suggested from it. """
-    language: Language | str | Unset = UNSET
+    language: KnownLanguage | str | Unset = UNSET
     """ Main language of the agent. """
     assistant_id: None | str | Unset = UNSET
     """ Id of the assistant at the voice provider. """
@@ -39,7 +44,7 @@ class Agent(Model):
     """ Headers for the websocket. """
     llm_system_prompt: str | Unset = UNSET
     """ System prompt of a chat agent. """
-    llm_model: LlmModel | str | Unset = UNSET
+    llm_model: KnownLlmModel | str | Unset = UNSET
     """ Model of a chat agent. """
     llm_temperature: float | Unset = UNSET
     """ Sampling temperature of a chat agent. """
@@ -57,9 +62,9 @@ class Agent(Model):
     """ Credentials for the websocket. """
     knowledge_base_files: str | Unset = UNSET
     """ Knowledge base files. """
-    transcript_provider: str | TranscriptProvider | Unset = UNSET
+    transcript_provider: KnownTranscriptProvider | str | Unset = UNSET
     """ Provider that transcripts come from. """
-    assistant_provider: AssistantProvider | str | Unset = UNSET
+    assistant_provider: KnownAssistantProvider | str | Unset = UNSET
     """ Provider that the agent runs on. """
     vapi_api_key_configured: str | Unset = UNSET
     """ Whether an API key for vapi is set. """

@@ -8,13 +8,13 @@ from attrs import define as _attrs_define
 
 from ..model import Model
 from ..models.known_values import (
-    AlertType,
-    EvalType,
-    EvaluationTrigger,
-    SignificantChangeAlertDirection,
-    SignificantChangeAlertStatus,
-    TriggerType,
-    Type,
+    KnownAlertType,
+    KnownEvalType,
+    KnownEvaluationTrigger,
+    KnownSignificantChangeAlertDirection,
+    KnownSignificantChangeAlertStatus,
+    KnownTriggerType,
+    KnownType,
 )
 from ..types import UNSET, Unset
 
@@ -38,9 +38,9 @@ class EvaluationTriggerResponse(Model):
     """ Name. """
     description: str | Unset = UNSET
     """ What is evaluated; for an llm_judge metric this is the criterion itself. """
-    type_: str | Type | Unset = UNSET
+    type_: KnownType | str | Unset = UNSET
     """ How the metric is evaluated; basic and custom_prompt are deprecated. """
-    eval_type: EvalType | str | Unset = UNSET
+    eval_type: KnownEvalType | str | Unset = UNSET
     """ Shape of the score. The older binary_workflow_adherence and binary_qualitative are taken as binary. """
     enum_values: Any | Unset = UNSET
     """ The values that a metric of eval_type enum can take. """
@@ -48,9 +48,9 @@ class EvaluationTriggerResponse(Model):
     """ Whether the audio of the call is evaluated too. """
     prompt: str | Unset = UNSET
     """ Prompt that the evaluation uses. """
-    evaluation_trigger: EvaluationTrigger | str | Unset = UNSET
+    evaluation_trigger: KnownEvaluationTrigger | str | Unset = UNSET
     """ When the metric is evaluated: always, when the service finds it fitting, or on a condition of your own. """
-    trigger_type: str | TriggerType | Unset = UNSET
+    trigger_type: KnownTriggerType | str | Unset = UNSET
     """ What decides a custom trigger: a prompt or code. """
     evaluation_trigger_prompt: str | Unset = UNSET
     """ Condition in words, for a custom trigger of type llm_judge. """
@@ -74,7 +74,7 @@ class EvaluationTriggerResponse(Model):
     """ Whether the project's sample rate applies. """
     alert_enabled: bool | Unset = UNSET
     """ Whether alerts are sent. """
-    alert_type: AlertType | str | Unset = UNSET
+    alert_type: KnownAlertType | str | Unset = UNSET
     """ Which alerts are sent. """
     alert_filters: Any | None | Unset = UNSET
     """ Which calls count for alerts. """
@@ -82,9 +82,9 @@ class EvaluationTriggerResponse(Model):
     """ Slack workspace for alerts. """
     slack_channel_id: None | str | Unset = UNSET
     """ Slack channel for alerts of this metric. """
-    significant_change_alert_status: SignificantChangeAlertStatus | str | Unset = UNSET
+    significant_change_alert_status: KnownSignificantChangeAlertStatus | str | Unset = UNSET
     """ Whether alerts on a significant change are on. """
-    significant_change_alert_direction: SignificantChangeAlertDirection | str | Unset = UNSET
+    significant_change_alert_direction: KnownSignificantChangeAlertDirection | str | Unset = UNSET
     """ Direction of change that alerts; empty means both. """
     function_name: None | str | Unset = UNSET
     """ Name of the function behind a predefined metric. """

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from attrs import define as _attrs_define
 
 from ..model import Model
-from ..models.known_values import Status
+from ..models.known_values import KnownStatus
 from ..types import UNSET, Unset
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class GenerateMetricsProgress(Model):
     """State of a metric generation job."""
 
-    status: Status | str
+    status: KnownStatus | str
     """ State of the job. A value that is not listed means that it is not finished. """
     agent_id: int | Unset = UNSET
     """ Id of the agent that metrics are suggested for. """

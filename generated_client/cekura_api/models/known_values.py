@@ -4,8 +4,8 @@
 
 from typing import Literal
 
-AlertType = Literal["disabled", "normal", "significant_change"]
-AssistantProvider = Literal[
+KnownAlertType = Literal["disabled", "normal", "significant_change"]
+KnownAssistantProvider = Literal[
     "",
     "agentforce",
     "agora",
@@ -27,9 +27,9 @@ AssistantProvider = Literal[
     "vocera",
     "whatsapp",
 ]
-EvalType = Literal["binary", "continuous_qualitative", "enum", "numeric"]
-EvaluationTrigger = Literal["always", "automatic", "custom"]
-Language = Literal[
+KnownEvalType = Literal["binary", "continuous_qualitative", "enum", "numeric"]
+KnownEvaluationTrigger = Literal["always", "automatic", "custom"]
+KnownLanguage = Literal[
     "af",
     "ar",
     "bg",
@@ -74,12 +74,12 @@ Language = Literal[
     "vi",
     "zh",
 ]
-LlmModel = Literal["claude-sonnet-4-5-20250929", "gpt-4.1", "gpt-4.1-mini", "gpt-4o", "gpt-4o-mini"]
-SignificantChangeAlertDirection = Literal["", "decrease", "increase"]
-SignificantChangeAlertStatus = Literal["disabled", "enabled"]
-SourceModel = Literal["CallLog", "Run"]
-Status = Literal["completed", "failed", "in_progress", "queued"]
-TranscriptProvider = Literal[
+KnownLlmModel = Literal["claude-sonnet-4-5-20250929", "gpt-4.1", "gpt-4.1-mini", "gpt-4o", "gpt-4o-mini"]
+KnownSignificantChangeAlertDirection = Literal["", "decrease", "increase"]
+KnownSignificantChangeAlertStatus = Literal["disabled", "enabled"]
+KnownSourceModel = Literal["CallLog", "Run"]
+KnownStatus = Literal["completed", "failed", "in_progress", "queued"]
+KnownTranscriptProvider = Literal[
     "",
     "agora",
     "amazon_connect",
@@ -96,5 +96,5 @@ TranscriptProvider = Literal[
     "telnyx",
     "vapi",
 ]
-TriggerType = Literal["custom_code", "llm_judge"]
-Type = Literal["basic", "custom_code", "custom_prompt", "llm_judge"]
+KnownTriggerType = Literal["custom_code", "llm_judge"]
+KnownType = Literal["basic", "custom_code", "custom_prompt", "llm_judge"]

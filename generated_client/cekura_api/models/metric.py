@@ -8,13 +8,13 @@ from attrs import define as _attrs_define
 
 from ..model import Model
 from ..models.known_values import (
-    AlertType,
-    EvalType,
-    EvaluationTrigger,
-    SignificantChangeAlertDirection,
-    SignificantChangeAlertStatus,
-    TriggerType,
-    Type,
+    KnownAlertType,
+    KnownEvalType,
+    KnownEvaluationTrigger,
+    KnownSignificantChangeAlertDirection,
+    KnownSignificantChangeAlertStatus,
+    KnownTriggerType,
+    KnownType,
 )
 from ..types import UNSET, Unset
 
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 
 @_attrs_define(repr=False)
 class Metric(Model):
-    """Metric: returned by `create_metrics_in_bulk`, returned by `list_metrics`, returned by `create_metric` and
-    others."""
+    """Metric: returned by `create_metrics_in_bulk`, `list_metrics`, `create_metric` and others."""
 
     id: int
     """ Id, given by the service. """
@@ -44,9 +43,9 @@ class Metric(Model):
     """ Ids of the agents that the metric is enabled for. """
     assistant_id: str | Unset = UNSET
     """ Id of the assistant at the voice provider. """
-    type_: str | Type | Unset = UNSET
+    type_: KnownType | str | Unset = UNSET
     """ How the metric is evaluated; basic and custom_prompt are deprecated. """
-    eval_type: EvalType | str | Unset = UNSET
+    eval_type: KnownEvalType | str | Unset = UNSET
     """ Shape of the score. The older binary_workflow_adherence and binary_qualitative are taken as binary. """
     enum_values: list[str] | None | Unset = UNSET
     """ The values that a metric of eval_type enum can take. """
@@ -62,11 +61,11 @@ class Metric(Model):
     """ Whether the metric runs on observed calls. """
     sampling_enabled: bool | Unset = UNSET
     """ Whether the project's sample rate applies. """
-    evaluation_trigger: EvaluationTrigger | str | Unset = UNSET
+    evaluation_trigger: KnownEvaluationTrigger | str | Unset = UNSET
     """ When the metric is evaluated: always, when the service finds it fitting, or on a condition of your own. """
     evaluation_trigger_prompt: str | Unset = UNSET
     """ Condition in words, for a custom trigger of type llm_judge. """
-    trigger_type: str | TriggerType | Unset = UNSET
+    trigger_type: KnownTriggerType | str | Unset = UNSET
     """ What decides a custom trigger: a prompt or code. """
     evaluation_trigger_custom_code: str | Unset = UNSET
     """ Condition in Python, for a custom trigger of type custom_code. """
@@ -88,11 +87,11 @@ class Metric(Model):
     """ Knowledge base files. """
     metric_cost: float | Unset = UNSET
     """ Cost of one evaluation. """
-    alert_type: AlertType | str | Unset = UNSET
+    alert_type: KnownAlertType | str | Unset = UNSET
     """ Which alerts are sent. """
-    significant_change_alert_status: SignificantChangeAlertStatus | str | Unset = UNSET
+    significant_change_alert_status: KnownSignificantChangeAlertStatus | str | Unset = UNSET
     """ Whether alerts on a significant change are on. """
-    significant_change_alert_direction: SignificantChangeAlertDirection | str | Unset = UNSET
+    significant_change_alert_direction: KnownSignificantChangeAlertDirection | str | Unset = UNSET
     """ Direction of change that alerts; empty means both. """
     window_size: int | Unset = UNSET
     """ Number of values in the rolling statistics. """

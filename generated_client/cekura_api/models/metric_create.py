@@ -7,17 +7,17 @@ from typing import Any, ClassVar
 from attrs import define as _attrs_define
 
 from ..model import Model
-from ..models.known_values import EvalType, EvaluationTrigger, TriggerType, Type
+from ..models.known_values import KnownEvalType, KnownEvaluationTrigger, KnownTriggerType, KnownType
 from ..types import UNSET, Unset
 
 
 @_attrs_define(repr=False)
 class MetricCreate(Model):
-    """Metric create: sent by `create_metrics_in_bulk`, sent by `create_metric`"""
+    """Metric create: sent by `create_metrics_in_bulk`, `create_metric`"""
 
     name: str
     """ Name. """
-    eval_type: EvalType | str
+    eval_type: KnownEvalType | str
     """ Shape of the score. The older binary_workflow_adherence and binary_qualitative are taken as binary. """
     description: str | Unset = UNSET
     """ What is evaluated; for an llm_judge metric this is the criterion itself. """
@@ -31,7 +31,7 @@ class MetricCreate(Model):
     """ Ids of the agents that the metric is enabled for. """
     assistant_id: str | Unset = UNSET
     """ Id of the assistant at the voice provider. """
-    type_: str | Type | Unset = UNSET
+    type_: KnownType | str | Unset = UNSET
     """ How the metric is evaluated; basic and custom_prompt are deprecated. """
     enum_values: list[str] | Unset = UNSET
     """ The values that a metric of eval_type enum can take. """
@@ -47,11 +47,11 @@ class MetricCreate(Model):
     """ Whether the metric runs on observed calls. """
     sampling_enabled: bool | Unset = UNSET
     """ Whether the project's sample rate applies. """
-    evaluation_trigger: EvaluationTrigger | str | Unset = UNSET
+    evaluation_trigger: KnownEvaluationTrigger | str | Unset = UNSET
     """ When the metric is evaluated: always, when the service finds it fitting, or on a condition of your own. """
     evaluation_trigger_prompt: str | Unset = UNSET
     """ Condition in words, for a custom trigger of type llm_judge. """
-    trigger_type: str | TriggerType | Unset = UNSET
+    trigger_type: KnownTriggerType | str | Unset = UNSET
     """ What decides a custom trigger: a prompt or code. """
     evaluation_trigger_custom_code: str | Unset = UNSET
     """ Condition in Python, for a custom trigger of type custom_code. """

@@ -7,7 +7,7 @@ from typing import ClassVar
 from attrs import define as _attrs_define
 
 from ..model import Model
-from ..models.known_values import EvalType, EvaluationTrigger, TriggerType, Type
+from ..models.known_values import KnownEvalType, KnownEvaluationTrigger, KnownTriggerType, KnownType
 from ..types import UNSET, Unset
 
 
@@ -17,14 +17,14 @@ class MetricPreviewData(Model):
 
     name: str
     """ Name. """
-    type_: str | Type
+    type_: KnownType | str
     """ How it is evaluated; basic and custom_prompt are older names. """
-    eval_type: EvalType | str
+    eval_type: KnownEvalType | str
     """ Shape of the score. The older values binary_workflow_adherence and binary_qualitative are taken for
     binary. """
-    evaluation_trigger: EvaluationTrigger | str | Unset = UNSET
+    evaluation_trigger: KnownEvaluationTrigger | str | Unset = UNSET
     """ Which calls are evaluated: all, those that the service picks, or those that fit the trigger. """
-    trigger_type: str | TriggerType | Unset = UNSET
+    trigger_type: KnownTriggerType | str | Unset = UNSET
     """ What decides about a custom trigger: a prompt or code. """
     evaluation_trigger_prompt: str | Unset = UNSET
     """ The prompt of a custom trigger; needed when its type is llm_judge. """

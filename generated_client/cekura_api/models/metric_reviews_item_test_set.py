@@ -7,7 +7,7 @@ from typing import ClassVar
 from attrs import define as _attrs_define
 
 from ..model import Model
-from ..models.known_values import SourceModel
+from ..models.known_values import KnownSourceModel
 from ..types import UNSET, Unset
 
 
@@ -29,7 +29,7 @@ class MetricReviewsItemTestSet(Model):
     """ Why the call ended. """
     duration: str | Unset = UNSET
     """ Length of the call. """
-    source_model: SourceModel | str | Unset = UNSET
+    source_model: KnownSourceModel | str | Unset = UNSET
     """ Kind of record that the test set came from. """
     source_id: str | Unset = UNSET
     """ Id of the record that the test set came from. """

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from ...models.evaluation_trigger_request import EvaluationTriggerRequest
     from ...models.evaluation_trigger_response import EvaluationTriggerResponse
     from ...models.known_values import (
-        AlertType,
-        EvalType,
-        EvaluationTrigger,
-        SignificantChangeAlertDirection,
-        SignificantChangeAlertStatus,
-        TriggerType,
-        Type,
+        KnownAlertType,
+        KnownEvalType,
+        KnownEvaluationTrigger,
+        KnownSignificantChangeAlertDirection,
+        KnownSignificantChangeAlertStatus,
+        KnownTriggerType,
+        KnownType,
     )
     from ...models.metric import Metric
     from ...models.metric_create import MetricCreate
@@ -94,14 +94,14 @@ class Metrics:
         body: MetricCreate | Mapping[str, object] | None = None,
         *,
         name: str | Unset = UNSET,
-        eval_type: EvalType | str | Unset = UNSET,
+        eval_type: KnownEvalType | str | Unset = UNSET,
         description: str | Unset = UNSET,
         audio_enabled: bool | Unset = UNSET,
         prompt: str | Unset = UNSET,
         project: int | Unset = UNSET,
         agents: builtins.list[int] | Unset = UNSET,
         assistant_id: str | Unset = UNSET,
-        type_: str | Type | Unset = UNSET,
+        type_: KnownType | str | Unset = UNSET,
         enum_values: builtins.list[str] | Unset = UNSET,
         display_order: int | Unset = UNSET,
         configuration: Any | Unset = UNSET,
@@ -109,9 +109,9 @@ class Metrics:
         simulation_enabled: bool | Unset = UNSET,
         observability_enabled: bool | Unset = UNSET,
         sampling_enabled: bool | Unset = UNSET,
-        evaluation_trigger: EvaluationTrigger | str | Unset = UNSET,
+        evaluation_trigger: KnownEvaluationTrigger | str | Unset = UNSET,
         evaluation_trigger_prompt: str | Unset = UNSET,
-        trigger_type: str | TriggerType | Unset = UNSET,
+        trigger_type: KnownTriggerType | str | Unset = UNSET,
         evaluation_trigger_custom_code: str | Unset = UNSET,
         custom_code: str | Unset = UNSET,
         scenarios: Any | Unset = UNSET,
@@ -123,7 +123,8 @@ class Metrics:
         into that agent's project.
 
         Args:
-            body: The body of the request.
+            body: The body of the request. A `MetricCreate`, or a mapping. Keyword arguments override its
+                fields.
             name: Name.
             eval_type: Shape of the score. The older binary_workflow_adherence and binary_qualitative are
                 taken as binary.
@@ -242,8 +243,8 @@ class Metrics:
         project: int | Unset = UNSET,
         agents: builtins.list[int] | Unset = UNSET,
         assistant_id: str | Unset = UNSET,
-        type_: str | Type | Unset = UNSET,
-        eval_type: EvalType | str | Unset = UNSET,
+        type_: KnownType | str | Unset = UNSET,
+        eval_type: KnownEvalType | str | Unset = UNSET,
         enum_values: builtins.list[str] | Unset = UNSET,
         display_order: int | Unset = UNSET,
         configuration: Any | Unset = UNSET,
@@ -251,9 +252,9 @@ class Metrics:
         simulation_enabled: bool | Unset = UNSET,
         observability_enabled: bool | Unset = UNSET,
         sampling_enabled: bool | Unset = UNSET,
-        evaluation_trigger: EvaluationTrigger | str | Unset = UNSET,
+        evaluation_trigger: KnownEvaluationTrigger | str | Unset = UNSET,
         evaluation_trigger_prompt: str | Unset = UNSET,
-        trigger_type: str | TriggerType | Unset = UNSET,
+        trigger_type: KnownTriggerType | str | Unset = UNSET,
         evaluation_trigger_custom_code: str | Unset = UNSET,
         custom_code: str | Unset = UNSET,
     ) -> Metric:
@@ -264,7 +265,8 @@ class Metrics:
 
         Args:
             metric_id: Id of the metric.
-            body: The body of the request.
+            body: The body of the request. A `MetricUpdate`, or a mapping. Keyword arguments override its
+                fields.
             name: Name.
             description: What is evaluated; for an llm_judge metric this is the criterion itself.
             audio_enabled: Whether the audio of the call is evaluated too.
@@ -335,17 +337,17 @@ class Metrics:
         body: EvaluationTriggerRequest | Mapping[str, object] | None = None,
         *,
         name: str | Unset = UNSET,
-        eval_type: EvalType | str | Unset = UNSET,
+        eval_type: KnownEvalType | str | Unset = UNSET,
         slug: None | str | Unset = UNSET,
         project: int | None | Unset = UNSET,
         agents: builtins.list[int | None] | Unset = UNSET,
         description: str | Unset = UNSET,
-        type_: str | Type | Unset = UNSET,
+        type_: KnownType | str | Unset = UNSET,
         enum_values: Any | Unset = UNSET,
         audio_enabled: bool | Unset = UNSET,
         prompt: str | Unset = UNSET,
-        evaluation_trigger: EvaluationTrigger | str | Unset = UNSET,
-        trigger_type: str | TriggerType | Unset = UNSET,
+        evaluation_trigger: KnownEvaluationTrigger | str | Unset = UNSET,
+        trigger_type: KnownTriggerType | str | Unset = UNSET,
         evaluation_trigger_prompt: str | Unset = UNSET,
         evaluation_trigger_custom_code: str | Unset = UNSET,
         priority_assignment_prompt: str | Unset = UNSET,
@@ -354,12 +356,12 @@ class Metrics:
         simulation_enabled: bool | Unset = UNSET,
         sampling_enabled: bool | Unset = UNSET,
         alert_enabled: bool | Unset = UNSET,
-        alert_type: AlertType | str | Unset = UNSET,
+        alert_type: KnownAlertType | str | Unset = UNSET,
         alert_filters: Any | None | Unset = UNSET,
         slack_workspace: int | None | Unset = UNSET,
         slack_channel_id: None | str | Unset = UNSET,
-        significant_change_alert_status: SignificantChangeAlertStatus | str | Unset = UNSET,
-        significant_change_alert_direction: SignificantChangeAlertDirection | str | Unset = UNSET,
+        significant_change_alert_status: KnownSignificantChangeAlertStatus | str | Unset = UNSET,
+        significant_change_alert_direction: KnownSignificantChangeAlertDirection | str | Unset = UNSET,
         function_name: None | str | Unset = UNSET,
         custom_code: str | Unset = UNSET,
         vocera_defined_metric_code: str | Unset = UNSET,
@@ -371,7 +373,8 @@ class Metrics:
         Suggests when a metric should be evaluated. Nothing is saved.
 
         Args:
-            body: The body of the request.
+            body: The body of the request. A `EvaluationTriggerRequest`, or a mapping. Keyword arguments
+                override its fields.
             name: Name.
             eval_type: Shape of the score. The older binary_workflow_adherence and binary_qualitative are
                 taken as binary.
@@ -519,14 +522,14 @@ class AsyncMetrics:
         body: MetricCreate | Mapping[str, object] | None = None,
         *,
         name: str | Unset = UNSET,
-        eval_type: EvalType | str | Unset = UNSET,
+        eval_type: KnownEvalType | str | Unset = UNSET,
         description: str | Unset = UNSET,
         audio_enabled: bool | Unset = UNSET,
         prompt: str | Unset = UNSET,
         project: int | Unset = UNSET,
         agents: builtins.list[int] | Unset = UNSET,
         assistant_id: str | Unset = UNSET,
-        type_: str | Type | Unset = UNSET,
+        type_: KnownType | str | Unset = UNSET,
         enum_values: builtins.list[str] | Unset = UNSET,
         display_order: int | Unset = UNSET,
         configuration: Any | Unset = UNSET,
@@ -534,9 +537,9 @@ class AsyncMetrics:
         simulation_enabled: bool | Unset = UNSET,
         observability_enabled: bool | Unset = UNSET,
         sampling_enabled: bool | Unset = UNSET,
-        evaluation_trigger: EvaluationTrigger | str | Unset = UNSET,
+        evaluation_trigger: KnownEvaluationTrigger | str | Unset = UNSET,
         evaluation_trigger_prompt: str | Unset = UNSET,
-        trigger_type: str | TriggerType | Unset = UNSET,
+        trigger_type: KnownTriggerType | str | Unset = UNSET,
         evaluation_trigger_custom_code: str | Unset = UNSET,
         custom_code: str | Unset = UNSET,
         scenarios: Any | Unset = UNSET,
@@ -548,7 +551,8 @@ class AsyncMetrics:
         into that agent's project.
 
         Args:
-            body: The body of the request.
+            body: The body of the request. A `MetricCreate`, or a mapping. Keyword arguments override its
+                fields.
             name: Name.
             eval_type: Shape of the score. The older binary_workflow_adherence and binary_qualitative are
                 taken as binary.
@@ -667,8 +671,8 @@ class AsyncMetrics:
         project: int | Unset = UNSET,
         agents: builtins.list[int] | Unset = UNSET,
         assistant_id: str | Unset = UNSET,
-        type_: str | Type | Unset = UNSET,
-        eval_type: EvalType | str | Unset = UNSET,
+        type_: KnownType | str | Unset = UNSET,
+        eval_type: KnownEvalType | str | Unset = UNSET,
         enum_values: builtins.list[str] | Unset = UNSET,
         display_order: int | Unset = UNSET,
         configuration: Any | Unset = UNSET,
@@ -676,9 +680,9 @@ class AsyncMetrics:
         simulation_enabled: bool | Unset = UNSET,
         observability_enabled: bool | Unset = UNSET,
         sampling_enabled: bool | Unset = UNSET,
-        evaluation_trigger: EvaluationTrigger | str | Unset = UNSET,
+        evaluation_trigger: KnownEvaluationTrigger | str | Unset = UNSET,
         evaluation_trigger_prompt: str | Unset = UNSET,
-        trigger_type: str | TriggerType | Unset = UNSET,
+        trigger_type: KnownTriggerType | str | Unset = UNSET,
         evaluation_trigger_custom_code: str | Unset = UNSET,
         custom_code: str | Unset = UNSET,
     ) -> Metric:
@@ -689,7 +693,8 @@ class AsyncMetrics:
 
         Args:
             metric_id: Id of the metric.
-            body: The body of the request.
+            body: The body of the request. A `MetricUpdate`, or a mapping. Keyword arguments override its
+                fields.
             name: Name.
             description: What is evaluated; for an llm_judge metric this is the criterion itself.
             audio_enabled: Whether the audio of the call is evaluated too.
@@ -760,17 +765,17 @@ class AsyncMetrics:
         body: EvaluationTriggerRequest | Mapping[str, object] | None = None,
         *,
         name: str | Unset = UNSET,
-        eval_type: EvalType | str | Unset = UNSET,
+        eval_type: KnownEvalType | str | Unset = UNSET,
         slug: None | str | Unset = UNSET,
         project: int | None | Unset = UNSET,
         agents: builtins.list[int | None] | Unset = UNSET,
         description: str | Unset = UNSET,
-        type_: str | Type | Unset = UNSET,
+        type_: KnownType | str | Unset = UNSET,
         enum_values: Any | Unset = UNSET,
         audio_enabled: bool | Unset = UNSET,
         prompt: str | Unset = UNSET,
-        evaluation_trigger: EvaluationTrigger | str | Unset = UNSET,
-        trigger_type: str | TriggerType | Unset = UNSET,
+        evaluation_trigger: KnownEvaluationTrigger | str | Unset = UNSET,
+        trigger_type: KnownTriggerType | str | Unset = UNSET,
         evaluation_trigger_prompt: str | Unset = UNSET,
         evaluation_trigger_custom_code: str | Unset = UNSET,
         priority_assignment_prompt: str | Unset = UNSET,
@@ -779,12 +784,12 @@ class AsyncMetrics:
         simulation_enabled: bool | Unset = UNSET,
         sampling_enabled: bool | Unset = UNSET,
         alert_enabled: bool | Unset = UNSET,
-        alert_type: AlertType | str | Unset = UNSET,
+        alert_type: KnownAlertType | str | Unset = UNSET,
         alert_filters: Any | None | Unset = UNSET,
         slack_workspace: int | None | Unset = UNSET,
         slack_channel_id: None | str | Unset = UNSET,
-        significant_change_alert_status: SignificantChangeAlertStatus | str | Unset = UNSET,
-        significant_change_alert_direction: SignificantChangeAlertDirection | str | Unset = UNSET,
+        significant_change_alert_status: KnownSignificantChangeAlertStatus | str | Unset = UNSET,
+        significant_change_alert_direction: KnownSignificantChangeAlertDirection | str | Unset = UNSET,
         function_name: None | str | Unset = UNSET,
         custom_code: str | Unset = UNSET,
         vocera_defined_metric_code: str | Unset = UNSET,
@@ -796,7 +801,8 @@ class AsyncMetrics:
         Suggests when a metric should be evaluated. Nothing is saved.
 
         Args:
-            body: The body of the request.
+            body: The body of the request. A `EvaluationTriggerRequest`, or a mapping. Keyword arguments
+                override its fields.
             name: Name.
             eval_type: Shape of the score. The older binary_workflow_adherence and binary_qualitative are
                 taken as binary.

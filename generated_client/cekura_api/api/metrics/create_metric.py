@@ -43,7 +43,7 @@ def sync(*, client: AuthenticatedClient, body: MetricCreate | Mapping[str, objec
 
     Args:
         client: The client that sends the request.
-        body: The body of the request.
+        body: The body of the request. A `MetricCreate`, or a mapping. Keyword arguments override its fields.
 
     Returns:
         The `Metric`.

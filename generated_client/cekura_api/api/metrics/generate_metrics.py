@@ -49,7 +49,8 @@ def sync(
 
     Args:
         client: The client that sends the request.
-        body: The body of the request.
+        body: The body of the request. A `GenerateMetricsRequest`, or a mapping. Keyword arguments override
+            its fields.
 
     Returns:
         The `GenerateMetricsResponse`.

@@ -46,7 +46,8 @@ def sync(
 
     Args:
         client: The client that sends the request.
-        body: The body of the request.
+        body: The body of the request. A `PreviewMetricRequest`, or a mapping. Keyword arguments override its
+            fields.
 
     Returns:
         The `PreviewMetricResponse`.

@@ -47,7 +47,8 @@ def sync(
 
     Args:
         client: The client that sends the request.
-        body: The body of the request.
+        body: The body of the request. A `SimplifyPromptRequest`, or a mapping. Keyword arguments override its
+            fields.
 
     Returns:
         The `SimplifyPromptResponse`.

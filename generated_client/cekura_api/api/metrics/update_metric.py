@@ -49,7 +49,7 @@ def sync(metric_id: int, *, client: AuthenticatedClient, body: MetricUpdate | Ma
     Args:
         client: The client that sends the request.
         metric_id: Id of the metric.
-        body: The body of the request.
+        body: The body of the request. A `MetricUpdate`, or a mapping. Keyword arguments override its fields.
 
     Returns:
         The `Metric`.
