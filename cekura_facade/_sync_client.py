@@ -19,6 +19,30 @@ from ._sync_metrics import Metrics
 class Cekura(API):
     """A client for the Cekura API. Threads can share it. Use it with `with`, or call `close()`.
 
+    Creating one sends nothing.
+
+    Args:
+        api_key: API key. Default: CEKURA_API_KEY from the environment, then `api_key` or an unexpired
+            `access_token` from ~/.cekura/config.toml.
+        bearer_token: OAuth access token. Pass it in place of an API key.
+        base_url: Base URL of the service, with its scheme. Default: CEKURA_API_URL, then `api_url` from
+            ~/.cekura/config.toml, then https://api.cekura.ai.
+        timeout: How long each attempt of a request may take, from connecting to the last byte of the response, in
+            seconds, more than 0 (default 30).
+        max_retries: Maximum number of retries per request, 0 or more (default 3). Reads and idempotent writes are
+            always retried, other writes only if the service cannot have processed them. In total, a client retries
+            at most ten times as often, and once more for every ten successful responses.
+        http_client: An httpx.Client to send with, for proxies, custom certificates and hooks. You close it.
+            Redirects are never followed to another origin.
+        max_response_bytes: Size limit for responses, in bytes, 1 or more (default 64 MiB). A larger one raises
+            UnexpectedResponseError.
+        settle_timeout: How long create_in_bulk lists metrics after a lost response before it sends the missing
+            ones again, and after a success until the list shows the new ones, in seconds, 0 or more (default 5).
+        user_agent: Prefix of the User-Agent of every request, such as "acme-voice-sdk/1.0.0". Printable ASCII.
+
+    Raises:
+        ConfigurationError: There is no usable credential, or an argument, variable or file cannot work.
+
     Attributes:
         transport: Sends the requests of this client. Pass it to the `API` of a client that you generate.
     """
@@ -36,30 +60,6 @@ class Cekura(API):
         settle_timeout: float = 5.0,
         user_agent: str | None = None,
     ) -> None:
-        """Create a client. Nothing is sent.
-
-        Args:
-            api_key: API key. Default: CEKURA_API_KEY from the environment, then `api_key` or an unexpired
-                `access_token` from ~/.cekura/config.toml.
-            bearer_token: OAuth access token. Pass it in place of an API key.
-            base_url: Base URL of the service, with its scheme. Default: CEKURA_API_URL, then `api_url` from
-                ~/.cekura/config.toml, then https://api.cekura.ai.
-            timeout: How long each attempt of a request may take, from connecting to the last byte of the response, in
-                seconds, more than 0 (default 30).
-            max_retries: Maximum number of retries per request, 0 or more (default 3). Reads and idempotent writes are
-                always retried, other writes only if the service cannot have processed them. In total, a client retries
-                at most ten times as often, and once more for every ten successful responses.
-            http_client: An httpx.Client to send with, for proxies, custom certificates and hooks. You close it.
-                Redirects are never followed to another origin.
-            max_response_bytes: Size limit for responses, in bytes, 1 or more (default 64 MiB). A larger one raises
-                UnexpectedResponseError.
-            settle_timeout: How long create_in_bulk lists metrics after a lost response before it sends the missing
-                ones again, and after a success until the list shows the new ones, in seconds, 0 or more (default 5).
-            user_agent: Prefix of the User-Agent of every request, such as "acme-voice-sdk/1.0.0". Printable ASCII.
-
-        Raises:
-            ConfigurationError: There is no usable credential, or an argument, variable or file cannot work.
-        """
         key, token = hide(api_key), hide(bearer_token)
         del api_key, bearer_token  # Tracebacks keep the variables of every function.
         sources = Sources(key, token, base_url)

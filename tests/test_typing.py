@@ -194,6 +194,12 @@ def test_a_comment_that_expects_nothing_fails(comment: str, tmp_path: Path) -> N
 # Editors
 
 
+@pytest.fixture(autouse=True, scope="module")
+def jedi_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A cache of this process's own: jedi does not expect that others write to it."""
+    jedi.settings.cache_directory = str(tmp_path_factory.mktemp("jedi"))
+
+
 def inferred(environment: Environment, folder: Path, expression: str) -> list[jedi.api.classes.Name]:
     """What jedi infers for an expression of a program in a folder, with the package as it is installed."""
     program = f"from cekura_facade import AsyncCekura, Cekura\n\nresult = {expression}\nresult"
@@ -207,7 +213,9 @@ def inferred(environment: Environment, folder: Path, expression: str) -> list[je
     ("expression", "kind"),
     [
         ('"text"', "str"),
-        ("Cekura().metrics.generate_and_create(agent_id=101)", "list"),
+        ("Cekura().metrics.generate_and_create(agent_id=101)", "SavedMetrics"),
+        ("Cekura().metrics.list()", "list"),
+        ("Cekura().metrics.list()[0]", "Metric"),
         ("Cekura().metrics.generate_and_create(agent_id=101)[0]", "Metric"),
         ("Cekura().metrics.update(1001, name='Tone')", "Metric"),
         ("Cekura().metrics.create_in_bulk([])[0]", "Metric"),
@@ -255,9 +263,9 @@ def test_the_editor_shows_a_function(editor: tuple[LanguageServer, Path]) -> Non
 @pytest.mark.parametrize(
     ("what", "result"),
     [
-        (" = cekura.metrics.generate_and_create", "list[Metric]"),
+        (" = cekura.metrics.generate_and_create", "SavedMetrics"),
         ("    cekura.metrics.update", "Metric"),
-        ("await async_cekura.metrics.generate_and_create", "CoroutineType[Any, Any, list[Metric]]"),
+        ("await async_cekura.metrics.generate_and_create", "CoroutineType[Any, Any, SavedMetrics]"),
     ],
 )
 def test_the_editor_shows_a_method_with_its_docstring(
@@ -281,9 +289,10 @@ def test_the_editor_shows_what_a_client_is(editor: tuple[LanguageServer, Path], 
 @pytest.mark.parametrize(
     ("method", "result"),
     [
-        ("Metrics.generate_and_create", "list[Metric]"),
+        ("Metrics.generate_and_create", "SavedMetrics"),
+        ("Metrics.list", "builtins.list[Metric]"),
         ("Metrics.update", "Metric"),
-        ("AsyncMetrics.generate_and_create", "list[Metric]"),
+        ("AsyncMetrics.generate_and_create", "SavedMetrics"),
         ("Agents.get", "Agent"),
     ],
 )

@@ -66,7 +66,8 @@ class Argument:
     @property
     def field_declaration(self) -> str:
         """How a method of a resource declares a field of its body, which may also be in the body that is passed."""
-        return f"{self.name}: {self.type} | Unset = UNSET"
+        kind = "object" if self.type == "Any" else self.type  # Any JSON is accepted.
+        return f"{self.name}: {kind} | Unset = UNSET"
 
 
 @attrs.frozen

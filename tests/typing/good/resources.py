@@ -31,10 +31,7 @@ def impatient(cekura: Cekura) -> list[str]:
 
 
 def generated(cekura: Cekura) -> int:
-    agent = get_agent.sync(101, client=cekura.api)
-    if agent is None:
-        raise LookupError
-    return agent.id
+    return get_agent.sync(101, client=cekura.api).id
 
 
 async def the_same(cekura: AsyncCekura) -> None:

@@ -11,6 +11,7 @@ from cekura_facade import (
     GenerateMetricsProgress,
     GenerationJob,
     Metric,
+    SavedMetrics,
 )
 
 
@@ -24,7 +25,10 @@ def blocking(cekura: Cekura) -> None:
     assert_type(cekura.metrics.create_in_bulk(job.wait())[0], Metric)
     assert_type(cekura.metrics.create_in_bulk(job.wait()).created, list[Metric])
     assert_type(cekura.metrics.create_in_bulk(job.wait()).existing, list[Metric])
-    assert_type(cekura.metrics.generate_and_create(agent_id=101), list[Metric])
+    assert_type(cekura.metrics.generate_and_create(agent_id=101), SavedMetrics)
+    assert_type(cekura.metrics.generate_and_create(agent_id=101).existing, list[Metric])
+    metrics: list[Metric] = cekura.metrics.generate_and_create(agent_id=101)
+    assert_type(metrics[0].id, int)
     assert_type(cekura.metrics.list(), list[Metric])
     assert_type(cekura.metrics.get(7), Metric)
     assert_type(cekura.metrics.create(name="x", eval_type="binary"), Metric)
@@ -45,7 +49,7 @@ async def asynchronous(cekura: AsyncCekura) -> None:
     assert_type(await job.wait(), list[GeneratedMetric])
     assert_type((await cekura.metrics.create_in_bulk(await job.wait()))[0], Metric)
     assert_type((await cekura.metrics.create_in_bulk(await job.wait())).existing, list[Metric])
-    assert_type(await cekura.metrics.generate_and_create(agent_id=101), list[Metric])
+    assert_type(await cekura.metrics.generate_and_create(agent_id=101), SavedMetrics)
     assert_type(await cekura.metrics.list(), list[Metric])
     assert_type(await cekura.metrics.update(7, name="Tone"), Metric)
     assert_type(await anext(aiter(cekura.agents.list())), Agent)

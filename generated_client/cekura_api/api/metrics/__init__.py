@@ -104,7 +104,7 @@ class Metrics:
         type_: KnownType | str | Unset = UNSET,
         enum_values: builtins.list[str] | Unset = UNSET,
         display_order: int | Unset = UNSET,
-        configuration: Any | Unset = UNSET,
+        configuration: object | Unset = UNSET,
         add_to_new_agents: bool | None | Unset = UNSET,
         simulation_enabled: bool | Unset = UNSET,
         observability_enabled: bool | Unset = UNSET,
@@ -114,7 +114,7 @@ class Metrics:
         trigger_type: KnownTriggerType | str | Unset = UNSET,
         evaluation_trigger_custom_code: str | Unset = UNSET,
         custom_code: str | Unset = UNSET,
-        scenarios: Any | Unset = UNSET,
+        scenarios: object | Unset = UNSET,
     ) -> Metric:
         """Create a metric.
 
@@ -247,7 +247,7 @@ class Metrics:
         eval_type: KnownEvalType | str | Unset = UNSET,
         enum_values: builtins.list[str] | Unset = UNSET,
         display_order: int | Unset = UNSET,
-        configuration: Any | Unset = UNSET,
+        configuration: object | Unset = UNSET,
         add_to_new_agents: bool | None | Unset = UNSET,
         simulation_enabled: bool | Unset = UNSET,
         observability_enabled: bool | Unset = UNSET,
@@ -343,7 +343,7 @@ class Metrics:
         agents: builtins.list[int | None] | Unset = UNSET,
         description: str | Unset = UNSET,
         type_: KnownType | str | Unset = UNSET,
-        enum_values: Any | Unset = UNSET,
+        enum_values: object | Unset = UNSET,
         audio_enabled: bool | Unset = UNSET,
         prompt: str | Unset = UNSET,
         evaluation_trigger: KnownEvaluationTrigger | str | Unset = UNSET,
@@ -351,7 +351,7 @@ class Metrics:
         evaluation_trigger_prompt: str | Unset = UNSET,
         evaluation_trigger_custom_code: str | Unset = UNSET,
         priority_assignment_prompt: str | Unset = UNSET,
-        configuration: Any | Unset = UNSET,
+        configuration: object | Unset = UNSET,
         observability_enabled: bool | Unset = UNSET,
         simulation_enabled: bool | Unset = UNSET,
         sampling_enabled: bool | Unset = UNSET,
@@ -365,7 +365,7 @@ class Metrics:
         function_name: None | str | Unset = UNSET,
         custom_code: str | Unset = UNSET,
         vocera_defined_metric_code: str | Unset = UNSET,
-        scenarios: Any | Unset = UNSET,
+        scenarios: object | Unset = UNSET,
         add_to_new_agents: bool | None | Unset = UNSET,
     ) -> EvaluationTriggerResponse:
         """Generate evaluation trigger.
@@ -532,7 +532,7 @@ class AsyncMetrics:
         type_: KnownType | str | Unset = UNSET,
         enum_values: builtins.list[str] | Unset = UNSET,
         display_order: int | Unset = UNSET,
-        configuration: Any | Unset = UNSET,
+        configuration: object | Unset = UNSET,
         add_to_new_agents: bool | None | Unset = UNSET,
         simulation_enabled: bool | Unset = UNSET,
         observability_enabled: bool | Unset = UNSET,
@@ -542,7 +542,7 @@ class AsyncMetrics:
         trigger_type: KnownTriggerType | str | Unset = UNSET,
         evaluation_trigger_custom_code: str | Unset = UNSET,
         custom_code: str | Unset = UNSET,
-        scenarios: Any | Unset = UNSET,
+        scenarios: object | Unset = UNSET,
     ) -> Metric:
         """Create a metric.
 
@@ -675,7 +675,7 @@ class AsyncMetrics:
         eval_type: KnownEvalType | str | Unset = UNSET,
         enum_values: builtins.list[str] | Unset = UNSET,
         display_order: int | Unset = UNSET,
-        configuration: Any | Unset = UNSET,
+        configuration: object | Unset = UNSET,
         add_to_new_agents: bool | None | Unset = UNSET,
         simulation_enabled: bool | Unset = UNSET,
         observability_enabled: bool | Unset = UNSET,
@@ -771,7 +771,7 @@ class AsyncMetrics:
         agents: builtins.list[int | None] | Unset = UNSET,
         description: str | Unset = UNSET,
         type_: KnownType | str | Unset = UNSET,
-        enum_values: Any | Unset = UNSET,
+        enum_values: object | Unset = UNSET,
         audio_enabled: bool | Unset = UNSET,
         prompt: str | Unset = UNSET,
         evaluation_trigger: KnownEvaluationTrigger | str | Unset = UNSET,
@@ -779,7 +779,7 @@ class AsyncMetrics:
         evaluation_trigger_prompt: str | Unset = UNSET,
         evaluation_trigger_custom_code: str | Unset = UNSET,
         priority_assignment_prompt: str | Unset = UNSET,
-        configuration: Any | Unset = UNSET,
+        configuration: object | Unset = UNSET,
         observability_enabled: bool | Unset = UNSET,
         simulation_enabled: bool | Unset = UNSET,
         sampling_enabled: bool | Unset = UNSET,
@@ -793,7 +793,7 @@ class AsyncMetrics:
         function_name: None | str | Unset = UNSET,
         custom_code: str | Unset = UNSET,
         vocera_defined_metric_code: str | Unset = UNSET,
-        scenarios: Any | Unset = UNSET,
+        scenarios: object | Unset = UNSET,
         add_to_new_agents: bool | None | Unset = UNSET,
     ) -> EvaluationTriggerResponse:
         """Generate evaluation trigger.
