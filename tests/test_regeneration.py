@@ -325,6 +325,46 @@ def test_an_object_in_the_query_is_json_text() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("name", "schema", "limits"),
+    [
+        ("id", {"type": "integer"}, {"minimum": 1, "maximum": 2**63 - 1}),
+        ("agent_id", {"type": "integer", "maximum": 9}, {"minimum": 1, "maximum": 9}),
+        ("paid", {"type": "integer"}, {}),
+        ("name", {"type": "string"}, {"maxLength": 1000}),
+        ("name", {"type": "string", "maxLength": 5000}, {"maxLength": 5000}),
+        ("at", {"type": "string", "format": "date"}, {}),
+    ],
+)
+def test_parameters_have_limits(name: str, schema: dict[str, Any], limits: dict[str, int]) -> None:
+    result = effective(document({"parameters": [{"in": "query", "name": name, "schema": schema}]}), covered(None, None))
+    assert result["paths"]["/things/"]["post"]["parameters"][0]["schema"] == {**schema, **limits}
+
+
+def test_fields_of_one_name_share_their_known_values() -> None:
+    one, other = {"type": "string", "enum": ["a", "b"]}, {"type": "string", "enum": ["c"]}
+    inner = {"type": "object", "properties": {"kind": {**one, "enum": ["b", "a"]}, "state": other}}
+    schema = {"type": "object", "properties": {"kind": one, "state": one, "inner": inner}}
+    names = [name for name, each in schemas(document(got(schema)), covered(None)).items() if "enum" in each]
+    assert names == ["KnownGotInnerState", "KnownGotState", "KnownKind"]
+
+
+def test_what_operations_yaml_promises_stays_required_and_so_do_the_results_of_a_page() -> None:
+    page = {"type": "object", "properties": {"next": {"type": "string"}, "results": {"type": "array", "items": THING}}}
+    operations = covered(None, "Page", Thing="Page.results[]")
+    operations = attrs.evolve(
+        operations,
+        promises={"Thing": ("name",)},
+        entries=tuple(attrs.evolve(entry, resource_method="list") for entry in operations.entries),
+    )
+    result = effective(document(got(page)), operations)
+    found = result["components"]["schemas"]
+    assert found["Page"]["required"] == ["results"]
+    assert found["Page"]["properties"]["results"]["type"] == "array"
+    assert found["Thing"]["required"] == ["name"]
+    assert result["paths"]["/things/"]["post"]["x-resource-method"] == "list"
+
+
 def test_the_overlay_follows_the_standard_and_says_what_it_changed() -> None:
     overlay = {
         "overlay": "1.0.0",

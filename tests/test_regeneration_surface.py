@@ -444,6 +444,7 @@ def test_a_model_keeps_every_json_object(data: st.DataObject) -> None:
 
 
 @given(st.sampled_from(CLASSES), st.dictionaries(st.text(), VALUES, max_size=3))
+@settings(deadline=None)
 def test_a_required_field_is_never_taken_for_granted(model: type[Model], sent: dict[str, Any]) -> None:
     if missing := [name for name in model.required_fields() if name not in sent]:
         with pytest.raises(ValueError, match=rf"^{model.__name__}\.{missing[0]} is missing$"):

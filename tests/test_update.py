@@ -208,6 +208,22 @@ def test_a_field_that_is_required_now_is_seen() -> None:
     ]
 
 
+def test_a_promise_that_is_lost_and_a_method_that_is_renamed_are_breaking() -> None:
+    before = effective(published())
+    after = copy.deepcopy(before)
+    after["components"]["schemas"]["Metric"]["required"] = ["name"]
+    after["paths"][f"{V1}/metrics/{{id}}/"]["get"]["x-resource-method"] = "retrieve"
+    after["paths"][f"{V1}/metrics/{{id}}/"]["patch"]["x-parameter-names"] = {"id": "number"}
+    assert [(change.kind, change.what) for change in compare(before, after)] == [
+        ("breaking", "`Metric.id` is no longer promised"),
+        ("breaking", "`get_metric(): method metrics.get` is gone"),
+        ("breaking", "`update_metric(metric_id)` is gone"),
+        ("breaking", "`update_metric(number)` is new, and required"),
+        ("added", "`get_metric(): method metrics.retrieve` is new"),
+    ]
+    assert ("added", "`Metric.id` is promised now") in [(each.kind, each.what) for each in compare(after, before)]
+
+
 def test_names_that_the_vendor_changes_are_no_change() -> None:
     new = published()
     text = json.dumps(new).replace("SchemaPostMetricEdit", "MetricBulkV9").replace("metrics-generate_2", "generate_9")

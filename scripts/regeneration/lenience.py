@@ -119,13 +119,31 @@ def _any_success_status(document: Document) -> int:
 def _promises(document: Document, covered: Operations) -> int:
     """Mark the fields that stay required in responses: those that operations.yaml promises, and the items of a page."""
     components = document.get("components", {}).get("schemas", {})
-    promises = {name: list(fields) for name, fields in covered.promises.items() if name in components}
+    places = {name: place for place, name in covered.parts.items()}
+    promises = {name: list(fields) for name, fields in covered.promises.items()}
     for _, _, operation in operations(document):
         for name in page_classes(document, operation):
             promises.setdefault(name, []).extend([] if "results" in promises.get(name, []) else ["results"])
+    fired = 0
     for name, fields in promises.items():
-        components[name][PROMISED] = fields
-    return sum(map(len, promises.values()))
+        # A class inside a body gets its name at the end only. Until then it is found by its place.
+        schema = components.get(name) or _part(components, places.get(name, name))
+        if schema is not None:
+            schema[PROMISED] = fields
+            fired += len(fields)
+    return fired
+
+
+def _part(components: dict[str, Schema], place: str) -> Schema | None:
+    """The schema at a place such as `Page.results[]`."""
+    body, *steps = re.findall(r"[^.\[\]]+|\[\]", place)
+    schema = components.get(body, {})
+    for step in steps:
+        holder, key = (schema, "items") if step == "[]" else (schema.get("properties", {}), step)
+        if not isinstance(holder.get(key), dict):
+            return None
+        schema = holder[key]
+    return schema or None
 
 
 def page_classes(document: Document, operation: dict[str, Any]) -> list[str]:

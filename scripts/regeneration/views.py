@@ -152,11 +152,26 @@ class Call:
         return ", ".join([*parts, *(["*"] if declared else []), *declared])
 
     @property
+    def method_arguments(self) -> str:
+        """What the method of the resource class passes to its transport, after the endpoint."""
+        passed = [f"{each.name}={each.name}" for each in self.path]
+        if self.body is not None and self.body.model:
+            fields = ", ".join(f"{each.key}: {each.name}" for each in self.body.fields)
+            passed.append(f"body=_calls.joined(body, {{{fields}}})")
+        elif self.body is not None:
+            passed.append("body=body")
+        for each in self.keywords:
+            passed.append(f"{each.name}={each.name}" if each.required else f"{each.name}=_calls.given({each.name})")
+        return ", ".join([self.name, *passed])
+
+    def method_result(self, prefix: str) -> str:
+        """The type of what the method returns, in the blocking class or (prefix "Async") in the other."""
+        return f"{prefix}Iterator[{self.item}]" if self.item else self.result
+
+    @property
     def types(self) -> list[str]:
-        """The code of every type that the method of the resource class names."""
-        fields = self.body.fields if self.body else ()
-        model = [self.body.model] if self.body else []
-        return [each.type for each in (*self.arguments, *fields)] + [self.result, self.item, *model]
+        """The code of every type that the methods of the resource classes name."""
+        return [self.method_signature, self.method_result(""), self.method_result("Async")]
 
     @property
     def passed(self) -> str:
@@ -203,13 +218,19 @@ class Resource:
     imports: tuple[str, ...]
 
     @property
-    def has_list(self) -> bool:
-        """Whether a method hides the type `list` from the annotations in the class."""
-        return any(call.resource_method == "list" for call in self.calls)
+    def hides_list(self) -> bool:
+        """Whether a method hides the type `list` from annotations in the class."""
+        codes = [code for call in self.calls for code in call.types]
+        return any(call.resource_method == "list" for call in self.calls) and any("list[" in code for code in codes)
+
+    @property
+    def names(self) -> set[str]:
+        """Every name in the signatures. ruff keeps unused imports in an __init__.py, so there must not be any."""
+        return set(re.findall(r"\w+", " ".join(code for call in self.calls for code in call.types)))
 
     def annotation(self, code: str) -> str:
         """A type as the methods of the class have to write it."""
-        return re.sub(r"\blist\[", "builtins.list[", code) if self.has_list else code
+        return re.sub(r"\blist\[", "builtins.list[", code) if self.hides_list else code
 
 
 @attrs.frozen

@@ -4,16 +4,13 @@
 
 from __future__ import annotations
 
-import builtins
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
 from ... import calls as _calls
-from ...types import UNSET, Unset
 
 if TYPE_CHECKING:
     from ...models.agent import Agent
-    from ...models.agent_page import AgentPage
     from ...transport import AsyncTransport, Transport
 
 
