@@ -347,10 +347,15 @@ def test_what_is_not_a_success_is_an_unexpected_status(status: int) -> None:
         assert (unexpected.value.status_code, unexpected.value.content) == (status, b"why")
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"gone"])
-def test_a_success_without_a_result_may_have_any_body(content: bytes) -> None:
+@pytest.mark.parametrize("content", [b"", b"{}", b'["gone"]'])
+def test_a_success_without_a_result_may_have_a_json_body(content: bytes) -> None:
     parse: Callable[[httpx.Response], object] = delete_metric.parse_response
     assert parse(httpx.Response(200, content=content)) is None
+
+
+def test_a_page_of_html_is_not_a_success() -> None:
+    with pytest.raises(errors.UnexpectedResponse, match="the body is not JSON"):
+        delete_metric.parse_response(httpx.Response(200, content=b"<html>Log in</html>"))
 
 
 def test_the_functions_send_and_parse() -> None:

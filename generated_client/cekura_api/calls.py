@@ -99,7 +99,7 @@ def json_body(
     sent = body.to_dict() if isinstance(body, Model) else dict(body)
     if not sent and not required:
         return UNSET
-    if not sent:
+    if not sent and not model.required_fields():
         raise ValueError("Nothing to send: pass `body`, or at least one of its fields.")
     model.check(sent)
     return sent
