@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import math
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import ParamSpec, TypeVar
 
@@ -33,10 +34,13 @@ class AsyncHTTP(HTTP):
     def __init__(self, settings: Settings, given: httpx.AsyncClient | None) -> None:
         super().__init__(settings, given)
         self._given = given
-        with configuration_errors():
-            self._context = httpx.create_ssl_context()
-            # Created here, so that a wrong environment is reported at once.
-            self._unused = [given or self._new_client()]
+        self._context: ssl.SSLContext | bool = True
+        self._unused: list[httpx.AsyncClient] = []
+        if given is None:
+            with configuration_errors():
+                self._context = httpx.create_ssl_context()
+                # Created here, so that a wrong environment is reported at once.
+                self._unused.append(self._new_client())
         self._loops: dict[asyncio.AbstractEventLoop, _Loop] = {}
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:

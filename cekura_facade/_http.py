@@ -37,7 +37,6 @@ class State:
     """What a client remembers. Clients that share connections share it.
 
     Attributes:
-        budget: How many retries are left.
         not_before: When the service accepts requests again, after a 429.
         unsettled: Until when a metric may still be saved by a request that was interrupted, by its key.
         created: Ids of the metrics that this client has created.
@@ -46,7 +45,6 @@ class State:
         is_closed: Whether the client is closed.
     """
 
-    budget: RetryBudget
     not_before: float = 0.0
     unsettled: dict[object, float] = attrs.field(factory=dict)
     created: set[int] = attrs.field(factory=set)
@@ -61,12 +59,17 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
     It is also the transport of the generated client.
 
     Attributes:
+        settings: The configuration.
+        state: What the client remembers.
+        budget: How many retries are left.
+        clock: Where the time comes from.
         api: The generated client.
     """
 
     def __init__(self, settings: Settings, given: httpx.Client | httpx.AsyncClient | None) -> None:
         self.settings = settings
-        self.state = State(RetryBudget(settings.max_retries))
+        self.state = State()
+        self.budget = RetryBudget(settings.max_retries)
         self.clock = Clock()
         self._defaults = given  # Its headers, cookies and parameters are sent too.
         self.api = _generated_client(self, given)
@@ -87,6 +90,7 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
         """The same connections and state with other settings."""
         other = copy.copy(self)
         other.settings = settings
+        other.budget = RetryBudget(settings.max_retries)
         other.api = _generated_client(other, self._defaults)
         return other
 
@@ -136,7 +140,7 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
             number += 1
             outcome = await self._logged_attempt(request, deadline, number)
             if isinstance(outcome, httpx.Response) and outcome.is_success:
-                self.state.budget.give()
+                self.budget.give()
                 return outcome
             if may_be_processed and _is_deleted(outcome):
                 return httpx.Response(204, request=request)
@@ -149,7 +153,7 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
             self._note_rate_limit(outcome)
             pause = pause_before_retry(request, outcome, next(delays))
             is_over = not retries or pause > MAX_PAUSE or self.now() + pause > deadline
-            if is_over or not self.state.budget.take():
+            if is_over or not self.budget.take():
                 raise error_for(request, outcome, self.settings.credential, subjects)
             retries -= 1
             may_be_processed = may_be_processed or not is_unprocessed(outcome)

@@ -121,7 +121,7 @@ async def _send(http: HTTP, wanted: Wanted) -> None:
         asked = [error.retry_after or 0.0 for error in errors.values() if isinstance(error, APIStatusError)]
         pause = max([next(delays), *asked])
         is_over = retries >= http.settings.max_retries or pause > MAX_PAUSE
-        if not wanted.missing() or is_over or not http.state.budget.take():
+        if not wanted.missing() or is_over or not http.budget.take():
             break
         if any(map(_is_too_large, errors.values())):
             size = max(1, size // 2)

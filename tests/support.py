@@ -86,6 +86,10 @@ class Either:
         assert self.runner is not None
         return self.runner.run(awaitable)
 
+    def wrapped(self, client: Any) -> Any:
+        """Another client of the same kind, driven in the same way."""
+        return _Client(self, client)
+
     @property
     def metrics(self) -> Any:
         return _Blocking(self, self.client.metrics)
@@ -201,6 +205,15 @@ class _Blocking:
             return _Blocking(self._either, result) if hasattr(result, "progress_id") else result
 
         return call
+
+
+class _Client:
+    """A client whose resources block."""
+
+    def __init__(self, either: Either, client: Any) -> None:
+        self.metrics = _Blocking(either, client.metrics)
+        self.agents = _Blocking(either, client.agents)
+        self.transport = client.transport
 
 
 def renew(sandbox: Sandbox, **settings: Any) -> Sandbox:
