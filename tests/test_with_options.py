@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 import cekura_facade as facade
+from cekura_facade._clock import Clock
 from cekura_facade.sandbox import Sandbox
 from tests.support import Either, reply, scripted
 
@@ -43,7 +44,7 @@ def test_a_shorter_timeout(client: Callable[..., Either], kind: str) -> None:
         return httpx.Response(200, json=[])
 
     http: Any = (httpx.Client if kind == "sync" else httpx.AsyncClient)(transport=httpx.MockTransport(respond))
-    cekura = client("key", base_url="http://127.0.0.1", http_client=http)
+    cekura = client("key", base_url="http://127.0.0.1", http_client=http, clock=Clock())
     derived(cekura, timeout=7).metrics.list(agent_id=1)
     cekura.metrics.list(agent_id=1)
     assert seen == [7, 30]
