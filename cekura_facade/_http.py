@@ -177,10 +177,11 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     def limits(self, request: httpx.Request, deadline: float) -> tuple[float, float]:
         """Limit an attempt that starts now. Returns how long it may take, in seconds, and when it must end."""
-        until = min(self.now() + self.settings.timeout, deadline)
-        left = max(until - self.now(), 0.001)
+        now = self.now()
+        until = min(now + self.settings.timeout, deadline)
+        left = max(until - now, 0.001)
         timeout = dict.fromkeys(("connect", "read", "write", "pool"), left)
-        request.extensions = {**request.extensions, "timeout": timeout, BEGUN: self.now()}
+        request.extensions = {**request.extensions, "timeout": timeout, BEGUN: now}
         return left, until
 
     async def _logged_attempt(self, request: httpx.Request, deadline: float, number: int) -> Outcome:

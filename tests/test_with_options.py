@@ -40,7 +40,7 @@ def test_a_shorter_timeout(client: Callable[..., Either], kind: str) -> None:
     seen: list[float] = []
 
     def respond(request: httpx.Request) -> httpx.Response:
-        seen.append(request.extensions["timeout"]["read"])
+        seen.append(round(request.extensions["timeout"]["read"], 3))
         return httpx.Response(200, json=[])
 
     http: Any = (httpx.Client if kind == "sync" else httpx.AsyncClient)(transport=httpx.MockTransport(respond))
