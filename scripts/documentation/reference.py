@@ -48,7 +48,9 @@ def _complete(public: griffe.Class) -> None:
         public.del_member("__init__")  # Users do not create objects of this class themselves.
     for base, arguments in list(_incomplete_bases(public)):
         for name, member in base.members.items():
-            if name not in public.members and not name.startswith("_"):
+            if name in public.members or name.startswith("_"):
+                continue
+            if isinstance(member, griffe.Function | griffe.Attribute):
                 own = copy.copy(member)
                 own.extra = {GENERATED: base.path.startswith(PACKAGES[1])}
                 own.docstring = copy.copy(member.docstring)
