@@ -97,7 +97,7 @@ def _target(thing: griffe.Object | griffe.Alias) -> griffe.Object:
 
 def _looks(path: str, thing: griffe.Object | griffe.Alias, exported: set[str]) -> Iterator[tuple[str, str]]:
     target = _target(thing)
-    is_generated = target.path.startswith(_GENERATED) or bool(target.extra.get(GENERATED))
+    is_generated = target.path.startswith(_GENERATED) or GENERATED in target.extra
     if isinstance(target, griffe.Class):
         # Models follow the API. `regenerate.py` names their changes in the changelog.
         is_model = target.path.startswith(_MODELS)

@@ -52,7 +52,7 @@ def _complete(public: griffe.Class) -> None:
                 continue
             if isinstance(member, griffe.Function | griffe.Attribute):
                 own = copy.copy(member)
-                own.extra = {GENERATED: base.path.startswith(PACKAGES[1])}
+                own.extra = {GENERATED: {}} if base.path.startswith(PACKAGES[1]) else {}
                 own.docstring = copy.copy(member.docstring)
                 if own.docstring:
                     own.docstring.parent = own  # The tables of a docstring have the types of its parent.
