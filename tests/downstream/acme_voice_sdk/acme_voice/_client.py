@@ -1,4 +1,4 @@
-"""The client of this SDK. Its users work with phone lines. It leaves credentials, retries and saving to cekura_facade."""
+"""The client of this SDK, whose users work with phone lines. Credentials, retries and saving are in cekura_facade."""
 
 from __future__ import annotations
 
