@@ -20,7 +20,7 @@ class AsyncJob(Generic[Progress, Result]):
     """A job of the service. Its `progress_id` is all that is needed to resume it, in any process.
 
     Attributes:
-        progress_id: Its id. Empty if the service was done at once: then `poll` and `wait` send nothing.
+        progress_id: Its id. Empty if the service responded with the result. `poll` and `wait` then send nothing.
     """
 
     def __init__(self, http: AsyncHTTP, handle: jobs.Handle[Progress, Result]) -> None:

@@ -2,7 +2,7 @@
 
 CekuraError
 ├─ ConfigurationError            no usable credential, base URL or setting
-├─ InvalidRequestError           (also a ValueError) the arguments cannot be right; nothing was sent
+├─ InvalidRequestError           (also a ValueError) an argument is not valid; nothing was sent
 ├─ APIError                      a request did not end with a result
 │  ├─ APIConnectionError         no response
 │  │  └─ APITimeoutError         no response in time
@@ -65,11 +65,11 @@ class CekuraError(Exception):
 
 
 class ConfigurationError(CekuraError):
-    """No usable API key, an unreadable configuration file, or a setting that cannot work. Nothing was sent."""
+    """There is no usable API key, or a setting or the configuration file is not valid. Nothing was sent."""
 
 
 class InvalidRequestError(CekuraError, ValueError):
-    """The arguments cannot be right. Nothing was sent."""
+    """An argument is not valid. Nothing was sent."""
 
 
 class APIError(CekuraError):

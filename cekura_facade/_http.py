@@ -221,7 +221,7 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
 async def ask(http: HTTP, endpoint: Endpoint[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     """Call an endpoint of the generated client. Takes its arguments, and returns its result.
 
-    Raises InvalidRequestError for arguments that cannot be right, UnexpectedResponseError for a success that is not as
+    Raises InvalidRequestError for arguments that are not valid, UnexpectedResponseError for a success that is not as
     specified, and the other APIErrors.
     """
     return endpoint.parse_response(await http.send(checked(endpoint, *args, **kwargs)))

@@ -68,7 +68,7 @@ class _Outcomes:
 
 
 class Outcomes(_Outcomes, Iterator[GenerationOutcome]):
-    """The outcomes of `generate_and_create_many`, each as soon as it is there.
+    """The outcomes of `generate_and_create_many`, in the order in which they finish.
 
     `stop()` starts no more workflows. `close()`, or leaving a `with` statement, cancels those that are running.
     """
@@ -114,7 +114,10 @@ class Outcomes(_Outcomes, Iterator[GenerationOutcome]):
 
 
 class AsyncOutcomes(_Outcomes, AsyncIterator[GenerationOutcome]):
-    """As Outcomes, awaited. Use it with `async with`: after `break`, a bare `async for` leaves workflows running."""
+    """The outcomes of `generate_and_create_many`, for asyncio, in the order in which they finish.
+
+    Use it with `async with`, because `async for` alone leaves workflows running after `break`.
+    """
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)

@@ -36,12 +36,12 @@ class Cekura(API):
             Redirects are never followed to another origin.
         max_response_bytes: Size limit for responses, in bytes, 1 or more (default 64 MiB). A larger one raises
             UnexpectedResponseError.
-        settle_timeout: How long create_in_bulk lists metrics after a lost response before it sends the missing
-            ones again, and after a success until the list shows the new ones, in seconds, 0 or more (default 5).
+        settle_timeout: How long create_in_bulk lists metrics after a lost response, before it sends the missing
+            ones again, or after a success, until the list shows the new ones, in seconds, 0 or more (default 5).
         user_agent: Prefix of the User-Agent of every request, such as "acme-voice-sdk/1.0.0". Printable ASCII.
 
     Raises:
-        ConfigurationError: There is no usable credential, or an argument, variable or file cannot work.
+        ConfigurationError: There is no usable credential, or an argument, a variable or the file is not valid.
 
     Attributes:
         transport: Sends the requests of this client. Pass it to the `API` of a client that you generate.
@@ -92,14 +92,14 @@ class Cekura(API):
         return self.transport.api
 
     def with_options(self, *, timeout: float | None = None, max_retries: int | None = None) -> Self:
-        """A client with other options that shares the connections. Closing one closes both.
+        """Create a client with other options that shares the connections. Closing one closes both.
 
         Args:
-            timeout: How long each attempt of a request may take, in seconds, more than 0. Default: as before.
-            max_retries: Maximum number of retries per request, 0 or more. Default: as before.
+            timeout: How long each attempt of a request may take, in seconds, more than 0. Default: as in this client.
+            max_retries: Maximum number of retries per request, 0 or more. Default: as in this client.
 
         Returns:
-            The other client.
+            The new client.
 
         Raises:
             ConfigurationError: An option is out of range.

@@ -140,12 +140,13 @@ class Metrics(GeneratedMetrics):
     ) -> Outcomes:
         """Call `generate_and_create` for many agents. One that fails does not stop the others.
 
-        All share the connections of this client. When one is told to wait (429), all of them wait.
+        All share the connections of this client. If the service responds to one with 429 and Retry-After, all wait.
 
         Args:
-            requests: Agent ids, or GenerateMetricsRequest objects. Each is read when it is started.
+            requests: Agent ids, or GenerateMetricsRequest objects. The next one is read when a workflow can start.
             num_metrics: Number of metrics to suggest for each agent id, 1 to 100 (default 1).
-            concurrency: How many run at once, 1 or more (default 10). A job that is waited for needs no connection.
+            concurrency: Maximum number of workflows at a time, 1 or more (default 10). Waiting for a job needs no
+                connection.
             review: Called with the list of suggestions of each agent. Returns those to save, changed or not, or an
                 empty list (default: all are saved).
             timeout: How long to wait for the suggestions of each agent, in seconds, 0 or more (default 600).
@@ -153,12 +154,12 @@ class Metrics(GeneratedMetrics):
                 which agent it is for.
 
         Returns:
-            An iterator over a GenerationOutcome for each request, as soon as it is there. Use it with
-            `with`: leaving that cancels the workflows that are running. Its `stop()` starts no more workflows,
-            and lets the running ones finish.
+            An iterator over a GenerationOutcome for each request, in the order in which they finish. Use
+            it with `with`, which cancels the running workflows at its end. Its `stop()` starts no more
+            workflows, and lets the running ones finish.
 
         Raises:
-            InvalidRequestError: An argument is out of range. What is wrong with a single request is its outcome.
+            InvalidRequestError: An argument is out of range. An error in a single request is part of its outcome.
 
         API call: as for `generate_and_create`.
         """
@@ -188,7 +189,7 @@ class Metrics(GeneratedMetrics):
             The job. Its `wait()` returns a PreviewMetricProgress, with the `results`.
 
         Raises:
-            InvalidRequestError: The metric or an id cannot be right, or there are too many or no calls and runs.
+            InvalidRequestError: The metric or an id is not valid, or there are too many or no calls and runs.
                 Nothing was sent.
             APIError: The service refused the request, or could not be reached.
 
@@ -225,15 +226,15 @@ class Metrics(GeneratedMetrics):
 
         Args:
             original_prompt: The prompt, not empty.
-            metric_id: Id of the metric that has the prompt. If that is optimised already, its stored prompt is
-                returned.
+            metric_id: Id of the metric that has the prompt. If its prompt is already simplified, the service returns
+                the stored one.
 
         Returns:
             The job. Its `wait()` returns a SimplifyPromptProgress, with the `simplified_prompt`. If the service
             responds at once, the job is done, and its `progress_id` is empty.
 
         Raises:
-            InvalidRequestError: The prompt is empty, or the id cannot be right. Nothing was sent.
+            InvalidRequestError: The prompt is empty, or the id is not valid. Nothing was sent.
             APIError: The service refused the request, or could not be reached.
 
         API call: `POST /test_framework/v1/metrics/simplify_prompt/`.

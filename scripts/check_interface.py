@@ -1,7 +1,7 @@
-"""Hold the public interface of cekura_facade against that of the last release: the changelog must name what differs.
+"""Compare the public interface of cekura_facade with that of the last release. CHANGELOG.md must name each difference.
 
-python scripts/check_interface.py              exit 1 if the Unreleased section leaves out a difference
-python scripts/check_interface.py --release    part of a release: what is public now becomes what was released
+python scripts/check_interface.py              exit 1 if the Unreleased section does not name a difference
+python scripts/check_interface.py --release    for a release: save the present interface as the released one
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import griffe
-from documentation.reference import Reference
+from documentation.reference import GENERATED, Reference
 
 ROOT = Path(__file__).resolve().parent.parent
 RELEASED = ROOT / "tests" / "released-interface.txt"
@@ -24,7 +24,8 @@ _ADDED, _REMOVED, _CHANGED = (
     ("Removed", "Changed"),
     ("Changed", "Deprecated", "Fixed", "Security"),
 )
-Interface = dict[str, str]  # what each public thing looks like, by its path; a parameter's is `package.function(name)`
+_MODELS, _GENERATED = "cekura_api.models.", "cekura_api."
+Interface = dict[str, str]  # the signature of each public name, by its path; a parameter is `package.function(name)`
 
 
 def main() -> int:
@@ -44,10 +45,10 @@ def main() -> int:
 
 
 def unnamed(before: Mapping[str, str], now: Mapping[str, str], changelog: str) -> list[str]:
-    """The differences that the Unreleased section leaves out. What belongs to something new or gone is part of that.
+    """The differences that the Unreleased section does not name. A class that is new or gone includes its members.
 
-    A member is named with its class in one piece of code, `metrics.list`, a parameter with its function, and each under
-    a heading for what became of it: that `metrics.list` stands under Added does not explain that it is gone.
+    A member is named with its class in one piece of code, such as `metrics.list`, and a parameter with its function.
+    The heading must fit: `metrics.list` under Added does not explain that it is gone.
     """
     unreleased = changelog.partition("## Unreleased\n")[2].partition("\n## ")[0]
     said = {
@@ -73,8 +74,7 @@ def _names(code: str, path: str) -> bool:
 
 
 def interface(root: Path) -> Interface:
-    """All that is public in the packages below a folder. Read from the sources: nothing is imported."""
-    # As the API reference shows it: the methods that users call, with their types.
+    """The public interface of the packages in a folder, read from the sources without importing them."""
     loader = griffe.GriffeLoader(
         search_paths=[root, root / "generated_client"],
         extensions=griffe.Extensions(Reference()),
@@ -97,26 +97,32 @@ def _target(thing: griffe.Object | griffe.Alias) -> griffe.Object:
 
 def _looks(path: str, thing: griffe.Object | griffe.Alias, exported: set[str]) -> Iterator[tuple[str, str]]:
     target = _target(thing)
+    is_generated = target.path.startswith(_GENERATED) or GENERATED in target.extra
     if isinstance(target, griffe.Class):
-        yield path, f"class({', '.join(map(str, target.bases))})"
-        # What is generated follows the API: there, `regenerate.py` says what changed, in the changelog as well.
-        if not target.path.startswith("cekura_api."):
-            for name, member in target.all_members.items():
-                # What a public base has is said there.
-                inherited = isinstance(member, griffe.Alias) and _owner(_target(member).path) in exported
-                if not inherited and (not name.startswith("_") or name == "__init__"):
-                    yield from _looks(f"{path}.{name}", member, exported)
+        # Models follow the API. `regenerate.py` names their changes in the changelog.
+        is_model = target.path.startswith(_MODELS)
+        yield path, f"class({'' if is_model else ', '.join(map(str, target.bases))})"
+        members = {} if is_model else target.all_members
+        for name, member in members.items():
+            # The members of a public base are listed there.
+            inherited = isinstance(member, griffe.Alias) and _owner(_target(member).path) in exported
+            if not inherited and (not name.startswith("_") or name == "__init__"):
+                yield from _looks(f"{path}.{name}", member, exported)
     elif isinstance(target, griffe.Function):
         yield path, f"{'async ' if 'async' in target.labels else ''}function -> {target.returns}"
         positions = (each for each in target.parameters if each.name != "self")
         for position, each in enumerate(positions, 1):
-            free = each.kind is griffe.ParameterKind.keyword_only
+            by_name = each.kind is griffe.ParameterKind.keyword_only
             default = "" if each.default is None else f" = {each.default}"
-            yield f"{path}({each.name})", f"{each.annotation}{default}, {'by name' if free else position}"
-    else:
+            # The keyword arguments of generated methods follow the API as well.
+            if not (by_name and is_generated):
+                yield f"{path}({each.name})", f"{each.annotation}{default}, {'by name' if by_name else position}"
+    elif not (is_generated and isinstance(target.parent, griffe.Class)):
         value = getattr(target, "value", None)
         is_alias = isinstance(value, griffe.ExprBinOp | griffe.ExprSubscript)
-        yield path, str(getattr(target, "annotation", None) or (value if is_alias else "value"))
+        # Quotes in an alias only make Python read it later.
+        alias = str(value).replace("'", "") if is_alias else "value"
+        yield path, str(getattr(target, "annotation", None) or alias)
 
 
 def _owner(path: str) -> str:

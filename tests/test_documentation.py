@@ -32,7 +32,7 @@ TELLING = {
     "docs/internals/design.md",
     "docs/reference/configuration.md",
 }
-NOT_RUN = {"CONTRIBUTING.md": 3, "README.md": 1, "docs/guides/your-own-sdk.md": 2, "docs/internals/keeping-up.md": 1}
+NOT_RUN = {"CONTRIBUTING.md": 3, "README.md": 1, "docs/guides/your-own-sdk.md": 4, "docs/internals/keeping-up.md": 1}
 
 
 @pytest.fixture

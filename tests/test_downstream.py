@@ -106,7 +106,7 @@ def test_it_works_against_the_sandbox(environment: Environment, tmp_path: Path) 
         "again []",
         "agent True acme_cekura",
         "NotFoundError False",
-        "UnknownLineError There is no line 'nowhere': take one of ['gone', 'support'].",
+        "UnknownLineError Unknown line 'nowhere': expected one of ['gone', 'support'].",
         "key shown False",
         f"sent by {{'acme-voice-sdk/1.0.0 cekura-facade/{__version__}'}}",
         "ours True",

@@ -10,18 +10,20 @@ from pathlib import Path
 
 import check_interface
 import pytest
+from cekura_api import models
 
 import cekura_facade
 from cekura_facade import sandbox
 
 ROOT = Path(__file__).resolve().parent.parent
-# What signatures name that is no type of ours: of the standard library, a type variable, a module.
+# Types in signatures that users do not import from here: of the standard library, type variables, modules.
 NOT_OURS = {
     *(
         "ASGIApp",
         "Any",
         "AsyncClient",
         "AsyncIterator",
+        "Awaitable",
         "Callable",
         "Client",
         "Iterable",
@@ -32,6 +34,7 @@ NOT_OURS = {
         "Sequence",
     ),
     *("Progress", "Result", "httpx"),
+    "JobState",  # A protocol that the states of all kinds of jobs meet.
 }
 RELEASED = {
     "p.Client": "class()",
@@ -60,10 +63,13 @@ def test_all_that_is_public_is_looked_at() -> None:
     assert {f"cekura_facade.{name}" for name in cekura_facade.__all__} <= set(looked_at)
     assert {f"cekura_facade.sandbox.{name}" for name in sandbox.__all__} <= set(looked_at)
     assert looked_at["cekura_facade.Metrics.generate(num_metrics)"] == "int = 1, by name"
-    assert looked_at["cekura_facade.AsyncMetrics.generate_and_create"] == "async function -> list[Metric]"
+    assert looked_at["cekura_facade.AsyncMetrics.generate_and_create"] == "async function -> SavedMetrics"
     assert looked_at["cekura_facade.Metrics.generate"] == "function -> GenerationJob"
     assert looked_at["cekura_facade.GenerationJob.wait"] == "function -> list[GeneratedMetric]"
-    assert looked_at["cekura_facade.Review"] == "Callable[[list[GeneratedMetric]], Any]"
+    assert looked_at["cekura_facade.AsyncMetrics.update"] == "async function -> Metric"
+    assert looked_at["cekura_facade.Metrics.update(metric_id)"] == "int, 1"
+    assert "cekura_facade.Metrics.update(name)" not in looked_at  # It follows the API.
+    assert looked_at["cekura_facade.OnProgress"] == "Callable[[GenerateMetricsProgress], object]"
     assert looked_at["cekura_facade.UnexpectedResponseError"] == "class(APIError)"
     assert "cekura_facade.Cekura.__init__(timeout)" in looked_at
     assert not any("._" in path.replace(".__", "") for path in looked_at)
@@ -74,7 +80,8 @@ def test_every_type_in_a_public_signature_can_be_imported() -> None:
     types = [re.sub(r"^(async )?function -> | = .*|, by name$", "", look) for look in looks]
     named = {name for text in types for name in re.findall(r"[A-Za-z]\w*", re.sub("'.*?'", "", text))}
     assert {"Review", "Metric", "str"} <= named
-    exported = {*cekura_facade.__all__, *sandbox.__all__, *vars(builtins), "AuthenticatedClient"}
+    exported = {*cekura_facade.__all__, *sandbox.__all__, *vars(builtins), *dir(models)}
+    exported |= {"AuthenticatedClient", "Transport", "AsyncTransport"}  # of cekura_api
     assert named - exported == NOT_OURS
 
 

@@ -16,6 +16,7 @@ import pytest
 from cekura_facade import __version__
 from tests.installing import ROOT, build, distributions, environment_with, run_build_script
 
+FOLDERS = ("cekura_facade", "generated_client")
 PACKAGES = ("cekura_facade", "cekura_api")
 INFO = f"cekura_facade-{__version__}.dist-info"
 
@@ -39,7 +40,7 @@ def sdist(built: Path) -> Path:
 @pytest.fixture(scope="module")
 def tracked() -> set[str]:
     """The files of the packages that git knows."""
-    listed = subprocess.run(["git", "ls-files", *PACKAGES], cwd=ROOT, capture_output=True, text=True, check=False)
+    listed = subprocess.run(["git", "ls-files", *FOLDERS], cwd=ROOT, capture_output=True, text=True, check=False)
     if listed.returncode:
         pytest.skip("this is no git checkout")
     return set(listed.stdout.split())
@@ -70,8 +71,9 @@ def test_the_script_gives_the_same_bytes_twice(built: Path, tmp_path: Path) -> N
 def test_the_wheel_holds_the_packages_and_nothing_else(wheel: Path, tracked: set[str]) -> None:
     about = {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE"}
     with zipfile.ZipFile(wheel) as packed:
-        assert set(packed.namelist()) == tracked | {f"{INFO}/{name}" for name in about}
-    assert {f"{package}/py.typed" for package in PACKAGES} <= tracked
+        packages = {name.removeprefix("generated_client/") for name in tracked}
+        assert set(packed.namelist()) == packages | {f"{INFO}/{name}" for name in about}
+    assert {f"{package}/py.typed" for package in PACKAGES} <= packages
 
 
 def test_the_sdist_holds_what_the_wheel_is_made_of_and_nothing_else(sdist: Path, tracked: set[str]) -> None:

@@ -54,12 +54,22 @@ def described(model: str) -> str:
     return next(text for text in said if re.fullmatch(r"[\w ,]+", text))
 
 
+def summary(operation: str) -> str:
+    """The summary of an operation in the specification, which is the first line of its docstring."""
+    paths = load(ROOT / "spec" / "openapi.yaml")["paths"].values()
+    found = {each.get("operationId"): each for path in paths for each in path.values() if isinstance(each, dict)}
+    return str(found[operation]["summary"])
+
+
 def test_all_that_is_public_is_in_the_reference() -> None:
     listed = re.findall(r"^::: (\S+)$", "".join(page.read_text("utf-8") for page in REFERENCE.iterdir()), re.MULTILINE)
     assert len(listed) == len(set(listed))
     public = {f"cekura_facade.{name}" for name in cekura_facade.__all__}
     public |= {f"cekura_facade.sandbox.{name}" for name in sandbox.__all__}
-    assert set(listed) == public | {"cekura_facade.sandbox.pytest_plugin.cekura_sandbox"}
+    assert set(listed) == public | {
+        "cekura_api.models.known_values",
+        "cekura_facade.sandbox.pytest_plugin.cekura_sandbox",
+    }
 
 
 @pytest.mark.parametrize(
@@ -72,7 +82,7 @@ def test_all_that_is_public_is_in_the_reference() -> None:
                 "generate_and_create( *, agent_id: int | None = None, assistant_id: str | None = None, "
                 "num_metrics: int = 1, "
                 "review: Review | None = None, timeout: float = 600.0, on_progress: OnProgress | None = None, "
-                ") -> list[Metric]"
+                ") -> SavedMetrics"
             ),
             "Suggest metrics for an agent, wait for them, and save them",
         ),
@@ -90,35 +100,61 @@ def test_all_that_is_public_is_in_the_reference() -> None:
             "job(progress_id: str) -> AsyncGenerationJob",
             "Nothing is sent.",
         ),
-        ("metrics", "cekura_facade.Metrics.list", ") -> list[Metric]", "The metrics of an agent or project"),
+        ("metrics", "cekura_facade.Metrics.list", ") -> list[Metric]", summary("list_metrics")),
+        (
+            "metrics",
+            "cekura_facade.Metrics.update",
+            "update( metric_id: int, body: MetricUpdate",
+            summary("update_metric"),
+        ),
+        ("metrics", "cekura_facade.AsyncMetrics.create", "create async ¶ create( body:", summary("create_metric")),
+        ("metrics", "cekura_facade.SavedMetrics", "Bases: list[Metric]", "Those that this call created."),
         ("metrics", "cekura_facade.Metrics.generate_and_create_many", ") -> Outcomes", "One that fails does not stop"),
-        ("metrics", "cekura_facade.GenerationJob.wait", ") -> list[GeneratedMetric]", "A poll that fails does not end"),
+        ("metrics", "cekura_facade.GenerationJob.wait", ") -> list[GeneratedMetric]", "A failed poll does not end"),
         ("metrics", "cekura_facade.AsyncGenerationJob.poll", "poll() -> GenerateMetricsProgress", "poll async"),
         (
             "metrics",
             "cekura_facade.GenerationJob.wait",
             "Callable[[GenerateMetricsProgress], object]",
-            "A poll that fails",
+            "on_progress (Callable[[GenerateMetricsProgress], object] | None",
         ),
         (
             "metrics",
             "cekura_facade.GenerationJob.poll",
             "Returns: GenerateMetricsProgress",
-            "not finished, such as queued), and what there is once it is completed",
+            "if the job is not finished, such as queued",
         ),
-        ("client", "cekura_facade.Cekura", "http_client: httpx.Client | None = None", "The API key. Without it"),
-        ("client", "cekura_facade.AsyncCekura", "http_client: httpx.AsyncClient | None = None", "As Cekura, awaited"),
-        ("client", "cekura_facade.AsyncCekura.metrics", "metrics: AsyncMetrics", "listing and changing them"),
-        ("metrics", "cekura_facade.Review", "Review = Callable[[list[GeneratedMetric]], Any]", "those to save"),
-        ("metrics", "cekura_facade.Job", "Job", "It lives"),
+        ("client", "cekura_facade.Cekura", "http_client: httpx.Client | None = None", "API key. Default:"),
+        (
+            "client",
+            "cekura_facade.AsyncCekura",
+            "http_client: httpx.AsyncClient | None = None",
+            "An asynchronous client",
+        ),
+        (
+            "client",
+            "cekura_facade.AsyncCekura.with_options",
+            "with_options( *, timeout: float | None",
+            "shares the connec",
+        ),
+        ("client", "cekura_facade.Cekura.agents", "agents: Agents", "agents"),
+        ("client", "cekura_facade.AsyncCekura.metrics", "metrics: AsyncMetrics", "list, update and delete them"),
+        (
+            "metrics",
+            "cekura_facade.Review",
+            "Review = Callable[ [list[GeneratedMetric]], Iterable[MetricInput]",
+            "save",
+        ),
+        ("metrics", "cekura_facade.Job.wait", ") -> Result", "Poll the job"),
         ("metrics", "cekura_facade.AsyncMetrics.preview", "-> AsyncJob[PreviewMetricProgress", "preview async"),
-        ("agents", "cekura_facade.Agents.get", "get(agent_id: int) -> Agent", "One agent"),
-        ("agents", "cekura_facade.AsyncAgents.list", ") -> AsyncIterator[Agent]", "page by page"),
+        ("agents", "cekura_facade.Agents.get", "get(agent_id: int) -> Agent", summary("get_agent")),
+        ("agents", "cekura_facade.AsyncAgents.list", ") -> AsyncIterator[Agent]", summary("list_agents")),
         ("client", "cekura_facade.AsyncCekura.api", "api: AuthenticatedClient", "The generated client"),
         ("client", "cekura_facade.AsyncCekura.aclose", "aclose() -> None", "Close the connections."),
         ("errors", "cekura_facade.UnexpectedResponseError", "Bases: APIError", "HTML, an empty body"),
-        ("models", "cekura_facade.Metric", "id (int | Unset)", described("Metric")),
-        ("models", "cekura_facade.MetricCreate", "eval_type (Literal['binary', 'continuous", described("MetricCreate")),
+        ("models", "cekura_facade.Metric", "id (int)", described("Metric")),
+        ("models", "cekura_facade.MetricCreate", "eval_type (EvalType | str)", described("MetricCreate")),
+        ("models", "cekura_api.models.known_values.EvalType", "Literal['binary', 'continuous", "EvalType"),
         ("sandbox", "cekura_facade.sandbox.Sandbox", "job_seconds: float = 1.0", "How long a job takes"),
     ],
 )
@@ -132,16 +168,12 @@ def test_the_reference_shows_nothing_that_is_private(site: Path) -> None:
     for page in (site / "reference").glob("*.html"):
         text = unescape(re.sub("<[^>]+>", "", page.read_text("utf-8")))
         for private in (
-            "Steps[",
-            "_Metrics",
-            "_Client",
-            "_Job",
-            "_AnsweredError",
-            "Blocking",
-            "Awaited",
+            "GeneratedMetrics",
+            "SyncHTTP",
+            "_Outcomes",
+            "_ResponseError",
             "builtins",
-            "checks.",
-            "http: Any",
+            "handle:",
         ):
             assert private not in text, f"{page.name}: {private}"
 

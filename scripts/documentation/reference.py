@@ -1,38 +1,33 @@
-"""What griffe cannot see in the sources, for the API reference: the methods as `workflow` makes them, fields of models.
-
-A workflow is written once, as a generator in a private base of both clients. Users call a function that returns the
-result, or one that is awaited.
-"""
+"""Prepares the sources for the API reference: types that griffe does not infer, and the fields of models as tables."""
 
 from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import griffe
 
-Arguments = Mapping[str, Any]  # what stands for each type variable
-PACKAGE = "cekura_facade"
-MODELS = "cekura_api.models"
-UNSAID = {"additional_properties": "Fields that are not listed here."}
+PACKAGES = ("cekura_facade.", "cekura_api.")
+MODELS = "cekura_api.models."
+GENERATED = "generated"  # the key of `extra` that marks copies of generated members
+BASE_FIELDS = {"additional_properties": "Fields that are not listed here."}
 
 
 class Reference(griffe.Extension):
-    """Shows what users call, in place of how it is written."""
+    """Completes the public classes of a package."""
 
-    def on_package(self, *, pkg: griffe.Module, loader: griffe.GriffeLoader, **_: Any) -> None:
-        """Change the classes of a package, once all of it is loaded."""
-        classes = [each for each in _classes(pkg) if _public(each.name)]
-        ours = [each for each in classes if _is_ours(each)]
+    def on_package(self, *, pkg: griffe.Module, **_: Any) -> None:
+        """Called by griffe when it has loaded a package."""
+        classes = list(_classes(pkg))
         for each in classes:
-            if each.path.startswith(f"{MODELS}."):
+            if each.path.startswith(MODELS):
                 _describe_fields(each)
-        for each in ours:
-            _take_over(each, loader)
-        for each in ours:
-            each.bases = list(_shown_bases(each))
+            else:
+                _complete(each)
+        for each in classes:
+            each.bases = list(_public_bases(each))
 
 
 def _classes(module: griffe.Module) -> Iterator[griffe.Class]:
@@ -42,159 +37,107 @@ def _classes(module: griffe.Module) -> Iterator[griffe.Class]:
             yield from _classes(inner)
 
 
-def _public(name: str) -> bool:
-    return not name.startswith("_")
-
-
-def _is_ours(each: griffe.Object) -> bool:
-    return each.path.startswith(f"{PACKAGE}.")
-
-
-def _take_over(public: griffe.Class, loader: griffe.GriffeLoader) -> None:
-    """Give a class its own copy of each member that it has from a private or generic base, as it is for this class."""
-    ancestors = list(_ancestors(public, {}))
-    awaited = any(base.name == "Awaited" for base, _ in ancestors)
-    blocking = public.parent.members.get(public.name.removeprefix("Async")) if public.parent else None
-    for owner, arguments in [(public, {}), *ancestors]:
-        if owner is not public and _public(owner.name) and not arguments:
-            continue  # What is the same in a public base is said there.
-        for name, member in list(owner.members.items()):
-            if owner is not public and name in public.members:
-                continue
-            if isinstance(member, griffe.Function):
-                seen = _as_seen(member, arguments, awaited=awaited)
-                same = blocking.members.get(name) if isinstance(blocking, griffe.Class) else None
-                # Its types are those of the function that it belongs to.
-                seen.docstring = _docstring(seen, [member, same], loader)
-                public.set_member(name, seen)
-            elif isinstance(member, griffe.Attribute):
-                public.set_member(name, copy.copy(member))
-    public.docstring = _docstring(public, [public, *(base for base, _ in ancestors)], loader)
+def _complete(public: griffe.Class) -> None:
+    """Give a class the types of its attributes, and copies of the members that it has from an incomplete base."""
+    for function in public.functions.values():
+        _fill_in(function, {})
+    _infer_attributes(public)
     constructor = public.members.get("__init__")
     described = [each.docstring.value for each in (public, constructor) if each and each.docstring]
     if constructor and not any("Args:" in each for each in described):
-        public.del_member("__init__")  # Nobody but us makes one.
+        public.del_member("__init__")  # Users do not create objects of this class themselves.
+    for base, arguments in list(_incomplete_bases(public)):
+        for name, member in base.members.items():
+            if name in public.members or name.startswith("_"):
+                continue
+            if isinstance(member, griffe.Function | griffe.Attribute):
+                own = copy.copy(member)
+                own.extra = {GENERATED: {}} if base.path.startswith(PACKAGES[1]) else {}
+                own.docstring = copy.copy(member.docstring)
+                if own.docstring:
+                    own.docstring.parent = own  # The tables of a docstring have the types of its parent.
+                if isinstance(own, griffe.Function):
+                    own.labels, own.parameters = set(own.labels), griffe.Parameters(*map(copy.copy, own.parameters))
+                    _fill_in(own, arguments)
+                public.set_member(name, own)
 
 
-def _docstring(
-    of: griffe.Object, candidates: Sequence[griffe.Object | griffe.Alias | None], loader: griffe.GriffeLoader
-) -> griffe.Docstring | None:
-    """The first docstring there is, as that of something else."""
-    said = next((each.docstring.value for each in candidates if each and each.docstring), None)
-    settings: Any = {"parser": loader.docstring_parser, "parser_options": loader.docstring_options}
-    return griffe.Docstring(said, parent=of, **settings) if said else None
+def _infer_attributes(public: griffe.Class) -> None:
+    """Take the type of an attribute from the argument of the constructor that it is set to."""
+    constructor = public.members.get("__init__")
+    parameters = constructor.parameters if isinstance(constructor, griffe.Function) else griffe.Parameters()
+    for attribute in public.attributes.values():
+        if attribute.annotation is None and str(attribute.value) in parameters:
+            attribute.annotation = parameters[str(attribute.value)].annotation
 
 
-def _shown_bases(public: griffe.Class) -> Iterator[str | griffe.Expr]:
-    """The bases that users may rely on: instead of one that is private, those that it has."""
+def _incomplete_bases(public: griffe.Class) -> Iterator[tuple[griffe.Class, dict[str, Any]]]:
+    """The bases whose members differ in a class, or that are hidden, each with the values of its type variables."""
     for expression, base in _bases(public):
-        if base and not _public(base.name):
-            yield from _shown_bases(base)
-        elif not (base and base.path.startswith(f"{PACKAGE}._steps.")) and not str(expression).startswith("Generic["):
+        if base and base.path.startswith(PACKAGES):
+            variables = [item for each in base.bases for item in _items(each)]
+            arguments = dict(zip(map(str, variables), _items(expression), strict=False))
+            if arguments or _is_hidden(base, expression):
+                yield base, arguments
+
+
+def _public_bases(public: griffe.Class) -> Iterator[str | griffe.Expr]:
+    """The bases without `Generic`. In place of a hidden base, its own bases."""
+    for expression, base in _bases(public):
+        if base and _is_hidden(base, expression):
+            yield from _public_bases(base)
+        elif not str(expression).startswith("Generic["):
             yield expression
 
 
-def _bases(child: griffe.Class) -> Iterator[tuple[str | griffe.Expr, griffe.Class | None]]:
-    """The bases of a class as they are written, each with the class that it is, if that was read."""
-    known = {base.path: base for base in child.resolved_bases if isinstance(base, griffe.Class)}
-    for expression in child.bases:
+def _is_hidden(base: griffe.Class, expression: str | griffe.Expr) -> bool:
+    """Whether a base is private, or a class inherits from it under another name than users know."""
+    return base.name.startswith("_") or str(expression).partition("[")[0] not in (base.name, base.path)
+
+
+def _bases(public: griffe.Class) -> Iterator[tuple[str | griffe.Expr, griffe.Class | None]]:
+    """The bases of a class as they are written, each with its class if griffe has loaded it."""
+    known = {base.path: base for base in public.resolved_bases if isinstance(base, griffe.Class)}
+    for expression in public.bases:
         yield expression, known.get(expression if isinstance(expression, str) else expression.canonical_path)
 
 
-def _ancestors(child: griffe.Class, arguments: Arguments) -> Iterator[tuple[griffe.Class, Arguments]]:
-    """The bases of ours that a class has, nearest first, each with what stands for its type variables."""
-    for expression, base in _bases(child):
-        if base and _is_ours(base):
-            values = [_filled_in(each, arguments) for each in _items(expression)]
-            own = dict(zip(_variables(base), values, strict=False))
-            yield base, own
-            yield from _ancestors(base, own)
-
-
-def _variables(generic: griffe.Class) -> list[str]:
-    """The type variables of a class, in their order."""
-    written = [each for each in generic.bases if isinstance(each, griffe.ExprSubscript)]
-    written = [each for each in written if str(each.left) == "Generic"] or written
-    return list(dict.fromkeys(str(item) for each in written for item in _items(each)))
-
-
 def _items(expression: str | griffe.Expr) -> list[Any]:
+    """What a generic type is subscripted with."""
     if not isinstance(expression, griffe.ExprSubscript):
         return []
     return list(expression.slice.elements) if isinstance(expression.slice, griffe.ExprTuple) else [expression.slice]
 
 
-def _as_seen(member: griffe.Function, arguments: Arguments, *, awaited: bool) -> griffe.Function:
-    seen = copy.copy(member)
-    seen.labels = set(member.labels)
-    seen.returns = _filled_in(_result(member.returns), arguments)
-    parameters = [copy.copy(each) for each in member.parameters]
-    for each in parameters:
-        each.annotation = _filled_in(each.annotation, arguments)
-    seen.parameters = griffe.Parameters(*parameters)
-    if any(str(decorator.value) == "workflow" for decorator in member.decorators):
-        seen.decorators = []
-        seen.labels |= {"async"} if awaited else set()
-    return seen
+def _fill_in(function: griffe.Function, arguments: Mapping[str, Any]) -> None:
+    function.returns = _filled_in(function.returns, arguments)
+    for parameter in function.parameters:
+        parameter.annotation = _filled_in(parameter.annotation, arguments)
 
 
-def _result(returns: Any) -> Any:
-    """The result of a workflow: `Steps[list[Metric]]` is list[Metric] to its callers."""
-    is_workflow = isinstance(returns, griffe.ExprSubscript) and str(returns.left) == "Steps"
-    return returns.slice if is_workflow else returns
-
-
-def _filled_in(annotation: Any, arguments: Arguments) -> Any:
-    """An annotation, with what stands for each type variable, and for each alias that is not public, in it."""
-    if str(annotation) == "builtins.list":
+def _filled_in(part: Any, arguments: Mapping[str, Any]) -> Any:
+    """An annotation with the values of its type variables. `builtins.list` becomes `list`."""
+    if isinstance(part, list):
+        return [_filled_in(each, arguments) for each in part]
+    if not isinstance(part, griffe.Expr):
+        return part
+    if str(part) == "builtins.list":
         return "list"
-    if str(annotation) in arguments:
-        return arguments[str(annotation)]
-    if not isinstance(annotation, griffe.Expr):
-        return annotation
-    if (alias := _alias(annotation)) is not None:
-        return _filled_in(alias, arguments)
-    filled = copy.copy(annotation)
-    for part in (field.name for field in dataclasses.fields(annotation) if field.name != "parent"):
-        value = getattr(annotation, part)
-        several = isinstance(value, list)
-        setattr(
-            filled, part, [_filled_in(each, arguments) for each in value] if several else _filled_in(value, arguments)
-        )
+    if str(part) in arguments:
+        return arguments[str(part)]
+    filled = copy.copy(part)
+    for name in (field.name for field in dataclasses.fields(part) if field.name != "parent"):
+        setattr(filled, name, _filled_in(getattr(part, name), arguments))
     return filled
 
 
-def _alias(annotation: griffe.Expr) -> griffe.Expr | None:
-    """What a name stands for that users cannot see; of one that they can see, where we have it from is left out."""
-    if not isinstance(annotation, griffe.ExprName | griffe.ExprAttribute):
-        return None
-    scope = next(each.parent for each in annotation.iterate() if isinstance(each, griffe.ExprName))
-    path = annotation.canonical_path
-    if not isinstance(scope, griffe.Object) or not path.startswith((f"{PACKAGE}._", f"{MODELS}.")):
-        return None
-    target = scope.modules_collection[path]
-    value = target.value if isinstance(target, griffe.Attribute) else None
-    if not isinstance(value, griffe.Expr) or isinstance(value, griffe.ExprCall):
-        return None
-    exported = map(str, scope.modules_collection[PACKAGE].exports or ()) if _is_ours(target) else ()
-    if target.name not in exported:
-        return value
-    return annotation.last if isinstance(annotation, griffe.ExprAttribute) else None
-
-
 def _describe_fields(model: griffe.Class) -> None:
-    """List the fields of a generated model in its docstring, so that they are one table and not a heading each."""
-    fields = {
-        name: each
-        for name, each in model.attributes.items()
-        if not name.startswith("_") and "property" not in each.labels
-    }
+    """List the fields of a model in its docstring, because a table is easier to read than a heading for each."""
     lines = []
-    for name, each in fields.items():
-        each.annotation = _filled_in(each.annotation, {})
-        said = each.docstring.value if each.docstring else UNSAID.get(name, name)
-        lines.append(f"    {name}: {' '.join(said.split())}")
+    for name, each in model.attributes.items():
+        if not name.startswith("_") and "property" not in each.labels:
+            text = each.docstring.value if each.docstring else BASE_FIELDS.get(name, name)
+            lines.append(f"    {name}: {' '.join(text.split())}")
+            each.docstring = None
     about = model.docstring.value if model.docstring else ""
     model.docstring = griffe.Docstring("\n".join([about, "", "Attributes:", *lines]), parent=model)
-    for each in fields.values():
-        each.docstring = None

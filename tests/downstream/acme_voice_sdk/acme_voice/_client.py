@@ -1,13 +1,11 @@
-"""The client of this SDK. It speaks of phone lines; credentials, retries and saving are those of cekura_facade."""
+"""The client of this SDK, whose users work with phone lines. Credentials, retries and saving are in cekura_facade."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Self
 
-from acme_cekura import AuthenticatedClient
-from acme_cekura.api.agents import read_agent
-from acme_cekura.api.metrics import list_metrics
+from acme_cekura import API
 from acme_cekura.models import VoiceAgent, VoiceMetric
 
 from cekura_facade import Cekura, CekuraError, GeneratedMetric, Metric
@@ -22,15 +20,15 @@ class AcmeVoice:
 
     Args:
         lines: The Cekura agent of each phone line.
-        api_key: As for Cekura: without it, from the environment or the user's configuration.
-        base_url: As for Cekura.
+        api_key: API key. Default: from the environment or the user's configuration, as for `Cekura`.
+        base_url: Base URL of the service. Default: as for `Cekura`.
     """
 
     def __init__(self, lines: Mapping[str, int], api_key: str | None = None, *, base_url: str | None = None) -> None:
         self.lines = dict(lines)
         self.cekura = Cekura(api_key, base_url=base_url, user_agent="acme-voice-sdk/1.0.0")
-        # The generated client of this SDK uses the transport of Cekura, so it never sees the key.
-        self.api = AuthenticatedClient(base_url="", token="").set_httpx_client(self.cekura.api.get_httpx_client())
+        # The generated client of this SDK sends with the transport of Cekura, so it never sees the key.
+        self.api = API(self.cekura.transport)
 
     def ensure_metrics(self, line: str, *, at_least: int) -> list[Metric]:
         """Suggest and save yes-or-no metrics for a phone line, unless it has enough.
@@ -53,13 +51,13 @@ class AcmeVoice:
             agent_id=self._agent_id(line), num_metrics=missing, review=_yes_or_no
         )
 
-    def agent(self, line: str) -> VoiceAgent | None:
+    def agent(self, line: str) -> VoiceAgent:
         """The agent that answers a phone line."""
-        return read_agent.sync(self._agent_id(line), client=self.api)
+        return self.api.agents.get(self._agent_id(line))
 
     def metrics(self, line: str) -> list[VoiceMetric]:
         """The metrics of a phone line."""
-        return list_metrics.sync(client=self.api, agent_id=self._agent_id(line)) or []
+        return self.api.metrics.list(agent_id=self._agent_id(line))
 
     def close(self) -> None:
         """Close the connections."""
@@ -75,7 +73,7 @@ class AcmeVoice:
         try:
             return self.lines[line]
         except KeyError:
-            raise UnknownLineError(f"There is no line {line!r}: take one of {sorted(self.lines)}.") from None
+            raise UnknownLineError(f"Unknown line {line!r}: expected one of {sorted(self.lines)}.") from None
 
 
 def _yes_or_no(suggested: list[GeneratedMetric]) -> list[GeneratedMetric]:
