@@ -44,7 +44,7 @@ class Pages(Generic[T]):
         self._known.update(new)
         self.has_next = bool(following)
         if following:
-            self._request["params"] = httpx.URL(following).params
+            self._request["params"] = httpx.URL(str(following)).params
         return items
 
     def _is_usable(self, url: object) -> bool:

@@ -7,8 +7,6 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 
 import httpx
 
-from .types import Unset
-
 P = ParamSpec("P")
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -22,12 +20,12 @@ class Endpoint(Protocol[P, T_co]):
 
 
 class Page(Protocol[T_co]):
-    """One page of a list. `next_` is the URL of the next page."""
+    """One page of a list. `next_` is the URL of the next page, and false for the last one."""
 
     @property
     def results(self) -> Sequence[T_co]: ...
     @property
-    def next_(self) -> str | None | Unset: ...
+    def next_(self) -> object: ...  # Not `Unset`: each generated client has its own.
 
 
 class Transport(Protocol):
