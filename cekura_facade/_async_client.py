@@ -74,7 +74,7 @@ class AsyncCekura(AsyncAPI):
         )
         if not isinstance(http_client, httpx.AsyncClient | None):
             raise ConfigurationError(f"http_client is a {type(http_client).__name__}: expected an httpx.AsyncClient.")
-        self.transport = AsyncHTTP(settings, http_client)
+        self.transport: AsyncHTTP = AsyncHTTP(settings, http_client)
         super().__init__(self.transport)
 
     @cached_property

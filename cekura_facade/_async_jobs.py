@@ -26,7 +26,7 @@ class AsyncJob(Generic[Progress, Result]):
     def __init__(self, http: AsyncHTTP, handle: jobs.Handle[Progress, Result]) -> None:
         self._http = http
         self._handle = handle
-        self.progress_id = handle.progress_id
+        self.progress_id: str = handle.progress_id
 
     async def poll(self) -> Progress:
         """Request the state of the job once.

@@ -45,7 +45,7 @@ class Credential:
 
     def __init__(self, secret: Secret, source: str, *, is_token: bool) -> None:
         self.header = "Authorization" if is_token else "X-CEKURA-API-KEY"
-        self.source = source
+        self.source: str = source
         if not isinstance(secret(), str) or not secret():
             raise ConfigurationError(f"The credential from {source} is not a string, or is empty. {_HOW_TO_SET_A_KEY}")
         self._secret: Callable[[], str] = lambda: str(secret())

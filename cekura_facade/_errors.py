@@ -247,8 +247,8 @@ class BulkCreateUncertainError(CekuraError):
 
     def __init__(self, message: str, *, created: Sequence[Metric], unconfirmed: Sequence[dict[str, Any]]) -> None:
         super().__init__(message)
-        self.created = list(created)
-        self.unconfirmed = list(unconfirmed)
+        self.created: list[Metric] = list(created)
+        self.unconfirmed: list[dict[str, Any]] = list(unconfirmed)
 
 
 for _error in list(vars().values()):

@@ -68,11 +68,11 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     def __init__(self, settings: Settings, given: httpx.Client | httpx.AsyncClient | None) -> None:
         self.settings = settings
-        self.state = State()
-        self.budget = RetryBudget(settings.max_retries)
-        self.clock = Clock()
+        self.state: State = State()
+        self.budget: RetryBudget = RetryBudget(settings.max_retries)
+        self.clock: Clock = Clock()
         self._defaults = given  # Its headers, cookies and parameters are sent too.
-        self.api = _generated_client(self, given)
+        self.api: AuthenticatedClient = _generated_client(self, given)
 
     @abstractmethod
     async def attempt(self, request: httpx.Request, deadline: float) -> Outcome:

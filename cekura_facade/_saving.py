@@ -47,8 +47,8 @@ class SavedMetrics(list[Metric]):
 
     def __init__(self, metrics: Sequence[Metric] = (), existing: Collection[int] = ()) -> None:
         super().__init__(metrics)
-        self.created = [metric for metric in metrics if metric.id not in existing]
-        self.existing = [metric for metric in metrics if metric.id in existing]
+        self.created: list[Metric] = [metric for metric in metrics if metric.id not in existing]
+        self.existing: list[Metric] = [metric for metric in metrics if metric.id in existing]
 
 
 async def create_in_bulk(http: HTTP, fields: Sequence[dict[str, object]]) -> SavedMetrics:

@@ -75,7 +75,7 @@ class Cekura(API):
         )
         if not isinstance(http_client, httpx.Client | None):
             raise ConfigurationError(f"http_client is a {type(http_client).__name__}: expected an httpx.Client.")
-        self.transport = SyncHTTP(settings, http_client)
+        self.transport: SyncHTTP = SyncHTTP(settings, http_client)
         super().__init__(self.transport)
 
     @cached_property

@@ -36,7 +36,7 @@ class SyncHTTP(HTTP):
     def __init__(self, settings: Settings, given: httpx.Client | None) -> None:
         super().__init__(settings, given)
         self._given = given
-        self.sender = given or _new_client()
+        self.sender: httpx.Client = given or _new_client()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         return self.run(self.exchange(request))

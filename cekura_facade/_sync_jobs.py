@@ -27,7 +27,7 @@ class Job(Generic[Progress, Result]):
     def __init__(self, http: SyncHTTP, handle: jobs.Handle[Progress, Result]) -> None:
         self._http = http
         self._handle = handle
-        self.progress_id = handle.progress_id
+        self.progress_id: str = handle.progress_id
 
     def poll(self) -> Progress:
         """Request the state of the job once.

@@ -196,7 +196,7 @@ def test_what_the_page_shows_of_the_sdk_is_what_stands_there() -> None:
 def test_a_vendored_copy_works_by_itself(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     """As the page says how, but for where the wheel comes from."""
     (command,) = re.findall(r"^find .*perl .*$", PAGE, re.MULTILINE)
-    environment = environment_with(tmp_path_factory, "vendored", "attrs", "backoff", "httpx")
+    environment = environment_with(tmp_path_factory, "vendored", "attrs", "backoff", "httpcore", "httpx")
     (tmp_path / "acme_voice").mkdir()
     wheel = str(our_wheel(tmp_path_factory))
     succeed([*UV, "pip", "install", "--no-deps", "--target", "acme_voice/_vendor", wheel], tmp_path)

@@ -35,6 +35,7 @@ NOT_OURS = {
     ),
     *("Progress", "Result", "httpx"),
     "JobState",  # A protocol that the states of all kinds of jobs meet.
+    *("SyncHTTP", "AsyncHTTP"),  # What `transport` is. Users pass it as a Transport or AsyncTransport.
 }
 RELEASED = {
     "p.Client": "class()",

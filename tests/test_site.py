@@ -169,7 +169,6 @@ def test_the_reference_shows_nothing_that_is_private(site: Path) -> None:
         text = unescape(re.sub("<[^>]+>", "", page.read_text("utf-8")))
         for private in (
             "GeneratedMetrics",
-            "SyncHTTP",
             "_Outcomes",
             "_ResponseError",
             "builtins",
