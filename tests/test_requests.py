@@ -5,21 +5,30 @@ from __future__ import annotations
 import asyncio
 import gzip
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 from cekura_api.api.agents import get_agent, list_agents
-from cekura_api.api.metrics import delete_metric
+from cekura_api.api.metrics import delete_metric, list_metrics, update_metric
+from cekura_api.models import Metric
 
 import cekura_facade as facade
-from tests.support import Either, Received, reply, scripted
+from cekura_facade._http import HTTP, ask
+from cekura_facade._jobs import Handle
+from cekura_facade._saving import create_in_bulk
+from cekura_facade._workflow import generate, generation_request
+from tests.fake_http import BASE_URL, FakeHTTP, Slow, run
+from tests.support import Either, Received, VirtualClock, reply, scripted
 
 JOB = "0f8fad5b-d9cb-469f-a165-70867728950e"
 STARTED = reply(200, {"progress_id": JOB})
+STARTED_RESPONSE = httpx.Response(200, json={"progress_id": JOB})
+EMPTY = httpx.Response(200, json=[])
 SOON = {"Retry-After": "0"}
+NO_RESPONSE = httpx.RemoteProtocolError("Server disconnected without sending a response.")
 
 
 def read(cekura: Either) -> Any:
@@ -30,20 +39,55 @@ def write(cekura: Either) -> Any:
     return cekura.metrics.generate(agent_id=1)
 
 
+async def read_by(http: HTTP) -> list[Metric]:
+    return await ask(http, list_metrics, agent_id=1)
+
+
+async def write_by(http: HTTP) -> Handle[Any, Any]:
+    return await generate(http, generation_request(1, None, 1))
+
+
+def redirect(status: int, target: str) -> httpx.Response:
+    return httpx.Response(status, headers={"Location": target})
+
+
 @pytest.mark.parametrize(
-    "failure",
-    [*(reply(status, b"", SOON) for status in (408, 429, 500, 502, 503, 504)), b"", b"garbage", b"HTTP/1.1 200 OK\r\n"],
-    ids=lambda failure: str(failure[:14]),
+    "failure", [reply(503, b"", SOON), b"", b"garbage", b"HTTP/1.1 200 OK\r\n"], ids=lambda failure: str(failure[:14])
 )
-def test_a_read_is_sent_again(client: Callable[..., Either], failure: bytes) -> None:
+def test_a_read_is_sent_again_whatever_the_connection_brought(client: Callable[..., Either], failure: bytes) -> None:
     with scripted(failure, reply(200, [])) as server:
         assert read(client("key", base_url=server.url)) == []
     assert len(server.received) == 2
 
 
-@pytest.mark.parametrize("failure", [reply(429, b"", SOON), reply(503, b"", SOON)], ids=["429", "503"])
-def test_a_write_that_was_not_carried_out_is_sent_again(client: Callable[..., Either], failure: bytes) -> None:
-    with scripted(failure, STARTED) as server:
+@pytest.mark.parametrize(
+    "failure",
+    [
+        *(httpx.Response(status, headers=SOON) for status in (408, 429, 500, 502, 503, 504)),
+        *(httpx.Response(status) for status in (408, 429, 500, 502, 503, 504)),
+        NO_RESPONSE,
+        httpx.ConnectError("refused"),
+        Slow(31, EMPTY),
+    ],
+    ids=str,
+)
+def test_a_read_is_sent_again(failure: Any) -> None:
+    http = FakeHTTP(failure, EMPTY)
+    assert run(read_by(http)) == []
+    first, second = http.requests
+    assert first == second
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 418, 422, 501])
+def test_what_would_fail_again_is_not_sent_again(status: int) -> None:
+    http = FakeHTTP(httpx.Response(status, headers=SOON), EMPTY)
+    with pytest.raises(facade.APIStatusError):
+        run(read_by(http))
+    assert len(http.requests) == 1
+
+
+def test_a_write_is_sent_again_with_its_body(client: Callable[..., Either]) -> None:
+    with scripted(reply(429, b"", SOON), STARTED) as server:
         assert write(client("key", base_url=server.url)).progress_id == JOB
     first, second = server.received
     assert (first.method, first.path, first.json) == (second.method, second.path, second.json)
@@ -51,18 +95,50 @@ def test_a_write_that_was_not_carried_out_is_sent_again(client: Callable[..., Ei
 
 @pytest.mark.parametrize(
     "failure",
-    [*(reply(status, b"") for status in (408, 500, 502, 503, 504)), reply(500, b"", SOON), b"", b"garbage"],
-    ids=lambda failure: str(failure[:14]),
+    [
+        httpx.Response(429, headers=SOON),
+        httpx.Response(429),
+        httpx.Response(503, headers=SOON),
+        httpx.ConnectError("refused"),
+        httpx.ConnectTimeout("late"),
+        httpx.PoolTimeout("in use"),
+    ],
+    ids=str,
 )
-def test_a_write_that_may_have_been_carried_out_is_not_sent_again(
-    client: Callable[..., Either], failure: bytes
-) -> None:
+def test_a_write_that_was_not_carried_out_is_sent_again(failure: Any) -> None:
+    http = FakeHTTP(failure, STARTED_RESPONSE)
+    assert run(write_by(http)).progress_id == JOB
+    first, second = http.requests
+    assert first == second
+
+
+@pytest.mark.parametrize("failure", [b"", b"garbage"], ids=["no response", "not HTTP"])
+def test_a_write_whose_response_is_lost_is_not_sent_again(client: Callable[..., Either], failure: bytes) -> None:
     with scripted(failure, STARTED) as server, pytest.raises(facade.APIError):
         write(client("key", base_url=server.url))
     assert [request.method for request in server.received] == ["POST"]
 
 
-@pytest.mark.parametrize("failure", [reply(500, b"", SOON), b""], ids=["500", "no answer"])
+@pytest.mark.parametrize(
+    "failure",
+    [
+        *(httpx.Response(status) for status in (408, 500, 502, 503, 504)),
+        httpx.Response(500, headers=SOON),
+        NO_RESPONSE,
+        httpx.ReadError("reset"),
+        httpx.WriteError("reset"),
+        Slow(31, STARTED_RESPONSE),
+    ],
+    ids=str,
+)
+def test_a_write_that_may_have_been_carried_out_is_not_sent_again(failure: Any) -> None:
+    http = FakeHTTP(failure, STARTED_RESPONSE)
+    with pytest.raises(facade.APIError):
+        run(write_by(http))
+    assert [request.method for request in http.requests] == ["POST"]
+
+
+@pytest.mark.parametrize("failure", [reply(500, b"", SOON), b""], ids=["500", "no response"])
 def test_a_function_of_the_generated_client_is_retried_if_the_operation_is_idempotent(
     client: Callable[..., Either], failure: bytes
 ) -> None:
@@ -71,29 +147,34 @@ def test_a_function_of_the_generated_client_is_retried_if_the_operation_is_idemp
     assert [request.method for request in server.received] == ["DELETE", "DELETE"]
 
 
-def test_max_retries_is_how_often(client: Callable[..., Either]) -> None:
-    with scripted(reply(500, b"", SOON)) as server:
-        for retries in (0, 1, 4):
-            with pytest.raises(facade.InternalServerError):
-                read(client("key", base_url=server.url, max_retries=retries))
-            assert len(server.received) == retries + 1
-            server.received.clear()
+@pytest.mark.parametrize("retries", [0, 1, 4])
+def test_max_retries_is_how_often(retries: int) -> None:
+    http = FakeHTTP(httpx.Response(500, headers=SOON), max_retries=retries)
+    with pytest.raises(facade.InternalServerError):
+        run(read_by(http))
+    assert len(http.requests) == retries + 1
 
 
-def test_retry_after_as_a_date_and_too_long_to_wait_for(client: Callable[..., Either]) -> None:
+def test_retry_after_as_a_date_and_too_long_to_wait_for() -> None:
     later = (datetime.now(UTC) + timedelta(hours=1)).strftime("%a, %d %b %Y %H:%M:%S GMT")
-    with scripted(reply(429, {"detail": "slow down"}, {"Retry-After": later})) as server:
-        cekura = client("key", base_url=server.url)
-        with pytest.raises(facade.RateLimitError, match="slow down") as caught:
-            read(cekura)
-    assert len(server.received) == 1
+    http = FakeHTTP(httpx.Response(429, json={"detail": "slow down"}, headers={"Retry-After": later}))
+    with pytest.raises(facade.RateLimitError, match="slow down") as caught:
+        run(read_by(http))
+    assert len(http.requests) == 1
     assert caught.value.retry_after == pytest.approx(3600, abs=60)
 
 
-@pytest.mark.parametrize("value", ["", "soon", "-5", "nan", "1e999", "Mon, 99 Foo 2020"])
-def test_a_retry_after_that_is_none_is_as_good_as_absent(client: Callable[..., Either], value: str) -> None:
-    with scripted(reply(429, b"", {"Retry-After": value}), reply(200, [])) as server:
+def test_retry_after_is_waited_out(client: Callable[..., Either], clock: VirtualClock) -> None:
+    with scripted(reply(429, b"", {"Retry-After": "7"}), reply(200, [])) as server:
         assert read(client("key", base_url=server.url)) == []
+    assert clock.pauses == [7]
+
+
+@pytest.mark.parametrize("value", ["", "soon", "-5", "nan", "1e999", "Mon, 99 Foo 2020"])
+def test_a_retry_after_that_cannot_be_read_does_not_count(value: str) -> None:
+    http = FakeHTTP(httpx.Response(429, headers={"Retry-After": value}), EMPTY)
+    assert run(read_by(http)) == []
+    assert http.now() <= 0.5
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -128,38 +209,48 @@ async def get(base_url: str, url: str) -> None:
         await cekura.api.get_async_httpx_client().request("GET", url + "/x/")
 
 
-@pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_a_read_is_redirected_on_the_same_origin(client: Callable[..., Either], status: int) -> None:
-    with scripted(reply(status, b"", {"Location": "/elsewhere/"}), reply(200, [])) as server:
+def test_a_read_is_redirected_on_the_same_connection(client: Callable[..., Either]) -> None:
+    with scripted(reply(307, b"", {"Location": "/elsewhere/"}), reply(200, [])) as server:
         assert read(client("key", base_url=server.url)) == []
     assert server.received[1].path == "/elsewhere/"
     assert {request.headers["x-cekura-api-key"] for request in server.received} == {"key"}
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_a_write_is_never_redirected(client: Callable[..., Either], status: int) -> None:
-    with scripted(reply(status, b"", {"Location": "/elsewhere/"}), STARTED) as server:
-        cekura = client("key", base_url=server.url)
-        for call in (write, lambda each: each.metrics.update(1, name="x"), lambda each: each.metrics.delete(1)):
-            server.replies.insert(0, reply(status, b"", {"Location": "/elsewhere/"}))
-            with pytest.raises(facade.APIStatusError, match=r"redirects to .*, which is not followed"):
-                call(cekura)
-    assert {request.path for request in server.received} == {
-        "/test_framework/v1/metrics/generate_metrics/",
-        "/test_framework/v1/metrics/1/",
-    }
+@pytest.mark.parametrize("target", ["/elsewhere/", BASE_URL + "/elsewhere/", BASE_URL + ":80/elsewhere/"])
+def test_a_read_is_redirected_on_the_same_origin(status: int, target: str) -> None:
+    http = FakeHTTP(redirect(status, target), EMPTY)
+    assert run(read_by(http)) == []
+    assert http.requests[1].path == "/elsewhere/"
+    assert {request.headers["x-cekura-api-key"] for request in http.requests} == {"key"}
 
 
-def test_what_a_redirect_says_is_only_quoted(client: Callable[..., Either]) -> None:
-    redirect = reply(307, b"", {"Location": "//127.0.0.1:1/{wait!r}/{0.__class__"})
-    with scripted(redirect) as server, pytest.raises(facade.APIStatusError, match="which is not followed"):
-        write(client("key", base_url=server.url))
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_write_is_never_redirected(status: int) -> None:
+    writes: list[Callable[[HTTP], Coroutine[object, None, object]]] = [
+        write_by,
+        lambda http: ask(http, update_metric, 1, body={"name": "x"}),
+        lambda http: ask(http, delete_metric, 1),
+    ]
+    for write in writes:
+        http = FakeHTTP(redirect(status, "/elsewhere/"), STARTED_RESPONSE)
+        with pytest.raises(facade.APIStatusError, match=r"redirects to .*, which is not followed"):
+            run(write(http))
+        (request,) = http.requests
+        assert request.path in ("/test_framework/v1/metrics/generate_metrics/", "/test_framework/v1/metrics/1/")
 
 
-def test_a_circle_of_redirects_ends(client: Callable[..., Either]) -> None:
-    with scripted(reply(302, b"", {"Location": "/again/"})) as server, pytest.raises(facade.APIStatusError):
-        read(client("key", base_url=server.url))
-    assert len(server.received) == 6
+def test_what_a_redirect_says_is_only_quoted() -> None:
+    http = FakeHTTP(redirect(307, "//127.0.0.1:1/{wait!r}/{0.__class__"))
+    with pytest.raises(facade.APIStatusError, match="which is not followed"):
+        run(write_by(http))
+
+
+def test_a_circle_of_redirects_ends() -> None:
+    http = FakeHTTP(redirect(302, "/again/"))
+    with pytest.raises(facade.APIStatusError):
+        run(read_by(http))
+    assert len(http.requests) == 6
 
 
 def test_json_is_sent(client: Callable[..., Either]) -> None:
@@ -225,17 +316,22 @@ def test_an_error_beyond_the_limit_keeps_its_status(client: Callable[..., Either
     assert len(server.received) == 2
 
 
-@pytest.mark.parametrize("answer", [reply(500), reply(504), reply(200, b"<html>"), reply(200, [])])
-def test_nobody_is_told_to_send_again_without_looking(client: Callable[..., Either], answer: bytes) -> None:
-    with scripted(answer) as server, pytest.raises(facade.APIError, match=r"Check before you send it again"):
-        client("key", base_url=server.url).metrics.generate(agent_id=1)
-    assert len(server.received) == 1
+@pytest.mark.parametrize(
+    "response",
+    [httpx.Response(500), httpx.Response(504), httpx.Response(200, text="<html>"), EMPTY, NO_RESPONSE],
+    ids=str,
+)
+def test_nobody_is_told_to_send_again_without_checking(response: Any) -> None:
+    http = FakeHTTP(response)
+    with pytest.raises(facade.APIError, match=r"Check before you send it again"):
+        run(write_by(http))
+    assert len(http.requests) == 1
 
 
 @pytest.mark.parametrize("status", [200, 201, 202])
-def test_a_success_is_one_whatever_its_status(client: Callable[..., Either], status: int) -> None:
-    with scripted(reply(status, []), reply(status, [{"id": 1, "name": "x"}])) as server:
-        saved = client("key", base_url=server.url).metrics.create_in_bulk([{"name": "x", "eval_type": "binary"}])
+def test_a_success_is_one_whatever_its_status(status: int) -> None:
+    http = FakeHTTP(httpx.Response(status, json=[]), httpx.Response(status, json=[{"id": 1, "name": "x"}]))
+    saved = run(create_in_bulk(http, [{"name": "x", "eval_type": "binary"}]))
     assert [metric.id for metric in saved] == [1]
 
 
