@@ -1,4 +1,4 @@
-"""Patience with manners: deadlines that hold, waits with a cap, a limit on retries, and on what an answer may take."""
+"""Limits: deadlines, the longest wait, the number of retries, and the size of a response."""
 
 from __future__ import annotations
 
@@ -14,18 +14,25 @@ import threading
 import time
 import tracemalloc
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
+import httpx
 import pytest
+from cekura_api.api.metrics import list_metrics
 
 import cekura_facade as facade
 from cekura_facade import _body
+from cekura_facade._http import HTTP, ask
+from cekura_facade._jobs import GENERATION, Handle, wait
+from cekura_facade._saving import create_in_bulk
+from cekura_facade._workflow import generate, generation_request
+from tests.fake_http import FakeHTTP, Slow, run
 from tests.support import HUNG, Either, Received, Reply, VirtualClock, reply, scripted, silence, trickled
 
 JOB = "0f8fad5b-d9cb-469f-a165-70867728950e"
 DONE = {"agent_id": 1, "status": "completed", "current_step": "", "metrics": [], "error": None}
-METRIC = {"name": "x", "eval_type": "binary"}
+METRIC: dict[str, object] = {"name": "x", "eval_type": "binary"}
 STEPS: dict[str, Callable[[Any], Any]] = {
     "generate": lambda metrics: metrics.generate(agent_id=1),
     "poll": lambda metrics: metrics.job(JOB).poll(),
@@ -142,66 +149,131 @@ def test_a_time_out_while_connecting_is_known_not_to_be_sent(
     assert "not known" not in str(caught.value)
 
 
-@pytest.mark.parametrize("step", ["generate", "list", "save"])
-def test_a_wait_beyond_a_minute_is_left_to_the_caller(client: Callable[..., Either], step: str) -> None:
-    with scripted(reply(429, b"", {"Retry-After": "61"})) as server, pytest.raises(facade.RateLimitError) as caught:
-        STEPS[step](client("key", base_url=server.url).metrics)
+WAIT = "Retry-After"
+FLOWS: dict[str, Callable[[HTTP], Coroutine[object, None, object]]] = {
+    "generate": lambda http: generate(http, generation_request(1, None, 1)),
+    "list": lambda http: ask(http, list_metrics, agent_id=1),
+    "save": lambda http: create_in_bulk(http, [METRIC]),
+}
+
+
+@pytest.mark.parametrize("step", FLOWS)
+def test_a_wait_beyond_a_minute_is_left_to_the_caller(step: str) -> None:
+    http = FakeHTTP(httpx.Response(429, headers={WAIT: "61"}))
+    with pytest.raises(facade.RateLimitError) as caught:
+        run(FLOWS[step](http))
     assert caught.value.retry_after == 61
-    assert len(server.received) == 1
+    assert len(http.requests) == 1
+    assert http.clock.pauses == []
+
+
+@pytest.mark.parametrize("step", FLOWS)
+def test_a_wait_of_a_minute_is_waited_out(step: str) -> None:
+    done = {"generate": {"progress_id": JOB}, "list": [], "save": [{"id": 1, **METRIC}]}[step]
+    http = FakeHTTP(httpx.Response(429, headers={WAIT: "60"}), httpx.Response(200, json=done))
+    run(FLOWS[step](http))
+    assert http.clock.pauses == [60]
+    assert http.now() == 60
+
+
+def test_after_a_429_every_request_waits() -> None:
+    """The first request is out of retries, and the next one is sent when the service accepts requests again."""
+    http = FakeHTTP(httpx.Response(429, headers={WAIT: "20"}), httpx.Response(200, json=[]), max_retries=0)
+    with pytest.raises(facade.RateLimitError):
+        run(FLOWS["list"](http))
+    assert http.now() == 0
+    run(FLOWS["list"](http))
+    assert http.now() == 20
 
 
 @pytest.mark.parametrize("seconds", ["2", "86400"])
-def test_what_is_asked_for_while_waiting_never_goes_beyond_the_time_out(
-    client: Callable[..., Either], clock: VirtualClock, seconds: str
-) -> None:
-    later = reply(429, b"", {"Retry-After": seconds})
-    with scripted(later) as server, pytest.raises(facade.GenerationTimeoutError) as caught:
-        client("key", base_url=server.url).metrics.job(JOB).wait(timeout=0.3)
+def test_what_is_asked_for_while_waiting_never_goes_beyond_the_timeout(seconds: str) -> None:
+    http = FakeHTTP(httpx.Response(429, headers={WAIT: seconds}))
+    with pytest.raises(facade.GenerationTimeoutError) as caught:
+        run(wait(http, Handle(GENERATION, JOB), 0.3))
     assert isinstance(caught.value.__cause__, facade.RateLimitError)
-    assert len(server.received) == 2
-    assert clock.seconds == 0.3
+    assert len(http.requests) == 2
+    assert http.now() == 0.3
 
 
-def test_a_date_to_wait_for_is_read_by_the_clock_that_wrote_it(client: Callable[..., Either]) -> None:
-    headers = {"Retry-After": "Sat, 01 Jan 2000 00:02:00 GMT", "Date": "Sat, 01 Jan 2000 00:00:00 GMT"}
-    with scripted(reply(429, b"", headers)) as server, pytest.raises(facade.RateLimitError) as caught:
-        STEPS["list"](client("key", base_url=server.url).metrics)
+def test_a_wait_ends_in_time_however_slow_its_responses_are() -> None:
+    """The last poll is at the end of the wait, and has a second of its own."""
+    http = FakeHTTP(Slow(10_000, httpx.Response(200, json=DONE)), timeout=10_000)
+    with pytest.raises(facade.GenerationTimeoutError) as caught:
+        run(wait(http, Handle(GENERATION, JOB), 30))
+    assert isinstance(caught.value.__cause__, facade.APITimeoutError)
+    assert 30 <= http.now() <= 31
+
+
+@pytest.mark.parametrize(("deadline", "number"), [(9.9, 1), (19.9, 2)])
+def test_a_retry_that_would_begin_after_the_deadline_is_not_made(deadline: float, number: int) -> None:
+    http = FakeHTTP(Slow(4, httpx.Response(503, headers={WAIT: "6"})))
+    with pytest.raises(facade.InternalServerError):
+        run(http.send(list_metrics.build_request(), deadline=deadline))
+    assert len(http.requests) == number
+
+
+def test_a_date_to_wait_for_is_read_by_the_clock_that_wrote_it() -> None:
+    headers = {WAIT: "Sat, 01 Jan 2000 00:02:00 GMT", "Date": "Sat, 01 Jan 2000 00:00:00 GMT"}
+    http = FakeHTTP(httpx.Response(429, headers=headers))
+    with pytest.raises(facade.RateLimitError) as caught:
+        run(FLOWS["list"](http))
     assert caught.value.retry_after == 120
 
 
-def test_there_is_a_limit_on_retries_in_all(client: Callable[..., Either]) -> None:
-    with scripted(reply(500, b"", {"Retry-After": "0"})) as server:
-        cekura = client("key", base_url=server.url, max_retries=1)
-        for _ in range(15):
-            with pytest.raises(facade.InternalServerError):
-                STEPS["list"](cekura.metrics)
-        assert len(server.received) == 15 + 10
-        server.replies[:] = [reply(200, [])]
-        for _ in range(10):
-            STEPS["list"](cekura.metrics)
-        server.replies[:] = [reply(500, b"", {"Retry-After": "0"})]
-        server.received.clear()
-        for _ in range(2):
-            with pytest.raises(facade.InternalServerError):
-                STEPS["list"](cekura.metrics)
-    assert len(server.received) == 2 + 1
+def test_there_is_a_limit_on_retries_in_all() -> None:
+    failure = httpx.Response(500, headers={WAIT: "0"})
+    http = FakeHTTP(failure, max_retries=1)
+    for _ in range(15):
+        with pytest.raises(facade.InternalServerError):
+            run(FLOWS["list"](http))
+    assert len(http.requests) == 15 + 10
+    http.outcomes = [httpx.Response(200, json=[])]
+    for _ in range(10):
+        run(FLOWS["list"](http))
+    http.outcomes = [failure]
+    http.requests.clear()
+    for _ in range(2):
+        with pytest.raises(facade.InternalServerError):
+            run(FLOWS["list"](http))
+    assert len(http.requests) == 2 + 1
 
 
-def test_pauses_are_random_up_to_a_bound_that_grows(
-    client: Callable[..., Either], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pauses_are_random_up_to_a_bound_that_grows(monkeypatch: pytest.MonkeyPatch) -> None:
     """Full jitter: each pause is drawn from 0 to 0.5, 1, 2, … seconds."""
     bounds: list[tuple[float, float]] = []
 
     def uniform(low: float, high: float) -> float:
         bounds.append((low, high))
-        return 0.0
+        return high / 4
 
     monkeypatch.setattr(random, "uniform", uniform)
-    with scripted(reply(500)) as server, pytest.raises(facade.InternalServerError):
-        STEPS["list"](client("key", base_url=server.url, max_retries=6).metrics)
-    assert len(server.received) == 7
+    http = FakeHTTP(httpx.Response(500), max_retries=6)
+    with pytest.raises(facade.InternalServerError):
+        run(FLOWS["list"](http))
+    assert len(http.requests) == 7
     assert bounds[:6] == [(0, 0.5), (0, 1), (0, 2), (0, 4), (0, 8), (0, 8)]
+    assert http.clock.pauses == [0.125, 0.25, 0.5, 1, 2, 2]
+
+
+@pytest.mark.parametrize("step", ["generate", "list", "save"])
+def test_both_clients_leave_a_long_wait_to_the_caller(
+    client: Callable[..., Either], clock: VirtualClock, step: str
+) -> None:
+    with scripted(reply(429, b"", {WAIT: "61"})) as server, pytest.raises(facade.RateLimitError) as caught:
+        STEPS[step](client("key", base_url=server.url).metrics)
+    assert caught.value.retry_after == 61
+    assert len(server.received) == 1
+    assert clock.seconds == 0
+
+
+def test_both_clients_limit_their_retries_in_all(client: Callable[..., Either]) -> None:
+    with scripted(reply(500, b"", {WAIT: "0"})) as server:
+        cekura = client("key", base_url=server.url, max_retries=1)
+        for _ in range(15):
+            with pytest.raises(facade.InternalServerError):
+                STEPS["list"](cekura.metrics)
+    assert len(server.received) == 15 + 10
 
 
 def flood(head: bytes, piece: bytes, pieces: int, sent: list[int]) -> Callable[[Received], Iterator[bytes]]:
