@@ -1,21 +1,35 @@
-"""Bad input and bad answers: each ends with the error that says so, before anything is sent where that is possible."""
+"""Errors: for wrong arguments, before anything is sent, and for failures and wrong responses of the service."""
 
 from __future__ import annotations
 
 import copy
+import json
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
+import httpx
 import pytest
+from cekura_api.api.metrics import list_metrics
 
 import cekura_facade as facade
+from cekura_facade._http import HTTP, ask
+from cekura_facade._jobs import GENERATION, Handle, poll
+from cekura_facade._saving import create_in_bulk
+from cekura_facade._workflow import generate, generation_request
 from cekura_facade.sandbox import Sandbox
+from tests.fake_http import BASE_URL, FakeHTTP, run
 from tests.support import Either, VirtualClock, closed_port, reply, scripted, silence
 
 JOB = "0f8fad5b-d9cb-469f-a165-70867728950e"
-GOOD = {"name": "x", "eval_type": "binary"}
+GOOD: dict[str, Any] = {"name": "x", "eval_type": "binary"}
 HTML = b"<!doctype html><title>Sign in</title>"
+STEPS: dict[str, Callable[[HTTP], Coroutine[object, None, object]]] = {
+    "generate": lambda http: generate(http, generation_request(1, None, 1)),
+    "poll": lambda http: poll(http, Handle(GENERATION, JOB)),
+    "create": lambda http: create_in_bulk(http, [GOOD]),
+    "list": lambda http: ask(http, list_metrics, agent_id=1),
+}
 
 
 @pytest.mark.parametrize(
@@ -72,7 +86,7 @@ def test_a_generation_that_cannot_be_right_is_not_sent(
         [GOOD, GOOD | {5: 5}],
     ],
 )
-def test_what_is_no_metric_is_not_sent(cekura: Either, sandbox: Sandbox, metrics: Any) -> None:
+def test_what_is_not_a_metric_is_not_sent(cekura: Either, sandbox: Sandbox, metrics: Any) -> None:
     with pytest.raises(facade.InvalidRequestError) as caught:
         cekura.metrics.create_in_bulk(metrics)
     assert sandbox.requests == []
@@ -81,13 +95,13 @@ def test_what_is_no_metric_is_not_sent(cekura: Either, sandbox: Sandbox, metrics
 
 
 @pytest.mark.parametrize("value", ["", "x", "../secrets", JOB + "\n", "{" + JOB + "}", 5, None, b"x"])
-def test_a_progress_id_that_is_none_is_refused(cekura: Either, sandbox: Sandbox, value: Any) -> None:
+def test_a_value_that_is_not_a_progress_id_is_refused(cekura: Either, sandbox: Sandbox, value: Any) -> None:
     with pytest.raises(facade.InvalidRequestError, match="UUID"):
         cekura.metrics.job(value)
 
 
 @pytest.mark.parametrize("timeout", [-1, float("nan"), "5", None, True])
-def test_a_time_out_that_is_none_is_refused(cekura: Either, sandbox: Sandbox, timeout: Any) -> None:
+def test_a_value_that_is_not_a_timeout_is_refused(cekura: Either, sandbox: Sandbox, timeout: Any) -> None:
     with pytest.raises(ValueError, match="seconds"):
         cekura.metrics.job(JOB).wait(timeout=timeout)
     with pytest.raises(ValueError, match="seconds"):
@@ -121,9 +135,10 @@ def test_a_refused_metric_is_named_with_its_field(cekura: Either, sandbox: Sandb
         (None, []),
     ],
 )
-def test_every_shape_of_a_400_is_understood(client: Callable[..., Either], body: Any, problems: list[Any]) -> None:
-    with scripted(reply(400, body)) as server, pytest.raises(facade.BadRequestError) as caught:
-        client("key", base_url=server.url).metrics.generate(agent_id=1)
+def test_every_shape_of_a_400_is_understood(body: Any, problems: list[Any]) -> None:
+    http = FakeHTTP(httpx.Response(400, content=json.dumps(body)))
+    with pytest.raises(facade.BadRequestError) as caught:
+        run(STEPS["generate"](http))
     assert [(problem.field, problem.message) for problem in caught.value.problems] == problems
     assert caught.value.body == body
 
@@ -145,21 +160,33 @@ def test_every_shape_of_a_400_is_understood(client: Callable[..., Either], body:
     ],
 )
 @pytest.mark.parametrize("body", [b'{"detail": "because"}', HTML, b"", b"[1, 2]", b"\xff\xfe", b'"text"', b"null"])
-def test_every_status_has_its_error(
-    client: Callable[..., Either], status: int, error: type[facade.APIStatusError], body: bytes
-) -> None:
-    answer = reply(status, body, {"X-Request-Id": "r-1"})
-    with scripted(answer) as server, pytest.raises(facade.APIStatusError) as caught:
-        client("key", base_url=server.url, max_retries=0).metrics.generate(agent_id=1)
+def test_every_status_has_its_error(status: int, error: type[facade.APIStatusError], body: bytes) -> None:
+    http = FakeHTTP(httpx.Response(status, content=body, headers={"X-Request-Id": "r-1"}), max_retries=0)
+    with pytest.raises(facade.APIStatusError) as caught:
+        run(STEPS["generate"](http))
     assert type(caught.value) is error
     assert caught.value.status_code == status
     assert caught.value.request_id == "r-1"
     assert caught.value.method == "POST"
+    assert caught.value.url == BASE_URL + "/test_framework/v1/metrics/generate_metrics/"
+    assert "<title>" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(401, facade.AuthenticationError), (502, facade.InternalServerError)], ids=["401", "502"]
+)
+def test_both_clients_raise_the_error_of_a_status(
+    client: Callable[..., Either], status: int, error: type[facade.APIStatusError]
+) -> None:
+    with scripted(reply(status, HTML, {"X-Request-Id": "r-1"})) as server, pytest.raises(error) as caught:
+        client("key", base_url=server.url, max_retries=0).metrics.generate(agent_id=1)
+    assert caught.value.status_code == status
+    assert caught.value.request_id == "r-1"
     assert caught.value.url == server.url + "/test_framework/v1/metrics/generate_metrics/"
     assert "<title>" not in str(caught.value)
 
 
-NO_RESULTS = [
+WRONG_SHAPES = [
     HTML,
     b"",
     b"null",
@@ -174,10 +201,19 @@ NO_RESULTS = [
 ]
 
 
-@pytest.mark.parametrize("body", NO_RESULTS, ids=lambda body: str(body[:20]))
-@pytest.mark.parametrize("step", ["generate", "poll", "create", "list"])
-def test_a_success_that_is_none_is_never_a_result(client: Callable[..., Either], step: str, body: bytes) -> None:
-    with scripted(reply(201 if step == "create" else 200, body)) as server:
+@pytest.mark.parametrize("body", WRONG_SHAPES, ids=lambda body: str(body[:20]))
+@pytest.mark.parametrize("step", STEPS)
+def test_a_success_of_the_wrong_shape_is_never_a_result(step: str, body: bytes) -> None:
+    http = FakeHTTP(httpx.Response(201 if step == "create" else 200, content=body), max_retries=0)
+    with pytest.raises(facade.UnexpectedResponseError) as caught:
+        run(STEPS[step](http))
+    assert caught.value.progress_id == (JOB if step == "poll" else None)
+    assert "Check the base URL" in str(caught.value)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_both_clients_refuse_a_login_page(client: Callable[..., Either], step: str) -> None:
+    with scripted(reply(200, HTML, type="text/html")) as server:
         metrics = client("key", base_url=server.url, max_retries=0).metrics
         calls: dict[str, Callable[[], Any]] = {
             "generate": lambda: metrics.generate(agent_id=1),
@@ -185,17 +221,16 @@ def test_a_success_that_is_none_is_never_a_result(client: Callable[..., Either],
             "create": lambda: metrics.create_in_bulk([GOOD]),
             "list": lambda: metrics.list(agent_id=1),
         }
-        with pytest.raises(facade.UnexpectedResponseError) as caught:
+        with pytest.raises(facade.UnexpectedResponseError, match="Check the base URL") as caught:
             calls[step]()
     assert caught.value.progress_id == (JOB if step == "poll" else None)
-    assert "Check the base URL" in str(caught.value)
 
 
 @pytest.mark.parametrize("metrics", [None, {}, "x", [None], ["x"], [[]]])
-def test_a_completed_job_without_a_list_of_metrics_is_no_result(client: Callable[..., Either], metrics: Any) -> None:
-    answer = {"agent_id": 1, "status": "completed", "current_step": "", "metrics": metrics, "error": None}
-    with scripted(reply(200, answer)) as server, pytest.raises(facade.UnexpectedResponseError):
-        client("key", base_url=server.url).metrics.job(JOB).poll()
+def test_a_completed_job_without_a_list_of_metrics_is_not_a_result(metrics: Any) -> None:
+    body = {"agent_id": 1, "status": "completed", "current_step": "", "metrics": metrics, "error": None}
+    with pytest.raises(facade.UnexpectedResponseError):
+        run(STEPS["poll"](FakeHTTP(httpx.Response(200, json=body))))
 
 
 def test_no_connection(client: Callable[..., Either]) -> None:
@@ -204,7 +239,7 @@ def test_no_connection(client: Callable[..., Either]) -> None:
     assert not isinstance(caught.value, facade.APITimeoutError)
 
 
-def test_no_answer_in_time(client: Callable[..., Either], clock: VirtualClock) -> None:
+def test_no_response_in_time(client: Callable[..., Either], clock: VirtualClock) -> None:
     half = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n1"
     with scripted(lambda request: silence(clock, half)) as server:
         cekura = client("key", base_url=server.url, timeout=20)
