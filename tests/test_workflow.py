@@ -1,4 +1,4 @@
-"""The main job, on both clients: suggest, wait, save, list."""
+"""The workflow, on both clients: generate, wait, save, list."""
 
 from __future__ import annotations
 
@@ -9,21 +9,40 @@ import pickle
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 from cekura_api.api.agents import get_agent
 from cekura_api.api.metrics import delete_metric, get_metric
 
 import cekura_facade as facade
+from cekura_facade._jobs import GENERATION, Handle, wait
+from cekura_facade._workflow import GenerateAndCreate, generation_request
 from cekura_facade.sandbox import Sandbox
-from tests.support import NEVER, Either, VirtualClock, closed_port, finish_jobs, reply, scripted, slow_down
+from tests.fake_http import FakeHTTP, run
+from tests.support import Either, Received, VirtualClock, closed_port, finish_jobs, reply, scripted, slow_down
 
 JOB = "0f8fad5b-d9cb-469f-a165-70867728950e"
 SUGGESTED = {"name": "Politeness", "description": "Is it polite?", "agent": 1, "eval_type": "binary", "scenarios": [3]}
 
 
-def progress(status: str = "completed", **fields: Any) -> bytes:
-    defaults = {"agent_id": 1, "status": status, "current_step": "step", "metrics": [], "error": None}
-    return reply(200, defaults | fields)
+STARTED = httpx.Response(200, json={"progress_id": JOB})
+NO_RESPONSE = httpx.RemoteProtocolError("Server disconnected without sending a response.")
+
+
+def state(status: str = "completed", **fields: Any) -> dict[str, Any]:
+    return {"agent_id": 1, "status": status, "current_step": "step", "metrics": [], "error": None, **fields}
+
+
+def progress(status: str = "completed", **fields: Any) -> httpx.Response:
+    return httpx.Response(200, content=json.dumps(state(status, **fields)))
+
+
+def wait_for(http: FakeHTTP, timeout: float = 600.0, on_progress: Any = None) -> list[facade.GeneratedMetric]:
+    return run(wait(http, Handle(GENERATION, JOB), timeout, on_progress))
+
+
+def generate_and_create(http: FakeHTTP, review: Any = None) -> list[facade.Metric]:
+    return run(GenerateAndCreate(http, review, 600.0, None).run(generation_request(1, None, 1)))
 
 
 def first(sandbox: Sandbox) -> int:
@@ -45,7 +64,7 @@ def test_suggestions_are_saved_as_they_came_with_their_progress_shown(cekura: Ei
     assert all(before != after for before, after in itertools.pairwise(seen))
 
 
-def test_the_steps_one_by_one_and_a_job_picked_up_by_its_id(cekura: Either, sandbox: Sandbox) -> None:
+def test_the_steps_one_by_one_and_a_job_resumed_by_its_id(cekura: Either, sandbox: Sandbox) -> None:
     slow_down(sandbox)
     job = cekura.metrics.generate(agent_id=first(sandbox), num_metrics=2)
     assert job.poll().status == "queued"
@@ -139,10 +158,10 @@ def test_a_failed_generation_says_why_and_which(cekura: Either, sandbox: Sandbox
     assert caught.value.progress_id in sandbox.jobs
 
 
-def test_a_time_out_says_how_to_go_on(client: Callable[..., Either], clock: VirtualClock) -> None:
-    with Sandbox(job_seconds=NEVER) as slow:
-        cekura = client(slow.api_key, base_url=slow.url)
-        job = cekura.metrics.generate(agent_id=first(slow))
+def test_a_timeout_says_how_to_resume(client: Callable[..., Either], clock: VirtualClock) -> None:
+    replies = [reply(200, {"progress_id": JOB}), reply(200, state("queued"))]
+    with scripted(*replies) as server:
+        job = client("key", base_url=server.url).metrics.generate(agent_id=1)
         with pytest.raises(facade.GenerationTimeoutError) as caught:
             job.wait(timeout=100)
     assert clock.seconds == 100
@@ -152,77 +171,135 @@ def test_a_time_out_says_how_to_go_on(client: Callable[..., Either], clock: Virt
     assert caught.value.last_progress.status == "queued"
 
 
-def test_no_time_is_one_look(client: Callable[..., Either]) -> None:
-    with scripted(progress("in_progress")) as server, pytest.raises(facade.GenerationTimeoutError):
-        client("key", base_url=server.url).metrics.job(JOB).wait(timeout=0)
-    assert len(server.received) == 1
+def test_the_pause_between_polls_is_a_fifth_of_the_time_so_far() -> None:
+    http = FakeHTTP(progress("queued"))
+    with pytest.raises(facade.GenerationTimeoutError):
+        run(wait(http, Handle(GENERATION, JOB, is_new=True), 3600))
+    *pauses, last = http.clock.pauses
+    times = list(itertools.accumulate(pauses))
+    assert pauses[0] == 0.25
+    assert pauses[1:] == pytest.approx([min(time / 5, 60) for time in times[:-1]])
+    assert pauses[-1] == 60
+    assert last < 60
+    assert http.now() == 3600
+    assert len(http.requests) == len(http.clock.pauses)
 
 
-def test_an_unknown_status_is_not_finished_yet(client: Callable[..., Either]) -> None:
-    states = [
-        progress("queued"),
-        progress("paused"),
-        progress("in_progress"),
-        progress("queued"),
-        progress("completed"),
-    ]
-    seen = []
-    with scripted(*states) as server:
-        job = client("key", base_url=server.url).metrics.job(JOB)
-        assert job.wait(timeout=30, on_progress=lambda state: seen.append(state.status)) == []
-    assert seen == ["queued", "paused", "in_progress", "queued", "completed"]
+def test_a_job_that_is_not_new_is_polled_at_once() -> None:
+    http = FakeHTTP(progress("queued"))
+    with pytest.raises(facade.GenerationTimeoutError):
+        wait_for(http, timeout=0.35)
+    assert http.clock.pauses == pytest.approx([0, 0.25, 0.05, 0.05])
+
+
+def test_a_poll_waits_as_long_as_the_service_asks() -> None:
+    failures = [httpx.Response(429, headers={"Retry-After": seconds}) for seconds in ("7", "61")]
+    http = FakeHTTP(*failures, progress(), max_retries=0)
+    assert wait_for(http) == []
+    assert http.now() == 7 + 60
+
+
+def test_a_timeout_of_zero_polls_once() -> None:
+    http = FakeHTTP(progress("in_progress"))
+    with pytest.raises(facade.GenerationTimeoutError):
+        wait_for(http, timeout=0)
+    assert len(http.requests) == 1
+
+
+def test_an_unknown_status_is_not_finished_yet() -> None:
+    states = ["queued", "paused", "in_progress", "queued", "completed"]
+    seen: list[object] = []
+    http = FakeHTTP(*map(progress, states))
+    assert wait_for(http, 30, lambda state: seen.append(state.status)) == []
+    assert seen == states
 
 
 @pytest.mark.parametrize("number", [0, 2, 7])
-def test_as_many_as_were_suggested_are_saved_whatever_was_asked_for(client: Callable[..., Either], number: int) -> None:
+def test_as_many_as_were_suggested_are_saved_whatever_was_asked_for(number: int) -> None:
     suggested = [SUGGESTED | {"name": f"m{i}"} for i in range(number)]
     saved = [{"id": i, **each} for i, each in enumerate(suggested, 1)]
-    replies = [reply(200, {"progress_id": JOB}), progress(metrics=suggested), reply(200, []), reply(201, saved)]
-    with scripted(*replies) as server:
-        metrics = client("key", base_url=server.url).metrics.generate_and_create(agent_id=1, num_metrics=5)
+    listed, created = httpx.Response(200, json=[]), httpx.Response(201, json=saved)
+    http = FakeHTTP(STARTED, progress(metrics=suggested), listed, created)
+    request = generation_request(1, None, num_metrics=5)
+    metrics = run(GenerateAndCreate(http, None, 600.0, None).run(request))
     assert [metric.id for metric in metrics] == list(range(1, number + 1))
-    assert len(server.received) == (4 if number else 2)
+    assert len(http.requests) == (4 if number else 2)
 
 
-def test_on_progress_is_called_with_what_is_new_only(client: Callable[..., Either]) -> None:
-    seen = []
-    with scripted(progress("queued"), progress("queued"), progress("queued"), progress("completed")) as server:
-        client("key", base_url=server.url).metrics.job(JOB).wait(on_progress=lambda state: seen.append(state.status))
-    assert len(server.received) == 4
+def test_on_progress_is_called_with_what_is_new_only() -> None:
+    seen: list[object] = []
+    http = FakeHTTP(progress("queued"), progress("queued"), progress("queued"), progress("completed"))
+    wait_for(http, on_progress=lambda state: seen.append(state.status))
+    assert len(http.requests) == 4
     assert seen == ["queued", "completed"]
 
 
-def test_a_poll_that_fails_does_not_end_the_wait(client: Callable[..., Either]) -> None:
+def test_a_poll_that_fails_does_not_end_the_wait() -> None:
+    failures: list[httpx.Response | httpx.TransportError] = [
+        httpx.Response(500),
+        httpx.Response(200, text="<html>login</html>"),
+        NO_RESPONSE,
+        httpx.Response(404, json={"detail": "?"}),
+    ]
+    http = FakeHTTP(*failures, progress("completed", metrics=[SUGGESTED]), max_retries=0)
+    assert [metric.to_dict() for metric in wait_for(http, timeout=30)] == [SUGGESTED]
+
+
+def test_both_clients_wait_on_after_a_poll_that_fails(client: Callable[..., Either]) -> None:
     page = reply(200, b"<html>login</html>", type="text/html")
-    polls = [reply(500), page, b"", reply(404, {"detail": "?"}), progress("completed", metrics=[SUGGESTED])]
+    polls = [reply(500), page, b"", reply(404, {"detail": "?"}), reply(200, state(metrics=[SUGGESTED]))]
     with scripted(*polls) as server:
         metrics = client("key", base_url=server.url, max_retries=0).metrics.job(JOB).wait(timeout=30)
     assert [metric.to_dict() for metric in metrics] == [SUGGESTED]
 
 
-@pytest.mark.parametrize(("status", "error"), [(401, "AuthenticationError"), (403, "PermissionDeniedError")])
-def test_a_refusal_ends_the_wait_with_the_job_named(client: Callable[..., Either], status: int, error: str) -> None:
-    with scripted(reply(status, {"detail": "no"})) as server, pytest.raises(getattr(facade, error)) as caught:
-        client("key", base_url=server.url).metrics.job(JOB).wait(timeout=30)
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(400, facade.BadRequestError), (401, facade.AuthenticationError), (403, facade.PermissionDeniedError)],
+    ids=str,
+)
+def test_a_refusal_ends_the_wait_with_the_job_named(status: int, error: type[facade.APIStatusError]) -> None:
+    http = FakeHTTP(httpx.Response(status, json={"detail": "no"}))
+    with pytest.raises(error) as caught:
+        wait_for(http, timeout=30)
     assert caught.value.progress_id == JOB
+    assert len(http.requests) == 1
 
 
-def test_a_job_that_nobody_knows_is_said_to_be_unknown(client: Callable[..., Either], clock: VirtualClock) -> None:
-    with scripted(reply(404, {"detail": "Not found."})) as server, pytest.raises(facade.NotFoundError) as caught:
-        client("key", base_url=server.url).metrics.job(JOB).wait(timeout=5)
+@pytest.mark.parametrize(("timeout", "ends"), [(5, 5), (600, 13)])
+def test_a_job_that_stays_unknown_is_an_error(timeout: float, ends: float) -> None:
+    """Whichever comes first: the end of the wait, or the first poll after ten seconds."""
+    http = FakeHTTP(httpx.Response(404, json={"detail": "Not found."}))
+    with pytest.raises(facade.NotFoundError) as caught:
+        wait_for(http, timeout=timeout)
     assert caught.value.progress_id == JOB
-    assert len(server.received) > 1
-    assert clock.seconds == 5
+    assert len(http.requests) > 1
+    assert min(timeout, 10) <= http.now() <= ends
 
 
-def test_a_reason_that_echoes_the_key_does_not_show_it(client: Callable[..., Either]) -> None:
-    failed = progress("failed", error="sk-secret is out of credit")
-    with scripted(failed) as server, pytest.raises(facade.GenerationFailedError, match="out of credit") as caught:
-        client("sk-secret", base_url=server.url).metrics.job(JOB).wait()
+def test_a_job_that_was_known_may_be_unknown_for_ten_seconds_again() -> None:
+    """A service of several servers: one of them does not know it yet."""
+    times: list[float] = []
+
+    def respond(request: Received) -> httpx.Response:
+        times.append(http.now())
+        return progress("queued") if http.now() < 60 else httpx.Response(404)
+
+    http = FakeHTTP(respond)
+    with pytest.raises(facade.NotFoundError):
+        wait_for(http)
+    known_at = max(time for time in times if time < 60)
+    assert times[-2] <= known_at + 10 < times[-1]
+
+
+def test_a_reason_that_echoes_the_key_does_not_show_it() -> None:
+    http = FakeHTTP(progress("failed", error="sk-secret is out of credit"), api_key="sk-secret")
+    with pytest.raises(facade.GenerationFailedError, match="out of credit") as caught:
+        wait_for(http)
     assert "sk-secret" not in str(caught.value) + repr(vars(caught.value))
 
 
-def test_a_wait_without_any_answer_ends_with_the_reason(client: Callable[..., Either]) -> None:
+def test_a_wait_without_any_response_ends_with_the_reason(client: Callable[..., Either]) -> None:
     with closed_port() as url, pytest.raises(facade.GenerationTimeoutError, match="no poll succeeded") as caught:
         client("key", base_url=url, max_retries=0).metrics.job(JOB).wait(timeout=0.4)
     assert caught.value.progress_id == JOB
@@ -231,16 +308,16 @@ def test_a_wait_without_any_answer_ends_with_the_reason(client: Callable[..., Ei
 
 
 @pytest.mark.parametrize("chosen", [5, True, "name", {"name": "x"}, facade.GeneratedMetric.from_dict(SUGGESTED), [5]])
-def test_a_review_that_returns_no_metrics_loses_nothing(client: Callable[..., Either], chosen: Any) -> None:
-    replies = [reply(200, {"progress_id": JOB}), progress(metrics=[SUGGESTED])]
-    with scripted(*replies) as server, pytest.raises(facade.InvalidRequestError) as caught:
-        client("key", base_url=server.url).metrics.generate_and_create(agent_id=1, review=lambda suggested: chosen)
-    assert len(server.received) == 2
+def test_a_review_that_does_not_return_metrics_loses_nothing(chosen: Any) -> None:
+    http = FakeHTTP(STARTED, progress(metrics=[SUGGESTED]))
+    with pytest.raises(facade.InvalidRequestError) as caught:
+        generate_and_create(http, review=lambda suggested: chosen)
+    assert len(http.requests) == 2
     assert [metric.to_dict() for metric in caught.value.metrics] == [SUGGESTED]
 
 
 @pytest.mark.parametrize("argument", ["review", "on_progress"])
-def test_callbacks_are_looked_at_before_anything_is_sent(cekura: Either, sandbox: Sandbox, argument: str) -> None:
+def test_callbacks_are_checked_before_anything_is_sent(cekura: Either, sandbox: Sandbox, argument: str) -> None:
     with pytest.raises(facade.InvalidRequestError, match=f"{argument} is a int"):
         cekura.metrics.generate_and_create(agent_id=1, **{argument: 5})
     assert sandbox.requests == []
@@ -260,14 +337,11 @@ def test_coroutine_functions_are_refused_where_nobody_awaits_them(
         )
 
 
-def test_suggestions_that_cannot_be_saved_are_on_the_error(client: Callable[..., Either]) -> None:
-    replies = [
-        reply(200, {"progress_id": JOB}),
-        progress(metrics=[SUGGESTED, SUGGESTED]),
-        reply(400, [{}, {"name": ["no"]}]),
-    ]
-    with scripted(*replies) as server, pytest.raises(facade.BadRequestError) as caught:
-        client("key", base_url=server.url).metrics.generate_and_create(agent_id=1)
+def test_suggestions_that_cannot_be_saved_are_on_the_error() -> None:
+    refusal = httpx.Response(400, json=[{}, {"name": ["no"]}])
+    http = FakeHTTP(STARTED, progress(metrics=[SUGGESTED, SUGGESTED]), refusal)
+    with pytest.raises(facade.BadRequestError) as caught:
+        generate_and_create(http)
     assert [metric.to_dict() for metric in caught.value.metrics] == [SUGGESTED, SUGGESTED]
     assert caught.value.progress_id == JOB
 
@@ -280,8 +354,8 @@ def test_what_the_service_suggests_reaches_it_field_for_field(client: Callable[.
         "deep": {"a": [1.5, "é", None]},
         "half": "\ud83d",
     }
-    replies = [reply(200, {"progress_id": JOB}), progress(metrics=[strange]), reply(201, [{"id": 5, "name": "x"}])]
-    with scripted(*replies) as server:
+    suggested = reply(200, state(metrics=[strange]))
+    with scripted(reply(200, {"progress_id": JOB}), suggested, reply(201, [{"id": 5, "name": "x"}])) as server:
         saved = client("key", base_url=server.url).metrics.generate_and_create(agent_id=1)
     assert server.received[-1].json == [strange]
     assert saved[0].id == 5
@@ -298,7 +372,7 @@ def test_lists_are_narrowed_by_what_is_asked(client: Callable[..., Either]) -> N
     assert queries == ["agent_id=1", "project_id=2", "assistant_id=a%2Fb+c", ""]
 
 
-def test_the_generated_client_is_at_hand_with_everything_under_it(cekura: Either, sandbox: Sandbox) -> None:
+def test_the_generated_client_uses_the_same_transport(cekura: Either, sandbox: Sandbox) -> None:
     saved = cekura.metrics.create_in_bulk([{"name": "x", "eval_type": "binary"}])[0]
     assert (
         cekura.endpoint(get_agent, first(sandbox)).parsed.description == sandbox.agents[first(sandbox)]["description"]
