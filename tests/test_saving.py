@@ -50,7 +50,7 @@ class Service:
 
     acts: list[Act]
     saved: list[dict[str, Any]] = attrs.field(factory=list)
-    late: list[list[dict[str, Any]]] = attrs.field(factory=list)  # saved after the next list
+    late: list[tuple[int, list[dict[str, Any]]]] = attrs.field(factory=list)  # saved after so many lists
     posts: list[list[dict[str, Any]]] = attrs.field(factory=list)
     lists: list[dict[str, str]] = attrs.field(factory=list)  # the queries
     first_lists: list[Outcome] = attrs.field(factory=list)  # responses to lists before anything was posted
@@ -76,14 +76,13 @@ class Service:
         if request.method == "GET" and path.rstrip("/").rpartition("/")[2].isdigit():
             return self.one(path)
         if request.method == "GET":
+            for sent in [sent for due, sent in self.late if due <= len(self.lists)]:
+                self.save(sent)
+            self.late = [each for each in self.late if each[0] > len(self.lists)]
             self.lists.append(dict(urllib.parse.parse_qsl(request.path.partition("?")[2])))
             if planned := self.later_lists if self.posts else self.first_lists:
                 return planned.pop(0)
-            found = httpx.Response(200, json=self.saved[::-1])
-            for sent in self.late:
-                self.save(sent)
-            self.late.clear()
-            return found
+            return httpx.Response(200, json=self.saved[::-1])
         self.posts.append(request.json)
         self.posted.set()
         return (self.acts.pop(0) if len(self.acts) > 1 else self.acts[0])(self, request.json)
@@ -126,8 +125,10 @@ def before(outcome: Outcome) -> Act:
 
 
 def late(outcome: Outcome) -> Act:
+    """Save all after the fourth list. To list once takes three: by name, by agent, and by agents."""
+
     def act(service: Service, sent: list[dict[str, Any]]) -> Outcome:
-        service.late.append(sent)
+        service.late.append((len(service.lists) + 4, sent))
         return outcome
 
     return act
@@ -242,18 +243,28 @@ def test_both_clients_name_what_cannot_be_confirmed(client: Callable[..., Either
 
 def test_a_request_that_is_worked_on_still_is_waited_for() -> None:
     there = service(late(httpx.Response(504)))
-    saved = save(there.http(settle_timeout=60), metrics(2))
+    http = there.http(settle_timeout=60)
+    saved = save(http, metrics(2))
     assert [metric.id for metric in saved] == [each["id"] for each in there.saved]
     assert len(there.posts) == 1
+    assert http.clock.pauses[0] == 0.25
 
 
 def test_the_list_is_checked_until_the_service_must_be_done() -> None:
     there = service(before(httpx.Response(504)))
-    http = there.http(settle_timeout=5, max_retries=0)
+    http = there.http(settle_timeout=10, max_retries=0)
     with pytest.raises(facade.BulkCreateUncertainError):
         save(http, metrics(1))
-    assert http.clock.pauses == [0.25, 0.5, 1, 2, 1.25]
-    assert http.now() == 5
+    assert http.clock.pauses == [0.25, 0.5, 1, 2, 2, 2, 2, 0.25]
+    assert http.now() == 10
+
+
+@pytest.mark.xfail(reason="_list_until pauses once more after the list that showed everything")
+@pytest.mark.parametrize("act", [fine, after(NO_RESPONSE)], ids=["created", "lost"])
+def test_there_is_no_pause_once_everything_is_listed(act: Act) -> None:
+    http = service(act).http()
+    save(http, metrics(2))
+    assert http.clock.pauses == []
 
 
 def test_a_timeout_while_saving(client: Callable[..., Either]) -> None:
@@ -553,7 +564,7 @@ def test_suggestions_that_cannot_be_confirmed_are_on_the_error() -> None:
 
 
 def test_a_save_that_was_cancelled_is_looked_for_when_it_is_made_again() -> None:
-    """The service saves it after the next list, which therefore misses it."""
+    """The service saves it late: to list once would miss it."""
 
     async def main(url: str, there: Service) -> None:
         async with facade.AsyncCekura("key", base_url=url, settle_timeout=60) as cekura:
