@@ -105,7 +105,7 @@ def test_a_write_is_sent_again_with_its_body(client: Callable[..., Either]) -> N
     ],
     ids=str,
 )
-def test_a_write_that_was_not_carried_out_is_sent_again(failure: Any) -> None:
+def test_a_write_that_was_not_processed_is_sent_again(failure: Any) -> None:
     http = FakeHTTP(failure, STARTED_RESPONSE)
     assert run(write_by(http)).progress_id == JOB
     first, second = http.requests
@@ -131,7 +131,7 @@ def test_a_write_whose_response_is_lost_is_not_sent_again(client: Callable[..., 
     ],
     ids=str,
 )
-def test_a_write_that_may_have_been_carried_out_is_not_sent_again(failure: Any) -> None:
+def test_a_write_that_may_have_been_processed_is_not_sent_again(failure: Any) -> None:
     http = FakeHTTP(failure, STARTED_RESPONSE)
     with pytest.raises(facade.APIError):
         run(write_by(http))

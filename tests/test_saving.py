@@ -181,7 +181,7 @@ REFUSED = {str(status): httpx.Response(status, json={"detail": "no"}) for status
 
 
 @pytest.mark.parametrize("outcome", UNCLEAR.values(), ids=UNCLEAR)
-def test_a_lost_answer_is_not_a_lost_request(outcome: Outcome) -> None:
+def test_a_lost_response_is_not_a_lost_request(outcome: Outcome) -> None:
     there = service(after(outcome))
     saved = save(there.http(), metrics(2))
     assert [metric.id for metric in saved] == [each["id"] for each in there.saved]
@@ -241,7 +241,7 @@ def test_both_clients_name_what_cannot_be_confirmed(client: Callable[..., Either
     assert len(there.posts) == 1
 
 
-def test_a_request_that_is_worked_on_still_is_waited_for() -> None:
+def test_a_request_that_is_still_processed_is_waited_for() -> None:
     there = service(late(httpx.Response(504)))
     http = there.http(settle_timeout=60)
     saved = save(http, metrics(2))
@@ -287,7 +287,7 @@ def test_what_cannot_be_confirmed_is_named(max_retries: int) -> None:
 
 
 @pytest.mark.parametrize("max_retries", [0, 2])
-def test_where_nobody_can_look_nothing_more_is_sent(max_retries: int) -> None:
+def test_nothing_more_is_sent_if_the_list_fails_after_saving(max_retries: int) -> None:
     there = service(after(httpx.Response(500)))
     there.later_lists = [httpx.Response(500, headers=SOON)] * 50
     http = there.http(max_retries=max_retries)
@@ -302,7 +302,7 @@ def test_where_nobody_can_look_nothing_more_is_sent(max_retries: int) -> None:
     assert len(there.posts) == 1
 
 
-def test_where_nobody_could_look_before_nothing_is_sent() -> None:
+def test_nothing_is_sent_if_the_list_fails_before_saving() -> None:
     there = service()
     there.first_lists = [httpx.Response(500)] * 50
     with pytest.raises(facade.InternalServerError):
@@ -318,7 +318,7 @@ def test_a_list_that_fails_is_requested_again() -> None:
     assert len(there.posts) == 1
 
 
-def test_what_stands_there_is_not_saved_again() -> None:
+def test_existing_metrics_are_not_saved_again() -> None:
     there = service()
     first = save(there.http(), metrics(3))
     again = save(there.http(), metrics(4)[::-1])
@@ -454,7 +454,7 @@ def test_a_chunk_that_is_refused_loses_none_of_the_others() -> None:
 
 
 @pytest.mark.parametrize("outcome", [httpx.Response(500), NO_RESPONSE], ids=["500", "no response"])
-def test_a_chunk_whose_answer_is_lost_loses_none_of_the_others(outcome: Outcome) -> None:
+def test_a_chunk_whose_response_is_lost_loses_none_of_the_others(outcome: Outcome) -> None:
     there = service(after(outcome, 30), fine)
     saved = save(there.http(), metrics(250))
     assert [metric.name for metric in saved] == [each["name"] for each in metrics(250)]
@@ -513,7 +513,7 @@ def test_what_is_too_large_goes_in_smaller_pieces() -> None:
     assert len(there.posts) == 1
 
 
-def test_an_answer_in_another_order_is_put_in_order() -> None:
+def test_a_response_in_another_order_is_put_in_order() -> None:
     saved = save(service(shuffled).http(), metrics(5))
     assert [metric.name for metric in saved] == [each["name"] for each in metrics(5)]
 
@@ -563,7 +563,7 @@ def test_suggestions_that_cannot_be_confirmed_are_on_the_error() -> None:
     assert [metric.to_dict() for metric in caught.value.metrics] == caught.value.unconfirmed == metrics(2)
 
 
-def test_a_save_that_was_cancelled_is_looked_for_when_it_is_made_again() -> None:
+def test_a_cancelled_save_is_found_when_it_is_repeated() -> None:
     """The service saves it late: to list once would miss it."""
 
     async def main(url: str, there: Service) -> None:
