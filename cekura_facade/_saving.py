@@ -195,7 +195,7 @@ async def _list_until(
             await _list(http, wanted, left(), max_retries)
         except APIError as error:
             failure = error
-        if is_last:
+        if is_last or not left():
             break
         await http.sleep(max(0.0, min(next(pauses), until - http.now())))
     return failure

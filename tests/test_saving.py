@@ -259,7 +259,6 @@ def test_the_list_is_checked_until_the_service_must_be_done() -> None:
     assert http.now() == 10
 
 
-@pytest.mark.xfail(reason="_list_until pauses once more after the list that showed everything")
 @pytest.mark.parametrize("act", [fine, after(NO_RESPONSE)], ids=["created", "lost"])
 def test_there_is_no_pause_once_everything_is_listed(act: Act) -> None:
     http = service(act).http()
