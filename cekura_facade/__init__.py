@@ -111,20 +111,20 @@ __all__ = [
 
 if not TYPE_CHECKING:
     # Imported when first used: `cekura-facade --help`, and a program that only handles errors, need no httpx.
-    _HOMES = (
+    _HOMES = (  # A module after those that it imports from, so that each name is found in its own.
         "._errors",
         "cekura_api.models",
         "cekura_api.types",
         "cekura_api.api.agents",
-        "._sync_client",
-        "._sync_metrics",
-        "._sync_jobs",
-        "._async_client",
-        "._async_metrics",
-        "._async_jobs",
-        "._many",
         "._saving",
         "._workflow",
+        "._many",
+        "._sync_jobs",
+        "._sync_metrics",
+        "._sync_client",
+        "._async_jobs",
+        "._async_metrics",
+        "._async_client",
     )
 
     def __getattr__(name: str) -> object:

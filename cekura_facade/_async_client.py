@@ -84,7 +84,7 @@ class AsyncCekura(AsyncAPI):
 
     @property
     def api(self) -> AuthenticatedClient:
-        """The generated client, for every endpoint: `await get_agent.asyncio(123, client=cekura.api)`.
+        """The generated client, for every covered endpoint: `await get_agent.asyncio(123, client=cekura.api)`.
 
         Credentials, retries and errors are those of this client.
         """
@@ -115,7 +115,7 @@ class AsyncCekura(AsyncAPI):
 
     async def aclose(self) -> None:
         """Close the connections. An `http_client` that you passed stays open."""
-        await self.transport.aclose()
+        await self.transport.disconnect()
 
     async def __aenter__(self) -> Self:
         return self

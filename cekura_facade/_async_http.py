@@ -43,6 +43,10 @@ class AsyncHTTP(HTTP):
                 self._unused.append(self._new_client())
         self._loops: dict[asyncio.AbstractEventLoop, _Loop] = {}
 
+    @property
+    def is_closed(self) -> bool:
+        return self.state.is_closed or (self._given is not None and self._given.is_closed)
+
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         raise ConfigurationError("This is the client of an AsyncCekura. Await the `asyncio` function of the endpoint.")
 
@@ -116,8 +120,8 @@ class AsyncHTTP(HTTP):
         """The connections of the running event loop: they cannot be used in another one."""
         running = asyncio.get_running_loop()
         if running not in self._loops:
-            for ended in [each for each in self._loops if each.is_closed()]:
-                del self._loops[ended]
+            for ended in [each for each in list(self._loops) if each.is_closed()]:
+                self._loops.pop(ended, None)
             client = self._given or (self._unused.pop() if self._unused else self._new_client())
             self._loops[running] = _Loop(client, asyncio.Semaphore(_AT_ONCE))
         return self._loops[running]
@@ -126,7 +130,7 @@ class AsyncHTTP(HTTP):
         limits = httpx.Limits(max_connections=_AT_ONCE, max_keepalive_connections=_AT_ONCE)
         return httpx.AsyncClient(verify=self._context, limits=limits)
 
-    async def aclose(self) -> None:
+    async def disconnect(self) -> None:
         """Close the connections of this event loop. A given client stays open."""
         self.state.is_closed = True
         loop = self._loops.pop(asyncio.get_running_loop(), None)

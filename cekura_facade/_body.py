@@ -32,13 +32,15 @@ class Body:
         # A hook or a transport of the user's may have read it, which unpacks it as well.
         encoding = "" if response.is_stream_consumed else response.headers.get("content-encoding", "").strip().lower()
         self._unpacker = zlib.decompressobj(31) if encoding in ("gzip", "x-gzip") else None
+        self._foreign_encoding = encoding if self._unpacker is None and encoding not in ("", "identity") else None
         self.is_wanted = True
-        if self._unpacker is None and encoding not in ("", "identity"):
-            self._refuse(f"its body is encoded as {encoding!r}, which was not requested")
 
     def add(self, chunk: bytes) -> None:
         """Add a piece of the body."""
         if not self.is_wanted:
+            return
+        if self._foreign_encoding is not None:
+            self._refuse(f"its body is encoded as {self._foreign_encoding!r}, which was not requested")
             return
         if self._unpacker is not None:
             try:
@@ -91,5 +93,8 @@ def without_response(error: httpx.RequestError | TimeoutError, http: HTTP) -> ht
     """A failure without its traceback and request, because these reference the headers that were sent."""
     if isinstance(error, TimeoutError):
         return httpx.ReadTimeout(LATE)
-    kind = type(error) if isinstance(error, httpx.TransportError) else httpx.RemoteProtocolError
-    return kind(http.settings.credential.redact(str(error)))
+    text = http.settings.credential.redact(str(error))
+    for kind in type(error).__mro__:  # A transport may raise errors of its own.
+        if kind.__module__ == "httpx" and issubclass(kind, httpx.TransportError):
+            return kind(text)
+    return httpx.RemoteProtocolError(text)

@@ -74,6 +74,11 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
         self._defaults = given  # Its headers, cookies and parameters are sent too.
         self.api: AuthenticatedClient = _generated_client(self, given)
 
+    @property
+    @abstractmethod
+    def is_closed(self) -> bool:
+        """Whether this client, or the http_client that was passed, is closed."""
+
     @abstractmethod
     async def attempt(self, request: httpx.Request, deadline: float) -> Outcome:
         """Send a request once. Returns the response, read to its end, or why there is none."""
@@ -90,7 +95,8 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
         """The same connections and state with other settings."""
         other = copy.copy(self)
         other.settings = settings
-        other.budget = RetryBudget(settings.max_retries)
+        if settings.max_retries != self.settings.max_retries:
+            other.budget = RetryBudget(settings.max_retries)
         other.api = _generated_client(other, self._defaults)
         return other
 
@@ -125,8 +131,6 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
         subjects: Subjects = (),
     ) -> httpx.Response:
         """Send a request until there is a final response. Returns a success, and raises an APIError otherwise."""
-        if self.state.is_closed:
-            raise ConfigurationError("This client is closed. Create a new one.")
         if any(request.extensions["timeout"].values()):
             raise ConfigurationError("Pass the timeout to Cekura or AsyncCekura, or use their with_options.")
         retries = self.settings.max_retries if max_retries is None else max_retries
@@ -135,8 +139,10 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
         number = 0
         may_be_processed = False
         while True:
-            if self.now() < self.state.not_before < deadline:
-                await self.sleep(self.state.not_before - self.now())
+            while (left := self.state.not_before - self.now()) > 0 and self.state.not_before < deadline:
+                await self.sleep(left)
+            if self.is_closed:
+                raise ConfigurationError("This client is closed. Create a new one.")
             number += 1
             outcome = await self._logged_attempt(request, deadline, number)
             if isinstance(outcome, httpx.Response) and outcome.is_success:

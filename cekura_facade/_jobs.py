@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -129,8 +130,6 @@ async def poll(http: HTTP, job: Handle[Progress, Result], deadline: float = math
         response = await http.send(checked(endpoint, progress_id=job.progress_id), deadline=deadline)
         progress = endpoint.parse_response(response)
         try:
-            if progress.error and not isinstance(progress.error, str):
-                raise ValueError("its `error` is not a string")
             if progress.status == "completed":
                 job.kind.result(progress)
         except ValueError as error:
@@ -181,5 +180,11 @@ async def wait(
 
 def _raise_if_failed(http: HTTP, job: Handle[Progress, Result], progress: Progress) -> None:
     if progress.status == "failed":
-        reason = http.settings.credential.redact(progress.error) if isinstance(progress.error, str) else None
-        raise errors.GenerationFailedError(job.progress_id, reason or None, job=job.kind.name, start=job.kind.start)
+        said: object = progress.error or None
+        reason = said if said is None or isinstance(said, str) else json.dumps(said, ensure_ascii=False)
+        raise errors.GenerationFailedError(
+            job.progress_id,
+            None if reason is None else http.settings.credential.redact(reason),
+            job=job.kind.name,
+            start=job.kind.start,
+        )

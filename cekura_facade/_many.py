@@ -159,9 +159,11 @@ class AsyncOutcomes(_Outcomes, AsyncIterator[GenerationOutcome]):
         except BaseException as error:
             for task in running:
                 task.cancel()
+            if running:
+                await asyncio.wait(running)
             for task in running:
                 try:
-                    await task
+                    task.result()
                 except BaseException as ended:  # noqa: BLE001 - Only its notes are needed.
                     for note in getattr(ended, "__notes__", ()):
                         error.add_note(note)  # It has the progress id.

@@ -28,24 +28,33 @@ class Pages(Generic[T]):
         self._http = http
         self._request = checked(endpoint, *args, **kwargs)
         self._parse = endpoint.parse_response
-        self._known: set[object] = set()
+        self._ids: set[int | str] = set()
+        self._urls: set[object] = set()
         self.has_next = True
 
     async def next(self) -> list[T]:
         """Request the next page. Returns the items that it adds."""
         response = await self._http.send(dict(self._request))
         page = self._parse(response)
-        new = {getattr(item, "id", id(item)): item for item in page.results}
-        items = [item for key, item in new.items() if key not in self._known]
+        items = [item for item in page.results if self._is_new(item)]
         following = page.next_ or ""
-        if following and (not items or not self._is_usable(following)):
-            # A page that adds nothing would go on forever.
+        # A page that adds nothing, or leads back, would go on forever.
+        if following and (not items or not self._is_usable(following) or following in self._urls):
             raise unexpected(self._http.settings.credential, response, "its `next` leads nowhere")
-        self._known.update(new)
+        self._urls.add(following)
         self.has_next = bool(following)
         if following:
             self._request["params"] = httpx.URL(str(following)).params
         return items
+
+    def _is_new(self, item: T) -> bool:
+        """Whether no page has had an item with this id. A list that changes meanwhile repeats items."""
+        number = getattr(item, "id", None)
+        if not isinstance(number, int | str):
+            return True
+        is_new = number not in self._ids
+        self._ids.add(number)
+        return is_new
 
     def _is_usable(self, url: object) -> bool:
         if not isinstance(url, str) or len(url) > _LONGEST or self._http.settings.credential.is_in(url):

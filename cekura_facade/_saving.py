@@ -137,9 +137,11 @@ async def _settle(http: HTTP, wanted: Wanted) -> None:
     unclear = wanted.unclear()
     try:
         await _find(http, wanted, wanted.settled_at if unclear else 0.0)
-    except APIError as error:
+    except CekuraError as error:  # The client may be closed meanwhile.
         if unclear:
             raise wanted.uncertain(error) from error
+        if not isinstance(error, APIError):
+            raise
     unclear = wanted.unclear()
     strangers = wanted.strangers(http.state.created)
     is_redirected = any(is_redirect(wanted.failed[i]) for i in unclear)
@@ -251,7 +253,8 @@ async def _claim_hidden(http: HTTP, wanted: Wanted) -> None:
     """Claim what this client has created and no list has shown so far, if it still exists."""
     for i in wanted.missing():
         key = wanted.key(i)
-        for number in [number for number, hidden in http.state.hidden.items() if hidden == key]:
+        # A copy, because other threads may save at the same time.
+        for number in [number for number, hidden in list(http.state.hidden.items()) if hidden == key]:
             if i in wanted.saved or any(metric.id == number for metric in wanted.saved.values()):
                 continue
             try:

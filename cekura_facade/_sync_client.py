@@ -85,7 +85,7 @@ class Cekura(API):
 
     @property
     def api(self) -> AuthenticatedClient:
-        """The generated client, for every endpoint: `get_agent.sync(123, client=cekura.api)`.
+        """The generated client, for every covered endpoint: `get_agent.sync(123, client=cekura.api)`.
 
         Credentials, retries and errors are those of this client.
         """
@@ -116,7 +116,7 @@ class Cekura(API):
 
     def close(self) -> None:
         """Close the connections. An `http_client` that you passed stays open."""
-        self.transport.close()
+        self.transport.disconnect()
 
     def __enter__(self) -> Self:
         return self

@@ -38,6 +38,10 @@ class SyncHTTP(HTTP):
         self._given = given
         self.sender: httpx.Client = given or _new_client()
 
+    @property
+    def is_closed(self) -> bool:
+        return self.state.is_closed or self.sender.is_closed
+
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         return self.run(self.exchange(request))
 
@@ -106,7 +110,7 @@ class SyncHTTP(HTTP):
             _seconds_left.reset(token)
         return outcome
 
-    def close(self) -> None:
+    def disconnect(self) -> None:
         """Close the connections. A given client stays open."""
         self.state.is_closed = True
         if self._given is None:
@@ -121,8 +125,8 @@ def _pause(seconds: float) -> Generator[float, None, None]:
 def _new_client() -> httpx.Client:
     with configuration_errors():
         context = httpx.create_ssl_context()
-        # With proxies from the environment, httpx makes the connections.
-        transport = None if urllib.request.getproxies() else _Connections(context)
+        # With proxies from the environment, httpx makes the connections. "no" lists the hosts without one.
+        transport = None if urllib.request.getproxies().keys() - {"no"} else _Connections(context)
         return httpx.Client(transport=transport, verify=context)
 
 
@@ -135,7 +139,9 @@ class _Connections(httpx.HTTPTransport):
     def __init__(self, context: ssl.SSLContext) -> None:
         super().__init__(verify=context)
         backend = _Backend(httpcore.SyncBackend())
-        self._pool = httpcore.ConnectionPool(ssl_context=context, max_connections=100, network_backend=backend)
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=context, max_connections=100, keepalive_expiry=5.0, network_backend=backend
+        )
 
 
 class _Backend(httpcore.NetworkBackend):

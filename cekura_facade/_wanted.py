@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from cekura_api.models import Metric
 
-from ._errors import APIError, BulkCreateUncertainError
+from ._errors import APIError, BulkCreateUncertainError, CekuraError
 from ._identity import (
     Fields,
     agents_of,
@@ -143,7 +143,7 @@ class Wanted:
             if agents is not None:
                 yield {"agents": str(agents)}
 
-    def uncertain(self, why: APIError, strangers: Sequence[int] = ()) -> BulkCreateUncertainError:
+    def uncertain(self, why: CekuraError, strangers: Sequence[int] = ()) -> BulkCreateUncertainError:
         unconfirmed = [self.fields[i] for i in self.unclear()]
         names = _some(repr(fields["name"]) for fields in unconfirmed)
         advice = "Save all of them again later: what exists by then is not saved twice."

@@ -77,6 +77,10 @@ class FakeHTTP(HTTP):
         # httpx finds out where a redirect leads.
         self._sender = httpx.Client(transport=httpx.MockTransport(self._respond))
 
+    @property
+    def is_closed(self) -> bool:
+        return self.state.is_closed
+
     async def attempt(self, request: httpx.Request, deadline: float) -> Outcome:
         _, until = self.limits(request, deadline)
         body = None

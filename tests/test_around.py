@@ -142,7 +142,6 @@ def test_what_was_never_there_is_not_found(client: Callable[..., Either], refusa
         (lambda c: c.metrics.simplify_prompt("x"), reply(200, ["x"])),
         (lambda c: c.metrics.simplify_prompt("x"), HTML),
         (lambda c: c.metrics.preview_job("a").poll(), reply(200, {"status": None})),
-        (lambda c: c.metrics.preview_job("a").poll(), reply(200, {"status": "failed", "error": {"why": 1}})),
         (lambda c: c.metrics.simplification_job("a").poll(), reply(200, {"status": "completed"})),
     ],
 )

@@ -1,0 +1,196 @@
+"""Connections, closing, and what is left over: each test is a fault that was found in review."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from cekura_api.api.agents import get_agent
+
+import cekura_facade as facade
+from cekura_facade._jobs import GENERATION, Handle, wait
+from cekura_facade._pages import Pages
+from cekura_facade.sandbox import Sandbox
+from tests.fake_http import FakeHTTP, run
+from tests.support import Either, Received, Reply, VirtualClock, reply, scripted, trickled
+
+JOB = "0f8fad5b-d9cb-469f-a165-70867728950e"
+METRIC = {"name": "a", "eval_type": "binary"}
+
+
+def test_a_foreign_encoding_leaves_no_connection_in_use(client: Callable[..., Either]) -> None:
+    with scripted(*[reply(200, b"[]", {"Content-Encoding": "br"})] * 60, reply(200, [])) as server:
+        cekura = client("key", base_url=server.url, max_retries=0)
+        for _ in range(60):
+            with pytest.raises(facade.UnexpectedResponseError, match="encoded as 'br'"):
+                cekura.metrics.list(agent_id=1)
+        assert cekura.metrics.list(agent_id=1) == []
+
+
+def test_closing_during_a_save_does_not_hide_that_it_may_be_saved(client: Callable[..., Either]) -> None:
+    """The client is closed while the request is processed, and the response is lost."""
+    close: list[Callable[[], None]] = []
+
+    def answer(request: Received) -> bytes:
+        if request.method == "GET":
+            return reply(200, [])
+        close[0]()
+        return b""
+
+    with scripted(answer) as server:
+        cekura = client("key", base_url=server.url)
+
+        def close_it() -> None:
+            cekura.client.transport.state.is_closed = True
+
+        close.append(close_it)
+        with pytest.raises(facade.BulkCreateUncertainError) as caught:
+            cekura.metrics.create_in_bulk([METRIC])
+    assert caught.value.unconfirmed == [METRIC]
+    assert isinstance(caught.value.__cause__, facade.ConfigurationError)
+
+
+def test_a_client_that_is_closed_meanwhile_retries_nothing(client: Callable[..., Either]) -> None:
+    def answer(request: Received) -> bytes:
+        cekura.client.transport.state.is_closed = True
+        return reply(503)
+
+    with scripted(answer) as server:
+        cekura = client("key", base_url=server.url)
+        with pytest.raises(facade.ConfigurationError, match="closed"):
+            cekura.metrics.list(agent_id=1)
+    assert len(server.received) == 1
+
+
+def test_an_http_client_that_is_closed_is_explained(client: Callable[..., Either], kind: str) -> None:
+    http: Any = (httpx.Client if kind == "sync" else httpx.AsyncClient)()
+    cekura = client("key", base_url="http://127.0.0.1:1", http_client=http)
+    http.close() if kind == "sync" else cekura.run(http.aclose())
+    with pytest.raises(facade.ConfigurationError, match="closed"):
+        cekura.metrics.list(agent_id=1)
+
+
+@pytest.mark.parametrize("kind", ["sync"])
+def test_only_a_proxy_takes_the_deadline_of_headers_away(
+    client: Callable[..., Either], clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "example.com")
+    answer: Reply = lambda request: trickled(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100, clock)  # noqa: E731
+    with scripted(answer) as server:
+        cekura = client("key", base_url=server.url, timeout=9, max_retries=0)
+        with pytest.raises(facade.APITimeoutError):
+            cekura.metrics.list(agent_id=1)
+
+
+class _Items:
+    """An endpoint of a client that somebody generates: nothing is promised of its items."""
+
+    def __init__(self, *pages: dict[str, Any]) -> None:
+        self.pages = list(pages)
+
+    def build_request(self) -> dict[str, Any]:
+        return {"method": "get", "url": "/items/"}
+
+    def parse_response(self, response: httpx.Response) -> Any:
+        body = response.json()
+        return type(
+            "Page", (), {"results": [type("Item", (), each)() for each in body["results"]], "next_": body["next"]}
+        )
+
+
+@pytest.mark.parametrize("item", [{}, {"id": None}, {"id": {"a": 1}}])
+def test_items_without_an_id_are_all_returned(item: dict[str, Any]) -> None:
+    http = FakeHTTP(
+        httpx.Response(200, json={"results": [item] * 5, "next": "?page=2"}),
+        httpx.Response(200, json={"results": [item] * 5, "next": None}),
+    )
+    pages = Pages[Any](http, _Items())
+    assert len(run(pages.next())) == 5
+    assert len(run(pages.next())) == 5
+    assert not pages.has_next
+
+
+def test_pages_of_items_without_an_id_that_lead_back_end() -> None:
+    http = FakeHTTP(httpx.Response(200, json={"results": [{}], "next": "?page=2"}))
+    pages = Pages[Any](http, _Items())
+    run(pages.next())
+    with pytest.raises(facade.UnexpectedResponseError, match="leads nowhere"):
+        run(pages.next())
+
+
+def test_a_job_that_failed_ends_the_wait_whatever_its_error_is() -> None:
+    http = FakeHTTP(httpx.Response(200, json={"status": "failed", "error": {"code": "boom"}}))
+    with pytest.raises(facade.GenerationFailedError, match="boom") as caught:
+        run(wait(http, Handle(GENERATION, JOB), 60))
+    assert caught.value.reason == '{"code": "boom"}'
+    assert len(http.requests) == 1
+
+
+def test_leaving_an_iterator_does_not_swallow_a_timeout() -> None:
+    async def main(sandbox: Sandbox) -> None:
+        async with facade.AsyncCekura(sandbox.api_key, base_url=sandbox.url) as cekura:
+            entered = asyncio.Event()
+
+            async def wait_on(progress: object) -> None:
+                entered.set()
+                try:
+                    await asyncio.sleep(3600)
+                finally:
+                    await asyncio.sleep(0)
+
+            many = cekura.metrics.generate_and_create_many([101, 102], on_progress=wait_on)
+
+            async def consume() -> None:
+                async with many as outcomes:
+                    async for _ in outcomes:
+                        raise AssertionError
+
+            task = asyncio.create_task(consume())
+            await entered.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    with Sandbox(job_seconds=0) as sandbox:
+        asyncio.run(main(sandbox))
+
+
+def test_clients_with_the_same_retries_share_their_budget(client: Callable[..., Either]) -> None:
+    with scripted(reply(500, b"", {"Retry-After": "0"})) as server:
+        cekura = client("key", base_url=server.url, max_retries=1)
+        for _ in range(15):
+            with pytest.raises(facade.InternalServerError):
+                cekura.wrapped(cekura.client.with_options(timeout=9)).metrics.list(agent_id=1)
+    assert len(server.received) == 15 + 10
+
+
+def test_leaving_the_generated_client_closes_nothing_of_ours() -> None:
+    with scripted(reply(200, {"id": 1})) as server, facade.Cekura("key", base_url=server.url) as cekura:
+        with cekura.api as api:
+            assert get_agent.sync(1, client=api).id == 1
+        assert cekura.agents.get(1).id == 1
+
+
+def test_threads_save_with_one_client(sandbox: Sandbox) -> None:
+    failures: list[BaseException] = []
+
+    def save(number: int) -> None:
+        try:
+            for i in range(5):
+                cekura.metrics.create_in_bulk([{"name": f"{number}-{i}", "eval_type": "binary", "agent": 101}])
+        except BaseException as error:  # noqa: BLE001 - Whatever it is, the test reports it.
+            failures.append(error)
+
+    with facade.Cekura(sandbox.api_key, base_url=sandbox.url) as cekura:
+        threads = [threading.Thread(target=save, args=(number,)) for number in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert failures == []
+    assert len({metric["name"] for metric in sandbox.metrics}) == len(sandbox.metrics) == 30
