@@ -110,7 +110,7 @@ class AsyncHTTP(HTTP):
                 body = Body(response, self, until)
                 await _read(response, body)
             return body.response()
-        except (httpx.RequestError, TimeoutError) as error:
+        except (httpx.RequestError, httpx.InvalidURL, UnicodeError, TimeoutError) as error:  # A redirect may be wrong.
             outcome = body.outcome(error) if body else without_response(error, self)
         finally:
             self.forget(request)

@@ -7,8 +7,8 @@ import zlib
 
 import httpx
 
+from ._failures import unexpected
 from ._http import HTTP
-from ._responses import unexpected
 from ._retry import Outcome
 
 LATE = "the response was not complete in time"
@@ -77,7 +77,7 @@ class Body:
         self._http.forget(response.next_request)
         return response
 
-    def outcome(self, error: httpx.RequestError | TimeoutError) -> Outcome:
+    def outcome(self, error: Exception) -> Outcome:
         """How the attempt ended if an error ended it."""
         return without_response(error, self._http) if self._response.is_success else self.response()
 
@@ -89,7 +89,7 @@ class Body:
             raise unexpected(self._http.settings.credential, empty, why)
 
 
-def without_response(error: httpx.RequestError | TimeoutError, http: HTTP) -> httpx.TransportError:
+def without_response(error: Exception, http: HTTP) -> httpx.TransportError:
     """A failure without its traceback and request, because these reference the headers that were sent."""
     if isinstance(error, TimeoutError):
         return httpx.ReadTimeout(LATE)

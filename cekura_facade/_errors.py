@@ -186,7 +186,7 @@ class RateLimitError(APIStatusError):
 
 
 class InternalServerError(APIStatusError):
-    """5xx: the service or a proxy failed. It is not known whether the request was processed."""
+    """5xx: the service or a proxy failed. A write may have been processed, unless it is a 503 with `Retry-After`."""
 
 
 class GenerationFailedError(CekuraError):

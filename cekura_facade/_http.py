@@ -19,8 +19,8 @@ from cekura_api.transport import Endpoint
 from ._clock import Clock
 from ._config import Settings
 from ._errors import ConfigurationError, InvalidRequestError
+from ._failures import Subjects, error_for
 from ._logging import BEGUN, log
-from ._responses import Subjects, error_for
 from ._retry import MAX_PAUSE, READS, Outcome, RetryBudget, growing, is_unprocessed, pause_before_retry, retry_after
 from ._version import __version__
 
@@ -63,7 +63,7 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
         state: What the client remembers.
         budget: How many retries are left.
         clock: Where the time comes from.
-        api: The generated client.
+        builder: Builds the requests of workflows.
     """
 
     def __init__(self, settings: Settings, given: httpx.Client | httpx.AsyncClient | None) -> None:
@@ -72,7 +72,7 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
         self.budget: RetryBudget = RetryBudget(settings.max_retries)
         self.clock: Clock = Clock()
         self._defaults = given  # Its headers, cookies and parameters are sent too.
-        self.api: AuthenticatedClient = _generated_client(self, given)
+        self.builder: httpx.Client = self.generated_client().get_httpx_client()
 
     @property
     @abstractmethod
@@ -97,8 +97,26 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
         other.settings = settings
         if settings.max_retries != self.settings.max_retries:
             other.budget = RetryBudget(settings.max_retries)
-        other.api = _generated_client(other, self._defaults)
+        other.builder = other.generated_client().get_httpx_client()
         return other
+
+    def generated_client(self) -> AuthenticatedClient:
+        """A generated client that sends through this object. It never has the credential."""
+        defaults = self._defaults
+        headers = dict(defaults.headers) if defaults else {}
+        headers.pop("accept-encoding", None)
+        agent = headers.pop("user-agent", "python-httpx")
+        agents = [self.settings.user_agent, None if agent.startswith("python-httpx") else agent, USER_AGENT]
+        return AuthenticatedClient(
+            base_url=str(self.settings.base_url),
+            token="",
+            prefix="",
+            auth_header_name=self.settings.credential.header,
+            headers={**headers, "User-Agent": " ".join(filter(None, agents)), "Accept-Encoding": "gzip"},
+            # As they are, because a dictionary would lose their domains.
+            cookies=defaults.cookies if defaults else {},  # type: ignore[arg-type]
+            httpx_args={"transport": self, "params": defaults.params if defaults else None},
+        )
 
     def now(self) -> float:
         """The time in seconds, by a clock that only moves forward."""
@@ -118,7 +136,7 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
                 # ASCII, because JSON can hold half of a surrogate pair, which UTF-8 cannot.
                 content = json.dumps(request.pop("json"), allow_nan=False, separators=(",", ":")).encode()
                 request = {**request, "content": content}
-            built = self.api.get_httpx_client().build_request(**request)
+            built = self.builder.build_request(**request)
         except (httpx.InvalidURL, TypeError, ValueError, RecursionError) as error:
             raise InvalidRequestError(f"The arguments cannot be sent: {error}.") from error
         return await self.exchange(built, deadline, max_retries, subjects)
@@ -237,7 +255,7 @@ def checked(endpoint: Endpoint[P, object], /, *args: P.args, **kwargs: P.kwargs)
     """Build a request of an endpoint. Raises InvalidRequestError if the specification does not allow the arguments."""
     try:
         return endpoint.build_request(*args, **kwargs)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidRequestError(str(error)) from None
 
 
@@ -255,22 +273,6 @@ def _is_deleted(outcome: Outcome) -> bool:
     except (ValueError, RecursionError):
         return False
     return isinstance(body, dict) and "detail" in body
-
-
-def _generated_client(http: HTTP, defaults: httpx.Client | httpx.AsyncClient | None) -> AuthenticatedClient:
-    """The generated client on a transport. It never has the credential."""
-    headers = dict(defaults.headers) if defaults else {}
-    agent = headers.pop("user-agent", "python-httpx")
-    agents = [http.settings.user_agent, None if agent.startswith("python-httpx") else agent, USER_AGENT]
-    return AuthenticatedClient(
-        base_url=str(http.settings.base_url),
-        token="",
-        prefix="",
-        auth_header_name=http.settings.credential.header,
-        headers={**headers, "User-Agent": " ".join(filter(None, agents)), "Accept-Encoding": "gzip"},
-        cookies=dict(defaults.cookies) if defaults else {},
-        httpx_args={"transport": http, "params": defaults.params if defaults else None},
-    )
 
 
 @contextmanager

@@ -13,8 +13,8 @@ from cekura_api.models import GeneratedMetric
 from cekura_api.transport import Endpoint
 
 from . import _errors as errors
+from ._failures import unexpected
 from ._http import HTTP, checked
-from ._responses import unexpected
 from ._retry import MAX_PAUSE, growing
 
 if TYPE_CHECKING:  # A client that is generated from an older specification may lack some of these.
@@ -166,11 +166,13 @@ async def wait(
             else:
                 failure = None
                 known_at = http.now()
+                # Before the callback, which may change the state.
+                results = [job.kind.result(progress)] if progress.status == "completed" else []
                 if on_progress is not None and progress != last:
                     await http.call(on_progress, progress)
                 last = progress
-                if progress.status == "completed":
-                    return job.kind.result(progress)
+                if results:
+                    return results[0]
                 _raise_if_failed(http, job, progress)
             if is_final:
                 raise errors.GenerationTimeoutError(

@@ -78,7 +78,7 @@ class Outcomes(_Outcomes, Iterator[GenerationOutcome]):
         self._all = self._run()
 
     def close(self) -> None:
-        """Cancel the workflows that are running, and start no more."""
+        """Cancel the workflows that are running, and start no more. In a callback, call `stop()` instead."""
         self._all.close()
 
     def __enter__(self) -> Self:
@@ -125,7 +125,10 @@ class AsyncOutcomes(_Outcomes, AsyncIterator[GenerationOutcome]):
         self._all = self._run()
 
     async def aclose(self) -> None:
-        """Cancel the workflows that are running, and start no more. Returns when they have ended."""
+        """Cancel the workflows that are running, and start no more. Returns when they have ended.
+
+        Call it in the task that iterates. In a callback or another task, call `stop()` instead.
+        """
         self._is_closed = True
         await self._all.aclose()
 

@@ -7,8 +7,8 @@ from typing import Generic, ParamSpec, TypeVar
 import httpx
 from cekura_api.transport import Endpoint, Page
 
+from ._failures import unexpected
 from ._http import HTTP, checked
-from ._responses import unexpected
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -25,12 +25,12 @@ from ._errors import (
     RateLimitError,
     UnexpectedResponseError,
 )
+from ._failures import is_redirect, may_be_processed, unexpected
 from ._http import HTTP, ask
-from ._identity import agents_of, comparable, fields_of, is_int, spellings
+from ._matching import agents_of, comparable, fields_of, is_int, spellings
 from ._pages import Pages
-from ._responses import is_redirect, may_be_processed, unexpected
 from ._retry import MAX_PAUSE, growing
-from ._wanted import Query, Wanted, is_for_assistant
+from ._save_state import Query, Wanted, is_for_assistant
 
 MAX_METRICS = 100  # of one request
 _LOG = logging.getLogger("cekura_facade")
@@ -42,7 +42,7 @@ class SavedMetrics(list[Metric]):
 
     Attributes:
         created: Those that this call created.
-        existing: Those that existed before.
+        existing: Those that existed before this call.
     """
 
     def __init__(self, metrics: Sequence[Metric] = (), existing: Collection[int] = ()) -> None:
@@ -58,8 +58,8 @@ async def create_in_bulk(http: HTTP, fields: Sequence[dict[str, object]]) -> Sav
         await _find_scopes(http, wanted)
         await _find(http, wanted, max(http.state.unsettled.get(wanted.key(i), 0.0) for i in wanted.missing()))
         await _claim_hidden(http, wanted)
-        existing = {metric.id for metric in wanted.saved.values()}
-        wanted.existing = set(wanted.listed)
+        found = {metric.id for metric in wanted.saved.values()}
+        wanted.listed_before = set(wanted.listed)
         try:
             await _send(http, wanted)
         except Exception:
@@ -70,11 +70,11 @@ async def create_in_bulk(http: HTTP, fields: Sequence[dict[str, object]]) -> Sav
             raise
         await _confirm(http, wanted)
     except CekuraError as error:
-        error.created = error.created or wanted.created()
+        error.created = error.created or wanted.in_order()
         raise
     finally:
         wanted.failed.clear()  # The tracebacks of these errors reference this frame.
-    return SavedMetrics(wanted.created(), existing)
+    return SavedMetrics(wanted.in_order(), found)
 
 
 async def _find_scopes(http: HTTP, wanted: Wanted) -> None:
@@ -107,7 +107,12 @@ async def _find_agents(http: HTTP, wanted: Wanted, by_assistant: dict[int, objec
 
 
 async def _send(http: HTTP, wanted: Wanted) -> None:
-    """Send the missing metrics. After a failure, list again, and send those that are still missing and may be sent."""
+    """Send the missing metrics. After a failure, list again, and send those that are still missing and may be sent.
+
+    A position of `wanted` is missing until it is saved (a response or a list has shown it) or refused (its error says
+    that sending it again is of no use). A missing one has failed if its last request did. It is unclear if that request
+    may have been processed all the same.
+    """
     size = MAX_METRICS
     delays = growing(0.5, 8.0, jitter=True)
     for retries in itertools.count():
@@ -126,10 +131,11 @@ async def _send(http: HTTP, wanted: Wanted) -> None:
         if any(map(_is_too_large, errors.values())):
             size = max(1, size // 2)
         await http.sleep(pause)
-    for i in wanted.unclear():
-        raise wanted.uncertain(wanted.failed[i]) from wanted.failed[i]
-    for i in sorted(wanted.failed.keys() - wanted.saved.keys()):
-        raise wanted.failed[i]
+    if unclear := wanted.unclear():
+        failure = wanted.failed[unclear[0]]
+        raise wanted.uncertain(failure) from failure
+    if failed := wanted.failed.keys() - wanted.saved.keys():
+        raise wanted.failed[min(failed)]
 
 
 async def _settle(http: HTTP, wanted: Wanted) -> None:

@@ -28,12 +28,13 @@ class Cekura(API):
         base_url: Base URL of the service, with its scheme. Default: CEKURA_API_URL, then `api_url` from
             ~/.cekura/config.toml, then https://api.cekura.ai.
         timeout: How long each attempt of a request may take, from connecting to the last byte of the response, in
-            seconds, more than 0 (default 30).
+            seconds, more than 0 (default 30). Behind a proxy, or with an `http_client`, the headers of a response may
+            take a blocking client longer.
         max_retries: Maximum number of retries per request, 0 or more (default 3). Reads and idempotent writes are
-            always retried, other writes only if the service cannot have processed them. In total, a client retries
-            at most ten times as often, and once more for every ten successful responses.
-        http_client: An httpx.Client to send with, for proxies, custom certificates and hooks. You close it.
-            Redirects are never followed to another origin.
+            always retried, other writes only if the service cannot have processed them. All calls of a client
+            together retry at most ten times as often, and once more for every ten successful responses.
+        http_client: An httpx.Client to send with, for proxies, custom certificates and hooks. You close it. Its
+            headers, cookies and parameters are copied; its base URL and timeout are not used.
         max_response_bytes: Size limit for responses, in bytes, 1 or more (default 64 MiB). A larger one raises
             UnexpectedResponseError.
         settle_timeout: How long create_in_bulk lists metrics after a lost response, before it sends the missing
@@ -89,7 +90,7 @@ class Cekura(API):
 
         Credentials, retries and errors are those of this client.
         """
-        return self.transport.api
+        return self.transport.generated_client()
 
     def with_options(self, *, timeout: float | None = None, max_retries: int | None = None) -> Self:
         """Create a client with other options that shares the connections. Closing one closes both.

@@ -5,20 +5,17 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-import math
-import ssl
 import types
 import urllib.request
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
-from contextvars import ContextVar
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
-import httpcore
 import httpx
 from cekura_api.transport import Endpoint, Page
 
-from ._body import LATE, Body, without_response
+from ._body import Body, without_response
 from ._config import Settings
+from ._deadline import Connections, seconds_left
 from ._errors import ConfigurationError, InvalidRequestError
 from ._http import HTTP, ask, configuration_errors
 from ._logging import redact_trace, wire_is_logged
@@ -27,7 +24,6 @@ from ._retry import Outcome
 
 P = ParamSpec("P")
 T = TypeVar("T")
-_seconds_left: ContextVar[Callable[[], float]] = ContextVar("seconds_left", default=lambda: math.inf)
 
 
 class SyncHTTP(HTTP):
@@ -92,7 +88,7 @@ class SyncHTTP(HTTP):
         _, until = self.limits(request, deadline)
         if wire_is_logged():
             request.extensions["trace"] = functools.partial(redact_trace, self.settings.credential)
-        token = _seconds_left.set(lambda: until - self.now())
+        token = seconds_left.set(lambda: until - self.now())
         body = None
         try:
             response = self.sender.send(request, **self.authorize(request))
@@ -103,11 +99,11 @@ class SyncHTTP(HTTP):
                     if not body.is_wanted:
                         break
             return body.response()
-        except httpx.RequestError as error:
+        except (httpx.RequestError, httpx.InvalidURL, UnicodeError) as error:  # The last two are of a redirect.
             outcome = body.outcome(error) if body else without_response(error, self)
         finally:
             self.forget(request)
-            _seconds_left.reset(token)
+            seconds_left.reset(token)
         return outcome
 
     def disconnect(self) -> None:
@@ -126,45 +122,5 @@ def _new_client() -> httpx.Client:
     with configuration_errors():
         context = httpx.create_ssl_context()
         # With proxies from the environment, httpx makes the connections. "no" lists the hosts without one.
-        transport = None if urllib.request.getproxies().keys() - {"no"} else _Connections(context)
+        transport = None if urllib.request.getproxies().keys() - {"no"} else Connections(context)
         return httpx.Client(transport=transport, verify=context)
-
-
-class _Connections(httpx.HTTPTransport):
-    """Connections that end at the deadline of an attempt, even if the headers arrive a byte at a time.
-
-    The timeouts of httpx start again with every byte.
-    """
-
-    def __init__(self, context: ssl.SSLContext) -> None:
-        super().__init__(verify=context)
-        backend = _Backend(httpcore.SyncBackend())
-        self._pool = httpcore.ConnectionPool(
-            ssl_context=context, max_connections=100, keepalive_expiry=5.0, network_backend=backend
-        )
-
-
-class _Backend(httpcore.NetworkBackend):
-    def __init__(self, backend: httpcore.NetworkBackend) -> None:
-        self.backend = backend
-
-    def connect_tcp(self, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
-        return _Stream(self.backend.connect_tcp(*args, **kwargs))
-
-
-class _Stream(httpcore.NetworkStream):
-    def __init__(self, stream: httpcore.NetworkStream) -> None:
-        self._stream = stream
-        # Not methods of ours: a traceback would show the request with the credential as their argument.
-        self.write = stream.write  # type: ignore[method-assign]
-        self.close = stream.close  # type: ignore[method-assign]
-        self.get_extra_info = stream.get_extra_info  # type: ignore[method-assign]
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        left = _seconds_left.get()()
-        if left <= 0:
-            raise httpcore.ReadTimeout(LATE)
-        return self._stream.read(max_bytes, left if left < math.inf else timeout)
-
-    def start_tls(self, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
-        return _Stream(self._stream.start_tls(*args, **kwargs))

@@ -13,9 +13,9 @@ from cekura_api.types import UNSET, Unset
 
 from ._config import shown
 from ._errors import InvalidRequestError
+from ._failures import unexpected
 from ._http import HTTP, checked
 from ._jobs import GENERATION, PREVIEW, SIMPLIFICATION, Handle, wait
-from ._responses import unexpected
 from ._saving import SavedMetrics, create_in_bulk
 
 if TYPE_CHECKING:

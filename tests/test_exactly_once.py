@@ -16,8 +16,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings, strategies as st
 
 import cekura_facade as facade
-from cekura_facade import _saving, _wanted
-from cekura_facade._identity import is_cut
+from cekura_facade import _save_state, _saving
+from cekura_facade._matching import is_cut
 from cekura_facade.sandbox import BEHAVIORS, Behavior
 from tests.faults import behaviors
 from tests.faults.behaviors import FAULTS, SETTLE, Cell, Problem, all_cells, run_all, run_cell
@@ -71,7 +71,7 @@ def problems(runner: asyncio.Runner, cell: Cell) -> Counter[Problem]:
 
 
 def test_a_client_that_recognizes_nothing_is_caught(runner: asyncio.Runner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_wanted.Wanted, "_is_same", lambda *arguments: False)
+    monkeypatch.setattr(_save_state.Wanted, "_is_same", lambda *arguments: False)
     assert problems(runner, _cell("default"))["saved twice"] == 3
 
 
@@ -79,8 +79,8 @@ def test_a_client_that_takes_others_for_its_own_is_caught(
     runner: asyncio.Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("is_same_scope", "may_be_in_scope"):
-        monkeypatch.setattr(_wanted, name, lambda *arguments: True)
-    monkeypatch.setattr(_wanted.Wanted, "queries", lambda *arguments: iter([{"include_scores": False}]))
+        monkeypatch.setattr(_save_state, name, lambda *arguments: True)
+    monkeypatch.setattr(_save_state.Wanted, "queries", lambda *arguments: iter([{"include_scores": False}]))
     assert problems(runner, _cell("default", crowded=True))["lost"] == 3
 
 

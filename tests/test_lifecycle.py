@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from cekura_api.api.agents import get_agent
+from cekura_api.api.metrics import list_metrics
 
 import cekura_facade as facade
 from cekura_facade._jobs import GENERATION, Handle, wait
@@ -194,3 +195,69 @@ def test_threads_save_with_one_client(sandbox: Sandbox) -> None:
             thread.join()
     assert failures == []
     assert len({metric["name"] for metric in sandbox.metrics}) == len(sandbox.metrics) == 30
+
+
+def given(kind: str, **options: Any) -> Any:
+    return (httpx.Client if kind == "sync" else httpx.AsyncClient)(**options)
+
+
+def test_with_an_http_client_only_gzip_is_requested(client: Callable[..., Either], kind: str) -> None:
+    with scripted(reply(200, [])) as server:
+        client("key", base_url=server.url, http_client=given(kind)).metrics.list(agent_id=1)
+    assert server.received[0].headers["accept-encoding"] == "gzip"
+
+
+def test_cookies_of_an_http_client_stay_with_their_domain(client: Callable[..., Either], kind: str) -> None:
+    cookies = httpx.Cookies()
+    cookies.set("sid", "private", domain="other.example")
+    cookies.set("sid", "secret", domain="another.example")
+    with scripted(reply(200, [])) as server:
+        client("key", base_url=server.url, http_client=given(kind, cookies=cookies)).metrics.list(agent_id=1)
+    assert "cookie" not in server.received[0].headers
+
+
+def test_what_is_derived_from_the_generated_client_changes_nothing_else(client: Callable[..., Either]) -> None:
+    with scripted(reply(200, [])) as server:
+        cekura = client("key", base_url=server.url)
+        cekura.metrics.list(agent_id=1)
+        cekura.client.api.get_httpx_client()
+        cekura.client.api.with_headers({"X-Tenant": "b"}).with_cookies({"a": "b"}).with_timeout(httpx.Timeout(5))
+        cekura.metrics.list(agent_id=1)
+        assert cekura.endpoint(list_metrics, agent_id=1).parsed == []
+    assert [set(request.headers) & {"x-tenant", "cookie"} for request in server.received] == [set()] * 3
+
+
+@pytest.mark.parametrize("location", ["mailto:x", "https:x", "javascript:alert(1)", "http://xn--/", "http://["])
+def test_a_redirect_to_something_strange_is_an_error_of_ours(client: Callable[..., Either], location: str) -> None:
+    with scripted(reply(302, b"", {"Location": location})) as server:
+        cekura = client("key", base_url=server.url, max_retries=0)
+        with pytest.raises(facade.APIError):
+            cekura.metrics.get(5)
+        server.replies[:] = [reply(200, []), reply(302, b"", {"Location": location}), reply(200, [])]
+        with pytest.raises((facade.BulkCreateUncertainError, facade.APIError)) as caught:
+            client("key", base_url=server.url, max_retries=0, settle_timeout=0).metrics.create_in_bulk([METRIC])
+    assert isinstance(caught.value, facade.BulkCreateUncertainError)
+
+
+def test_a_cyclic_argument_is_refused(client: Callable[..., Either]) -> None:
+    cycle: list[Any] = []
+    cycle.append(cycle)
+    with scripted(reply(200, {})) as server:
+        cekura = client("key", base_url=server.url)
+        calls: list[Callable[[], Any]] = [
+            lambda: cekura.metrics.create(name="q", eval_type="binary", configuration=cycle),
+            lambda: cekura.metrics.update(5, {"new": cycle}),
+            lambda: cekura.metrics.create_in_bulk([{**METRIC, "new": cycle}]),
+        ]
+        for call in calls:
+            with pytest.raises(facade.InvalidRequestError):
+                call()
+    assert server.received == []
+
+
+def test_a_callback_that_changes_the_state_loses_no_suggestion() -> None:
+    def change(progress: facade.GenerateMetricsProgress) -> None:
+        progress.metrics = None
+
+    http = FakeHTTP(httpx.Response(200, json={"status": "completed", "metrics": [{"name": "a"}]}))
+    assert [metric.name for metric in run(wait(http, Handle(GENERATION, JOB), 60, change))] == ["a"]

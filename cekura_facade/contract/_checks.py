@@ -8,7 +8,7 @@ from collections.abc import Callable
 from attrs import frozen
 
 from cekura_facade import APIConnectionError, APIError, APIStatusError, NotFoundError, UnexpectedResponseError
-from cekura_facade._identity import comparable, is_cut, is_int, may_be_in_scope, score_type
+from cekura_facade._matching import comparable, is_cut, is_int, may_be_in_scope, score_type
 
 from ._result import Dependence, Result, Value
 from ._service import Fields, NotObserved, WrongShape, has_id

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from cekura_facade import APIError, AuthenticationError, CekuraError, NotFoundError, PermissionDeniedError
-from cekura_facade._responses import may_be_processed
+from cekura_facade._failures import may_be_processed
 from cekura_facade._retry import growing
 
 from ._result import Remaining

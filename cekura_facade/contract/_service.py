@@ -21,7 +21,7 @@ from cekura_api.models import MetricCreate
 from cekura_api.types import UNSET
 
 from cekura_facade import Cekura
-from cekura_facade._identity import is_int
+from cekura_facade._matching import is_int
 from cekura_facade._sync_http import SyncHTTP
 
 Fields = Mapping[str, Any]

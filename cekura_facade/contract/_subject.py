@@ -9,7 +9,7 @@ from typing import Any
 from attrs import define, field
 
 from cekura_facade import BadRequestError
-from cekura_facade._identity import is_int, spellings
+from cekura_facade._matching import is_int, spellings
 
 from ._scratch import Scratch
 from ._service import Fields, NotObserved, Service

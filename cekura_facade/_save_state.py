@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from cekura_api.models import Metric
 
 from ._errors import APIError, BulkCreateUncertainError, CekuraError
-from ._identity import (
+from ._failures import may_be_processed
+from ._matching import (
     Fields,
     agents_of,
     comparable,
@@ -24,11 +25,19 @@ from ._identity import (
     score_type,
     spellings,
 )
-from ._responses import may_be_processed
 
 _NAMES_LENGTH = 1500  # of the names in one URL, in characters
 Query = dict[str, str | int]
 """Query parameters of the list of metrics."""
+
+
+# How found metrics are assigned, the closest match first: the exact or a comparable text, the same or a possible scope.
+_PASSES = (
+    (is_same_text, is_same_scope),
+    (is_same_text, may_be_in_scope),
+    (lambda _saved, _wanted: True, is_same_scope),
+    (lambda _saved, _wanted: True, may_be_in_scope),
+)
 
 
 class Wanted:
@@ -47,7 +56,7 @@ class Wanted:
         self.failed: dict[int, APIError] = {}  # why it is not saved yet
         self.refused: set[int] = set()
         self.listed: dict[int, Metric] = {}  # all that the lists have shown so far, by id
-        self.existing: set[int] = set()  # ids of what they had shown before anything was sent
+        self.listed_before: set[int] = set()  # ids of what they had shown before anything was sent
         self.details: dict[int, Metric] = {}  # what was read one by one, by id
         self.filters_work = True
         self.settled_at = 0.0  # when what was sent last is no longer expected to show up
@@ -64,13 +73,16 @@ class Wanted:
         projects = [id_of(fields.get("project")), *map(self.projects.get, sorted(agents_of(fields)))]
         return next(filter(None, projects), None)
 
-    def created(self) -> list[Metric]:
+    def in_order(self) -> list[Metric]:
+        """The metrics that are saved, in the order given."""
         return [self.saved[i] for i in sorted(self.saved)]
 
     def missing(self) -> list[int]:
+        """Positions that are neither saved nor refused."""
         return [i for i in range(len(self.fields)) if i not in self.saved and i not in self.refused]
 
     def unclear(self) -> list[int]:
+        """Positions whose metric may be saved, although no list has shown it."""
         return [i for i in self.missing() if i in self.failed and may_be_processed(self.failed[i])]
 
     def unseen(self, positions: Iterable[int]) -> list[int]:
@@ -78,20 +90,16 @@ class Wanted:
         return [i for i in positions if i not in self.saved or self.saved[i].id not in self.listed]
 
     def claim(self, found: Iterable[Metric], positions: Iterable[int]) -> list[Metric]:
-        """Assign each metric that is found to one that is wanted. Returns those that are none of them.
-
-        One with exactly the same text and agents comes first, then one that may stand for them.
-        """
+        """Assign each metric that is found to one that is wanted. Returns those that are none of them."""
         taken = {metric.id for metric in self.saved.values()}
         left = {metric.id: self.details.get(metric.id, metric) for metric in found if metric.id not in taken}
-        for is_text, in_scope in itertools.product((is_same_text, None), (is_same_scope, may_be_in_scope)):
+        for is_text, in_scope in _PASSES:
             by_name = self._by_name(positions)
             for number, metric in list(left.items()):
                 saved = fields_of(metric)
                 for i in self._named(saved, by_name):
                     wanted = self.compared[i]
-                    is_same = self._is_same(i, saved) and (is_text is None or is_text(saved, wanted))
-                    if is_same and in_scope(saved, wanted, self.project(i)):
+                    if self._is_same(i, saved) and is_text(saved, wanted) and in_scope(saved, wanted, self.project(i)):
                         self.saved[i] = left.pop(number)
                         break
         return list(left.values())
@@ -110,7 +118,7 @@ class Wanted:
 
     def strangers(self, own: set[int]) -> list[int]:
         """Ids of what has appeared since, is not ours, and may be what is missing although it looks different."""
-        known = own | self.existing | {metric.id for metric in self.saved.values()}
+        known = own | self.listed_before | {metric.id for metric in self.saved.values()}
         wanted = [agents_of(self.compared[i]) for i in self.unclear()]
         strangers = []
         for number in self.listed.keys() - known:
@@ -122,7 +130,7 @@ class Wanted:
 
     def is_blind(self) -> bool:
         """Whether the lists may be pages that do not change: something is listed, but not what was asked for."""
-        return not self.filters_work and self.listed.keys() <= self.existing
+        return not self.filters_work and self.listed.keys() <= self.listed_before
 
     def queries(self, positions: Sequence[int]) -> Iterator[Query]:
         """What to list to see these metrics, as arguments of list_metrics.
@@ -155,7 +163,7 @@ class Wanted:
         return BulkCreateUncertainError(
             f"{len(unconfirmed)} of {len(self.fields)} metrics may or may not be saved ({names}): {why} Nothing "
             f"more was sent. {advice}",
-            created=self.created(),
+            created=self.in_order(),
             unconfirmed=unconfirmed,
         )
 
