@@ -11,10 +11,10 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import Response
 
-from cekura_facade.sandbox._answers import json_response
 from cekura_facade.sandbox._behavior import received, stored, suggested
+from cekura_facade.sandbox._json import json_response
 from cekura_facade.sandbox._rules import (
-    Refused,
+    ErrorResponse,
     cleaned,
     generation_problems,
     metric_filter,
@@ -62,7 +62,7 @@ def _warning(*saved: Mapping[str, Any]) -> dict[str, str]:
 
 
 class Api:
-    """The handlers of v1. Each takes a request and its parsed body, and returns the response or raises `Refused`."""
+    """The handlers of v1. Each returns a response to a request and its parsed body, or raises `ErrorResponse`."""
 
     prefix = "/test_framework/v1"
 
@@ -71,16 +71,16 @@ class Api:
 
     def generate(self, request: Request, body: Any) -> Response:
         if problems := generation_problems(body):
-            raise Refused(400, problems)
+            raise ErrorResponse(400, problems)
         given = "agent_id" if "agent_id" in body else "assistant_id"
         number = body[given] if given == "agent_id" else self._state.agent_of_assistant(body[given])
         agent = None if number is None else self._state.agents.get(number)
         if number is None or agent is None:
-            raise Refused(404, {"detail": "No AIAgent matches the given query."})
+            raise ErrorResponse(404, {"detail": "No AIAgent matches the given query."})
         description = str(agent.get("description") or "").strip()
         if len(description) < _SHORTEST_DESCRIPTION:
             why = f"The agent's description must have {_SHORTEST_DESCRIPTION} characters or more."
-            raise Refused(400, {given: [why]})
+            raise ErrorResponse(400, {given: [why]})
         suggestions = suggest(number, description, body.get("num_metrics", 1))
         job = Job(
             progress_id=str(uuid.uuid4()),
@@ -97,31 +97,31 @@ class Api:
     def progress(self, request: Request, body: Any) -> Response:
         progress_id = request.query_params.get("progress_id")
         if progress_id is None:
-            raise Refused(400, {"progress_id": ["This field is required."]})
+            raise ErrorResponse(400, {"progress_id": ["This field is required."]})
         if not _UUID.fullmatch(progress_id):
-            raise Refused(400, {"progress_id": ["Must be a valid UUID."]})
+            raise ErrorResponse(400, {"progress_id": ["Must be a valid UUID."]})
         job = self._state.jobs.get(progress_id.lower())
         if job is None:
-            raise Refused(404, {"detail": "Not found."})
+            raise ErrorResponse(404, {"detail": "Not found."})
         return json_response(job.progress())
 
     def create_in_bulk(self, request: Request, body: Any) -> Response:
         if not isinstance(body, list):
             why = f'Expected a list of items but got type "{type(body).__name__}".'
-            raise Refused(400, {"non_field_errors": [why]})
+            raise ErrorResponse(400, {"non_field_errors": [why]})
         if not body:
-            raise Refused(400, {"non_field_errors": ["This list may not be empty."]})
+            raise ErrorResponse(400, {"non_field_errors": ["This list may not be empty."]})
         metrics = [received(self._state.behavior, cleaned(item)) for item in body]
         problems = [metric_problems(self._state, metric) for metric in metrics]
         if any(problems):
-            raise Refused(400, problems)
+            raise ErrorResponse(400, problems)
         saved = [self._edited(self._save(metric)) for metric in metrics]
         return json_response(saved, 201, _warning(*saved))
 
     def create(self, request: Request, body: Any) -> Response:
         sent = received(self._state.behavior, self._cleaned_new(body))
         if problems := metric_problems(self._state, sent):
-            raise Refused(400, problems)
+            raise ErrorResponse(400, problems)
         saved = self._edited(self._save(sent))
         return json_response(saved, 201, _warning(saved))
 
@@ -155,7 +155,7 @@ class Api:
         metric, sent = self._metric(request), received(self._state.behavior, self._cleaned(body))
         kept = metric if request.method == "PATCH" else without(metric, "name", "eval_type")
         if problems := metric_problems(self._state, sent, kept):
-            raise Refused(400, problems)
+            raise ErrorResponse(400, problems)
         metric.update(self._scoped({**metric, **stored(self._state.behavior, sent)}, sent))
         return json_response(self._edited(metric))
 
@@ -167,7 +167,7 @@ class Api:
         number = request.path_params["id"]
         agent = self._state.agents.get(int(number)) if re.fullmatch("[0-9]{1,19}", number) else None
         if agent is None:
-            raise Refused(404, {"detail": "No AIAgent matches the given query."})
+            raise ErrorResponse(404, {"detail": "No AIAgent matches the given query."})
         return json_response(self._agent({"id": int(number), **agent}))
 
     def list_agents(self, request: Request, body: Any) -> Response:
@@ -185,7 +185,7 @@ class Api:
         page = _positive(query.get("page", "1"))
         last = max(1, -(-len(agents) // size))
         if page is None or page > last:
-            raise Refused(404, {"detail": "Invalid page."})
+            raise ErrorResponse(404, {"detail": "Invalid page."})
 
         def link(number: int) -> str | None:
             host, port = request.scope["server"]
@@ -221,7 +221,7 @@ class Api:
         for metric in list(self._state.metrics):
             if str(metric.get("id")) == key or (by_slug and metric.get("slug") == key):
                 return metric
-        raise Refused(404, {"detail": "No Metric matches the given query."})
+        raise ErrorResponse(404, {"detail": "No Metric matches the given query."})
 
     def _of_agent(self, number: int | None) -> Callable[[dict[str, Any]], bool]:
         """Return whether a list by this agent contains a metric."""

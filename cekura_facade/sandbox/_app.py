@@ -14,10 +14,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cekura_facade.sandbox._answers import json_response
 from cekura_facade.sandbox._api import Api
 from cekura_facade.sandbox._authoring import Authoring
-from cekura_facade.sandbox._rules import Refused, parse_json
+from cekura_facade.sandbox._json import json_response, parse_json
+from cekura_facade.sandbox._rules import ErrorResponse
 from cekura_facade.sandbox._state import RecordedRequest, State
 from cekura_facade.sandbox._v2 import ApiV2, Handler, scoped
 
@@ -56,11 +56,11 @@ class _Endpoint:
     def _parsed(self, request: Request, raw: bytes) -> Any:
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media_type != "application/json":
-            raise Refused(400, {"detail": f'Unsupported media type "{media_type}" in request.'})
+            raise ErrorResponse(400, {"detail": f'Unsupported media type "{media_type}" in request.'})
         try:
             return parse_json(raw)
         except ValueError as error:
-            raise Refused(400, {"detail": f"JSON parse error - {error}"}) from None
+            raise ErrorResponse(400, {"detail": f"JSON parse error - {error}"}) from None
 
 
 @frozen
@@ -92,7 +92,7 @@ class _Recorder:
 
 
 async def _refused(_request: Request, error: Exception) -> Response:
-    if isinstance(error, Refused):
+    if isinstance(error, ErrorResponse):
         return json_response(error.body, error.status)
     if isinstance(error, HTTPException):
         return json_response({"detail": error.detail}, error.status_code, error.headers)
@@ -130,6 +130,8 @@ def build_app(state: State) -> ASGIApp:
         for path, handlers in _paths(v1, api, authoring, progress).items()
         for slash in ("/", "")
     ]
-    app = Starlette(routes=routes, exception_handlers=dict.fromkeys((Refused, HTTPException, Exception), _refused))
+    app = Starlette(
+        routes=routes, exception_handlers=dict.fromkeys((ErrorResponse, HTTPException, Exception), _refused)
+    )
     app.router.redirect_slashes = False
     return _Recorder(app, state)

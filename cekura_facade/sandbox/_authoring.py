@@ -9,9 +9,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from cekura_facade.sandbox._answers import json_response
+from cekura_facade.sandbox._json import json_response
 from cekura_facade.sandbox._rules import (
-    Refused,
+    ErrorResponse,
     cleaned,
     metric_problems,
     preview_problems,
@@ -23,14 +23,14 @@ _SHORT = 200  # characters: a prompt up to that is shortened at once
 
 
 class Authoring:
-    """The handlers. Each takes a request and its parsed body, and returns the answer or raises `Refused`."""
+    """The handlers. Each takes a request and its parsed body, and returns the answer or raises `ErrorResponse`."""
 
     def __init__(self, state: State) -> None:
         self._state = state
 
     def preview(self, request: Request, body: Any) -> Response:
         if problems := preview_problems(body):
-            raise Refused(400, problems)
+            raise ErrorResponse(400, problems)
         ids = [("call_log_id", number) for number in body.get("call_log_ids", [])]
         ids += [("run_id", number) for number in body.get("run_ids", [])]
         metric = body["metric_data"]
@@ -42,7 +42,7 @@ class Authoring:
 
     def simplify(self, request: Request, body: Any) -> Response:
         if problems := simplification_problems(body):
-            raise Refused(400, problems)
+            raise ErrorResponse(400, problems)
         prompt = body["original_prompt"]
         shorter = " ".join(re.split(r"(?<=[.!?])\s+", " ".join(prompt.split()))[:2])
         answer = {"original_prompt": prompt, "simplified_prompt": shorter, "skipped_simplification": shorter == prompt}
@@ -54,16 +54,16 @@ class Authoring:
     def progress(self, request: Request, body: Any) -> Response:
         progress_id = request.query_params.get("progress_id")
         if not progress_id:
-            raise Refused(400, {"progress_id": ["This field is required."]})
+            raise ErrorResponse(400, {"progress_id": ["This field is required."]})
         task = self._state.tasks.get(progress_id)
         if task is None:
-            raise Refused(404, {"detail": "Not found."})
+            raise ErrorResponse(404, {"detail": "Not found."})
         return json_response(task.progress())
 
     def trigger(self, request: Request, body: Any) -> Response:
         sent = cleaned(body)
         if problems := metric_problems(self._state, sent):
-            raise Refused(400, problems)
+            raise ErrorResponse(400, problems)
         about = str(sent.get("description") or sent["name"]).strip().rstrip(".?!")
         prompt = f"Evaluate only calls in which this comes up: {about}."
         suggested = {"evaluation_trigger": "custom", "trigger_type": "llm_judge", "evaluation_trigger_prompt": prompt}

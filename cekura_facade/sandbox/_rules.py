@@ -2,52 +2,27 @@
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from attrs import frozen
 
+from cekura_facade.sandbox._json import parse_json
 from cekura_facade.sandbox._state import State
 
 Problems = dict[str, list[str]]
 MetricTest = Callable[[Mapping[str, Any]], bool]
-_DEEPEST = 64
 _OLDER_BINARY = ("binary_workflow_adherence", "binary_qualitative")
 
 
-class Refused(Exception):
+class ErrorResponse(Exception):
     """A request that is answered with an error; `body` is what the answer says."""
 
     def __init__(self, status: int, body: Any) -> None:
         super().__init__(status, body)
         self.status = status
         self.body = body
-
-
-def parse_json(raw: bytes) -> Any:
-    """Read JSON that can be written again: no NaN, no infinity, no bottomless nesting. Raises ValueError."""
-
-    def refuse(constant: str) -> Any:
-        raise ValueError(f"Out of range float values are not JSON compliant: {constant}")
-
-    def check(value: Any, depth: int) -> None:
-        if depth > _DEEPEST:
-            raise ValueError("Nested too deeply")
-        if isinstance(value, float) and not math.isfinite(value):
-            refuse("too large")
-        if isinstance(value, dict | list):
-            for item in value.values() if isinstance(value, dict) else value:
-                check(item, depth + 1)
-
-    try:
-        value = json.loads(raw.decode("utf-8"), parse_constant=refuse)
-    except RecursionError:
-        raise ValueError("Nested too deeply") from None
-    check(value, 1)
-    return value
 
 
 def is_integer(value: Any) -> bool:
@@ -63,7 +38,7 @@ def is_text(value: Any) -> bool:
 def query_integer(name: str, text: str) -> int:
     """The integer in a query parameter."""
     if not re.fullmatch("-?[0-9]{1,19}", text) or not is_integer(int(text)):
-        raise Refused(400, {name: ["A valid integer is required."]})
+        raise ErrorResponse(400, {name: ["A valid integer is required."]})
     return int(text)
 
 
@@ -272,5 +247,5 @@ def metric_filter(text: str) -> MetricTest:
         conditions = [_condition(**condition) for condition in parsed["conditions"]]
     except (KeyError, TypeError, ValueError):
         expected = '{"operator": "and", "conditions": [{"field": "name", "op": "in", "value": ["…"]}]}'
-        raise Refused(400, {"filters": [f"Expected JSON such as {expected}."]}) from None
+        raise ErrorResponse(400, {"filters": [f"Expected JSON such as {expected}."]}) from None
     return lambda metric: not conditions or combine(matches(metric) for matches in conditions)

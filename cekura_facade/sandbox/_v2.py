@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from cekura_facade.sandbox._api import Api, without
-from cekura_facade.sandbox._rules import Refused, query_integer
+from cekura_facade.sandbox._rules import ErrorResponse, query_integer
 
 Handler = Callable[[Request, Any], Response]
 _SCOPES = ("agent_id", "project_id", "assistant_id")
@@ -32,7 +32,7 @@ def scoped(handler: Handler) -> Handler:
                 query_integer(name, query[name])
         if "x-cekura-api-key" not in request.headers and not any(query.get(name) for name in _SCOPES):
             why = f"With an access token, one of {', '.join(_SCOPES)} is required."
-            raise Refused(400, {"non_field_errors": [why]})
+            raise ErrorResponse(400, {"non_field_errors": [why]})
         return handler(request, body)
 
     return call
