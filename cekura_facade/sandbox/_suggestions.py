@@ -6,7 +6,6 @@ import hashlib
 import re
 from typing import Any
 
-MOST = 100
 _CRITERIA: tuple[tuple[str, str, str], ...] = (
     ("Goal completion", "binary", "Was what the caller wanted achieved, or was the next step made clear?"),
     ("Instruction adherence", "binary", "Did the agent do this the way its description says?"),
@@ -62,14 +61,14 @@ def _topics(description: str) -> list[str]:
 
 
 def suggest(agent_id: int, description: str, count: int) -> list[dict[str, Any]]:
-    """Up to `MOST` suggestions with distinct names: the same ones for the same description."""
+    """Return up to 100 suggestions with distinct names. The same description always gives the same ones."""
     digest = hashlib.sha256(description.encode("utf-8", "replace")).digest()
     topics = _topics(description)
     subjects = topics + [moment for moment in _MOMENTS if moment not in topics]
     first = digest[0] % len(_CRITERIA)
     criteria = _CRITERIA[first:] + _CRITERIA[:first]
     suggestions: list[dict[str, Any]] = []
-    for number in range(min(count, MOST)):
+    for number in range(count):
         lap, place = divmod(number, len(criteria))
         name, eval_type, question = criteria[place]
         subject = subjects[(place + lap) % len(subjects)]  # meets each criterion once before any comes back
