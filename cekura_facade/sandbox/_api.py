@@ -24,9 +24,9 @@ from cekura_facade.sandbox._rules import (
 from cekura_facade.sandbox._state import Job, State
 from cekura_facade.sandbox._suggestions import suggest
 
-_SHORTEST_DESCRIPTION = 100
+_MIN_DESCRIPTION_LENGTH = 100
 _PAGE_SIZE = 20
-_LARGEST_PAGE = 100
+_MAX_PAGE_SIZE = 100
 _DEPRECATION = "Metrics of agents are deprecated. This metric was created in the agent's project."
 _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _DEFAULTS: Mapping[str, Any] = {
@@ -57,7 +57,7 @@ def without(metric: Mapping[str, Any], *names: str) -> dict[str, Any]:
 
 
 def _warning(*saved: Mapping[str, Any]) -> dict[str, str]:
-    """Return the header that says that one of the metrics is not stored as it was sent."""
+    """Return the `Warning` header if a metric was moved to its agent's project."""
     return {"Warning": f'299 - "{_DEPRECATION}"'} if any("deprecation_warning" in metric for metric in saved) else {}
 
 
@@ -72,15 +72,15 @@ class Api:
     def generate(self, request: Request, body: Any) -> Response:
         if problems := generation_problems(body):
             raise ErrorResponse(400, problems)
-        given = "agent_id" if "agent_id" in body else "assistant_id"
-        number = body[given] if given == "agent_id" else self._state.agent_of_assistant(body[given])
+        id_field = "agent_id" if "agent_id" in body else "assistant_id"
+        number = body[id_field] if id_field == "agent_id" else self._state.agent_of_assistant(body[id_field])
         agent = None if number is None else self._state.agents.get(number)
         if number is None or agent is None:
             raise ErrorResponse(404, {"detail": "No AIAgent matches the given query."})
         description = str(agent.get("description") or "").strip()
-        if len(description) < _SHORTEST_DESCRIPTION:
-            why = f"The agent's description must have {_SHORTEST_DESCRIPTION} characters or more."
-            raise ErrorResponse(400, {given: [why]})
+        if len(description) < _MIN_DESCRIPTION_LENGTH:
+            why = f"The agent's description must have {_MIN_DESCRIPTION_LENGTH} characters or more."
+            raise ErrorResponse(400, {id_field: [why]})
         suggestions = suggest(number, description, body.get("num_metrics", 1))
         job = Job(
             progress_id=str(uuid.uuid4()),
@@ -130,9 +130,9 @@ class Api:
         metrics = list(filter(self._is_listed, self._state.metrics.copy()))
         scopes: list[Callable[[dict[str, Any]], bool]] = []
         if "agent_id" in query:
-            scopes.append(self._of_agent(query_integer("agent_id", query["agent_id"])))
+            scopes.append(self._listed_for_agent(query_integer("agent_id", query["agent_id"])))
         if "assistant_id" in query:
-            scopes.append(self._of_agent(self._state.agent_of_assistant(query["assistant_id"])))
+            scopes.append(self._listed_for_agent(self._state.agent_of_assistant(query["assistant_id"])))
         if "project_id" in query:
             project = query_integer("project_id", query["project_id"])
             scopes.append(lambda metric: metric.get("project") == project)
@@ -156,7 +156,7 @@ class Api:
         kept = metric if request.method == "PATCH" else without(metric, "name", "eval_type")
         if problems := metric_problems(self._state, sent, kept):
             raise ErrorResponse(400, problems)
-        metric.update(self._scoped({**metric, **stored(self._state.behavior, sent)}, sent))
+        metric.update(self._with_agents({**metric, **stored(self._state.behavior, sent)}, sent))
         return json_response(self._edited(metric))
 
     def delete(self, request: Request, body: Any) -> Response:
@@ -181,7 +181,7 @@ class Api:
             agents = [
                 agent for agent in agents if q in str(agent.get("agent_name", "")).lower() or q == str(agent["id"])
             ]
-        size = min(_positive(query.get("page_size")) or _PAGE_SIZE, _LARGEST_PAGE)
+        size = min(_positive(query.get("page_size")) or _PAGE_SIZE, _MAX_PAGE_SIZE)
         page = _positive(query.get("page", "1"))
         last = max(1, -(-len(agents) // size))
         if page is None or page > last:
@@ -197,11 +197,11 @@ class Api:
         return json_response({"count": len(agents), **links, "results": results})
 
     def _cleaned(self, body: Any) -> Any:
-        """Return the metric that a change sends."""
+        """Return the metric in the body of an update."""
         return cleaned(body)
 
     def _cleaned_new(self, body: Any) -> Any:
-        """Return the metric that a create call sends."""
+        """Return the metric in the body of a create call."""
         return self._cleaned(body)
 
     def _edited(self, metric: Mapping[str, Any]) -> dict[str, Any]:
@@ -223,8 +223,8 @@ class Api:
                 return metric
         raise ErrorResponse(404, {"detail": "No Metric matches the given query."})
 
-    def _of_agent(self, number: int | None) -> Callable[[dict[str, Any]], bool]:
-        """Return whether a list by this agent contains a metric."""
+    def _listed_for_agent(self, number: int | None) -> Callable[[dict[str, Any]], bool]:
+        """Return the test of whether a list by this agent contains a metric."""
         agent = self._state.agents.get(number) if number is not None else None
         if agent is None:
             return lambda _: False
@@ -238,7 +238,7 @@ class Api:
         metric = {"id": number, **_DEFAULTS, "project": None, "agents": [], **stored(self._state.behavior, sent)}
         if not metric.get("slug"):
             metric["slug"] = self._slug(str(metric["name"]), number)
-        metric = self._scoped(metric, sent)
+        metric = self._with_agents(metric, sent)
         moved = self._is_moved(metric, sent)
         if moved:
             metric = {**without(metric, "agent", "assistant_id"), "agents": [], "agent_names": ""}
@@ -256,8 +256,8 @@ class Api:
         created_at = self._state.created_at.get(metric.get("id", 0))
         return created_at is None or self._state.now() - created_at >= self._state.behavior.list_lag
 
-    def _scoped(self, metric: dict[str, Any], sent: Mapping[str, Any]) -> dict[str, Any]:
-        """The metric, with what follows from the agents it was sent for."""
+    def _with_agents(self, metric: dict[str, Any], sent: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a metric with its agents, their names and their project, all from the ids that were sent."""
         agents = dict.fromkeys(metric.get("agents", []))
         if "agent" in sent:
             agents[sent["agent"]] = None

@@ -1,4 +1,4 @@
-"""Suggested metrics: what a voice agent is commonly judged by, applied to what its description says."""
+"""Suggested metrics: common criteria for voice agents, applied to the topics of an agent's description."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _MOMENTS = ("opening of the call", "an unsure caller", "an impatient caller", "e
 
 
 def _topics(description: str) -> list[str]:
-    """What the description speaks of: its clauses, each cut to a few words."""
+    """Return the topics of a description: its clauses, each cut to a few words."""
     printable = "".join(letter if letter.isprintable() else " " for letter in description)
     clauses = (clause.strip().removeprefix("and ") for clause in re.split(r"[.!?;:,]\s", f"{printable} "))
     labels = [" ".join(clause.split()[:14])[:80] for clause in clauses if len(clause) >= 12]
@@ -71,7 +71,8 @@ def suggest(agent_id: int, description: str, count: int) -> list[dict[str, Any]]
     for number in range(count):
         lap, place = divmod(number, len(criteria))
         name, eval_type, question = criteria[place]
-        subject = subjects[(place + lap) % len(subjects)]  # meets each criterion once before any comes back
+        # Each pass over the criteria pairs them with other subjects, so no name occurs twice.
+        subject = subjects[(place + lap) % len(subjects)]
         suggestion: dict[str, Any] = {
             "name": f"{name}: {subject}",
             "description": f'{question} Judge the part of the call that is about "{subject}".',

@@ -22,8 +22,8 @@ _VOICE_PROVIDERS = (
 )
 
 
-def scoped(handler: Handler) -> Handler:
-    """Return a progress call that needs a scope if the credential is an access token, which has none."""
+def require_scope(handler: Handler) -> Handler:
+    """Return a handler of a progress call that requires a scope if the credential is an access token."""
 
     def call(request: Request, body: Any) -> Response:
         query = request.query_params
@@ -52,7 +52,7 @@ class ApiV2(Api):
 
     def _cleaned_new(self, body: Any) -> Any:
         sent = self._cleaned(body)
-        # The specification requires only a name here. Which type is the default is not published.
+        # The specification requires only a name. The default type is not published, so this is an assumption.
         return {"eval_type": "binary", **sent} if isinstance(sent, dict) else sent
 
     def _edited(self, metric: Mapping[str, Any]) -> dict[str, Any]:
