@@ -67,7 +67,7 @@ def test_without_the_extra_the_fixture_says_what_to_install(pytester: pytest.Pyt
 
 
 def test_it_is_described_among_the_fixtures(pytester: pytest.Pytester) -> None:
-    pytester.runpytest("--fixtures").stdout.fnmatch_lines(["cekura_sandbox*", "*fake of the Cekura API*"])
+    pytester.runpytest("--fixtures").stdout.fnmatch_lines(["cekura_sandbox*", "*A new sandbox on 127.0.0.1*"])
 
 
 def test_the_start_of_pytest_loads_nothing_that_is_heavy() -> None:

@@ -162,6 +162,7 @@ def test_only_the_next_job_fails(sandbox: Sandbox, http: httpx.Client) -> None:
         ({"agent_id": True}, 400, "agent_id"),
         ({"agent_id": str(CLINIC)}, 400, "agent_id"),
         ({"agent_id": 2**63}, 400, "agent_id"),
+        ({"agent_id": 0}, 400, "agent_id"),
         ({"agent_id": SURVEY}, 400, "agent_id"),
         ({"assistant_id": " "}, 400, "assistant_id"),
         ({"assistant_id": "a\0b"}, 400, "assistant_id"),
@@ -242,6 +243,22 @@ def test_a_bad_metric_is_refused_and_nothing_is_saved(
     assert in_bulk.json()[1] == alone.json()
     assert all(isinstance(why, str) for why in alone.json()[field])
     assert sandbox.metrics == []
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("description", None, "This field may not be null."),
+        ("description", 5, "Expected a string."),
+        ("name", "x" * 256, "Expected a string with a length of at most 255."),
+        ("agents", [True], "Expected a list (item 1 is a bool, not an int)."),
+        ("name", " ", "This field may not be blank."),
+        ("trigger_type", "phone", "Not a valid choice; choose one of custom_code, llm_judge."),
+    ],
+)
+def test_the_reason_for_a_refused_value(http: httpx.Client, field: str, value: Any, message: str) -> None:
+    response = http.post(METRICS, json={**METRIC, field: value})
+    assert (response.status_code, response.json()) == (400, {field: [message]})
 
 
 @pytest.mark.parametrize("body", [[], {}, "text", None])

@@ -26,7 +26,7 @@ _SURVEY = "Asks customers how satisfied they are."
 
 
 def default_agents() -> dict[int, dict[str, Any]]:
-    """A few made-up agents in two projects, by id; the last one's description is too short."""
+    """Return four invented agents in two projects, by id. The description of the last one is too short."""
     rows = (
         (101, "Dental clinic receptionist", _CLINIC, 11, True, "en"),
         (102, "Card services", _BANK, 12, True, "en"),

@@ -11,10 +11,10 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import Response
 
-from cekura_facade.sandbox._answers import json_response
 from cekura_facade.sandbox._behavior import received, stored, suggested
+from cekura_facade.sandbox._json import json_response
 from cekura_facade.sandbox._rules import (
-    Refused,
+    ErrorResponse,
     cleaned,
     generation_problems,
     metric_filter,
@@ -24,9 +24,9 @@ from cekura_facade.sandbox._rules import (
 from cekura_facade.sandbox._state import Job, State
 from cekura_facade.sandbox._suggestions import suggest
 
-_SHORTEST_DESCRIPTION = 100
+_MIN_DESCRIPTION_LENGTH = 100
 _PAGE_SIZE = 20
-_LARGEST_PAGE = 100
+_MAX_PAGE_SIZE = 100
 _DEPRECATION = "Metrics of agents are deprecated. This metric was created in the agent's project."
 _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _DEFAULTS: Mapping[str, Any] = {
@@ -57,12 +57,12 @@ def without(metric: Mapping[str, Any], *names: str) -> dict[str, Any]:
 
 
 def _warning(*saved: Mapping[str, Any]) -> dict[str, str]:
-    """Return the header that says that one of the metrics is not stored as it was sent."""
+    """Return the `Warning` header if a metric was moved to its agent's project."""
     return {"Warning": f'299 - "{_DEPRECATION}"'} if any("deprecation_warning" in metric for metric in saved) else {}
 
 
 class Api:
-    """The handlers of v1. Each takes a request and its parsed body, and returns the response or raises `Refused`."""
+    """The handlers of v1. Each returns a response to a request and its parsed body, or raises `ErrorResponse`."""
 
     prefix = "/test_framework/v1"
 
@@ -71,16 +71,16 @@ class Api:
 
     def generate(self, request: Request, body: Any) -> Response:
         if problems := generation_problems(body):
-            raise Refused(400, problems)
-        given = "agent_id" if "agent_id" in body else "assistant_id"
-        number = body[given] if given == "agent_id" else self._state.agent_of_assistant(body[given])
+            raise ErrorResponse(400, problems)
+        id_field = "agent_id" if "agent_id" in body else "assistant_id"
+        number = body[id_field] if id_field == "agent_id" else self._state.agent_of_assistant(body[id_field])
         agent = None if number is None else self._state.agents.get(number)
         if number is None or agent is None:
-            raise Refused(404, {"detail": "No AIAgent matches the given query."})
+            raise ErrorResponse(404, {"detail": "No AIAgent matches the given query."})
         description = str(agent.get("description") or "").strip()
-        if len(description) < _SHORTEST_DESCRIPTION:
-            why = f"The agent's description must have {_SHORTEST_DESCRIPTION} characters or more."
-            raise Refused(400, {given: [why]})
+        if len(description) < _MIN_DESCRIPTION_LENGTH:
+            why = f"The agent's description must have {_MIN_DESCRIPTION_LENGTH} characters or more."
+            raise ErrorResponse(400, {id_field: [why]})
         suggestions = suggest(number, description, body.get("num_metrics", 1))
         job = Job(
             progress_id=str(uuid.uuid4()),
@@ -97,31 +97,31 @@ class Api:
     def progress(self, request: Request, body: Any) -> Response:
         progress_id = request.query_params.get("progress_id")
         if progress_id is None:
-            raise Refused(400, {"progress_id": ["This field is required."]})
+            raise ErrorResponse(400, {"progress_id": ["This field is required."]})
         if not _UUID.fullmatch(progress_id):
-            raise Refused(400, {"progress_id": ["Must be a valid UUID."]})
+            raise ErrorResponse(400, {"progress_id": ["Must be a valid UUID."]})
         job = self._state.jobs.get(progress_id.lower())
         if job is None:
-            raise Refused(404, {"detail": "Not found."})
+            raise ErrorResponse(404, {"detail": "Not found."})
         return json_response(job.progress())
 
     def create_in_bulk(self, request: Request, body: Any) -> Response:
         if not isinstance(body, list):
             why = f'Expected a list of items but got type "{type(body).__name__}".'
-            raise Refused(400, {"non_field_errors": [why]})
+            raise ErrorResponse(400, {"non_field_errors": [why]})
         if not body:
-            raise Refused(400, {"non_field_errors": ["This list may not be empty."]})
+            raise ErrorResponse(400, {"non_field_errors": ["This list may not be empty."]})
         metrics = [received(self._state.behavior, cleaned(item)) for item in body]
         problems = [metric_problems(self._state, metric) for metric in metrics]
         if any(problems):
-            raise Refused(400, problems)
+            raise ErrorResponse(400, problems)
         saved = [self._edited(self._save(metric)) for metric in metrics]
         return json_response(saved, 201, _warning(*saved))
 
     def create(self, request: Request, body: Any) -> Response:
         sent = received(self._state.behavior, self._cleaned_new(body))
         if problems := metric_problems(self._state, sent):
-            raise Refused(400, problems)
+            raise ErrorResponse(400, problems)
         saved = self._edited(self._save(sent))
         return json_response(saved, 201, _warning(saved))
 
@@ -130,9 +130,9 @@ class Api:
         metrics = list(filter(self._is_listed, self._state.metrics.copy()))
         scopes: list[Callable[[dict[str, Any]], bool]] = []
         if "agent_id" in query:
-            scopes.append(self._of_agent(query_integer("agent_id", query["agent_id"])))
+            scopes.append(self._listed_for_agent(query_integer("agent_id", query["agent_id"])))
         if "assistant_id" in query:
-            scopes.append(self._of_agent(self._state.agent_of_assistant(query["assistant_id"])))
+            scopes.append(self._listed_for_agent(self._state.agent_of_assistant(query["assistant_id"])))
         if "project_id" in query:
             project = query_integer("project_id", query["project_id"])
             scopes.append(lambda metric: metric.get("project") == project)
@@ -155,8 +155,8 @@ class Api:
         metric, sent = self._metric(request), received(self._state.behavior, self._cleaned(body))
         kept = metric if request.method == "PATCH" else without(metric, "name", "eval_type")
         if problems := metric_problems(self._state, sent, kept):
-            raise Refused(400, problems)
-        metric.update(self._scoped({**metric, **stored(self._state.behavior, sent)}, sent))
+            raise ErrorResponse(400, problems)
+        metric.update(self._with_agents({**metric, **stored(self._state.behavior, sent)}, sent))
         return json_response(self._edited(metric))
 
     def delete(self, request: Request, body: Any) -> Response:
@@ -167,7 +167,7 @@ class Api:
         number = request.path_params["id"]
         agent = self._state.agents.get(int(number)) if re.fullmatch("[0-9]{1,19}", number) else None
         if agent is None:
-            raise Refused(404, {"detail": "No AIAgent matches the given query."})
+            raise ErrorResponse(404, {"detail": "No AIAgent matches the given query."})
         return json_response(self._agent({"id": int(number), **agent}))
 
     def list_agents(self, request: Request, body: Any) -> Response:
@@ -181,11 +181,11 @@ class Api:
             agents = [
                 agent for agent in agents if q in str(agent.get("agent_name", "")).lower() or q == str(agent["id"])
             ]
-        size = min(_positive(query.get("page_size")) or _PAGE_SIZE, _LARGEST_PAGE)
+        size = min(_positive(query.get("page_size")) or _PAGE_SIZE, _MAX_PAGE_SIZE)
         page = _positive(query.get("page", "1"))
         last = max(1, -(-len(agents) // size))
         if page is None or page > last:
-            raise Refused(404, {"detail": "Invalid page."})
+            raise ErrorResponse(404, {"detail": "Invalid page."})
 
         def link(number: int) -> str | None:
             host, port = request.scope["server"]
@@ -197,11 +197,11 @@ class Api:
         return json_response({"count": len(agents), **links, "results": results})
 
     def _cleaned(self, body: Any) -> Any:
-        """Return the metric that a change sends."""
+        """Return the metric in the body of an update."""
         return cleaned(body)
 
     def _cleaned_new(self, body: Any) -> Any:
-        """Return the metric that a create call sends."""
+        """Return the metric in the body of a create call."""
         return self._cleaned(body)
 
     def _edited(self, metric: Mapping[str, Any]) -> dict[str, Any]:
@@ -221,10 +221,10 @@ class Api:
         for metric in list(self._state.metrics):
             if str(metric.get("id")) == key or (by_slug and metric.get("slug") == key):
                 return metric
-        raise Refused(404, {"detail": "No Metric matches the given query."})
+        raise ErrorResponse(404, {"detail": "No Metric matches the given query."})
 
-    def _of_agent(self, number: int | None) -> Callable[[dict[str, Any]], bool]:
-        """Return whether a list by this agent contains a metric."""
+    def _listed_for_agent(self, number: int | None) -> Callable[[dict[str, Any]], bool]:
+        """Return the test of whether a list by this agent contains a metric."""
         agent = self._state.agents.get(number) if number is not None else None
         if agent is None:
             return lambda _: False
@@ -238,7 +238,7 @@ class Api:
         metric = {"id": number, **_DEFAULTS, "project": None, "agents": [], **stored(self._state.behavior, sent)}
         if not metric.get("slug"):
             metric["slug"] = self._slug(str(metric["name"]), number)
-        metric = self._scoped(metric, sent)
+        metric = self._with_agents(metric, sent)
         moved = self._is_moved(metric, sent)
         if moved:
             metric = {**without(metric, "agent", "assistant_id"), "agents": [], "agent_names": ""}
@@ -256,8 +256,8 @@ class Api:
         created_at = self._state.created_at.get(metric.get("id", 0))
         return created_at is None or self._state.now() - created_at >= self._state.behavior.list_lag
 
-    def _scoped(self, metric: dict[str, Any], sent: Mapping[str, Any]) -> dict[str, Any]:
-        """The metric, with what follows from the agents it was sent for."""
+    def _with_agents(self, metric: dict[str, Any], sent: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a metric with its agents, their names and their project, all from the ids that were sent."""
         agents = dict.fromkeys(metric.get("agents", []))
         if "agent" in sent:
             agents[sent["agent"]] = None

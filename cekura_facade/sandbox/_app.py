@@ -14,19 +14,19 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cekura_facade.sandbox._answers import json_response
 from cekura_facade.sandbox._api import Api
 from cekura_facade.sandbox._authoring import Authoring
-from cekura_facade.sandbox._rules import Refused, parse_json
+from cekura_facade.sandbox._json import json_response, parse_json
+from cekura_facade.sandbox._rules import ErrorResponse
 from cekura_facade.sandbox._state import RecordedRequest, State
-from cekura_facade.sandbox._v2 import ApiV2, Handler, scoped
+from cekura_facade.sandbox._v2 import ApiV2, Handler, require_scope
 
 _Paths = dict[str, dict[str, Handler]]
 
 
 @frozen
 class _Endpoint:
-    """Answers all methods of one path; checks the key and reads the body before it hands over."""
+    """Handles all methods of one path. It checks the credential and parses the body, then calls the handler."""
 
     state: State
     handlers: Mapping[str, Handler]
@@ -44,28 +44,29 @@ class _Endpoint:
         await handler(request, body)(scope, receive, send)
 
     def _authenticate(self, request: Request) -> None:
-        given = request.headers.getlist("x-cekura-api-key")
+        credentials = request.headers.getlist("x-cekura-api-key")
         for value in request.headers.getlist("authorization"):
             scheme, _, token = value.partition(" ")
-            given.append(token if scheme.lower() == "bearer" else "")
+            credentials.append(token if scheme.lower() == "bearer" else "")
         key = self.state.api_key.encode()
-        fits = [hmac.compare_digest(candidate.encode("latin-1"), key) for candidate in given]
-        if not fits or not all(fits):  # a wrong credential is refused even beside a right one
+        matches = [hmac.compare_digest(candidate.encode("latin-1"), key) for candidate in credentials]
+        # A request with a valid and an invalid credential is refused, too.
+        if not matches or not all(matches):
             raise HTTPException(401, "Invalid API key.", {"WWW-Authenticate": "Bearer"})
 
     def _parsed(self, request: Request, raw: bytes) -> Any:
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media_type != "application/json":
-            raise Refused(400, {"detail": f'Unsupported media type "{media_type}" in request.'})
+            raise ErrorResponse(400, {"detail": f'Unsupported media type "{media_type}" in request.'})
         try:
             return parse_json(raw)
         except ValueError as error:
-            raise Refused(400, {"detail": f"JSON parse error - {error}"}) from None
+            raise ErrorResponse(400, {"detail": f"JSON parse error - {error}"}) from None
 
 
 @frozen
 class _Recorder:
-    """Keeps every request that is answered, along with the status of the answer."""
+    """Records every request that gets a response, with the status of the response."""
 
     app: ASGIApp
     state: State
@@ -91,8 +92,8 @@ class _Recorder:
         await self.app(scope, replay, record)
 
 
-async def _refused(_request: Request, error: Exception) -> Response:
-    if isinstance(error, Refused):
+async def _error_response(_request: Request, error: Exception) -> Response:
+    if isinstance(error, ErrorResponse):
         return json_response(error.body, error.status)
     if isinstance(error, HTTPException):
         return json_response({"detail": error.detail}, error.status_code, error.headers)
@@ -100,7 +101,7 @@ async def _refused(_request: Request, error: Exception) -> Response:
 
 
 def _paths(v1: Api, api: Api, authoring: Authoring, progress: Callable[[Handler], Handler]) -> _Paths:
-    """Return the handlers by path and method. Those of `v1` also serve what v2 leaves as it is."""
+    """Return the handlers by path and method. The calls that v2 did not change use the handlers of `v1`."""
     metrics: _Paths = {
         "generate_metrics": {"POST": v1.generate},
         "generate_metrics_progress": {"GET": progress(v1.progress)},
@@ -126,10 +127,12 @@ def build_app(state: State) -> ASGIApp:
     v1, v2, authoring = Api(state), ApiV2(state), Authoring(state)
     routes = [
         Route(api.prefix + path + slash, _Endpoint(state, handlers))
-        for api, progress in ((v1, lambda handler: handler), (v2, scoped))
+        for api, progress in ((v1, lambda handler: handler), (v2, require_scope))
         for path, handlers in _paths(v1, api, authoring, progress).items()
         for slash in ("/", "")
     ]
-    app = Starlette(routes=routes, exception_handlers=dict.fromkeys((Refused, HTTPException, Exception), _refused))
+    app = Starlette(
+        routes=routes, exception_handlers=dict.fromkeys((ErrorResponse, HTTPException, Exception), _error_response)
+    )
     app.router.redirect_slashes = False
     return _Recorder(app, state)

@@ -1,4 +1,4 @@
-"""The steps around the main job: trying a metric on calls, shortening a prompt, suggesting a trigger."""
+"""The handlers for previewing a metric, simplifying a prompt and suggesting an evaluation trigger."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from cekura_facade.sandbox._answers import json_response
+from cekura_facade.sandbox._json import json_response
 from cekura_facade.sandbox._rules import (
-    Refused,
+    ErrorResponse,
     cleaned,
     metric_problems,
     preview_problems,
@@ -19,57 +19,57 @@ from cekura_facade.sandbox._rules import (
 )
 from cekura_facade.sandbox._state import State, Task
 
-_SHORT = 200  # characters: a prompt up to that is shortened at once
+_MAX_IMMEDIATE_LENGTH = 200  # Characters. Simplifying a longer prompt takes a background task.
 
 
 class Authoring:
-    """The handlers. Each takes a request and its parsed body, and returns the answer or raises `Refused`."""
+    """The handlers. Each returns a response to a request and its parsed body, or raises `ErrorResponse`."""
 
     def __init__(self, state: State) -> None:
         self._state = state
 
     def preview(self, request: Request, body: Any) -> Response:
         if problems := preview_problems(body):
-            raise Refused(400, problems)
+            raise ErrorResponse(400, problems)
         ids = [("call_log_id", number) for number in body.get("call_log_ids", [])]
         ids += [("run_id", number) for number in body.get("run_ids", [])]
         metric = body["metric_data"]
         scores = {"continuous_qualitative": 4, "numeric": 3, "enum": (metric.get("enum_values") or [None])[0]}
         score = scores.get(metric["eval_type"], True)
-        explanation = f"The sandbox made this up for {metric['name']!r}."
+        explanation = f"The sandbox invented this score for {metric['name']!r}."
         results = [{kind: number, "score": score, "explanation": explanation} for kind, number in ids]
-        return json_response({"progress_id": self._start({"results": results})})
+        return json_response({"progress_id": self._start_task({"results": results})})
 
     def simplify(self, request: Request, body: Any) -> Response:
         if problems := simplification_problems(body):
-            raise Refused(400, problems)
+            raise ErrorResponse(400, problems)
         prompt = body["original_prompt"]
         shorter = " ".join(re.split(r"(?<=[.!?])\s+", " ".join(prompt.split()))[:2])
-        answer = {"original_prompt": prompt, "simplified_prompt": shorter, "skipped_simplification": shorter == prompt}
-        if len(prompt) <= _SHORT:
-            return json_response(answer)
+        result = {"original_prompt": prompt, "simplified_prompt": shorter, "skipped_simplification": shorter == prompt}
+        if len(prompt) <= _MAX_IMMEDIATE_LENGTH:
+            return json_response(result)
         metric = {"metric_id": body["metric_id"]} if "metric_id" in body else {}
-        return json_response({"progress_id": self._start({**answer, **metric})})
+        return json_response({"progress_id": self._start_task({**result, **metric})})
 
     def progress(self, request: Request, body: Any) -> Response:
         progress_id = request.query_params.get("progress_id")
         if not progress_id:
-            raise Refused(400, {"progress_id": ["This field is required."]})
+            raise ErrorResponse(400, {"progress_id": ["This field is required."]})
         task = self._state.tasks.get(progress_id)
         if task is None:
-            raise Refused(404, {"detail": "Not found."})
+            raise ErrorResponse(404, {"detail": "Not found."})
         return json_response(task.progress())
 
     def trigger(self, request: Request, body: Any) -> Response:
         sent = cleaned(body)
         if problems := metric_problems(self._state, sent):
-            raise Refused(400, problems)
-        about = str(sent.get("description") or sent["name"]).strip().rstrip(".?!")
-        prompt = f"Evaluate only calls in which this comes up: {about}."
+            raise ErrorResponse(400, problems)
+        topic = str(sent.get("description") or sent["name"]).strip().rstrip(".?!")
+        prompt = f"Evaluate only calls in which this comes up: {topic}."
         suggested = {"evaluation_trigger": "custom", "trigger_type": "llm_judge", "evaluation_trigger_prompt": prompt}
         return json_response({**sent, **suggested})
 
-    def _start(self, result: dict[str, Any]) -> str:
+    def _start_task(self, result: dict[str, Any]) -> str:
         task = Task(
             result=result,
             seconds=self._state.job_seconds,

@@ -1,4 +1,4 @@
-"""How the sandbox behaves where published sources contradict each other, or say nothing."""
+"""How the sandbox behaves where published sources contradict each other or do not say."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any, Literal
 from attrs import field, frozen
 from attrs.validators import ge, in_, instance_of, lt, optional
 
-_LONGEST_NAME = 255
+_MAX_NAME_LENGTH = 255
 _TEXTS: Mapping[str, Callable[[str], str]] = {
     "trim": str.strip,
     "nfd": partial(unicodedata.normalize, "NFD"),
@@ -92,10 +92,10 @@ def suggested(behavior: Behavior, suggestion: dict[str, Any]) -> dict[str, Any]:
 
 
 def received(behavior: Behavior, metric: Any) -> Any:
-    """Return a sent metric as the service would validate it."""
+    """Return a metric from a request as the service would validate it."""
     if behavior.text_change != "cut_name" or not isinstance(metric, dict) or not isinstance(metric.get("name"), str):
         return metric
-    return {**metric, "name": metric["name"][:_LONGEST_NAME]}
+    return {**metric, "name": metric["name"][:_MAX_NAME_LENGTH]}
 
 
 def stored(behavior: Behavior, metric: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import math
 
 
 class ManualClock:
-    """A clock that stands still until it is advanced. It starts at 0, and calling it returns its time in seconds.
+    """A clock that moves only when it is advanced. It starts at 0, and calling it returns its time in seconds.
 
     With `Sandbox(clock=ManualClock())`, a job moves to its next state only when the test says so.
     """

@@ -1,25 +1,31 @@
-"""What a request must look like, and what it is told when it doesn't, as Django REST Framework words it."""
+"""Which requests are refused, with error bodies in the shape of Django REST Framework.
+
+The generated models say what the specification states: the types of fields, their limits, which are required, and the
+values that are known. The rules in this module are what it does not state.
+"""
 
 from __future__ import annotations
 
-import json
-import math
 import re
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, get_args
 
 from attrs import frozen
+from cekura_api import models
+from cekura_api.model import Model
+from cekura_api.models import GenerateMetricsRequest, MetricCreate, known_values
+from cekura_api.types import UNSET
 
+from cekura_facade.sandbox._json import parse_json
 from cekura_facade.sandbox._state import State
 
 Problems = dict[str, list[str]]
 MetricTest = Callable[[Mapping[str, Any]], bool]
-_DEEPEST = 64
 _OLDER_BINARY = ("binary_workflow_adherence", "binary_qualitative")
 
 
-class Refused(Exception):
-    """A request that is answered with an error; `body` is what the answer says."""
+class ErrorResponse(Exception):
+    """Ends a request with an error response."""
 
     def __init__(self, status: int, body: Any) -> None:
         super().__init__(status, body)
@@ -27,136 +33,87 @@ class Refused(Exception):
         self.body = body
 
 
-def parse_json(raw: bytes) -> Any:
-    """Read JSON that can be written again: no NaN, no infinity, no bottomless nesting. Raises ValueError."""
-
-    def refuse(constant: str) -> Any:
-        raise ValueError(f"Out of range float values are not JSON compliant: {constant}")
-
-    def check(value: Any, depth: int) -> None:
-        if depth > _DEEPEST:
-            raise ValueError("Nested too deeply")
-        if isinstance(value, float) and not math.isfinite(value):
-            refuse("too large")
-        if isinstance(value, dict | list):
-            for item in value.values() if isinstance(value, dict) else value:
-                check(item, depth + 1)
-
-    try:
-        value = json.loads(raw.decode("utf-8"), parse_constant=refuse)
-    except RecursionError:
-        raise ValueError("Nested too deeply") from None
-    check(value, 1)
-    return value
-
-
 def is_integer(value: Any) -> bool:
-    """Whether it is an integer that fits in 64 bits; a boolean is none."""
+    """Return whether a value is an integer that fits in 64 bits. A boolean is not."""
     return type(value) is int and -(2**63) <= value < 2**63
 
 
-def is_text(value: Any) -> bool:
-    """Whether it is a string."""
-    return isinstance(value, str)
-
-
 def query_integer(name: str, text: str) -> int:
-    """The integer in a query parameter."""
+    """Return the integer in a query parameter."""
     if not re.fullmatch("-?[0-9]{1,19}", text) or not is_integer(int(text)):
-        raise Refused(400, {name: ["A valid integer is required."]})
+        raise ErrorResponse(400, {name: ["A valid integer is required."]})
     return int(text)
 
 
+def _is_string(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_list_of_integers(value: Any) -> bool:
+    return isinstance(value, list) and all(map(is_integer, value))
+
+
 @frozen
-class _Field:
+class _Rule:
+    """A rule for a field that the specification does not state."""
+
     accepts: Callable[[Any], bool]
     message: str
-    nullable: bool = False
 
 
-def _list_of(accepts: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, list) and all(accepts(item) for item in value)
+def _choice(*values: str) -> _Rule:
+    return _Rule(lambda value: value in values, f"Not a valid choice; choose one of {', '.join(values)}.")
 
 
-def _choice(*values: str) -> _Field:
-    return _Field(lambda value: value in values, f"Not a valid choice; choose one of {', '.join(values)}.")
+def _listed(field: str, *others: str) -> _Rule:
+    """Return a rule that accepts the values that the specification lists, and some others."""
+    listed = get_args(getattr(known_values, f"Known{field.title().replace('_', '')}", None))
+    # An older specification may list none.
+    return _choice(*dict.fromkeys((*listed, *others))) if listed else _Rule(lambda _: True, "")
 
 
-_TEXT = _Field(is_text, "Not a valid string.")
-_FILLED = _Field(lambda value: is_text(value) and value.strip() != "", "Must be a string that is not blank.")
-_TEXT_255 = _Field(
-    lambda value: is_text(value) and len(value) <= 255, "Must be a string of up to 255 characters.", nullable=True
-)
-_BOOLEAN = _Field(lambda value: isinstance(value, bool), "Must be a valid boolean.")
-_INTEGER = _Field(is_integer, "A valid integer is required.")
-_INTEGERS = _Field(_list_of(is_integer), "Expected a list of integers.")
-
-_NUMBER = _Field(lambda value: type(value) in (int, float), "A valid number is required.")
-
-_METRIC_FIELDS: Mapping[str, _Field] = {
-    **dict.fromkeys(("description", "prompt", "priority_assignment_prompt", "custom_code"), _TEXT),
-    **dict.fromkeys(("evaluation_trigger_prompt", "evaluation_trigger_custom_code"), _TEXT),
-    **dict.fromkeys(("slug", "function_name", "slack_channel_id"), _TEXT_255),
-    **dict.fromkeys(("audio_enabled", "simulation_enabled", "observability_enabled"), _BOOLEAN),
-    **dict.fromkeys(("sampling_enabled", "alert_enabled"), _BOOLEAN),
+_NOT_BLANK = _Rule(lambda value: _is_string(value) and value.strip() != "", "This field may not be blank.")
+_INTEGER = _Rule(is_integer, "Expected an integer of 64 bits.")
+_INTEGER_32 = _Rule(lambda value: is_integer(value) and -(2**31) <= value < 2**31, "Expected an integer of 32 bits.")
+_NUMBER = _Rule(lambda value: type(value) in (int, float), "Expected a number.")
+_PREVIEW_RULES: Mapping[str, _Rule] = {
+    "name": _NOT_BLANK,
+    "type": _listed("type"),
+    "eval_type": _listed("eval_type", "binary"),  # Older specifications list older names for `binary`.
+    "evaluation_trigger": _listed("evaluation_trigger"),
+    "trigger_type": _listed("trigger_type"),
+}
+_METRIC_RULES: Mapping[str, _Rule] = {
+    **_PREVIEW_RULES,
+    "type": _choice("custom_code", "llm_judge"),  # `basic` and `custom_prompt` are listed, but refused.
+    "assistant_id": _NOT_BLANK,
     **dict.fromkeys(("agent", "project", "window_size"), _INTEGER),
     **dict.fromkeys(("std_multiplier", "ewma_alpha"), _NUMBER),
-    **dict.fromkeys(("agents", "kb_file_ids"), _INTEGERS),
-    "name": _Field(
-        lambda value: _FILLED.accepts(value) and len(value) <= 255,
-        "Must be a string of up to 255 characters that is not blank.",
+    "display_order": _INTEGER_32,
+    "kb_file_ids": _Rule(_is_list_of_integers, "Expected a list of integers."),
+    "configuration": _Rule(lambda value: isinstance(value, dict), "Expected an object."),
+    "scenarios": _Rule(
+        lambda value: value == "all" or _is_list_of_integers(value), 'Expected "all" or a list of integers.'
     ),
-    "assistant_id": _FILLED,
-    "vocera_defined_metric_code": _Field(_TEXT_255.accepts, _TEXT_255.message),
-    "add_to_new_agents": _Field(_BOOLEAN.accepts, _BOOLEAN.message, nullable=True),
-    "slack_workspace": _Field(_INTEGER.accepts, _INTEGER.message, nullable=True),
-    "display_order": _Field(
-        lambda value: is_integer(value) and -(2**31) <= value < 2**31,
-        "A valid integer of 32 bits is required.",
-    ),
-    "scenarios": _Field(
-        lambda value: value == "all" or _INTEGERS.accepts(value), 'Expected "all" or a list of integers.'
-    ),
-    "enum_values": _Field(_list_of(is_text), "Expected a list of strings."),
-    "configuration": _Field(lambda value: isinstance(value, dict), "Expected an object."),
-    "alert_filters": _Field(lambda _: True, ""),
-    "type": _choice("llm_judge", "custom_code"),
-    "eval_type": _choice("binary", "continuous_qualitative", "numeric", "enum", *_OLDER_BINARY),
-    "evaluation_trigger": _choice("always", "automatic", "custom"),
-    "trigger_type": _choice("llm_judge", "custom_code"),
-    "alert_type": _choice("disabled", "normal", "significant_change"),
-    "significant_change_alert_status": _choice("enabled", "disabled"),
-    "significant_change_alert_direction": _choice("", "increase", "decrease"),
+    "alert_type": _listed("alert_type"),
+    "significant_change_alert_status": _listed("significant_change_alert_status"),
+    "significant_change_alert_direction": _listed("significant_change_alert_direction"),
 }
-_GENERATION_FIELDS: Mapping[str, _Field] = {
-    "agent_id": _INTEGER,
-    "assistant_id": _FILLED,
-    "num_metrics": _Field(
-        lambda value: is_integer(value) and 1 <= value <= 100, "A valid integer from 1 to 100 is required."
-    ),
-}
-_PREVIEW_FIELDS: Mapping[str, _Field] = {
-    **dict.fromkeys(("agent_id", "project_id"), _INTEGER),
-    **dict.fromkeys(
-        ("call_log_ids", "run_ids"),
-        _Field(lambda value: _INTEGERS.accepts(value) and 1 <= len(value) <= 10, "Expected 1 to 10 integers."),
-    ),
-}
-_PREVIEWED_FIELDS = {**_METRIC_FIELDS, "type": _choice("llm_judge", "custom_code", "basic", "custom_prompt")}
-_SIMPLIFICATION_FIELDS: Mapping[str, _Field] = {"original_prompt": _FILLED, "metric_id": _INTEGER}
-_READ_ONLY = frozenset(
-    (
-        *(
-            "id",
-            "agent_names",
-            "knowledge_base_files",
-            "metric_cost",
-            "uses_llm_judge",
-            "reviews",
-            "ewma_alpha",
-        ),
-        *("window_size", "std_multiplier", "overall_score", "total_score", "pending_optimisation_proposal"),
-    )
+# The second has the fields that `MetricCreate` lacks, such as those of alerts. A specification may lack its operation.
+_METRIC_MODELS: tuple[type[Model], ...] = (MetricCreate, getattr(models, "EvaluationTriggerRequest", MetricCreate))
+_READ_ONLY = (
+    "agent_names",
+    "ewma_alpha",
+    "id",
+    "knowledge_base_files",
+    "metric_cost",
+    "overall_score",
+    "pending_optimisation_proposal",
+    "reviews",
+    "std_multiplier",
+    "total_score",
+    "uses_llm_judge",
+    "window_size",
 )
 
 
@@ -170,37 +127,60 @@ def _strings(value: Any) -> Iterator[str]:
             yield from _strings(item)
 
 
-def _field_problems(sent: Any, fields: Mapping[str, _Field]) -> Problems:
+def _problems(sent: Any, kinds: Sequence[type[Model]], rules: Mapping[str, _Rule]) -> Problems:
+    """Return what is wrong with each field, by its models and its own rule. Missing fields are not reported."""
     if not isinstance(sent, dict):
         return {"non_field_errors": [f"Invalid data. Expected a dictionary, but got {type(sent).__name__}."]}
-    problems: Problems = {}
-    for name, value in sent.items():
-        field = fields.get(name)
-        if any(letter == "\0" or "\ud800" <= letter <= "\udfff" for text in _strings([name, value]) for letter in text):
-            problems[name] = ["Null characters and surrogates are not allowed."]
-        elif field and value is None and not field.nullable:
-            problems[name] = ["This field may not be null."]
-        elif field and value is not None and not field.accepts(value):
-            problems[name] = [field.message]
-    return problems
+    problems = {name: _problem(name, value, kinds, rules.get(name)) for name, value in sent.items()}
+    return {name: [why] for name, why in problems.items() if why}
+
+
+def _problem(name: str, value: Any, kinds: Sequence[type[Model]], rule: _Rule | None) -> str | None:
+    if any(letter == "\0" or "\ud800" <= letter <= "\udfff" for text in _strings([name, value]) for letter in text):
+        return "Null characters and surrogates are not allowed."
+    why = next(filter(None, (_stated_problem(model, name, value) for model in kinds)), None)
+    if why is None and rule is not None and not rule.accepts(value):
+        why = rule.message
+    return "This field may not be null." if why and value is None else why
+
+
+def _stated_problem(model: type[Model], name: str, value: Any) -> str | None:
+    """Return why the specification does not allow a value, such as `Expected an integer >= 1.`."""
+    # To check one field alone, the required ones are passed as UNSET.
+    required = dict.fromkeys(model.required_fields(), UNSET)
+    try:
+        model.check({**required, name: value})
+    except ValueError as error:
+        return f"Expected {str(error).rpartition(': expected ')[2]}"
+    return None
+
+
+def _missing(sent: Any, names: Iterable[str]) -> Problems:
+    """Return a problem for each required field that is missing."""
+    if not isinstance(sent, dict):
+        return {}
+    return {name: ["This field is required."] for name in names if name not in sent}
 
 
 def generation_problems(sent: Any) -> Problems:
-    """What is wrong with a request to generate metrics, by field."""
-    problems = _field_problems(sent, _GENERATION_FIELDS)
+    """Return what is wrong with a request to generate metrics, by field."""
+    problems = _problems(sent, [GenerateMetricsRequest], {"assistant_id": _NOT_BLANK})
     if not problems and ("agent_id" in sent) == ("assistant_id" in sent):
         problems["non_field_errors"] = ["Provide either agent_id or assistant_id, and not both."]
     return problems
 
 
 def preview_problems(sent: Any) -> Problems:
-    """What is wrong with a request to preview a metric, by field."""
-    problems = _field_problems(sent, _PREVIEW_FIELDS)
+    """Return what is wrong with a request to preview a metric, by field."""
+    from cekura_api.models import MetricPreviewData, PreviewMetricRequest  # An older specification may lack them.
+
+    problems = _problems(sent, [PreviewMetricRequest], {})
     if not isinstance(sent, dict):
         return problems
-    metric = sent.get("metric_data")
-    of_metric = _field_problems(metric, _PREVIEWED_FIELDS)
-    of_metric |= _required(metric, "name", "type", "eval_type")
+    metric = cleaned(sent.get("metric_data"))
+    of_metric = _problems(metric, [MetricPreviewData], _PREVIEW_RULES) | _missing(
+        metric, MetricPreviewData.required_fields()
+    )
     if of_metric:
         problems["metric_data"] = [f"{field}: {why}" for field, reasons in of_metric.items() for why in reasons]
     if "call_log_ids" not in sent and "run_ids" not in sent:
@@ -209,18 +189,15 @@ def preview_problems(sent: Any) -> Problems:
 
 
 def simplification_problems(sent: Any) -> Problems:
-    """What is wrong with a request to simplify a prompt, by field."""
-    return _field_problems(sent, _SIMPLIFICATION_FIELDS) | _required(sent, "original_prompt")
+    """Return what is wrong with a request to simplify a prompt, by field."""
+    from cekura_api.models import SimplifyPromptRequest  # An older specification may lack it.
 
-
-def _required(sent: Any, *names: str) -> Problems:
-    if not isinstance(sent, dict):
-        return {}
-    return {name: ["This field is required."] for name in names if name not in sent}
+    problems = _problems(sent, [SimplifyPromptRequest], {"original_prompt": _NOT_BLANK})
+    return problems | _missing(sent, SimplifyPromptRequest.required_fields())
 
 
 def cleaned(sent: Any) -> Any:
-    """A metric as it is stored: as it was sent, but for what only the server may set, and older names."""
+    """Return a metric without the fields that only the service may set, and with the current names of older types."""
     if not isinstance(sent, dict):
         return sent
     kept = {name: value for name, value in sent.items() if name not in _READ_ONLY}
@@ -228,12 +205,12 @@ def cleaned(sent: Any) -> Any:
 
 
 def metric_problems(state: State, sent: Any, saved: Mapping[str, Any] | None = None) -> Problems:
-    """What is wrong with a cleaned metric, by field; `saved` is what it changes, if it changes one."""
-    problems = _field_problems(sent, _METRIC_FIELDS)
+    """Return what is wrong with a cleaned metric, by field. An update passes the metric that it changes as `saved`."""
+    problems = _problems(sent, _METRIC_MODELS, _METRIC_RULES)
     if not isinstance(sent, dict):
         return problems
     whole = {**(saved or {}), **sent}
-    problems |= _required(whole, "name", "eval_type")
+    problems |= _missing(whole, ("name", "eval_type"))  # Specifications also call other fields required.
     for name, kind, value in (("enum_values", "eval_type", "enum"), ("custom_code", "type", "custom_code")):
         if whole.get(kind) == value and not whole.get(name):
             problems.setdefault(name, [f"This field is required, and not empty, when {kind} is {value}."])
@@ -249,8 +226,8 @@ def metric_problems(state: State, sent: Any, saved: Mapping[str, Any] | None = N
 
 
 def _condition(field: str, op: str, value: Any) -> MetricTest:
-    """One condition of a filter. Raises ValueError if it makes no sense."""
-    accepts = {"agents__id": is_integer, "eval_type": is_text, "type": is_text, "name": is_text}[field]
+    """Return the test for one condition of a filter. Raises ValueError if the condition is not valid."""
+    accepts = {"agents__id": is_integer, "eval_type": _is_string, "type": _is_string, "name": _is_string}[field]
     wanted = value if op == "in" and isinstance(value, list) else [value]
     if not all(map(accepts, wanted)) or op not in (("in", "eq") if accepts is is_integer else ("in", "eq", "contains")):
         raise ValueError(op)
@@ -265,12 +242,12 @@ def _condition(field: str, op: str, value: Any) -> MetricTest:
 
 
 def metric_filter(text: str) -> MetricTest:
-    """The test that the `filters` parameter of the list of metrics describes."""
+    """Return the test that the parameter `filters` of the list of metrics describes."""
     try:
         parsed = parse_json(text.encode("utf-8", "replace"))
         combine = {"and": all, "or": any}[parsed["operator"]]
         conditions = [_condition(**condition) for condition in parsed["conditions"]]
     except (KeyError, TypeError, ValueError):
         expected = '{"operator": "and", "conditions": [{"field": "name", "op": "in", "value": ["…"]}]}'
-        raise Refused(400, {"filters": [f"Expected JSON such as {expected}."]}) from None
+        raise ErrorResponse(400, {"filters": [f"Expected JSON such as {expected}."]}) from None
     return lambda metric: not conditions or combine(matches(metric) for matches in conditions)

@@ -32,7 +32,7 @@ class Sandbox:
         job_seconds: How long a job takes, in seconds, 0 or more (default 1). With 0, a job is done at the first poll.
         port: TCP port to listen on, 0 to 65535. With 0 (the default), each start uses a free port.
         clock: Function that returns the time in seconds (default `time.monotonic`). With a `ManualClock`, time
-            stands still until you call `advance`.
+            moves only when you call `advance`.
         behavior: How the sandbox stores and lists metrics. Default: `Behavior()`.
     """
 
@@ -94,7 +94,7 @@ class Sandbox:
 
     @property
     def requests(self) -> list[RecordedRequest]:
-        """The requests that the sandbox has answered, oldest first."""
+        """The requests that the sandbox has responded to, oldest first."""
         return self._state.requests
 
     @property

@@ -1,4 +1,4 @@
-"""uvicorn in a thread."""
+"""A uvicorn server in a background thread."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ HOST = "127.0.0.1"
 
 
 class _Server(uvicorn.Server):
-    """A uvicorn server that says when it accepts, and leaves no connection open when it ends."""
+    """A uvicorn server that signals when it is ready, and closes every connection when it stops."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
-        self.settled = threading.Event()
+        self.started_or_failed = threading.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self.settled.set()
+        self.started_or_failed.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)
-        # uvicorn leaves those open that are still in the middle of sending a request.
+        # uvicorn does not close connections on which a request is still arriving.
         for connection in list(self.server_state.connections):
             if connection.transport is not None:
                 connection.transport.abort()
@@ -34,7 +34,7 @@ class _Server(uvicorn.Server):
 
 
 def _listen(port: int) -> socket.socket:
-    # asyncio turns Nagle's algorithm off, which would cost 40 ms a request, only where TCP is named.
+    # Nagle's algorithm costs 40 ms per request. asyncio turns it off only if the protocol is named, as here.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if os.name == "posix":
@@ -64,14 +64,14 @@ class ServerThread:
                 log_level="critical",
                 access_log=False,
                 server_header=False,
-                # Longer than a test lasts: a client must not find its pooled connection closed.
+                # Longer than a test, so that a pooled connection of the client stays open.
                 timeout_keep_alive=60,
                 timeout_graceful_shutdown=1,
             )
         )
         self._thread = threading.Thread(target=self._run, name="cekura-sandbox", daemon=True)
         self._thread.start()
-        self._server.settled.wait()
+        self._server.started_or_failed.wait()
         if not self._server.started:
             self.stop()
             raise RuntimeError("The sandbox could not be started.")
@@ -81,9 +81,9 @@ class ServerThread:
             self._server.run(sockets=[self._socket])
         finally:
             self._socket.close()
-            self._server.settled.set()
+            self._server.started_or_failed.set()
 
     def stop(self) -> None:
-        """End the server and wait until it has ended."""
+        """Stop the server and wait until its thread has ended."""
         self._server.should_exit = True
         self._thread.join()

@@ -1,7 +1,7 @@
-"""What a sandbox holds: agents, metrics, jobs, and the requests that came in.
+"""The data of a sandbox: agents, metrics, jobs and recorded requests.
 
-Requests are handled one at a time, on the server's thread, so nothing here is locked. What a user may edit
-meanwhile on another thread is copied before it is looked through, and only ever changed in one step.
+The server's thread handles one request at a time, so there are no locks. A test may edit the agents and metrics on
+another thread, so they are copied before they are iterated over, and each change is a single operation.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _STEPS = (
 
 @frozen
 class RecordedRequest:
-    """A request that came in, and the status it was answered with. Header names are in lower case."""
+    """A request, and the status of its response. Header names are in lower case."""
 
     method: str
     path: str
@@ -40,10 +40,10 @@ class RecordedRequest:
 
     @property
     def json(self) -> Any:
-        """The body, read as JSON.
+        """The body, parsed as JSON.
 
         Raises:
-            ValueError: It isn't JSON.
+            ValueError: The body is not JSON.
         """
         return json.loads(self.body)
 
@@ -114,7 +114,7 @@ class Task:
 
 @define
 class State:
-    """All that a sandbox holds."""
+    """The data of a sandbox."""
 
     api_key: str
     agents: dict[int, dict[str, Any]]
@@ -123,7 +123,7 @@ class State:
     behavior: Behavior = field(factory=Behavior)
     advanced: ManualClock = field(factory=ManualClock)
     metrics: list[dict[str, Any]] = field(factory=list)
-    created_at: dict[int, float] = field(factory=dict)  # when each metric was created, by its id
+    created_at: dict[int, float] = field(factory=dict)  # By metric id, in seconds.
     requests: list[RecordedRequest] = field(factory=list)
     jobs: dict[str, Job] = field(factory=dict)
     tasks: dict[str, Task] = field(factory=dict)
@@ -136,6 +136,6 @@ class State:
         return self.clock() + self.advanced()
 
     def agent_of_assistant(self, assistant_id: str) -> int | None:
-        """The id of the agent with this assistant id, if there is one."""
+        """Return the id of the agent with this assistant id, or None."""
         agents = list(self.agents.items())
         return next((key for key, agent in agents if agent.get("assistant_id") == assistant_id), None)

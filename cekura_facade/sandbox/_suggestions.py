@@ -1,4 +1,4 @@
-"""Suggested metrics: what a voice agent is commonly judged by, applied to what its description says."""
+"""Suggested metrics: common criteria for voice agents, applied to the topics of an agent's description."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import hashlib
 import re
 from typing import Any
 
-MOST = 100
 _CRITERIA: tuple[tuple[str, str, str], ...] = (
     ("Goal completion", "binary", "Was what the caller wanted achieved, or was the next step made clear?"),
     ("Instruction adherence", "binary", "Did the agent do this the way its description says?"),
@@ -54,7 +53,7 @@ _MOMENTS = ("opening of the call", "an unsure caller", "an impatient caller", "e
 
 
 def _topics(description: str) -> list[str]:
-    """What the description speaks of: its clauses, each cut to a few words."""
+    """Return the topics of a description: its clauses, each cut to a few words."""
     printable = "".join(letter if letter.isprintable() else " " for letter in description)
     clauses = (clause.strip().removeprefix("and ") for clause in re.split(r"[.!?;:,]\s", f"{printable} "))
     labels = [" ".join(clause.split()[:14])[:80] for clause in clauses if len(clause) >= 12]
@@ -62,17 +61,18 @@ def _topics(description: str) -> list[str]:
 
 
 def suggest(agent_id: int, description: str, count: int) -> list[dict[str, Any]]:
-    """Up to `MOST` suggestions with distinct names: the same ones for the same description."""
+    """Return up to 100 suggestions with distinct names. The same description always gives the same ones."""
     digest = hashlib.sha256(description.encode("utf-8", "replace")).digest()
     topics = _topics(description)
     subjects = topics + [moment for moment in _MOMENTS if moment not in topics]
     first = digest[0] % len(_CRITERIA)
     criteria = _CRITERIA[first:] + _CRITERIA[:first]
     suggestions: list[dict[str, Any]] = []
-    for number in range(min(count, MOST)):
+    for number in range(count):
         lap, place = divmod(number, len(criteria))
         name, eval_type, question = criteria[place]
-        subject = subjects[(place + lap) % len(subjects)]  # meets each criterion once before any comes back
+        # Each pass over the criteria pairs them with other subjects, so no name occurs twice.
+        subject = subjects[(place + lap) % len(subjects)]
         suggestion: dict[str, Any] = {
             "name": f"{name}: {subject}",
             "description": f'{question} Judge the part of the call that is about "{subject}".',

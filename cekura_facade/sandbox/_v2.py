@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from cekura_facade.sandbox._api import Api, without
-from cekura_facade.sandbox._rules import Refused, query_integer
+from cekura_facade.sandbox._rules import ErrorResponse, query_integer
 
 Handler = Callable[[Request, Any], Response]
 _SCOPES = ("agent_id", "project_id", "assistant_id")
@@ -22,8 +22,8 @@ _VOICE_PROVIDERS = (
 )
 
 
-def scoped(handler: Handler) -> Handler:
-    """Return a progress call that needs a scope if the credential is an access token, which has none."""
+def require_scope(handler: Handler) -> Handler:
+    """Return a handler of a progress call that requires a scope if the credential is an access token."""
 
     def call(request: Request, body: Any) -> Response:
         query = request.query_params
@@ -32,7 +32,7 @@ def scoped(handler: Handler) -> Handler:
                 query_integer(name, query[name])
         if "x-cekura-api-key" not in request.headers and not any(query.get(name) for name in _SCOPES):
             why = f"With an access token, one of {', '.join(_SCOPES)} is required."
-            raise Refused(400, {"non_field_errors": [why]})
+            raise ErrorResponse(400, {"non_field_errors": [why]})
         return handler(request, body)
 
     return call
@@ -52,7 +52,7 @@ class ApiV2(Api):
 
     def _cleaned_new(self, body: Any) -> Any:
         sent = self._cleaned(body)
-        # The specification requires only a name here. Which type is the default is not published.
+        # The specification requires only a name. The default type is not published, so this is an assumption.
         return {"eval_type": "binary", **sent} if isinstance(sent, dict) else sent
 
     def _edited(self, metric: Mapping[str, Any]) -> dict[str, Any]:

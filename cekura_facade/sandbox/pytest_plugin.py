@@ -1,7 +1,6 @@
-"""The pytest plugin of the sandbox extra: the fixture `cekura_sandbox`.
+"""The pytest plugin of the sandbox extra, with the fixture `cekura_sandbox`.
 
-pytest imports this module at its start, in every project that has the package: what a sandbox needs is imported by
-the fixture.
+pytest imports this module at startup in every project that has the package, so the fixture imports the sandbox.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def cekura_sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    """A fresh fake of the Cekura API on 127.0.0.1, which `Cekura()` and `AsyncCekura()` talk to during the test."""
+    """A new sandbox on 127.0.0.1, which `Cekura()` and `AsyncCekura()` connect to during the test."""
     try:
         from cekura_facade.sandbox import Sandbox
     except ModuleNotFoundError as error:
@@ -29,8 +28,8 @@ def cekura_sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     with Sandbox(job_seconds=0) as sandbox:
         monkeypatch.setenv("CEKURA_API_KEY", sandbox.api_key)
         monkeypatch.setenv("CEKURA_API_URL", sandbox.url)
-        # A proxy of the environment has no way to this machine's own addresses.
-        spared = {host for name in ("no_proxy", "NO_PROXY") for host in os.environ.get(name, "").split(",") if host}
+        # A proxy cannot reach 127.0.0.1 on this machine.
+        direct = {host for name in ("no_proxy", "NO_PROXY") for host in os.environ.get(name, "").split(",") if host}
         for name in ("no_proxy", "NO_PROXY"):
-            monkeypatch.setenv(name, ",".join(sorted({*spared, "127.0.0.1"})))
+            monkeypatch.setenv(name, ",".join(sorted({*direct, "127.0.0.1"})))
         yield sandbox
