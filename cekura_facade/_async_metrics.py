@@ -159,7 +159,8 @@ class AsyncMetrics(AsyncGeneratedMetrics):
             workflows, and lets the running ones finish.
 
         Raises:
-            InvalidRequestError: An argument is out of range. An error in a single request is part of its outcome.
+            InvalidRequestError: `concurrency`, `timeout` or a callback is not valid. An error in a single request,
+                such as in `num_metrics`, is part of its outcome.
 
         API call: as for `generate_and_create`.
         """

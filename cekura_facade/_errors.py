@@ -65,11 +65,11 @@ class CekuraError(Exception):
 
 
 class ConfigurationError(CekuraError):
-    """There is no usable API key, or a setting or the configuration file is not valid. Nothing was sent."""
+    """No usable API key, an unreadable configuration file, a setting that is not valid, or a client that is closed."""
 
 
 class InvalidRequestError(CekuraError, ValueError):
-    """An argument is not valid. Nothing was sent."""
+    """An argument, or what `review` returned, is not valid. The request was not sent."""
 
 
 class APIError(CekuraError):
