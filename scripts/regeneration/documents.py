@@ -150,13 +150,13 @@ def resolve(document: Document, reference: str) -> Any:
     """What a local `$ref` points at."""
     node: Any = document
     for part in reference.removeprefix("#/").split("/"):
-        part = part.replace("~1", "/").replace("~0", "~")
-        if not reference.startswith("#/") or not isinstance(node, dict) or part not in node:
+        key = part.replace("~1", "/").replace("~0", "~")
+        if not reference.startswith("#/") or not isinstance(node, dict) or key not in node:
             raise RegenerationError(
                 f"`$ref: {reference}` points at nothing in this document. "
                 "The publication is incomplete: take the next one."
             )
-        node = node[part]
+        node = node[key]
     return node
 
 
@@ -206,4 +206,5 @@ def all_schemas(document: Document) -> list[Schema]:
 
 
 def is_success(status: object) -> bool:
+    """Whether the key of a response, such as 201 or `2XX`, is that of a success."""
     return str(status).startswith("2")

@@ -50,14 +50,16 @@ def interface(document: Document) -> Interface:
             label = f"{name}({called})"
             if label in members:
                 label = f"{name}({called}, in {parameter.get('in')})"
-            members[label] = Member(kind, True, required, wording=_wording(parameter))
+            members[label] = Member(kind, given=True, required=required, wording=_wording(parameter))
             members |= _known_values(document, label, parameter.get("schema", {}))
         if "x-resource-method" in operation:
             members[f"{name}(): method {operation['tags'][0]}.{operation['x-resource-method']}"] = Member("a method")
         body = operation.get("requestBody")
         if isinstance(body, dict):
             schema: Schema = next((content.get("schema", {}) for content in body.get("content", {}).values()), {})
-            members[f"{name}(body)"] = Member(_type(schema), True, body.get("required") is True, wording=_wording(body))
+            members[f"{name}(body)"] = Member(
+                _type(schema), given=True, required=body.get("required") is True, wording=_wording(body)
+            )
     given = _given_classes(document)
     for name, schema in _schemas(document).items():
         if "enum" in schema:
@@ -106,7 +108,7 @@ def _result(operation: dict[str, Any], enums: set[str]) -> str:
     return " | ".join(sorted(kinds)) or "None"
 
 
-def python_type(schema: Schema, enums: set[str]) -> str:
+def python_type(schema: Schema, enums: set[str]) -> str:  # noqa: PLR0911 - One for each kind of schema.
     """The type that a value has in Python, as a text; the same text for the same type."""
     if "$ref" in schema:
         return str(schema["$ref"]).removeprefix(SCHEMA_PREFIX)

@@ -108,20 +108,27 @@ def _nulls_and_booleans(document: Document) -> int:
 
 
 def _incomplete_parts(document: Document) -> int:
+    return sum(map(_complete_schema, all_schemas(document))) + _complete_operations(document)
+
+
+def _complete_schema(schema: Schema) -> int:
     fired = 0
-    for schema in all_schemas(document):
-        if schema.get("type") == "array" and not isinstance(schema.get("items"), dict):
-            schema["items"] = {}
+    if schema.get("type") == "array" and not isinstance(schema.get("items"), dict):
+        schema["items"] = {}
+        fired += 1
+    for key in ("exclusiveMinimum", "exclusiveMaximum"):
+        if isinstance(schema.get(key), bool):
+            del schema[key]
             fired += 1
-        for key in ("exclusiveMinimum", "exclusiveMaximum"):
-            if isinstance(schema.get(key), bool):
-                del schema[key]
-                fired += 1
-        if "required" in schema and not isinstance(schema["required"], list):
-            del schema["required"]
-            fired += 1
-        # Patterns are of another dialect than Python's, and nothing here looks at them.
-        fired += schema.pop("pattern", None) is not None
+    if "required" in schema and not isinstance(schema["required"], list):
+        del schema["required"]
+        fired += 1
+    # Patterns are in another dialect than Python's, and nothing uses them.
+    return fired + (schema.pop("pattern", None) is not None)
+
+
+def _complete_operations(document: Document) -> int:
+    fired = 0
     for _, path, operation in operations(document):
         for parameter in (*document["paths"][path].get("parameters", []), *operation.get("parameters", [])):
             if isinstance(parameter, dict) and "$ref" not in parameter and "schema" not in parameter:

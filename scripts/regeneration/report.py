@@ -36,6 +36,7 @@ class Report:
     left_out: tuple[str, ...] = ()
 
     def of(self, kind: Kind) -> list[Change]:
+        """The changes of one kind."""
         return [change for change in self.changes if change.kind == kind]
 
     @property
@@ -68,7 +69,7 @@ def _plain(members: dict[str, Member]) -> dict[str, dict[str, object]]:
 def _classify(name: str, old: Member | None, new: Member | None) -> Iterable[Change]:
     quoted = f"`{name}`"
     if new is None and old is not None:
-        # That a value is no longer documented takes nothing away: it can be given and read as before.
+        # If a value is no longer documented, callers can still pass and read it.
         kind: Kind = "wording only" if old.type == KNOWN_VALUE else "breaking"
         yield Change(kind, f"{quoted} is gone")
     elif old is None and new is not None:
@@ -77,18 +78,22 @@ def _classify(name: str, old: Member | None, new: Member | None) -> Iterable[Cha
         else:
             yield Change("added", f"{quoted} is new")
     elif old is not None and new is not None:
-        if old.type != new.type:
-            yield Change("breaking", f"{quoted} was `{old.type}` and is `{new.type}`")
-        if new.required and not old.required:
-            yield Change("breaking", f"{quoted} is required now")
-        if old.required and not new.required:
-            yield Change("added", f"{quoted} is no longer required")
-        if old.promised and not new.promised:
-            yield Change("breaking", f"{quoted} is no longer promised")
-        if new.promised and not old.promised:
-            yield Change("added", f"{quoted} is promised now")
-        if old.wording != new.wording:
-            yield Change("wording only", f"{quoted} is described in other words")
+        yield from _differences(quoted, old, new)
+
+
+def _differences(quoted: str, old: Member, new: Member) -> Iterable[Change]:
+    if old.type != new.type:
+        yield Change("breaking", f"{quoted} was `{old.type}` and is `{new.type}`")
+    if new.required and not old.required:
+        yield Change("breaking", f"{quoted} is required now")
+    if old.required and not new.required:
+        yield Change("added", f"{quoted} is no longer required")
+    if old.promised and not new.promised:
+        yield Change("breaking", f"{quoted} is no longer promised")
+    if new.promised and not old.promised:
+        yield Change("added", f"{quoted} is promised now")
+    if old.wording != new.wording:
+        yield Change("wording only", f"{quoted} is described in other words")
 
 
 def uncovered(published: Document, covered: Document) -> list[str]:

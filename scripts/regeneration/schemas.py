@@ -98,6 +98,7 @@ def types(schema: Schema) -> list[str]:
 
 
 def is_object(schema: Schema) -> bool:
+    """Whether every value is an object. Properties without a type mean one, too."""
     return types(schema) == ["object"] or ("properties" in schema and not types(schema))
 
 
@@ -176,11 +177,11 @@ def _alternatives(schema: Schema) -> list[Schema]:
     return [{key: value for key, value in schema.items() if key not in _WORDING}]
 
 
-def _essence(node: Any, names: bool = False) -> Any:
+def _essence(node: Any, *, names: bool = False) -> Any:
     """A schema without its wording, to compare with another."""
     if isinstance(node, dict):
         return {
-            key: _essence(value, key == "properties" and not names)
+            key: _essence(value, names=key == "properties" and not names)
             for key, value in node.items()
             if names or key not in _WORDING
         }

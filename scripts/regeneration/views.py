@@ -160,8 +160,10 @@ class Call:
             passed.append(f"body=_calls.joined(body, {{{fields}}})")
         elif self.body is not None:
             passed.append("body=body")
-        for each in self.keywords:
-            passed.append(f"{each.name}={each.name}" if each.required else f"{each.name}=_calls.given({each.name})")
+        passed += [
+            f"{each.name}={each.name}" if each.required else f"{each.name}=_calls.given({each.name})"
+            for each in self.keywords
+        ]
         return ", ".join([self.name, *passed])
 
     def method_result(self, prefix: str) -> str:
