@@ -433,7 +433,7 @@ def test_ids_in_other_forms_are_the_same_ids(
             return None
         sent = json.loads(request.content)
         numbers = {"agents": [AGENT]} if "agents" in scope else {"project": 12}
-        return service._save(request, [{**each, **numbers} for each in sent])
+        return service.save(request, [{**each, **numbers} for each in sent])
 
     service = changed(virtual_service(Behavior()), monkeypatch, read)
     wanted = [{**each, **scope} for each in metrics()]

@@ -530,9 +530,11 @@ PUBLISHED = small({"/x/{id}/": {"get": {"parameters": [BY_ID], "responses": succ
         (ONE.format(more=", idempotent: 1"), "`idempotent` is true or false"),
         (ONE.format(more=", colour: red"), "colour, which is unknown"),
         (
-            "operations:\n"
-            "  - {name: one, tag: t, method: get, path: /a/, resource_method: get}\n"
-            "  - {name: two, tag: t, method: get, path: /b/, resource_method: get}\n",
+            (
+                "operations:\n"
+                "  - {name: one, tag: t, method: get, path: /a/, resource_method: get}\n"
+                "  - {name: two, tag: t, method: get, path: /b/, resource_method: get}\n"
+            ),
             "two operations of t have the resource method get",
         ),
     ],
