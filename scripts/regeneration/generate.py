@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import openapi_python_client as generator
+from jinja2 import ChoiceLoader, PackageLoader, PrefixLoader
 from openapi_python_client.config import Config, ConfigFile, MetaType
 from openapi_python_client.parser import GeneratorData
 from openapi_python_client.parser.errors import GeneratorError
@@ -41,6 +42,9 @@ class _Project(generator.Project):
     def __init__(self, openapi: GeneratorData, config: Config, views: Views) -> None:
         super().__init__(openapi=openapi, config=config, custom_template_path=TEMPLATES)
         self.env.globals.update(views=views, literal=literal, wrapped=wrapped, enums=openapi.enums)
+        # A template of ours can include the one of the same name that it replaces.
+        own = PrefixLoader({"generator": PackageLoader(generator.__name__)})
+        self.env.loader = ChoiceLoader([*filter(None, [self.env.loader]), own])
         # One module holds them all, in place of one for each.
         openapi.enums = []
 
