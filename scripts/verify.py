@@ -209,8 +209,8 @@ def sample(kind: Any) -> Any:
     if kind is file:
         return file(io.BytesIO(b"verified"))
     if isinstance(kind, type) and issubclass(kind, model):
-        plan = importlib.import_module(f"{PACKAGE}.model")._plan(kind)
-        made = kind(**{each.name: sample(each.kind) for each in plan.fields if each.is_required})
+        fields = importlib.import_module(f"{PACKAGE}.model").fields_of[kind]
+        made = kind(**{each.name: sample(each.kind) for each in fields if each.is_required})
         made["verified"] = 1
         return made
     if get_origin(kind) is types.UnionType:
@@ -225,7 +225,7 @@ def json_sample(kind: Any) -> Any:
     """A JSON value of a type."""
     model = importlib.import_module(f"{PACKAGE}.model")
     if isinstance(kind, type) and issubclass(kind, model.Model):
-        required = {each.key: json_sample(each.kind) for each in model._plan(kind).fields if each.is_required}
+        required = {each.key: json_sample(each.kind) for each in model.fields_of[kind] if each.is_required}
         return {**required, "verified": 1}
     arguments = get_args(kind)
     if get_origin(kind) is list:

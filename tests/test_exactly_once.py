@@ -240,9 +240,9 @@ def test_a_list_of_the_wrong_shape_is_not_an_empty_one(kind: Kind, client: Calla
     transport = httpx.MockTransport(respond)
     http_client = (httpx.Client if kind == "sync" else httpx.AsyncClient)(transport=transport)
     cekura = client(KEY, base_url="http://sandbox", http_client=http_client)
-    with pytest.raises(facade.UnexpectedResponseError, match="not a list"):
+    with pytest.raises(facade.UnexpectedResponseError, match="expected a list"):
         cekura.metrics.list(agent_id=1)
-    with pytest.raises(facade.UnexpectedResponseError, match="not a list"):
+    with pytest.raises(facade.UnexpectedResponseError, match="expected a list"):
         cekura.metrics.create_in_bulk(metrics())
     assert {request.method for request in received} == {"GET"}
 

@@ -64,9 +64,7 @@ def interface(document: Document) -> Interface:
     for name, schema in _schemas(document).items():
         if "enum" in schema:
             continue
-        extras = schema.get("additionalProperties")
-        kind = f"class of {_type(extras)}" if isinstance(extras, dict) and not is_anything(extras) else "class"
-        members[name] = Member(kind, wording=_wording(schema))
+        members[name] = Member("class", wording=_wording(schema))
         for field, child in schema.get("properties", {}).items():
             always = field in schema.get("required", [])
             members[f"{name}.{field}"] = Member(

@@ -27,7 +27,6 @@ from .lenience import page_classes
 
 _LIMITS = ("minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems")
 _WIDTH = 110
-_BODIES = {"json": "json", "data": "form", "files": "multipart", "content": "content"}
 # What a generated function or class uses itself, so that no parameter and no field may have the name.
 _RESERVED_ARGUMENTS = {"self", "body", "client", "response", "build_request", "parse_response"}
 _RESERVED_FIELDS = {"additional_properties", "additional_keys", "from_dict", "to_dict", "to_multipart"}
@@ -72,7 +71,10 @@ class Argument:
 
 @attrs.frozen
 class RequestBody:
-    """The body of a request. `model` is the class of a JSON object, whose `fields` are keywords of the method."""
+    """The body of a request. `model` is the class of a JSON object, whose `fields` are keywords of the method.
+
+    `kind` is the argument of httpx for it: json or files. Stage 2 leaves no other media types in requests.
+    """
 
     kind: str
     argument: Argument
@@ -80,14 +82,24 @@ class RequestBody:
     module: str
     fields: tuple[Argument, ...]
 
+    @property
+    def sent(self) -> str:
+        """What a function of an endpoint passes to httpx."""
+        if self.model:
+            required = "" if self.argument.required else ", required=False"
+            return f"_calls.json_body({self.model}, body{required})"
+        if self.kind == "files":
+            return f"body.to_multipart(){'' if self.argument.required else ' if body else UNSET'}"
+        return "_calls.plain(body)"
+
 
 @attrs.frozen
 class Case:
-    """One success: its status (None: any other), how its body is read, and as which type."""
+    """One success: its status (None: any other), the type of its result, and how that is read, "" if from JSON."""
 
     status: str | None
-    read: str
     type: str
+    read: str
 
 
 @attrs.frozen
@@ -115,6 +127,16 @@ class Call:
     def keywords(self) -> tuple[Argument, ...]:
         """Every parameter that is neither in the path nor the body."""
         return (*self.query, *self.headers, *self.cookies)
+
+    @property
+    def groups(self) -> list[tuple[str, str, tuple[Argument, ...]]]:
+        """The parameters outside of the path: the argument of httpx for them, and in which form it takes them."""
+        groups = (
+            ("params", "parameters", self.query),
+            ("headers", "strings", self.headers),
+            ("cookies", "strings", self.cookies),
+        )
+        return [group for group in groups if group[2]]
 
     @property
     def arguments(self) -> tuple[Argument, ...]:
@@ -242,7 +264,6 @@ class ModelClass:
     name: str
     text: str
     fields: tuple[Argument, ...]
-    extras: str
     imports: tuple[str, ...]
     model_imports: tuple[str, ...]
     renamed: str
@@ -350,9 +371,7 @@ class Views:
         name = str(model.class_info.name)
         schema = self._schemas.get(self._components.get(name, ""), {})
         fields = self.fields(model)
-        extras = model.additional_properties
-        extras_type = extras.get_type_string().as_unembedded_code() if isinstance(extras, Property) else ""
-        codes = [*(field.type for field in fields), extras_type]
+        codes = [field.type for field in fields]
         modules = {line for line in self.imports(codes, "..") if line.startswith("from ..models.")}
         known_values = {line for line in modules if ".known_values " in line}
         own = f"from ..models.{self._modules[name]} import {name}"
@@ -360,7 +379,6 @@ class Views:
             name=name,
             text=_sentence(prose(schema.get("description") or self._described(name))),
             fields=fields,
-            extras="" if extras_type == "Any" else extras_type,
             imports=tuple(sorted({*self.imports(codes, ".."), *known_values} - (modules - known_values))),
             model_imports=tuple(sorted(modules - known_values - {own})),
             renamed=_mapping((literal(each.name), each.key) for each in fields if each.key != literal(each.name)),
@@ -423,7 +441,7 @@ class Views:
         argument = self._argument(body.prop, "body", text, {})
         if model:
             argument = attrs.evolve(argument, type=f"{model} | Mapping[str, object]")
-        return RequestBody(_BODIES[body.body_type], argument, model, self._modules.get(model, ""), fields)
+        return RequestBody(body.body_type, argument, model, self._modules.get(model, ""), fields)
 
     def _cases(self, endpoint: Endpoint) -> tuple[Case, ...]:
         found = []
@@ -433,16 +451,16 @@ class Views:
                 continue
             attribute = response.source["attribute"]
             code = response.prop.get_type_string().as_unembedded_code()
-            read, code = {
-                "None": ("", "None"),
-                "response.text": ("parse_text", "str"),
-                "response.content": ("parse_file", "File"),
-            }.get(attribute, ("parse", code))
-            found.append(Case(str(first) if first == last else None, read, code))
+            code, read = {
+                "None": ("None", ""),
+                "response.text": ("str", "response.text"),
+                "response.content": ("File", "_calls.parse_file(response)"),
+            }.get(attribute, (code, ""))
+            found.append(Case(str(first) if first == last else None, code, read))
         if found:
             # A success with a status that is not declared is read like the last one.
             found[-1] = attrs.evolve(found[-1], status=None)
-        return tuple(found) or (Case(None, "", "None"),)
+        return tuple(found) or (Case(None, "None", ""),)
 
     def _item(self, operation: Schema) -> str:
         """The type of the items of a page, "" if the success is not a page."""
