@@ -132,8 +132,8 @@ def code_lines(text: str) -> int:
 
 
 def template_responsibility(text: str) -> str:
-    """The first line of the comment that a template starts with, or else of the docstring of what it renders."""
-    start = re.match(r"\{#-?\s*(.*?)\s*(?:-?#\}|\n)", text) or re.search(r'^"""(.*?)(?:"""|\n)', text, re.MULTILINE)
+    """The first line of the comment that a template starts with."""
+    start = re.match(r"\{#-?\s*(.*?)\s*(?:-?#\}|\n)", text)
     return start[1] if start else ""
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import datetime
+import datetime as dt
 import importlib
 import inspect
 import io
@@ -65,6 +65,7 @@ class Fake:
     request: dict[str, object] | None = None
 
     def ask(self, endpoint: ModuleType, **arguments: object) -> None:
+        """Keep the request."""
         self.request = endpoint.build_request(**arguments)
 
     pages = ask
@@ -158,7 +159,7 @@ def method_problem(module: ModuleType, entry: Operation) -> str | None:
             result = getattr(getattr(kind(transport), entry.tag), str(entry.resource_method))(**arguments)
             if inspect.iscoroutine(result):
                 asyncio.run(result)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - Whatever is raised is the problem.
             return repr(error)
         requests.append(transport.request)
     if requests[0] is None or requests[0] != requests[1]:
@@ -171,7 +172,7 @@ def body_problem(module: ModuleType, operation: dict[str, Any]) -> str | None:
     arguments = required_arguments(module.build_request)
     try:
         request = module.build_request(**arguments)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - Whatever is raised is the problem.
         return repr(error)
     sent = sorted({"json", "files", "data", "content"} & set(request))
     declared = operation["requestBody"].get("content") or {JSON: {}}
@@ -187,7 +188,7 @@ def result_problem(module: ModuleType, status: int, body: dict[str, Any]) -> str
     value = json_sample(inspect.signature(module.parse_response).return_annotation)
     try:
         result = module.parse_response(httpx.Response(status, json=value))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - Whatever is raised is the problem.
         return repr(error)
     return "no result" if result is None else None
 
@@ -208,15 +209,15 @@ def sample(kind: Any) -> Any:
     if kind is file:
         return file(io.BytesIO(b"verified"))
     if isinstance(kind, type) and issubclass(kind, model):
-        plan = importlib.import_module(f"{PACKAGE}.model")._plan(kind)
-        made = kind(**{each.name: sample(each.kind) for each in plan.fields if each.is_required})
+        fields = importlib.import_module(f"{PACKAGE}.model").fields_of[kind]
+        made = kind(**{each.name: sample(each.kind) for each in fields if each.is_required})
         made["verified"] = 1
         return made
     if get_origin(kind) is types.UnionType:
         return sample(get_args(kind)[0])
     if get_origin(kind) is list:
         return [sample(get_args(kind)[0])]
-    times = {datetime.datetime: datetime.datetime.now(datetime.UTC), datetime.date: datetime.date(2026, 1, 1)}
+    times = {dt.datetime: dt.datetime.now(dt.UTC), dt.date: dt.date(2026, 1, 1)}
     return times.get(kind) or json_sample(kind)
 
 
@@ -224,7 +225,7 @@ def json_sample(kind: Any) -> Any:
     """A JSON value of a type."""
     model = importlib.import_module(f"{PACKAGE}.model")
     if isinstance(kind, type) and issubclass(kind, model.Model):
-        required = {each.key: json_sample(each.kind) for each in model._plan(kind).fields if each.is_required}
+        required = {each.key: json_sample(each.kind) for each in model.fields_of[kind] if each.is_required}
         return {**required, "verified": 1}
     arguments = get_args(kind)
     if get_origin(kind) is list:
@@ -233,8 +234,8 @@ def json_sample(kind: Any) -> Any:
         return arguments[0]
     if arguments:
         return json_sample(arguments[0])
-    simple = {str: "1", int: 1, float: 1.5, bool: True, datetime.datetime: "2026-01-01T00:00:00+00:00"}
-    return {**simple, datetime.date: "2026-01-01", uuid.UUID: str(uuid.UUID(int=1))}.get(kind, {"verified": 1})
+    simple = {str: "1", int: 1, float: 1.5, bool: True, dt.datetime: "2026-01-01T00:00:00+00:00"}
+    return {**simple, dt.date: "2026-01-01", uuid.UUID: str(uuid.UUID(int=1))}.get(kind, {"verified": 1})
 
 
 def run_mypy(folder: Path) -> str:

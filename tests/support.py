@@ -135,7 +135,7 @@ def _read_by(clock: VirtualClock, http: Any) -> None:
         return HUNG, until
 
     http.limits = limit_patiently
-    if http._given is None:
+    if http._given is None:  # noqa: SLF001 - A client that a caller passes has a backend of its own.
         virtual.connect_by(http, _Backend(clock) if isinstance(http, SyncHTTP) else _AsyncBackend(clock))
 
 

@@ -131,3 +131,7 @@ def test_every_module_of_this_checkout_is_counted_once() -> None:
     counted = [module.name for module in [*hand_written(ROOT), *derived(ROOT)]]
     assert sorted(counted) == sorted(file.relative_to(ROOT).as_posix() for file in own + templates)
     assert "cekura_facade/_errors.py" in counted
+
+
+def test_every_module_of_this_checkout_says_what_it_is_for() -> None:
+    assert [module.name for module in hand_written(ROOT) if not module.responsibility] == []

@@ -240,9 +240,9 @@ def test_a_list_of_the_wrong_shape_is_not_an_empty_one(kind: Kind, client: Calla
     transport = httpx.MockTransport(respond)
     http_client = (httpx.Client if kind == "sync" else httpx.AsyncClient)(transport=transport)
     cekura = client(KEY, base_url="http://sandbox", http_client=http_client)
-    with pytest.raises(facade.UnexpectedResponseError, match="not a list"):
+    with pytest.raises(facade.UnexpectedResponseError, match="expected a list"):
         cekura.metrics.list(agent_id=1)
-    with pytest.raises(facade.UnexpectedResponseError, match="not a list"):
+    with pytest.raises(facade.UnexpectedResponseError, match="expected a list"):
         cekura.metrics.create_in_bulk(metrics())
     assert {request.method for request in received} == {"GET"}
 
@@ -433,7 +433,7 @@ def test_ids_in_other_forms_are_the_same_ids(
             return None
         sent = json.loads(request.content)
         numbers = {"agents": [AGENT]} if "agents" in scope else {"project": 12}
-        return service._save(request, [{**each, **numbers} for each in sent])
+        return service.save(request, [{**each, **numbers} for each in sent])
 
     service = changed(virtual_service(Behavior()), monkeypatch, read)
     wanted = [{**each, **scope} for each in metrics()]

@@ -6,6 +6,7 @@ import asyncio
 import copy
 import importlib
 import inspect
+import io
 import itertools
 import keyword
 import pickle
@@ -221,8 +222,8 @@ def test_a_request_is_what_httpx_takes() -> None:
     [
         (lambda: get_metric.build_request(0), "metric_id=0: expected an integer >= 1."),
         (lambda: get_metric.build_request(2**63), f"metric_id={2**63}: expected an integer <= {2**63 - 1}."),
-        (lambda: get_metric.build_request(True), "metric_id=True: expected an integer."),
-        (lambda: get_metric.build_request("7"), "metric_id='7': expected an integer."),  # type: ignore[arg-type]
+        (lambda: get_metric.build_request(True), "metric_id=True: expected an integer, not a boolean."),
+        (lambda: get_metric.build_request("7"), "metric_id='7': expected an integer, not a string."),  # type: ignore[arg-type]
         (lambda: list_metrics.build_request(agent_id=-1), "agent_id=-1: expected an integer >= 1."),
         (
             lambda: generate_metrics_progress.build_request(progress_id="x" * 1001),
@@ -234,6 +235,50 @@ def test_a_parameter_outside_of_its_limits_is_refused(call: Callable[[], object]
     with pytest.raises(ValueError, match="expected") as refused:
         call()
     assert str(refused.value) == message
+
+
+def test_each_parameter_is_sent_in_its_place(regenerate: Callable[..., ModuleType]) -> None:
+    parameters = [
+        {"in": place, "name": name, "schema": {"type": kind}}
+        for place, name, kind in [
+            *(("query", "depth", "integer"), ("query", "where", "object"), ("query", "unset", "string")),
+            *(("header", "X-Count", "integer"), ("cookie", "session", "string")),
+        ]
+    ]
+    operation = {
+        "parameters": parameters,
+        "requestBody": {**json_body(FOLDER), "required": True},
+        "responses": success(FOLDER),
+    }
+    entry = "{name: do_it, tag: things, method: post, path: /x/, request: Sent}"
+    package = regenerate(small({"/x/": {"post": operation}}), f"operations: [{entry}]")
+    fake = Fake({})
+    package.API(fake).things.do_it(title="a", depth=2, where='{"a": 1}', x_count=3, session="s")
+    assert fake.sent == [
+        {
+            "method": "post",
+            "url": "/x/",
+            "params": {"depth": 2, "where": '{"a": 1}'},
+            "headers": {"X-Count": "3", "Content-Type": "application/json"},
+            "cookies": {"session": "s"},
+            "json": {"title": "a"},
+        }
+    ]
+
+
+def test_files_are_sent_as_a_form(regenerate: Callable[..., ModuleType]) -> None:
+    file = {"type": "string", "format": "binary"}
+    schema = {"type": "object", "properties": {"files": {"type": "array", "items": file}, "about": {"type": "object"}}}
+    body = {"content": {"multipart/form-data": {"schema": schema}}, "required": True}
+    published = small({"/x/": {"post": {"requestBody": body, "responses": {"204": {"description": ""}}}}})
+    package = regenerate(published, "operations: [{name: do_it, tag: things, method: post, path: /x/}]")
+    endpoint = part(package, "api.things.do_it")
+    form = inspect.signature(endpoint.build_request, eval_str=True).parameters["body"].annotation
+    files = [part(package, "types").File(io.BytesIO(data), f"{data!r}.txt") for data in (b"1", b"2")]
+    request = endpoint.build_request(body=form.from_dict({"files": files, "about": {"a": 1}, "title": "t"}))
+    sent = httpx.Request(request.pop("method"), "http://127.0.0.1:1", files=request.pop("files")).read()
+    assert request == {"url": "/x/"}
+    assert [sent.count(each) for each in (b'name="files"', b'{"a": 1}', b'name="title"')] == [2, 1, 1]
 
 
 @pytest.mark.parametrize("value", ["", ".", ".."])
@@ -256,11 +301,8 @@ def test_a_path_parameter_leads_nowhere_else(regenerate: Callable[..., ModuleTyp
         (lambda api: api.metrics.update(7, {}), "Nothing to send: pass `body`, or at least one of its fields."),
         (lambda api: api.metrics.create(), "Missing: name, eval_type."),
         (lambda api: api.metrics.create({"name": "x"}), "Missing: eval_type."),
-        (lambda api: api.metrics.update(7, name=None), "name=None: expected a string."),
-        (
-            lambda api: api.metrics.update(7, agents=["x"]),
-            "agents=['x']: expected a list (item 1 is a str, not an int).",
-        ),
+        (lambda api: api.metrics.update(7, name=None), "name=None: expected a string, not null."),
+        (lambda api: api.metrics.update(7, agents=["x"]), "agents=['x']: item 1: expected an integer, not a string."),
         (lambda api: api.metrics.update(7, "x"), "body='x': expected a MetricUpdate or a mapping."),
         (lambda api: api.metrics.update(0, name="x"), "metric_id=0: expected an integer >= 1."),
     ],
@@ -304,21 +346,41 @@ def test_the_methods_of_a_workflow_are_not_there() -> None:
     [
         (get_metric, b"<html>", "the body is not JSON"),
         (get_metric, b"", "the body is not JSON"),
-        (get_metric, b"[]", "the body is a list, not an object"),
-        (get_metric, b"null", "the body is null, not an object"),
-        (get_metric, b'{"name": "x"}', "Metric.id is missing"),
-        (get_metric, b'{"id": "7", "name": "x"}', "Metric.id is a str, not an int"),
-        (get_metric, b'{"id": true, "name": "x"}', "Metric.id is a bool, not an int"),
-        (get_metric, b'{"id": 7, "name": null}', "Metric.name is null, not a str"),
-        (list_metrics, b"{}", "the body is an object, not a list"),
-        (list_metrics, b'""', "the body is a str, not a list"),
-        (list_metrics, b"[1]", "item 1 is an int, not an object"),
-        (list_metrics, b'[{"id": 1, "name": "a"}, {"name": "b"}]', "item 2: Metric.id is missing"),
-        (list_agents, b"{}", "AgentPage.results is missing"),
-        (list_agents, b'{"results": {}}', "AgentPage.results is an object, not a list"),
-        (list_agents, b'{"results": [{}]}', "AgentPage.results: item 1: Agent.id is missing"),
-        (list_agents, b'{"results": [5]}', "AgentPage.results: item 1 is an int, not an object"),
-        (generate_metrics_progress, b'{"status": 1}', "GenerateMetricsProgress.status is an int, not a str"),
+        (get_metric, b"[]", "the body is not valid: expected an object, not a list"),
+        (get_metric, b"null", "the body is not valid: expected an object, not null"),
+        (get_metric, b'{"name": "x"}', "the body is not valid: Metric.id is missing"),
+        (
+            get_metric,
+            b'{"id": "7", "name": "x"}',
+            "the body is not valid: Metric.id: expected an integer, not a string",
+        ),
+        (
+            get_metric,
+            b'{"id": true, "name": "x"}',
+            "the body is not valid: Metric.id: expected an integer, not a boolean",
+        ),
+        (get_metric, b'{"id": 7, "name": null}', "the body is not valid: Metric.name: expected a string, not null"),
+        (list_metrics, b"{}", "the body is not valid: expected a list, not an object"),
+        (list_metrics, b'""', "the body is not valid: expected a list, not a string"),
+        (list_metrics, b"[1]", "the body is not valid: item 1: expected an object, not an integer"),
+        (
+            list_metrics,
+            b'[{"id": 1, "name": "a"}, {"name": "b"}]',
+            "the body is not valid: item 2: Metric.id is missing",
+        ),
+        (list_agents, b"{}", "the body is not valid: AgentPage.results is missing"),
+        (list_agents, b'{"results": {}}', "the body is not valid: AgentPage.results: expected a list, not an object"),
+        (list_agents, b'{"results": [{}]}', "the body is not valid: AgentPage.results: item 1: Agent.id is missing"),
+        (
+            list_agents,
+            b'{"results": [5]}',
+            "the body is not valid: AgentPage.results: item 1: expected an object, not an integer",
+        ),
+        (
+            generate_metrics_progress,
+            b'{"status": 1}',
+            "the body is not valid: GenerateMetricsProgress.status: expected a string, not an integer",
+        ),
     ],
 )
 def test_a_success_of_another_shape_says_why(endpoint: Any, body: bytes, reason: str) -> None:
@@ -335,7 +397,7 @@ def test_a_transport_has_its_own_class_for_that() -> None:
         pass
 
     response = httpx.Response(200, json=[], extensions={"unexpected_response": lambda response, why: Mine(why)})
-    with pytest.raises(Mine, match="the body is a list, not an object"):
+    with pytest.raises(Mine, match="the body is not valid: expected an object, not a list"):
         get_metric.parse_response(response)
 
 
@@ -530,9 +592,11 @@ PUBLISHED = small({"/x/{id}/": {"get": {"parameters": [BY_ID], "responses": succ
         (ONE.format(more=", idempotent: 1"), "`idempotent` is true or false"),
         (ONE.format(more=", colour: red"), "colour, which is unknown"),
         (
-            "operations:\n"
-            "  - {name: one, tag: t, method: get, path: /a/, resource_method: get}\n"
-            "  - {name: two, tag: t, method: get, path: /b/, resource_method: get}\n",
+            (
+                "operations:\n"
+                "  - {name: one, tag: t, method: get, path: /a/, resource_method: get}\n"
+                "  - {name: two, tag: t, method: get, path: /b/, resource_method: get}\n"
+            ),
             "two operations of t have the resource method get",
         ),
     ],

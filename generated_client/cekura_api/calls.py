@@ -2,7 +2,7 @@
 # Do not edit: `python scripts/regenerate.py` writes this file anew.
 """What the modules and classes of `cekura_api.api` have in common."""
 
-import json as _json
+import json
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from io import BytesIO
@@ -12,59 +12,34 @@ from urllib.parse import quote
 import httpx
 
 from .client import AuthenticatedClient, Client
-from .errors import UnexpectedStatus, unexpected_response
-from .model import Model, check, plain, reader, shown, statement
+from .errors import UnexpectedResponse, UnexpectedStatus
+from .model import Model, check, plain, reader, shown
 from .types import UNSET, File, Response, Unset
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Model)
 
-__all__ = ["check"]
+__all__ = ["check", "plain"]
 
 
-def request(
-    method: str,
-    url: str,
-    *,
-    query: Mapping[str, object] | None = None,
-    headers: Mapping[str, object] | None = None,
-    cookies: Mapping[str, object] | None = None,
-    json: object = UNSET,
-    form: object = UNSET,
-    multipart: Model | Unset = UNSET,
-    content: File | Unset = UNSET,
-    idempotent: bool = False,
-) -> dict[str, Any]:
+def request(method: str, url: str, **others: object) -> dict[str, Any]:
     """The arguments for `httpx.Client.request`. What is UNSET is left out."""
-    sent = {name: str(value) for name, value in _set(headers or {}).items()}
     result: dict[str, Any] = {"method": method, "url": url}
-    if query is not None:
-        result["params"] = _set(query)
-    if cookies is not None:
-        result["cookies"] = {name: str(value) for name, value in _set(cookies).items()}
-    if not isinstance(json, Unset):
-        result["json"] = plain(json)
-        sent["Content-Type"] = "application/json"
-    if not isinstance(form, Unset):
-        result["data"] = plain(form)
-    if not isinstance(multipart, Unset):
-        result["files"] = multipart.to_multipart()
-    if not isinstance(content, Unset):
-        result["content"] = content.payload
-        sent["Content-Type"] = content.mime_type or "application/octet-stream"
-    if sent:
-        result["headers"] = sent
-    if idempotent:
-        result["extensions"] = {"idempotent": True}
+    result |= {name: value for name, value in others.items() if value is not UNSET}
+    if "json" in result:
+        result["headers"] = {**result.get("headers", {}), "Content-Type": "application/json"}
     return result
 
 
-def _set(parameters: Mapping[str, object]) -> dict[str, Any]:
+def parameters(values: Mapping[str, object]) -> dict[str, Any]:
     """The parameters that are sent. An object is sent as JSON."""
-    sent = {
-        name: plain(value) for name, value in parameters.items() if value is not UNSET and value is not None
-    }
-    return {name: _json.dumps(value) if isinstance(value, dict) else value for name, value in sent.items()}
+    sent = {name: plain(value) for name, value in values.items() if value is not UNSET and value is not None}
+    return {name: json.dumps(value) if isinstance(value, dict) else value for name, value in sent.items()}
+
+
+def strings(values: Mapping[str, object]) -> dict[str, str]:
+    """The headers or cookies that are sent."""
+    return {name: str(value) for name, value in parameters(values).items()}
 
 
 def segment(value: object) -> str:
@@ -88,9 +63,7 @@ def joined(body: M | Mapping[str, object] | None, fields: Mapping[str, object]) 
     return {**own, **{name: value for name, value in fields.items() if value is not UNSET}}
 
 
-def json_body(
-    model: type[M], body: M | Mapping[str, object] | Unset, *, required: bool = True
-) -> dict[str, object] | Unset:
+def json_body(model: type[M], body: M | Mapping[str, object] | Unset, *, required: bool = True) -> Any:
     """The JSON of a body. Raises ValueError if it is not valid. One that is empty and not required is not sent."""
     if isinstance(body, Unset):
         return UNSET
@@ -102,7 +75,7 @@ def json_body(
     if not sent and not model.required_fields():
         raise ValueError("Nothing to send: pass `body`, or at least one of its fields.")
     model.check(sent)
-    return sent
+    return plain(sent)
 
 
 def check_success(response: httpx.Response) -> None:
@@ -112,29 +85,22 @@ def check_success(response: httpx.Response) -> None:
 
 
 def parse(response: httpx.Response, kind: Any) -> Any:
-    """The JSON body as a value of a type. Raises UnexpectedResponse if it is something else."""
+    """The JSON body as a value of a type. For `Any | None` it may be empty.
+
+    Raises UnexpectedResponse, or what a transport sets as the extension "unexpected_response", if it is something else.
+    """
     if kind == (Any | None) and not response.content.strip():
         return None
     try:
         body = response.json()
     except (ValueError, RecursionError):
-        raise unexpected_response(response, "the body is not JSON") from None
-    try:
-        return reader(kind)(body)
-    except ValueError as error:
-        why = str(error)
-    raise unexpected_response(response, statement("the body", why) if why.startswith("is ") else why)
-
-
-def parse_nothing(response: httpx.Response) -> None:
-    """Raise UnexpectedResponse if the body is neither empty nor JSON: a login page is not a success."""
-    if response.content.strip():
-        parse(response, Any)
-
-
-def parse_text(response: httpx.Response) -> str:
-    """The body as a string."""
-    return response.text
+        why = "is not JSON"
+    else:
+        try:
+            return reader(kind).read(body)
+        except ValueError as error:
+            why = f"is not valid: {error}"
+    raise response.extensions.get("unexpected_response", UnexpectedResponse)(response, f"the body {why}")
 
 
 def parse_file(response: httpx.Response) -> File:

@@ -11,9 +11,8 @@ class UnexpectedStatus(Exception):
     def __init__(self, status_code: int, content: bytes) -> None:
         self.status_code = status_code
         self.content = content
-        super().__init__(
-            f"Unexpected status code: {status_code}\n\nResponse content:\n{content.decode(errors='ignore')}"
-        )
+        text = content.decode(errors="ignore")
+        super().__init__(f"Unexpected status code: {status_code}\n\nResponse content:\n{text}")
 
 
 class UnexpectedResponse(Exception):
@@ -25,14 +24,4 @@ class UnexpectedResponse(Exception):
         super().__init__(f"{response.status_code} response, but {reason}")
 
 
-def unexpected_response(response: httpx.Response, why: str) -> Exception:
-    """The error for a success of another shape. `why` completes the sentence "answered 200, but ...".
-
-    A transport may set its own exception class with the response extension "unexpected_response".
-    """
-    make = response.extensions.get("unexpected_response", UnexpectedResponse)
-    error: Exception = make(response, why)
-    return error
-
-
-__all__ = ["UnexpectedResponse", "UnexpectedStatus", "unexpected_response"]
+__all__ = ["UnexpectedResponse", "UnexpectedStatus"]

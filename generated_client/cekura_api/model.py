@@ -7,7 +7,8 @@ from __future__ import annotations
 import datetime
 import functools
 import json
-import sys
+import operator
+import re
 import types
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Literal, NamedTuple, Self, Union, get_args, get_origin, get_type_hints
@@ -15,13 +16,21 @@ from uuid import UUID
 
 from attrs import Attribute, define, field, fields
 
+from . import models
 from .types import UNSET, File, FileTypes, RequestFiles, Unset
 
-Reader = Callable[[Any], Any]
+Read = Callable[[Any], Any]
 
-_SCALARS = {str, int, float, bool, types.NoneType}
-_NAMES = {dict: "an object", list: "a list", str: "a str", int: "an int", float: "a float", bool: "a bool"}
-_EXPECTED = _NAMES | {str: "a string", int: "an integer", float: "a number", bool: "True or False"}
+_SCALARS = {str: "a string", int: "an integer", float: "a number", bool: "a boolean", types.NoneType: "null"}
+_NAMES = {**_SCALARS, dict: "an object", list: "a list"}
+_LIMITS: dict[str, tuple[Any, Callable[[Any, Any], bool], str]] = {
+    "minimum": (int | float, operator.ge, ">= {}"),
+    "maximum": (int | float, operator.le, "<= {}"),
+    "minLength": (str, operator.ge, "with a length of at least {}"),
+    "maxLength": (str, operator.le, "with a length of at most {}"),
+    "minItems": (list, operator.ge, "with at least {} items"),
+    "maxItems": (list, operator.le, "with at most {} items"),
+}
 
 
 @define(repr=False)
@@ -38,27 +47,30 @@ class Model:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Read a JSON object. Raises ValueError if a required field is missing or of another type."""
+        if isinstance(data, cls):
+            return data
         model = cls.__new__(cls)
         extra = dict(data)
-        take = extra.pop
-        plan = _plan(cls)
-        for name, key, read, is_required, _ in plan.fields:
-            value = take(key, UNSET)
+        for name, key, _, is_required, read in fields_of[cls]:
+            value = extra.pop(key, UNSET)
             if value is UNSET:
                 if is_required:
                     raise ValueError(f"{cls.__name__}.{key} is missing")
             elif read is not None:
-                value = read(value)
+                try:
+                    value = read(value)
+                except ValueError as error:
+                    # A value of another type is kept as it came, unless the field is promised.
+                    if is_required:
+                        raise ValueError(f"{cls.__name__}.{key}: {error}") from None
             setattr(model, name, value)
-        if plan.read_extra is not None:
-            extra = {key: plan.read_extra(value) for key, value in extra.items()}
         model.additional_properties = extra
         return model
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON object. Fields that are not set are left out."""
         result: dict[str, Any] = plain(self.additional_properties)
-        for each in _plan(type(self)).fields:
+        for each in fields_of[type(self)]:
             value = getattr(self, each.name)
             if value is not UNSET:
                 result[each.key] = value if type(value) in _SCALARS else plain(value)
@@ -66,27 +78,23 @@ class Model:
 
     def to_multipart(self) -> RequestFiles:
         """The fields as the parts of a form."""
-        values = {
-            each.key: getattr(self, each.name) for each in _plan(type(self)).fields
-        } | self.additional_properties
         return [
             (key, _part(item))
-            for key, value in values.items()
-            if value is not UNSET
+            for key, value in self.to_dict().items()
             for item in (value if isinstance(value, list) else [value])
         ]
 
     @classmethod
     def required_fields(cls) -> list[str]:
-        """The JSON names of the fields that must be there."""
-        return [each.key for each in _plan(cls).fields if each.is_required]
+        """The JSON names of the required fields."""
+        return [each.key for each in fields_of[cls] if each.is_required]
 
     @classmethod
     def check(cls, data: Mapping[str, object]) -> None:
         """Raise ValueError if a required field is missing, or a value is outside of its limits."""
         if missing := [key for key in cls.required_fields() if key not in data]:
             raise ValueError(f"Missing: {', '.join(missing)}. Pass each as a keyword argument or in `body`.")
-        for each in _plan(cls).fields:
+        for each in fields_of[cls]:
             if each.key in data:
                 check(each.key, data[each.key], each.kind, **cls._limits.get(each.key, {}))
 
@@ -109,203 +117,115 @@ class Model:
 
     def __repr__(self) -> str:
         values = {
-            each.name: getattr(self, each.name) for each in _plan(type(self)).fields
+            each.name: getattr(self, each.name) for each in fields_of[type(self)]
         } | self.additional_properties
         shown = ", ".join(f"{name}={value!r}" for name, value in values.items() if value is not UNSET)
         return f"{type(self).__name__}({shown})"
 
 
-class _Field(NamedTuple):
-    """How a field is read. Without `read` the value stays as it is."""
+class Field(NamedTuple):
+    """A field of a model: its names in Python and in JSON, and its type. Without `read` every value is kept."""
 
     name: str
     key: str
-    read: Reader | None
-    is_required: bool
     kind: Any
+    is_required: bool
+    read: Read | None
 
 
-class _Plan(NamedTuple):
-    """How a model is read: its fields, and how those are read that the specification does not have."""
+class FieldsOf(dict[type[Model], list[Field]]):
+    """The fields of each model. They are found when it is first used, because models refer to each other."""
 
-    fields: list[_Field]
-    read_extra: Reader | None
-
-
-_plans: dict[type[Model], _Plan] = {}
-
-
-def _plan(model: type[Model]) -> _Plan:
-    """Worked out when a class is first used, because models refer to each other."""
-    plan = _plans.get(model)
-    if plan is None:
-        hints = _hints(model)
-        extra = get_args(hints.pop("additional_properties"))[1]
-        found = [_field(model, each, hints[each.name]) for each in fields(model) if each.name in hints]
-        plan = _plans[model] = _Plan(found, _lenient(extra))
-    return plan
+    def __missing__(self, model: type[Model]) -> list[Field]:
+        # A module imports other models for type checkers only, because they may be cyclic.
+        words = set(re.findall(r"\w+", " ".join(model.__annotations__.values())))
+        hints = get_type_hints(
+            model, localns={name: getattr(models, name) for name in words & models.MODULES.keys()}
+        )
+        # The first attribute is additional_properties, of the base class.
+        self[model] = [_field(model, each, hints[each.name]) for each in fields(model)[1:]]
+        return self[model]
 
 
-def _field(model: type[Model], declared: Attribute[object], kind: Any) -> _Field:
+fields_of = FieldsOf()
+
+
+def _field(model: type[Model], declared: Attribute[object], kind: Any) -> Field:
+    is_required, how = declared.default is not UNSET, reader(kind)
     key = model._names.get(declared.name, declared.name)
-    is_required = declared.default is not UNSET
-    read = _promised(f"{model.__name__}.{key}", kind) if is_required else _lenient(kind)
-    return _Field(declared.name, key, read, is_required, kind)
+    return Field(declared.name, key, kind, is_required, how.read if is_required or how.changes else None)
 
 
-def _hints(model: type[Model]) -> dict[str, Any]:
-    """The types of the fields. A module imports the models that it names only for type checkers: they may be cyclic."""
-    from . import models
+class Reader(NamedTuple):
+    """How a JSON value is read as a type, which `expected` names, if it is of one of the `accepted` types.
 
-    names = globals() | vars(sys.modules[model.__module__])
-    while True:
-        try:
-            return get_type_hints(model, names)
-        except NameError as error:
-            missing = str(error.name)
-            names[missing] = getattr(models, missing)
+    `read` raises ValueError, which says what is expected. `changes` says whether it returns other values.
+    """
 
-
-def _promised(place: str, kind: Any) -> Reader:
-    read = reader(kind)
-
-    def read_field(value: Any) -> Any:
-        try:
-            return read(value)
-        except ValueError as error:
-            why = statement(place, str(error))
-        raise ValueError(why)
-
-    return read_field
+    expected: str
+    accepted: tuple[type, ...]
+    read: Read
+    changes: bool
 
 
-def _lenient(kind: Any) -> Reader | None:
-    """A reader that keeps a value of another shape as it came, None if it would keep every value."""
-    if not _is_read(kind):
-        return None
-    read = reader(kind)
+def _reader(
+    expected: str, accepted: tuple[type, ...], convert: Read | None = None, *, changes: bool = False
+) -> Reader:
+    def read(value: Any) -> Any:
+        # A bool is an int in Python, but not in JSON.
+        if not isinstance(value, accepted) or (type(value) is bool and bool not in accepted):
+            found = _NAMES.get(type(value), f"a {type(value).__name__}")
+            raise ValueError(f"expected {expected}, not {found}")
+        return value if convert is None else convert(value)
 
-    def read_field(value: Any) -> Any:
-        try:
-            return read(value)
-        except ValueError:
-            return value
-
-    return read_field
-
-
-def _is_read(kind: Any) -> bool:
-    """Whether reading a value of a type changes it."""
-    if isinstance(kind, type) and issubclass(kind, Model | datetime.date | UUID):
-        return True
-    return any(_is_read(each) for each in get_args(kind) if get_origin(kind) is not Literal)
+    return Reader(expected, accepted, read, changes)
 
 
 @functools.cache
 def reader(kind: Any) -> Reader:
-    """How to read a JSON value as a type.
-
-    The reader raises ValueError with what the value is instead: "is a str, not an int", "item 3: Metric.id is missing".
-    """
+    """The reader of a type."""
+    arguments, origin = get_args(kind), get_origin(kind)
     if kind in (Any, object):
-        return _as_it_is
-    arguments = get_args(kind)
-    if get_origin(kind) in (Union, types.UnionType):
-        kinds = [each for each in arguments if each is not Unset]
-        return functools.partial(_read_union, kinds, [reader(each) for each in kinds])
-    if get_origin(kind) is list:
-        return functools.partial(_read_list, reader(arguments[0]))
-    if get_origin(kind) is Literal:
-        return functools.partial(_read_exact, type(arguments[0]))
+        return _reader("a JSON value", (object, bool))
+    if origin in (Union, types.UnionType):
+        return _union([reader(each) for each in arguments if each is not Unset])
+    if origin is list:
+        item = reader(arguments[0])
+        return _reader("a list", (list,), functools.partial(_read_items, item.read), changes=item.changes)
+    if origin is Literal:
+        kind = type(arguments[0])
     if issubclass(kind, Model):
-        return functools.partial(_read_model, kind)
-    if issubclass(kind, datetime.date):
-        return functools.partial(_read_parsed, kind, kind.fromisoformat)
-    if kind is UUID:
-        return functools.partial(_read_parsed, kind, UUID)
-    return functools.partial(_read_exact, kind)
+        # A dict first: looking for another Mapping takes longer.
+        return _reader("an object", (dict, kind, Mapping), kind.from_dict, changes=True)
+    # A time or an id is sent as it was passed, so a string is as good.
+    others = {float: (int,), datetime.date: (str,), datetime.datetime: (str,), UUID: (str,)}.get(kind, ())
+    return _reader(_NAMES.get(kind, f"a {kind.__name__}"), (kind, *others))
 
 
-def _as_it_is(value: Any) -> Any:
-    return value
-
-
-def _read_exact(kind: type, value: Any) -> Any:
-    # A bool is an int in Python, and an integer is a number in JSON.
-    accepted = int | float if kind is float else kind
-    if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
-        raise _mismatch(value, kind)
-    return value
-
-
-def _read_parsed(kind: type, parse: Callable[[str], object], value: Any) -> Any:
-    if isinstance(value, kind):
-        return value
-    if not isinstance(value, str):
-        raise _mismatch(value, kind)
-    return parse(value)
-
-
-def _read_model(model: type[Model], value: Any) -> Any:
-    # A dict first: the other checks take longer.
-    if isinstance(value, dict):
-        return model.from_dict(value)
-    if isinstance(value, model):
-        return value
-    if isinstance(value, Mapping):
-        return model.from_dict(value)
-    raise _mismatch(value, model)
-
-
-def _read_list(read: Reader, value: Any) -> Any:
-    if not isinstance(value, list):
-        raise _mismatch(value, list)
-    items = []
-    for item in value:
-        try:
-            items.append(read(item))
-        except ValueError as error:
-            raise ValueError(statement(f"item {len(items) + 1}", str(error))) from None
+def _read_items(read: Read, value: list[Any]) -> list[Any]:
+    items: list[Any] = []
+    try:
+        for each in value:
+            items.append(read(each))
+    except ValueError as error:
+        raise ValueError(f"item {len(items) + 1}: {error}") from None
     return items
 
 
-def _read_union(kinds: list[Any], readers: list[Reader], value: Any) -> Any:
-    detail = ""
-    for read in readers:
-        try:
-            return read(value)
-        except ValueError as error:
-            if not str(error).startswith("is "):
-                detail = detail or str(error)
-    raise ValueError(detail) if detail else _mismatch(value, *kinds)
+def _union(members: list[Reader]) -> Reader:
+    def convert(value: Any) -> Any:
+        errors = []
+        for member in members:
+            if isinstance(value, member.accepted):
+                try:
+                    return member.read(value)
+                except ValueError as error:
+                    errors.append(error)
+        raise errors[0]
 
-
-def statement(subject: str, why: str) -> str:
-    """What a reader says, about something: it is a predicate, or a statement about a part."""
-    return f"{subject} {why}" if why.startswith("is ") else f"{subject}: {why}"
-
-
-def _mismatch(value: object, *kinds: Any) -> ValueError:
-    found = "null" if value is None else _NAMES.get(type(value), f"a {type(value).__name__}")
-    return ValueError(f"is {found}, not {_any_of(_NAMES, kinds)}")
-
-
-def _any_of(names: Mapping[type, str], kinds: tuple[Any, ...]) -> str:
-    words: dict[str, None] = {}
-    for kind in kinds:
-        if get_origin(kind) in (Union, types.UnionType):
-            words |= dict.fromkeys(_any_of(names, get_args(kind)).split(" or "))
-            continue
-        origin = get_origin(kind) or kind
-        if origin is Literal:
-            origin = type(get_args(kind)[0])
-        if origin is types.NoneType:
-            words["null"] = None
-        elif issubclass(origin, Model):
-            words["an object"] = None
-        elif origin is not Unset:
-            words[names.get(origin, f"a {origin.__name__}")] = None
-    return " or ".join(words)
+    expected = " or ".join(dict.fromkeys(member.expected for member in members))
+    accepted = tuple(kind for member in members for kind in member.accepted)
+    return _reader(expected, accepted, convert, changes=any(member.changes for member in members))
 
 
 def shown(value: object) -> str:
@@ -320,35 +240,16 @@ def check(name: str, value: object, kind: Any, **limits: float) -> None:
     """Raise ValueError if an argument is not of its type, or outside of its limits."""
     if isinstance(value, Unset):
         return
-    expected = _any_of(_EXPECTED, (kind,))
+    how = reader(kind)
     try:
-        reader(kind)(value)
+        how.read(value)
+        for keyword, limit in limits.items():
+            limited, is_within, words = _LIMITS[keyword]
+            size = len(value) if isinstance(value, str | list) else value
+            if isinstance(value, limited) and not is_within(size, limit):
+                raise ValueError(f"expected {how.expected} {words.format(limit)}")
     except ValueError as error:
-        detail = "" if str(error).startswith("is ") else f" ({error})"
-        raise ValueError(f"{name}={shown(value)}: expected {expected}{detail}.") from None
-    for keyword, limit in limits.items():
-        if not _is_within(value, keyword, limit):
-            raise ValueError(f"{name}={shown(value)}: expected {expected} {_LIMITS[keyword].format(limit)}.")
-
-
-_LIMITS = {
-    "minimum": ">= {}",
-    "maximum": "<= {}",
-    "minLength": "with a length of at least {}",
-    "maxLength": "with a length of at most {}",
-    "minItems": "with at least {} items",
-    "maxItems": "with at most {} items",
-}
-
-
-def _is_within(value: Any, keyword: str, limit: float) -> bool:
-    if keyword in ("minLength", "maxLength", "minItems", "maxItems"):
-        if not isinstance(value, str if keyword.endswith("Length") else list):
-            return True
-        value = len(value)
-    if not isinstance(value, int | float):
-        return True
-    return bool(value >= limit if keyword.startswith("min") else value <= limit)
+        raise ValueError(f"{name}={shown(value)}: {error}.") from None
 
 
 def plain(value: Any) -> Any:
@@ -369,11 +270,7 @@ def plain(value: Any) -> Any:
 def _part(value: Any) -> FileTypes:
     if isinstance(value, File):
         return value.to_tuple()
-    value = plain(value)
-    if isinstance(value, str):
-        return None, value.encode(), "text/plain"
-    return (
-        None,
-        json.dumps(value).encode(),
-        "application/json" if isinstance(value, dict | list) else "text/plain",
-    )
+    if isinstance(value, dict | list):
+        return None, json.dumps(value).encode(), "application/json"
+    text = value if isinstance(value, str) else json.dumps(value)
+    return None, text.encode(), "text/plain"

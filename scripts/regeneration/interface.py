@@ -1,4 +1,4 @@
-"""What a specification means to users of the Python client: functions, classes, fields, types. And how it is worded."""
+"""What a specification means to users of the Python client: functions, classes, fields, types and descriptions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SAID = ("description", "summary", "deprecated", "maximum", "minimum", "maxLengt
 
 @attrs.frozen
 class Member:
-    """Something that users call, give or read.
+    """Something that users call, pass or read.
 
     `given` says that the caller passes it, and `required` that the caller must. `promised` says that every response has
     it. `wording` is how it is described.
@@ -50,21 +50,21 @@ def interface(document: Document) -> Interface:
             label = f"{name}({called})"
             if label in members:
                 label = f"{name}({called}, in {parameter.get('in')})"
-            members[label] = Member(kind, True, required, wording=_wording(parameter))
+            members[label] = Member(kind, given=True, required=required, wording=_wording(parameter))
             members |= _known_values(document, label, parameter.get("schema", {}))
         if "x-resource-method" in operation:
             members[f"{name}(): method {operation['tags'][0]}.{operation['x-resource-method']}"] = Member("a method")
         body = operation.get("requestBody")
         if isinstance(body, dict):
             schema: Schema = next((content.get("schema", {}) for content in body.get("content", {}).values()), {})
-            members[f"{name}(body)"] = Member(_type(schema), True, body.get("required") is True, wording=_wording(body))
+            members[f"{name}(body)"] = Member(
+                _type(schema), given=True, required=body.get("required") is True, wording=_wording(body)
+            )
     given = _given_classes(document)
     for name, schema in _schemas(document).items():
         if "enum" in schema:
             continue
-        extras = schema.get("additionalProperties")
-        kind = f"class of {_type(extras)}" if isinstance(extras, dict) and not is_anything(extras) else "class"
-        members[name] = Member(kind, wording=_wording(schema))
+        members[name] = Member("class", wording=_wording(schema))
         for field, child in schema.get("properties", {}).items():
             always = field in schema.get("required", [])
             members[f"{name}.{field}"] = Member(
@@ -106,8 +106,8 @@ def _result(operation: dict[str, Any], enums: set[str]) -> str:
     return " | ".join(sorted(kinds)) or "None"
 
 
-def python_type(schema: Schema, enums: set[str]) -> str:
-    """The type that a value has in Python, as a text; the same text for the same type."""
+def python_type(schema: Schema, enums: set[str]) -> str:  # noqa: PLR0911 - One for each kind of schema.
+    """The type that a value has in Python, as a string. Equal types have equal strings."""
     if "$ref" in schema:
         return str(schema["$ref"]).removeprefix(SCHEMA_PREFIX)
     members = [*schema.get("anyOf", []), *schema.get("oneOf", [])]
@@ -137,7 +137,7 @@ def _wording(node: dict[str, Any]) -> str:
 
 
 def _given_classes(document: Document) -> set[str]:
-    """The classes that callers make: those of request bodies, with all that these hold."""
+    """The classes that callers make: those of request bodies, and the classes of their fields."""
     components = _schemas(document)
     found: set[str] = set()
     todo = [str(o["requestBody"]) for _, _, o in operations(document) if isinstance(o.get("requestBody"), dict)]

@@ -25,7 +25,7 @@ from .documents import (
 from .errors import RegenerationError
 from .naming import bare, reserved
 from .normalise import Rule, run
-from .operations import Operations
+from .operations import DIRECTIONS, Operations
 from .schemas import NULL, is_anything, is_object, nullable, types, without_null
 
 # In this form the generator types a value as `Any | None` and returns it; for `{}` it drops it and returns None.
@@ -35,7 +35,7 @@ _PARSED_FORMATS = {"date-time", "date", "uuid"}
 
 
 def make_lenient(document: Document, covered: Operations) -> tuple[Document, dict[str, int]]:
-    """Apply every rule, in order. Returns the mended document, and for each rule how often it fired."""
+    """Apply every rule, in order. Returns the new document, and how often each rule fired."""
     hoist = Rule(
         "named-parts",
         "objects and enums inside a body get names that change with their place in it",
@@ -74,9 +74,9 @@ def _responses(document: Document) -> Iterator[Schema]:
                     todo.append(target)
 
 
-def _each_response(mend: Callable[[Schema], bool]) -> Callable[[Document], int]:
-    # The inner schemas first: a rule may replace a schema by one that holds a copy of it.
-    return lambda document: sum(mend(schema) for schema in reversed(list(_responses(document))))
+def _each_response(fix: Callable[[Schema], bool]) -> Callable[[Document], int]:
+    # The inner schemas first: a rule may replace a schema with one that contains a copy of it.
+    return lambda document: sum(fix(schema) for schema in reversed(list(_responses(document))))
 
 
 def _untyped_success(document: Document, covered: Operations) -> int:
@@ -177,14 +177,14 @@ def _unknown_fields_kept(schema: Schema) -> bool:
 
 def _strings_as_sent(schema: Schema) -> bool:
     for child in subschemas(schema):
-        # Inside of JSON there is no file; the body itself may be one.
+        # JSON cannot contain a file, but a whole body can be one.
         if child.get("format") == "binary":
             del child["format"]
     return schema.get("format") in _PARSED_FORMATS and schema.pop("format") is not None
 
 
 def _null_for_structures(schema: Schema) -> bool:
-    """A structure that may be null is parsed in a `try`, and kept as it came if it is not what was promised."""
+    """A structure that may be null is parsed in a `try`, and kept unchanged if it does not have the promised shape."""
     properties = schema.get("properties", {})
     promised = schema.get("required", [])
     places: list[tuple[dict[str, Any], str]] = [(properties, name) for name in properties if name not in promised]
@@ -236,9 +236,11 @@ def _limits_of_ids(document: Document) -> int:
     components = document.get("components", {}).get("schemas", {})
     places: list[tuple[str, object, dict[str, int]]] = []
     for _, path, operation in operations(document):
-        for parameter in (*document["paths"][path].get("parameters", []), *operation.get("parameters", [])):
-            if parameter.get("in") in ("path", "query"):
-                places.append((str(parameter.get("name")), parameter.get("schema"), {"maxLength": 1000}))
+        places += [
+            (str(parameter.get("name")), parameter.get("schema"), {"maxLength": 1000})
+            for parameter in (*document["paths"][path].get("parameters", []), *operation.get("parameters", []))
+            if parameter.get("in") in ("path", "query")
+        ]
         for content, _ in body_schemas(operation, direction="request"):
             schema = content.get("schema", {})
             body = components.get(str(schema.get("$ref", "")).removeprefix(SCHEMA_PREFIX), schema)
@@ -261,7 +263,7 @@ def _limit(name: str, schema: object, of_strings: dict[str, int]) -> bool:
 
 
 def _no_defaults(document: Document) -> int:
-    """A default is what the service does when a field is left out. Sent along, it overwrites what stands there."""
+    """A default is what the service does when a field is left out. If it is sent, it overwrites the stored value."""
     return sum(schema.pop("default", None) is not None for schema in all_schemas(document))
 
 
@@ -293,63 +295,78 @@ def _open_enums(document: Document) -> int:
 def _name_parts(document: Document, covered: Operations) -> int:
     """Make a component of every object and enum inside a body, named by its place."""
     components: dict[str, Schema] = document.get("components", {}).get("schemas", {})
-    hoisted: dict[str, Schema] = {}
-    enums: list[tuple[str, Schema]] = []
-    taken = {bare(name) for name in components} | reserved(covered)
-
-    def name_of(place: str) -> str:
-        wanted = covered.parts.get(place) or _pascal(place)
-        numbered = (f"{wanted}{number}" for number in itertools.count(2))
-        name = next(name for name in itertools.chain([wanted], numbered) if bare(name) not in taken)
-        taken.add(bare(name))
-        return name
-
-    def hoist(schema: Schema, name: str) -> None:
-        hoisted.setdefault(name, dict(schema))
-        schema.clear()
-        schema["$ref"] = SCHEMA_PREFIX + name
-
-    def visit(schema: Schema, place: str, top: bool = False) -> None:
-        for name, child in (schema.get("properties") or {}).items():
-            visit(child, f"{place}.{name}")
-        for key, suffix in (("items", "[]"), ("additionalProperties", "{}")):
-            if isinstance(schema.get(key), dict):
-                visit(schema[key], place + suffix)
-        for key in ("anyOf", "oneOf", "allOf"):
-            for child in schema.get(key, []):
-                visit(child, place)
-        if schema.pop("x-known-values", False):
-            enums.append((place, schema))
-        elif not top and is_object(schema):
-            schema.setdefault("description", f"The object at `{place}`.")
-            hoist(schema, name_of(place))
-
+    parts = _Parts(covered, components)
     for name, schema in components.items():
-        visit(schema, name, top=True)
+        parts.visit(schema, name, top=True)
         schema.pop("title", None)
     for _, path, operation in operations(document):
-        for direction in ("request", "response"):
+        for direction in DIRECTIONS:
             for content, _ in body_schemas(operation, direction=direction):
                 if isinstance(content.get("schema"), dict):
-                    visit(content["schema"], f"{operation['operationId']}_{direction}")
+                    parts.visit(content["schema"], f"{operation['operationId']}_{direction}")
         for parameter in (*document["paths"][path].get("parameters", []), *operation.get("parameters", [])):
             if isinstance(parameter.get("schema"), dict):
-                visit(parameter["schema"], f"{operation['operationId']}.{parameter['name']}")
-    sets: dict[str, set[frozenset[str]]] = {}
-    for place, schema in enums:
-        sets.setdefault(_field(place), set()).add(frozenset(schema["enum"]))
-    names: dict[tuple[str, frozenset[str]], str] = {}
-    for place, schema in enums:
-        # Fields of one name mostly list the same values. Then their values have one name, which is made from it.
-        key = _field(place), frozenset(schema["enum"])
-        if key not in names:
-            names[key] = name_of(
-                place if place in covered.parts else f"known_{place if len(sets[key[0]]) > 1 else key[0]}"
-            )
-        hoist(schema, names[key])
-    if components or hoisted:
-        document["components"]["schemas"] = dict(sorted({**components, **hoisted}.items()))
-    return len(hoisted)
+                parts.visit(parameter["schema"], f"{operation['operationId']}.{parameter['name']}")
+    parts.name_enums()
+    if components or parts.hoisted:
+        document["components"]["schemas"] = dict(sorted({**components, **parts.hoisted}.items()))
+    return len(parts.hoisted)
+
+
+class _Parts:
+    """The objects and enums inside bodies, each of which becomes a component.
+
+    Attributes:
+        hoisted: The components, by name.
+    """
+
+    def __init__(self, covered: Operations, components: dict[str, Schema]) -> None:
+        self.hoisted: dict[str, Schema] = {}
+        self._names = covered.parts
+        self._taken = {bare(name) for name in components} | reserved(covered)
+        self._enums: list[tuple[str, Schema]] = []
+
+    def visit(self, schema: Schema, place: str, *, top: bool = False) -> None:
+        """Hoist the objects in a schema, and the schema itself unless it is on `top`. Collect the enums."""
+        for name, child in (schema.get("properties") or {}).items():
+            self.visit(child, f"{place}.{name}")
+        for key, suffix in (("items", "[]"), ("additionalProperties", "{}")):
+            if isinstance(schema.get(key), dict):
+                self.visit(schema[key], place + suffix)
+        for key in ("anyOf", "oneOf", "allOf"):
+            for child in schema.get(key, []):
+                self.visit(child, place)
+        if schema.pop("x-known-values", False):
+            self._enums.append((place, schema))
+        elif not top and is_object(schema):
+            schema.setdefault("description", f"The object at `{place}`.")
+            self._hoist(schema, self._free_name(place))
+
+    def name_enums(self) -> None:
+        """Hoist the enums. Fields of one name mostly list the same values, which then have one name, made from it."""
+        sets: dict[str, set[frozenset[str]]] = {}
+        for place, schema in self._enums:
+            sets.setdefault(_field(place), set()).add(frozenset(schema["enum"]))
+        names: dict[tuple[str, frozenset[str]], str] = {}
+        for place, schema in self._enums:
+            field = _field(place)
+            key = field, frozenset(schema["enum"])
+            if key not in names:
+                known = f"known_{place if len(sets[field]) > 1 else field}"
+                names[key] = self._free_name(place if place in self._names else known)
+            self._hoist(schema, names[key])
+
+    def _free_name(self, place: str) -> str:
+        wanted = self._names.get(place) or _pascal(place)
+        numbered = (f"{wanted}{number}" for number in itertools.count(2))
+        name = next(name for name in itertools.chain([wanted], numbered) if bare(name) not in self._taken)
+        self._taken.add(bare(name))
+        return name
+
+    def _hoist(self, schema: Schema, name: str) -> None:
+        self.hoisted.setdefault(name, dict(schema))
+        schema.clear()
+        schema["$ref"] = SCHEMA_PREFIX + name
 
 
 def _field(place: str) -> str:

@@ -1,4 +1,4 @@
-"""Stable names: every operation and body gets its name from `operations.yaml`, and keeps none of the vendor's."""
+"""Stable names: every operation and body gets its name from `operations.yaml`, not from the vendor."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from .documents import JSON, SCHEMA_PREFIX, Document, Schema, all_schemas, body_schemas, is_success
 from .errors import RegenerationError
-from .operations import Body, Operation, Operations
+from .operations import DIRECTIONS, Direction, Operation, Operations
 from .schemas import fold, inline, join, types, without_null
 
 # Classes of these names would hide what generated code uses itself.
@@ -16,44 +16,24 @@ _RESERVED = (
     *("Any", "API", "AsyncAPI", "AsyncIterator", "AsyncTransport", "AuthenticatedClient", "ClassVar", "Client", "File"),
     *("Iterator", "Literal", "Mapping", "Model", "Response", "Transport", "Unset", "UUID", "datetime", "known_values"),
 )
-_LEFT_OUT = {"request": "readOnly", "response": "writeOnly"}
+_LEFT_OUT: dict[Direction, str] = {"request": "readOnly", "response": "writeOnly"}
 
 
 def name_operations(document: Document, operations: Operations) -> int:
-    """Give operations, tags and bodies their stable names. Returns how many names were not the stable ones."""
+    """Give operations, tags and bodies their stable names. Returns how many names changed."""
     renamed = 0
     schemas: dict[str, Schema] = {}
-    named = {body.name for entry in operations.entries for body in (entry.request, entry.response) if body}
-    named |= set(operations.parts.values())
-    for name in sorted(named):
-        if bare(name) in reserved(operations):
-            raise RegenerationError(
-                f"spec/operations.yaml calls a body {name}, which generated code uses itself. Choose another name."
-            )
+    names = _names_of_bodies(operations)
     if operations.vendor_schemas:
-        _make_way(document, {bare(name) for name in named} | reserved(operations))
+        _make_way(document, {bare(name) for name in names} | reserved(operations))
     for entry in operations.entries:
         operation = document["paths"][entry.path][entry.method]
         renamed += operation.get("operationId") != entry.name or operation.get("tags") != [entry.tag]
         operation["operationId"], operation["tags"] = entry.name, [entry.tag]
         _annotate(operation, entry, {parameter["name"] for parameter in _parameters(document, entry)})
-        if not entry.covered:
-            continue
-        for direction, body in (("request", entry.request), ("response", entry.response)):
-            if body is not None:
-                _ensure_body(operation, entry, direction)
-                declared = [media_type for _, media_type in body_schemas(operation, direction=direction)]
-                if JSON not in declared:
-                    raise RegenerationError(
-                        f"{entry}: its {direction} is published as {', '.join(declared)}, and only JSON can be named: "
-                        f"take `{direction}:` out of its entry in spec/operations.yaml."
-                    )
-            for content, media_type in body_schemas(operation, direction=direction):
-                if media_type == JSON:
-                    renamed += _name_body(document, content, entry, direction, body, schemas)
-        for parameter in _parameters(document, entry):
-            if isinstance(parameter.get("schema"), dict):
-                parameter["schema"] = inline(document, parameter["schema"], str(entry))
+        if entry.covered:
+            renamed += sum(_name_bodies(document, entry, direction, schemas) for direction in DIRECTIONS)
+            _inline_parameters(document, entry)
     for place, name in operations.parts.items():
         if name in schemas:
             _share(schemas, place, name)
@@ -64,6 +44,24 @@ def name_operations(document: Document, operations: Operations) -> int:
     for kind in ("parameters", "requestBodies"):
         components.pop(kind, None)
     return renamed
+
+
+def _names_of_bodies(operations: Operations) -> set[str]:
+    """The names in operations.yaml. Raises RegenerationError if generated code uses one of them itself."""
+    names = {body.name for entry in operations.entries for body in (entry.request, entry.response) if body}
+    names |= set(operations.parts.values())
+    for name in sorted(names):
+        if bare(name) in reserved(operations):
+            raise RegenerationError(
+                f"spec/operations.yaml calls a body {name}, which generated code uses itself. Choose another name."
+            )
+    return names
+
+
+def _inline_parameters(document: Document, entry: Operation) -> None:
+    for parameter in _parameters(document, entry):
+        if isinstance(parameter.get("schema"), dict):
+            parameter["schema"] = inline(document, parameter["schema"], str(entry))
 
 
 def _annotate(operation: dict[str, Any], entry: Operation, parameters: set[str]) -> None:
@@ -108,16 +106,26 @@ def bare(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
+def _name_bodies(document: Document, entry: Operation, direction: Direction, schemas: dict[str, Schema]) -> int:
+    """Name the bodies of a request, or of its successes, in `schemas`. Returns how many of the names changed."""
+    operation = document["paths"][entry.path][entry.method]
+    if entry.body(direction) is not None:
+        _ensure_body(operation, entry, direction)
+        declared = [media_type for _, media_type in body_schemas(operation, direction=direction)]
+        if JSON not in declared:
+            raise RegenerationError(
+                f"{entry}: its {direction} is published as {', '.join(declared)}, and only JSON can be named: "
+                f"take `{direction}:` out of its entry in spec/operations.yaml."
+            )
+    contents = [content for content, media_type in body_schemas(operation, direction=direction) if media_type == JSON]
+    return sum(_name_body(document, content, entry, direction, schemas) for content in contents)
+
+
 def _name_body(
-    document: Document,
-    content: dict[str, Any],
-    entry: Operation,
-    direction: str,
-    body: Body | None,
-    schemas: dict[str, Schema],
+    document: Document, content: dict[str, Any], entry: Operation, direction: Direction, schemas: dict[str, Schema]
 ) -> int:
-    published = content.get("schema", {})
-    # A body is there or not; that it may be null says nothing, and would leave it without a class.
+    body, published = entry.body(direction), content.get("schema", {})
+    # A body is sent or not. That it may be null says nothing, and it would not get a class.
     schema = without_null(_directed(inline(document, published, f"{entry}, {direction}"), direction))
     schema = fold(schema, keep_null=direction == "request")
     if body is None:
@@ -157,7 +165,7 @@ def _share(schemas: dict[str, Schema], place: str, name: str) -> None:
     holder[key] = {"$ref": SCHEMA_PREFIX + name}
 
 
-def _ensure_body(operation: dict[str, Any], entry: Operation, direction: str) -> None:
+def _ensure_body(operation: dict[str, Any], entry: Operation, direction: Direction) -> None:
     """Make room for a named body that upstream left untyped, for the overlay to fill."""
     if direction == "request":
         content = operation.setdefault("requestBody", {}).setdefault("content", {})
@@ -176,7 +184,7 @@ def _ensure_body(operation: dict[str, Any], entry: Operation, direction: str) ->
             body["content"] = {JSON: {}}
 
 
-def _directed(schema: Schema, direction: str) -> Schema:
+def _directed(schema: Schema, direction: Direction) -> Schema:
     """The schema as it is in one direction: no read-only properties in a request, no write-only in a response."""
     left_out = _LEFT_OUT[direction]
     result = {key: value for key, value in schema.items() if key not in ("readOnly", "writeOnly")}

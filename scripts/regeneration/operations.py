@@ -6,13 +6,15 @@ import keyword
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 
 from .documents import METHODS, load
 from .errors import RegenerationError
 
+Direction = Literal["request", "response"]
+DIRECTIONS: tuple[Direction, ...] = ("request", "response")
 COLLECTION_METHODS = {"get": "list", "post": "create", "put": "replace", "patch": "update"}
 ITEM_METHODS = {"put": "replace", "patch": "update"}
 _SNAKE_CASE = r"[a-z][a-z0-9_]*"
@@ -33,6 +35,7 @@ class Body:
 
     @classmethod
     def parse(cls, text: str) -> Body:
+        """Read `Metric` or `Metric[]`."""
         return cls(text.removesuffix("[]"), text.endswith("[]"))
 
 
@@ -67,6 +70,10 @@ class Operation:
         name = _snake("_".join([method, *(rest or [first])]))
         tag, method_name = _resource(method, path)
         return cls(name, tag, method, path, covered=False, resource_method=method_name)
+
+    def body(self, direction: Direction) -> Body | None:
+        """The body of the request, or of the successes."""
+        return self.request if direction == "request" else self.response
 
     def __str__(self) -> str:
         return f"{self.name} ({self.method.upper()} {self.path})"
@@ -151,7 +158,7 @@ def load_operations(path: Path) -> Operations:
     names = [entry.name for entry in entries]
     for name in names:
         if names.count(name) > 1:
-            raise RegenerationError(f"{path}: the name {name} is given to two operations.")
+            raise RegenerationError(f"{path}: two operations have the name {name}.")
     methods = [(entry.tag, entry.resource_method) for entry in entries if entry.resource_method]
     for tag, method in methods:
         if methods.count((tag, method)) > 1:

@@ -1,4 +1,4 @@
-"""What changed between two effective specifications, for users of the Python client, and what the run mended."""
+"""What changed between two effective specifications, for users of the Python client, and what the run fixed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Change:
 
 @attrs.frozen
 class Report:
-    """What a run changed and mended."""
+    """What a run changed and fixed."""
 
     changes: tuple[Change, ...]
     new_operations: tuple[str, ...] = ()
@@ -36,6 +36,7 @@ class Report:
     left_out: tuple[str, ...] = ()
 
     def of(self, kind: Kind) -> list[Change]:
+        """The changes of one kind."""
         return [change for change in self.changes if change.kind == kind]
 
     @property
@@ -53,7 +54,7 @@ def compare(old: Document, new: Document) -> tuple[Change, ...]:
     before, after = interface(old), interface(new)
     difference = DeepDiff(_plain(before), _plain(after), view="tree", threshold_to_diff_deeper=0)
     changed = {str(item.path(output_format="list")[0]) for items in difference.values() for item in items}
-    # What is new is new as a whole: that a new function has to be given something breaks nothing.
+    # A new function is one addition. That it has required parameters does not break anything.
     changed -= {name for name in changed - before.keys() if owner(name) in after.keys() - before.keys()}
     # The known values of a field that is gone went with it, and so did the method of an operation.
     changed -= {name for name in changed - after.keys() if ": " in name and owner(name) not in after}
@@ -68,7 +69,7 @@ def _plain(members: dict[str, Member]) -> dict[str, dict[str, object]]:
 def _classify(name: str, old: Member | None, new: Member | None) -> Iterable[Change]:
     quoted = f"`{name}`"
     if new is None and old is not None:
-        # That a value is no longer documented takes nothing away: it can be given and read as before.
+        # If a value is no longer documented, callers can still pass and read it.
         kind: Kind = "wording only" if old.type == KNOWN_VALUE else "breaking"
         yield Change(kind, f"{quoted} is gone")
     elif old is None and new is not None:
@@ -77,18 +78,22 @@ def _classify(name: str, old: Member | None, new: Member | None) -> Iterable[Cha
         else:
             yield Change("added", f"{quoted} is new")
     elif old is not None and new is not None:
-        if old.type != new.type:
-            yield Change("breaking", f"{quoted} was `{old.type}` and is `{new.type}`")
-        if new.required and not old.required:
-            yield Change("breaking", f"{quoted} is required now")
-        if old.required and not new.required:
-            yield Change("added", f"{quoted} is no longer required")
-        if old.promised and not new.promised:
-            yield Change("breaking", f"{quoted} is no longer promised")
-        if new.promised and not old.promised:
-            yield Change("added", f"{quoted} is promised now")
-        if old.wording != new.wording:
-            yield Change("wording only", f"{quoted} is described in other words")
+        yield from _differences(quoted, old, new)
+
+
+def _differences(quoted: str, old: Member, new: Member) -> Iterable[Change]:
+    if old.type != new.type:
+        yield Change("breaking", f"{quoted} was `{old.type}` and is `{new.type}`")
+    if new.required and not old.required:
+        yield Change("breaking", f"{quoted} is required now")
+    if old.required and not new.required:
+        yield Change("added", f"{quoted} is no longer required")
+    if old.promised and not new.promised:
+        yield Change("breaking", f"{quoted} is no longer promised")
+    if new.promised and not old.promised:
+        yield Change("added", f"{quoted} is promised now")
+    if old.wording != new.wording:
+        yield Change("wording only", f"{quoted} is described in other words")
 
 
 def uncovered(published: Document, covered: Document) -> list[str]:
@@ -114,7 +119,7 @@ def markdown(report: Report) -> str:
         lines += ["## Optional operations that are left out", "", *(f"- {why}" for why in report.left_out), ""]
     lines += ["## New upstream, and not covered", ""]
     lines += [f"- `{name}`" for name in report.new_operations] or ["Nothing."]
-    lines += ["", "## Rules that fired", "", "| rule | places mended |", "|---|---|"]
+    lines += ["", "## Rules that fired", "", "| rule | places fixed |", "|---|---|"]
     lines += [f"| {name} | {count} |" for name, count in report.rules_fired.items() if count]
     idle = [name for name, count in report.rules_fired.items() if not count]
     lines += ["", "No longer needed for this specification: " + (", ".join(idle) or "none") + ".", ""]
@@ -124,7 +129,7 @@ def markdown(report: Report) -> str:
 
 
 def with_changes(changelog: str, report: Report) -> str:
-    """The changelog with the entries of the report in its Unreleased section, each once; none for wording."""
+    """The changelog with the entries of the report in its Unreleased section, each once. Wording has no entry."""
     entries = {
         "Added": [f"- {change.what}, since the API has it." for change in report.of("added")],
         "Changed": [f"- **Breaking:** {change.what}, following the API." for change in report.of("breaking")],

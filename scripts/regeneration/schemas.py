@@ -92,12 +92,13 @@ def fold(schema: Schema, *, keep_null: bool, is_item: bool = False) -> Schema:
 
 
 def types(schema: Schema) -> list[str]:
-    """The values of `type`, none when it is not given."""
+    """The values of `type`, an empty list if it is missing."""
     declared = schema.get("type", [])
     return list(declared) if isinstance(declared, list) else [declared]
 
 
 def is_object(schema: Schema) -> bool:
+    """Whether every value is an object. Properties without a type mean one, too."""
     return types(schema) == ["object"] or ("properties" in schema and not types(schema))
 
 
@@ -107,7 +108,7 @@ def is_anything(schema: Schema) -> bool:
 
 
 def join(first: Schema, second: Schema) -> Schema:
-    """The schema of a value that is described by one of two schemas: what either allows, the result allows."""
+    """The schema of a value that is described by one of two schemas: the result allows what either of them allows."""
     if _essence(first) == _essence(second):
         return first
     if is_anything(first) or is_anything(second):
@@ -176,11 +177,11 @@ def _alternatives(schema: Schema) -> list[Schema]:
     return [{key: value for key, value in schema.items() if key not in _WORDING}]
 
 
-def _essence(node: Any, names: bool = False) -> Any:
+def _essence(node: Any, *, names: bool = False) -> Any:
     """A schema without its wording, to compare with another."""
     if isinstance(node, dict):
         return {
-            key: _essence(value, key == "properties" and not names)
+            key: _essence(value, names=key == "properties" and not names)
             for key, value in node.items()
             if names or key not in _WORDING
         }

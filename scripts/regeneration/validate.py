@@ -1,4 +1,4 @@
-"""Stage 5, validate: the effective specification is valid OpenAPI 3.1, and holds all that the client promises."""
+"""Stage 5, validate: the effective specification is valid OpenAPI 3.1, and has everything that the client promises."""
 
 from __future__ import annotations
 
@@ -9,26 +9,42 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .documents import SCHEMA_PREFIX, Document, reachable, references, resolve
+from .documents import SCHEMA_PREFIX, Document, Schema, reachable, references, resolve
 from .errors import RegenerationError
 from .operations import Operations
 from .schemas import is_object
 
 
 def check_promises(document: Document, operations: Operations) -> None:
-    """Raise RegenerationError when something is referred to, or named by operations.yaml, that is not there."""
+    """Raise RegenerationError if a reference, or a name in operations.yaml, leads to nothing."""
     schemas = document.get("components", {}).get("schemas", {})
+    _check_bodies(schemas, operations)
+    _check_fields(schemas, operations)
+    for reference in references(document):
+        resolve(document, reference)
+    for place, name in operations.parts.items():
+        if SCHEMA_PREFIX + name not in reachable(document, schemas[place.split(".")[0]]):
+            raise RegenerationError(
+                f"spec/operations.yaml names {name}, but there is nothing at {place} any more. "
+                "Give its new place, or state it in spec/overlay.yaml."
+            )
+
+
+def _check_bodies(schemas: dict[str, Schema], operations: Operations) -> None:
+    """Each named body exists, and is an object."""
     for entry in operations.entries:
-        for body in (entry.request, entry.response):
-            if body is not None and body.name not in schemas:
+        for body in filter(None, (entry.request, entry.response)):
+            if body.name not in schemas:
                 raise RegenerationError(f"{entry}: its body {body.name} is missing: an overlay action removed it.")
-            if body is not None and (
-                not is_object(schemas[body.name]) or {"anyOf", "oneOf", "allOf"} & set(schemas[body.name])
-            ):
+            if not is_object(schemas[body.name]) or {"anyOf", "oneOf", "allOf"} & set(schemas[body.name]):
                 raise RegenerationError(
-                    f"{entry}: its body {body.name} is no object any more. "
+                    f"{entry}: its body {body.name} is no longer an object. "
                     "Say in spec/overlay.yaml what it holds, or take its name out of spec/operations.yaml."
                 )
+
+
+def _check_fields(schemas: dict[str, Schema], operations: Operations) -> None:
+    """Each promised field exists, in a response."""
     for name, fields in operations.promises.items():
         if name not in schemas:
             raise RegenerationError(
@@ -43,14 +59,6 @@ def check_promises(document: Document, operations: Operations) -> None:
                 )
             if field not in schemas[name].get("required", []):
                 raise RegenerationError(f"{name}.{field} is promised, but {name} is not a response.")
-    for reference in references(document):
-        resolve(document, reference)
-    for place, name in operations.parts.items():
-        if SCHEMA_PREFIX + name not in reachable(document, schemas[place.split(".")[0]]):
-            raise RegenerationError(
-                f"spec/operations.yaml names {name}, but there is nothing at {place} any more. "
-                "Give its new place, or state it in spec/overlay.yaml."
-            )
 
 
 def check_openapi(document: Document) -> None:
@@ -66,7 +74,7 @@ def check_openapi(document: Document) -> None:
 
 @contextmanager
 def validated_beside(specification: Path) -> Iterator[None]:
-    """Do what is inside while `check_openapi` looks at the document in a process of its own, which ends by itself."""
+    """Run the block while another process runs `check_openapi` on the document."""
     command = [sys.executable, "-m", "regeneration.validate", str(specification)]
     process = subprocess.Popen(
         command,
@@ -95,7 +103,7 @@ def validated_beside(specification: Path) -> Iterator[None]:
 
 
 def main() -> int:
-    """Check the document whose path is the only argument; say what is wrong with it."""
+    """Check the document whose path is the only argument, and print what is wrong with it."""
     try:
         check_openapi(json.loads(Path(sys.argv[1]).read_text("utf-8")))
     except RegenerationError as error:

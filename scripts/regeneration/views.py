@@ -1,17 +1,14 @@
-"""What our templates print: the generated functions, classes and fields, as plain strings of code and prose.
+"""What our templates print: the operations, resources and models of one specification.
 
 The generator keeps neither the `x-` extensions of the effective specification nor its limits and the descriptions of
-parameters, so they are read from the document itself. Every string of a view is safe to print where its name says:
-`key` and `url` are Python literals, `name` is an identifier, `type` is code of the generator, and `text` is for a
-docstring.
+parameters, so they are read from the document itself.
 """
 
 from __future__ import annotations
 
 import math
 import re
-import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import cached_property
 
 import attrs
@@ -24,213 +21,14 @@ from openapi_python_client.schema.untrusted_string import UntrustedString
 from .documents import SCHEMA_PREFIX, Document, Schema, is_success, operations, references
 from .errors import RegenerationError
 from .lenience import page_classes
+from .prose import literal, prose, sentence, summary, words
+from .signatures import Argument, Call, Case, RequestBody, Resource
 
 _LIMITS = ("minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems")
-_WIDTH = 110
-_BODIES = {"json": "json", "data": "form", "files": "multipart", "content": "content"}
 # What a generated function or class uses itself, so that no parameter and no field may have the name.
 _RESERVED_ARGUMENTS = {"self", "body", "client", "response", "build_request", "parse_response"}
 _RESERVED_FIELDS = {"additional_properties", "additional_keys", "from_dict", "to_dict", "to_multipart"}
 _RESERVED_TYPES = {"Any", "ClassVar", "File", "Literal", "Model", "UNSET", "UUID", "Unset", "attrs", "datetime"}
-
-
-@attrs.frozen
-class Argument:
-    """A parameter of a generated function, or a field of a model. `type` leaves out that it may be unset."""
-
-    name: str
-    key: str
-    type: str
-    required: bool
-    text: str
-    limits: Mapping[str, int | float]
-
-    @property
-    def limit_arguments(self) -> str:
-        """Its limits as the last arguments of a call."""
-        return "".join(f", {keyword}={limit!r}" for keyword, limit in self.limits.items())
-
-    @property
-    def declaration(self) -> str:
-        """How a function of an endpoint or a model declares it."""
-        return f"{self.name}: {self.type}" if self.required else f"{self.name}: {self.type} | Unset = UNSET"
-
-    @property
-    def query_declaration(self) -> str:
-        """How a method of a resource declares it: None means that it is not sent."""
-        if self.required:
-            return self.declaration
-        may_be_none = self.type in ("Any", "None") or re.search(r"\| None\b", self.type)
-        return f"{self.name}: {self.type} = None" if may_be_none else f"{self.name}: {self.type} | None = None"
-
-    @property
-    def field_declaration(self) -> str:
-        """How a method of a resource declares a field of its body, which may also be in the body that is passed."""
-        kind = "object" if self.type == "Any" else self.type  # Any JSON is accepted.
-        return f"{self.name}: {kind} | Unset = UNSET"
-
-
-@attrs.frozen
-class RequestBody:
-    """The body of a request. `model` is the class of a JSON object, whose `fields` are keywords of the method."""
-
-    kind: str
-    argument: Argument
-    model: str
-    module: str
-    fields: tuple[Argument, ...]
-
-
-@attrs.frozen
-class Case:
-    """One success: its status (None: any other), how its body is read, and as which type."""
-
-    status: str | None
-    read: str
-    type: str
-
-
-@attrs.frozen
-class Call:
-    """One operation."""
-
-    name: str
-    method: str
-    url: str
-    text: str
-    api_call: str
-    path: tuple[Argument, ...]
-    query: tuple[Argument, ...]
-    headers: tuple[Argument, ...]
-    cookies: tuple[Argument, ...]
-    body: RequestBody | None
-    cases: tuple[Case, ...]
-    result: str
-    item: str
-    resource_method: str
-    idempotent: bool
-    requires_security: bool
-
-    @property
-    def keywords(self) -> tuple[Argument, ...]:
-        """Every parameter that is neither in the path nor the body."""
-        return (*self.query, *self.headers, *self.cookies)
-
-    @property
-    def arguments(self) -> tuple[Argument, ...]:
-        """Every parameter of the functions of the endpoint, in their order."""
-        return (*self.path, *((self.body.argument,) if self.body else ()), *self.keywords)
-
-    @property
-    def checked(self) -> tuple[Argument, ...]:
-        """The parameters that are checked before a request is sent."""
-        return tuple(argument for argument in (*self.path, *self.keywords) if argument.type != "Any")
-
-    @property
-    def signature(self) -> str:
-        """The parameters of build_request."""
-        return _signature(self.path, self.arguments[len(self.path) :])
-
-    @property
-    def client_signature(self) -> str:
-        """The parameters of the functions that send the request."""
-        client = "AuthenticatedClient" if self.requires_security else "AuthenticatedClient | Client"
-        keywords = [f"client: {client}", *(each.declaration for each in self.arguments[len(self.path) :])]
-        return ", ".join([*(each.declaration for each in self.path), "*", *keywords])
-
-    @property
-    def method_signature(self) -> str:
-        """The parameters of the method of the resource class, without `self`."""
-        parts = [each.declaration for each in self.path]
-        keywords = sorted(self.keywords, key=lambda each: not each.required)
-        if self.body is not None and self.body.model:
-            parts.append(f"body: {self.body.model} | Mapping[str, object] | None = None")
-        elif self.body is not None:
-            parts.append(self.body.argument.declaration)
-        fields = self.body.fields if self.body else ()
-        declared = [each.query_declaration for each in keywords] + [each.field_declaration for each in fields]
-        return ", ".join([*parts, *(["*"] if declared else []), *declared])
-
-    @property
-    def method_arguments(self) -> str:
-        """What the method of the resource class passes to its transport, after the endpoint."""
-        passed = [f"{each.name}={each.name}" for each in self.path]
-        if self.body is not None and self.body.model:
-            fields = ", ".join(f"{each.key}: {each.name}" for each in self.body.fields)
-            passed.append(f"body=_calls.joined(body, {{{fields}}})")
-        elif self.body is not None:
-            passed.append("body=body")
-        for each in self.keywords:
-            passed.append(f"{each.name}={each.name}" if each.required else f"{each.name}=_calls.given({each.name})")
-        return ", ".join([self.name, *passed])
-
-    def method_result(self, prefix: str) -> str:
-        """The type of what the method returns, in the blocking class or (prefix "Async") in the other."""
-        return f"{prefix}Iterator[{self.item}]" if self.item else self.result
-
-    @property
-    def types(self) -> list[str]:
-        """The code of every type that the methods of the resource classes name."""
-        return [self.method_signature, self.method_result(""), self.method_result("Async")]
-
-    @property
-    def passed(self) -> str:
-        """The arguments, passed on under their own names."""
-        return ", ".join(f"{each.name}={each.name}" for each in self.arguments)
-
-    @property
-    def endpoint_types(self) -> list[str]:
-        """The code of every type that the module of the endpoint names."""
-        return [each.type for each in self.arguments] + [case.type for case in self.cases]
-
-    def returns(self, prefix: str) -> str:
-        """What the function or the method returns, in words."""
-        if self.item:
-            kind = "An asynchronous iterator" if prefix else "An iterator"
-            return f"{kind} over the items of all pages. It requests a page when it needs it."
-        if self.result == "None":
-            return "Nothing."
-        if self.result in ("Any", "Any | None"):
-            return "The JSON value of the response."
-        items = re.fullmatch(r"list\[(\w+)\]", self.result)
-        return f"A list of `{items[1]}`." if items else f"The `{self.result}`."
-
-    @property
-    def documented(self) -> tuple[Argument, ...]:
-        """What the method of the resource class explains, in the order of its parameters."""
-        keywords = sorted(self.keywords, key=lambda each: not each.required)
-        body = (self.body.argument,) if self.body else ()
-        return (*self.path, *body, *keywords, *(self.body.fields if self.body else ()))
-
-
-def _signature(path: Iterable[Argument], keywords: Iterable[Argument]) -> str:
-    declared = [each.declaration for each in keywords]
-    return ", ".join([*(each.declaration for each in path), *(["*"] if declared else []), *declared])
-
-
-@attrs.frozen
-class Resource:
-    """The operations of a tag, as one class for each kind of client."""
-
-    tag: str
-    class_name: str
-    calls: tuple[Call, ...]
-    imports: tuple[str, ...]
-
-    @property
-    def hides_list(self) -> bool:
-        """Whether a method hides the type `list` from annotations in the class."""
-        codes = [code for call in self.calls for code in call.types]
-        return any(call.resource_method == "list" for call in self.calls) and any("list[" in code for code in codes)
-
-    @property
-    def names(self) -> set[str]:
-        """Every name in the signatures. ruff keeps unused imports in an __init__.py, so there must not be any."""
-        return set(re.findall(r"\w+", " ".join(code for call in self.calls for code in call.types)))
-
-    def annotation(self, code: str) -> str:
-        """A type as the methods of the class have to write it."""
-        return re.sub(r"\blist\[", "builtins.list[", code) if self.hides_list else code
 
 
 @attrs.frozen
@@ -240,7 +38,6 @@ class ModelClass:
     name: str
     text: str
     fields: tuple[Argument, ...]
-    extras: str
     imports: tuple[str, ...]
     model_imports: tuple[str, ...]
     renamed: str
@@ -328,7 +125,7 @@ class Views:
             name=str(endpoint.name),
             method=endpoint.method,
             url=f'f"{url}"' if names else literal(path),
-            text=prose(_summary(operation, endpoint.name)),
+            text=prose(summary(operation, endpoint.name)),
             api_call=prose(f"{endpoint.method.upper()} {shown}"),
             path=views["path"],
             query=views["query"],
@@ -348,17 +145,14 @@ class Views:
         name = str(model.class_info.name)
         schema = self._schemas.get(self._components.get(name, ""), {})
         fields = self.fields(model)
-        extras = model.additional_properties
-        extras_type = extras.get_type_string().as_unembedded_code() if isinstance(extras, Property) else ""
-        codes = [*(field.type for field in fields), extras_type]
+        codes = [field.type for field in fields]
         modules = {line for line in self.imports(codes, "..") if line.startswith("from ..models.")}
         known_values = {line for line in modules if ".known_values " in line}
         own = f"from ..models.{self._modules[name]} import {name}"
         return ModelClass(
             name=name,
-            text=_sentence(prose(schema.get("description") or self._described(name))),
+            text=sentence(prose(schema.get("description") or self._described(name))),
             fields=fields,
-            extras="" if extras_type == "Any" else extras_type,
             imports=tuple(sorted({*self.imports(codes, ".."), *known_values} - (modules - known_values))),
             model_imports=tuple(sorted(modules - known_values - {own})),
             renamed=_mapping((literal(each.name), each.key) for each in fields if each.key != literal(each.name)),
@@ -379,9 +173,9 @@ class Views:
 
     def imports(self, codes: Iterable[str], dots: str) -> list[str]:
         """The import statements that the code of some types needs, in a module that is below the package by `dots`."""
-        words = set(re.findall(r"\w+", " ".join(codes)))
-        lines = [f"from {dots}models.{self._modules[name]} import {name}" for name in words & self._modules.keys()]
-        lines += [f"from {dots}models.known_values import {name}" for name in words & self._known_values]
+        named = set(re.findall(r"\w+", " ".join(codes)))
+        lines = [f"from {dots}models.{self._modules[name]} import {name}" for name in named & self._modules.keys()]
+        lines += [f"from {dots}models.known_values import {name}" for name in named & self._known_values]
         others = {
             "Any": "from typing import Any",
             "Mapping": "from collections.abc import Mapping",
@@ -389,7 +183,7 @@ class Views:
             "UUID": "from uuid import UUID",
             "datetime": "import datetime",
         }
-        return sorted([*lines, *(line for name, line in others.items() if name in words)])
+        return sorted([*lines, *(line for name, line in others.items() if name in named)])
 
     def _argument(self, each: Property, name: str, text: object, schema: Schema) -> Argument:
         limits = {key: schema[key] for key in _LIMITS if type(schema.get(key)) in (int, float)}
@@ -398,7 +192,7 @@ class Views:
             key=literal(each.name.get_untrusted_value()),
             type=each.get_type_string(no_optional=True).as_unembedded_code(),
             required=each.required,
-            text=_sentence(prose(str(text) if text else _words(name))),
+            text=sentence(prose(str(text) if text else words(name))),
             limits={key: limit for key, limit in limits.items() if math.isfinite(limit)},
         )
 
@@ -417,11 +211,11 @@ class Views:
                 fields += (attrs.evolve(field, name=name),)
         text = operation["requestBody"].get("description") or "The body of the request."
         if model:
-            text = f"{_sentence(str(text))} A `{model}`, or a mapping. Keyword arguments override its fields."
+            text = f"{sentence(str(text))} A `{model}`, or a mapping. Keyword arguments override its fields."
         argument = self._argument(body.prop, "body", text, {})
         if model:
             argument = attrs.evolve(argument, type=f"{model} | Mapping[str, object]")
-        return RequestBody(_BODIES[body.body_type], argument, model, self._modules.get(model, ""), fields)
+        return RequestBody(body.body_type, argument, model, fields)
 
     def _cases(self, endpoint: Endpoint) -> tuple[Case, ...]:
         found = []
@@ -431,16 +225,16 @@ class Views:
                 continue
             attribute = response.source["attribute"]
             code = response.prop.get_type_string().as_unembedded_code()
-            read, code = {
-                "None": ("", "None"),
-                "response.text": ("parse_text", "str"),
-                "response.content": ("parse_file", "File"),
-            }.get(attribute, ("parse", code))
-            found.append(Case(str(first) if first == last else None, read, code))
+            code, read = {
+                "None": ("None", ""),
+                "response.text": ("str", "response.text"),
+                "response.content": ("File", "_calls.parse_file(response)"),
+            }.get(attribute, (code, ""))
+            found.append(Case(str(first) if first == last else None, code, read))
         if found:
             # A success with a status that is not declared is read like the last one.
             found[-1] = attrs.evolve(found[-1], status=None)
-        return tuple(found) or (Case(None, "", "None"),)
+        return tuple(found) or (Case(None, "None", ""),)
 
     def _item(self, operation: Schema) -> str:
         """The type of the items of a page, "" if the success is not a page."""
@@ -468,50 +262,12 @@ class Views:
             uses = self._uses.get((verb, SCHEMA_PREFIX + self._components.get(name, name)), [])
             if uses:
                 said.append(f"{verb} by {', '.join(uses[:3])}{' and others' if len(uses) > 3 else ''}")
-        return ": ".join([_words(name), *([", ".join(said)] if said else [])])
+        return ": ".join([words(name), *([", ".join(said)] if said else [])])
 
     def _key(self, tag: str, name: str) -> tuple[str, str]:
         """A tag and an operation as the generator calls them."""
         tag_name = strings.PythonIdentifier(UntrustedString(tag), "tag")
         return str(tag_name), str(strings.PythonIdentifier(UntrustedString(name), self._prefix))
-
-
-def prose(text: str) -> str:
-    """Text that can stand in a docstring, each paragraph on one line."""
-    paragraphs = re.split(r"\n\s*\n", str(strings.safe_for_docstring(text)))
-    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs).strip()
-
-
-def wrapped(text: str, indent: int, hanging: int = 0) -> str:
-    """Prose in lines that fit. All lines but the first are indented, each paragraph's second and later ones more."""
-    lines: list[str] = []
-    for paragraph in text.split("\n\n"):
-        # An escape sequence must not be split: safe_for_docstring has already split what is too long.
-        filled = textwrap.wrap(
-            paragraph, _WIDTH - indent, subsequent_indent=" " * hanging, break_long_words=False, break_on_hyphens=False
-        )
-        lines += ["", *filled] if lines else filled
-    return "\n".join(" " * indent + line if number and line else line for number, line in enumerate(lines))
-
-
-def _sentence(text: str) -> str:
-    return text if text.endswith((".", "!", "?", ":", ")", "`")) else f"{text}."
-
-
-def _summary(operation: Schema, name: str) -> str:
-    summary, description = (str(operation.get(key) or "").strip() for key in ("summary", "description"))
-    summary = _sentence(summary or _words(name))
-    return f"{summary}\n\n{description}" if description else summary
-
-
-def _words(name: str) -> str:
-    """A name as the beginning of a sentence: `agent_id` gives "Agent id"."""
-    return str(strings.snake_case(name)).replace("_", " ").strip().capitalize()
-
-
-def literal(text: str) -> str:
-    """A Python literal. It is exact, which JSON is not for all characters, and can hold nothing but the text."""
-    return '"' + text + '"' if re.fullmatch(r"[\w. -]*", text, re.ASCII) else repr(text)
 
 
 def _mapping(items: Iterable[tuple[str, str]]) -> str:

@@ -189,7 +189,7 @@ def _call(
         if isinstance(error, BulkCreateUncertainError):
             named.update(map(key, error.unconfirmed))
         return
-    except Exception:
+    except Exception:  # noqa: BLE001 - The client must not raise any other error, so each is counted.
         problems["foreign exceptions"] += 1
         return
     ids = [metric.id for metric in saved]

@@ -36,7 +36,7 @@ def run_all(cells: Sequence[Cell], jobs: int = JOBS, on_verdict: Callable[[], ob
 
 
 def _set_up() -> None:
-    global _stage
+    global _stage  # noqa: PLW0603 - The initializer of a pool can leave something for its tasks only here.
     alone()
     stack = contextlib.ExitStack()
     _stage = stack.enter_context(staged())

@@ -186,7 +186,7 @@ def _other_origin() -> tuple[str, list[str]]:
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        do_POST = do_GET
+        do_POST = do_GET  # noqa: N815 - http.server calls it by this name.
 
         def log_message(self, *args: object) -> None:
             pass

@@ -11,6 +11,7 @@ import stat
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import attrs
 import httpx
@@ -60,9 +61,9 @@ async def _turns() -> None:
 
 
 def _sockets() -> Iterator[int]:
-    for name in os.listdir("/dev/fd"):
+    for each in Path("/dev/fd").iterdir():
         try:
-            found = os.fstat(int(name))
+            found = os.fstat(int(each.name))
         except OSError:  # the folder itself, which is closed by now
             continue
         if stat.S_ISSOCK(found.st_mode):

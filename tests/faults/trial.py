@@ -45,7 +45,7 @@ def run_cell(cell: Cell, client: Client, stage: Stage) -> Verdict:
     if ending.error is not None:
         try:
             client.recover(place, ending)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - The judge decides which errors are allowed.
             problem = error
     stage.settle()
     afterwards = list(judge_recovery(ending, stage.sight(), problem))

@@ -147,7 +147,7 @@ class VirtualService:
         due = [each for each in self._late if each[0] <= self.clock.seconds]
         self._late = [each for each in self._late if each not in due]
         for _, late, items in due:
-            self._save(late, items)
+            self.save(late, items)
         if not request.url.path.endswith("/bulk_create/"):
             return self._respond(request)
         items = json.loads(request.content)
@@ -155,14 +155,14 @@ class VirtualService:
             self.save_for_others(self.meanwhile)
             self.meanwhile = []
         if not self.faults:
-            return self._save(request, items)
+            return self.save(request, items)
         fault = self.faults.pop(0)
         some = {"all": items, "first": items[:1], "none": []}[fault.processed]
         if fault.late:
             # A copy, because the client takes the credential out of its request.
             self._late.append((self.clock.seconds + fault.late, self._rebuilt(request, some), some))
         elif some:
-            self._save(request, some)
+            self.save(request, some)
         return fault.respond()
 
     def save_for_others(self, items: list[dict[str, Any]]) -> None:
@@ -176,10 +176,11 @@ class VirtualService:
         self.faults.clear()
         self.clock.seconds += 1000
         for _, late, items in self._late:
-            self._save(late, items)
+            self.save(late, items)
         self._late = []
 
-    def _save(self, request: httpx.Request, items: list[Any]) -> httpx.Response:
+    def save(self, request: httpx.Request, items: list[Any]) -> httpx.Response:
+        """Save metrics with a copy of a request, and count them."""
         response = self._respond(self._rebuilt(request, items))
         assert response.status_code != 401
         if response.is_success:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from .simplify_prompt_request import SimplifyPromptRequest as SimplifyPromptRequest
     from .simplify_prompt_response import SimplifyPromptResponse as SimplifyPromptResponse
 
-_MODULES = {
+MODULES = {
     "Agent": "agent",
     "AgentPage": "agent_page",
     "EvaluationTriggerRequest": "evaluation_trigger_request",
@@ -65,10 +65,10 @@ _MODULES = {
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> type:
-        if name not in _MODULES:
+        if name not in MODULES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(f".{_MODULES[name]}", __name__), name)
+        return getattr(import_module(f".{MODULES[name]}", __name__), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_MODULES})
+    return sorted({*globals(), *MODULES})

@@ -27,7 +27,7 @@ def build_request(
     return _calls.request(
         "get",
         "/test_framework/v1/aiagents/",
-        query={"page": page, "page_size": page_size, "project_id": project_id, "q": q},
+        params=_calls.parameters({"page": page, "page_size": page_size, "project_id": project_id, "q": q}),
     )
 
 

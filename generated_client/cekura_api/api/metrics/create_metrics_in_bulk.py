@@ -15,7 +15,7 @@ from ...types import Response
 
 def build_request(*, body: list[MetricCreate]) -> dict[str, Any]:
     """The arguments for `httpx.Client.request`. Raises ValueError if one is outside of its limits."""
-    return _calls.request("post", "/test_framework/v1/metrics/bulk_create/", json=body)
+    return _calls.request("post", "/test_framework/v1/metrics/bulk_create/", json=_calls.plain(body))
 
 
 def parse_response(response: httpx.Response) -> list[Metric]:

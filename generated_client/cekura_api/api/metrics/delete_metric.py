@@ -15,14 +15,15 @@ def build_request(metric_id: int) -> dict[str, Any]:
     """The arguments for `httpx.Client.request`. Raises ValueError if one is outside of its limits."""
     _calls.check("metric_id", metric_id, int, minimum=1, maximum=9223372036854775807)
     return _calls.request(
-        "delete", f"/test_framework/v1/metrics/{_calls.segment(metric_id)}/", idempotent=True
+        "delete", f"/test_framework/v1/metrics/{_calls.segment(metric_id)}/", extensions={"idempotent": True}
     )
 
 
 def parse_response(response: httpx.Response) -> None:
     """The result of a success. Raises UnexpectedStatus or UnexpectedResponse for anything else."""
     _calls.check_success(response)
-    return _calls.parse_nothing(response)
+    _calls.parse(response, Any | None)
+    return None
 
 
 def sync_detailed(metric_id: int, *, client: AuthenticatedClient) -> Response[None]:

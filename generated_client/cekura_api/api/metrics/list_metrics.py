@@ -33,15 +33,17 @@ def build_request(
     return _calls.request(
         "get",
         "/test_framework/v1/metrics/",
-        query={
-            "agent_id": agent_id,
-            "project_id": project_id,
-            "assistant_id": assistant_id,
-            "agents": agents,
-            "slug": slug,
-            "filters": filters,
-            "include_scores": include_scores,
-        },
+        params=_calls.parameters(
+            {
+                "agent_id": agent_id,
+                "project_id": project_id,
+                "assistant_id": assistant_id,
+                "agents": agents,
+                "slug": slug,
+                "filters": filters,
+                "include_scores": include_scores,
+            }
+        ),
     )
 
 

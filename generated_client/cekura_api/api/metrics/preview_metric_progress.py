@@ -16,7 +16,9 @@ def build_request(*, progress_id: str) -> dict[str, Any]:
     """The arguments for `httpx.Client.request`. Raises ValueError if one is outside of its limits."""
     _calls.check("progress_id", progress_id, str, minLength=1, maxLength=1000)
     return _calls.request(
-        "get", "/test_framework/v1/metrics/preview-progress/", query={"progress_id": progress_id}
+        "get",
+        "/test_framework/v1/metrics/preview-progress/",
+        params=_calls.parameters({"progress_id": progress_id}),
     )
 
 

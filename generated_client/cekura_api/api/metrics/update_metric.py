@@ -21,7 +21,7 @@ def build_request(metric_id: int, *, body: MetricUpdate | Mapping[str, object]) 
         "patch",
         f"/test_framework/v1/metrics/{_calls.segment(metric_id)}/",
         json=_calls.json_body(MetricUpdate, body),
-        idempotent=True,
+        extensions={"idempotent": True},
     )
 
 

@@ -1,0 +1,52 @@
+"""Text that is safe to print in generated code: prose for docstrings, and literals."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+
+from openapi_python_client import strings
+
+from .documents import Schema
+
+_WIDTH = 110
+
+
+def prose(text: str) -> str:
+    """Text for a docstring, each paragraph on one line."""
+    paragraphs = re.split(r"\n\s*\n", str(strings.safe_for_docstring(text)))
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs).strip()
+
+
+def wrapped(text: str, indent: int, hanging: int = 0) -> str:
+    """Prose in lines that fit. All lines but the first are indented, each paragraph's second and later ones more."""
+    lines: list[str] = []
+    for paragraph in text.split("\n\n"):
+        # An escape sequence must not be split: safe_for_docstring has already split what is too long.
+        filled = textwrap.wrap(
+            paragraph, _WIDTH - indent, subsequent_indent=" " * hanging, break_long_words=False, break_on_hyphens=False
+        )
+        lines += ["", *filled] if lines else filled
+    return "\n".join(" " * indent + line if number and line else line for number, line in enumerate(lines))
+
+
+def sentence(text: str) -> str:
+    """A text that ends like a sentence."""
+    return text if text.endswith((".", "!", "?", ":", ")", "`")) else f"{text}."
+
+
+def summary(operation: Schema, name: str) -> str:
+    """What an operation does: its summary, made from its name if there is none, and its description."""
+    first, description = (str(operation.get(key) or "").strip() for key in ("summary", "description"))
+    first = sentence(first or words(name))
+    return f"{first}\n\n{description}" if description else first
+
+
+def words(name: str) -> str:
+    """A name as the beginning of a sentence: `agent_id` gives "Agent id"."""
+    return str(strings.snake_case(name)).replace("_", " ").strip().capitalize()
+
+
+def literal(text: str) -> str:
+    """A Python literal. It is exact, which JSON is not for all characters, and it cannot contain other code."""
+    return '"' + text + '"' if re.fullmatch(r"[\w. -]*", text, re.ASCII) else repr(text)
