@@ -32,7 +32,7 @@ Query = dict[str, str | int]
 
 
 # How found metrics are assigned, the closest match first: the exact or a comparable text, the same or a possible scope.
-_PASSES = (
+PASSES = (
     (is_same_text, is_same_scope),
     (is_same_text, may_be_in_scope),
     (lambda _saved, _wanted: True, is_same_scope),
@@ -93,7 +93,7 @@ class Wanted:
         """Assign each metric that is found to one that is wanted. Returns those that are none of them."""
         taken = {metric.id for metric in self.saved.values()}
         left = {metric.id: self.details.get(metric.id, metric) for metric in found if metric.id not in taken}
-        for is_text, in_scope in _PASSES:
+        for is_text, in_scope in PASSES:
             by_name = self._by_name(positions)
             for number, metric in list(left.items()):
                 saved = fields_of(metric)

@@ -153,8 +153,8 @@ def test_all_that_is_public_is_in_the_reference() -> None:
         ("client", "cekura_facade.AsyncCekura.aclose", "aclose() -> None", "Close the connections."),
         ("errors", "cekura_facade.UnexpectedResponseError", "Bases: APIError", "HTML, an empty body"),
         ("models", "cekura_facade.Metric", "id (int)", described("Metric")),
-        ("models", "cekura_facade.MetricCreate", "eval_type (EvalType | str)", described("MetricCreate")),
-        ("models", "cekura_api.models.known_values.EvalType", "Literal['binary', 'continuous", "EvalType"),
+        ("models", "cekura_facade.MetricCreate", "eval_type (KnownEvalType | str)", described("MetricCreate")),
+        ("models", "cekura_api.models.known_values.KnownEvalType", "Literal['binary', 'continuous", "KnownEvalType"),
         ("sandbox", "cekura_facade.sandbox.Sandbox", "job_seconds: float = 1.0", "How long a job takes"),
     ],
 )
