@@ -11,7 +11,7 @@ from cekura_api import AsyncAPI, AuthenticatedClient
 
 from ._async_http import AsyncHTTP
 from ._async_metrics import AsyncMetrics
-from ._config import Settings, Sources, hide
+from ._config import configure, hide
 from ._errors import ConfigurationError
 
 
@@ -62,16 +62,15 @@ class AsyncCekura(AsyncAPI):
     ) -> None:
         key, token = hide(api_key), hide(bearer_token)
         del api_key, bearer_token  # Tracebacks keep the variables of every function.
-        sources = Sources(key, token, base_url)
-        settings = Settings(
+        settings = configure(
+            key,
+            token,
+            base_url,
             timeout=timeout,
             max_retries=max_retries,
             max_response_bytes=max_response_bytes,
             settle_timeout=settle_timeout,
             user_agent=user_agent,
-            credential=sources.credential,
-            base_url=sources.base_url,
-            base_url_source=sources.base_url_source,
         )
         if not isinstance(http_client, httpx.AsyncClient | None):
             raise ConfigurationError(f"http_client is a {type(http_client).__name__}: expected an httpx.AsyncClient.")

@@ -33,7 +33,7 @@ class AsyncHTTP(HTTP):
 
     def __init__(self, settings: Settings, given: httpx.AsyncClient | None) -> None:
         super().__init__(settings, given)
-        self._given = given
+        self._passed = given
         self._context: ssl.SSLContext | bool = True
         self._unused: list[httpx.AsyncClient] = []
         if given is None:
@@ -42,10 +42,6 @@ class AsyncHTTP(HTTP):
                 # Created here, so that a wrong environment is reported at once.
                 self._unused.append(self._new_client())
         self._loops: dict[asyncio.AbstractEventLoop, _Loop] = {}
-
-    @property
-    def is_closed(self) -> bool:
-        return self.state.is_closed or (self._given is not None and self._given.is_closed)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         raise ConfigurationError("This is the client of an AsyncCekura. Await the `asyncio` function of the endpoint.")
@@ -122,7 +118,7 @@ class AsyncHTTP(HTTP):
         if running not in self._loops:
             for ended in [each for each in list(self._loops) if each.is_closed()]:
                 self._loops.pop(ended, None)
-            client = self._given or (self._unused.pop() if self._unused else self._new_client())
+            client = self._passed or (self._unused.pop() if self._unused else self._new_client())
             self._loops[running] = _Loop(client, asyncio.Semaphore(_AT_ONCE))
         return self._loops[running]
 

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 import attrs
 import httpx
+from cekura_api.model import shown
 
 from ._errors import ConfigurationError
 
@@ -27,15 +28,6 @@ Secret = Callable[[], object]
 def hide(secret: object) -> Secret:
     """Make a Secret."""
     return lambda: secret
-
-
-def shown(value: object) -> str:
-    """A value for a message, cut short. Does not fail for a number with thousands of digits."""
-    try:
-        text = repr(value)
-    except ValueError:
-        return f"a {type(value).__name__} that is too long to show"
-    return text if len(text) <= 100 else text[:100] + "…"
 
 
 class Credential:
@@ -128,19 +120,12 @@ class Settings:
     base_url_source: str
 
 
-class Sources:
-    """Where the credential and the base URL come from.
-
-    Attributes:
-        credential: The first credential that there is.
-        base_url: The first base URL that there is.
-        base_url_source: Where the base URL comes from.
-    """
-
-    def __init__(self, api_key: Secret, bearer_token: Secret, base_url: str | None) -> None:
-        config = functools.cache(_read_file)  # It is read only if something from it is needed.
-        self.credential = _credential(api_key, bearer_token, config)
-        self.base_url, self.base_url_source = _base_url(base_url, config)
+def configure(api_key: Secret, bearer_token: Secret, base_url: str | None, **options: Any) -> Settings:
+    """Find the credential and the base URL, and check the other settings."""
+    config = functools.cache(_read_file)  # It is read only if something from it is needed.
+    credential = _credential(api_key, bearer_token, config)
+    url, source = _base_url(base_url, config)
+    return Settings(credential=credential, base_url=url, base_url_source=source, **options)
 
 
 def _credential(api_key: Secret, bearer_token: Secret, config: Callable[[], Mapping[str, Any]]) -> Credential:

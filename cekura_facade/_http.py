@@ -71,13 +71,13 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
         self.state: State = State()
         self.budget: RetryBudget = RetryBudget(settings.max_retries)
         self.clock: Clock = Clock()
-        self._defaults = given  # Its headers, cookies and parameters are sent too.
+        self._given: httpx.Client | httpx.AsyncClient | None = given
         self.builder: httpx.Client = self.generated_client().get_httpx_client()
 
     @property
-    @abstractmethod
     def is_closed(self) -> bool:
         """Whether this client, or the http_client that was passed, is closed."""
+        return self.state.is_closed or (self._given is not None and self._given.is_closed)
 
     @abstractmethod
     async def attempt(self, request: httpx.Request, deadline: float) -> Outcome:
@@ -102,7 +102,7 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     def generated_client(self) -> AuthenticatedClient:
         """A generated client that sends through this object. It never has the credential."""
-        defaults = self._defaults
+        defaults = self._given  # Its headers, cookies and parameters are sent too.
         headers = dict(defaults.headers) if defaults else {}
         headers.pop("accept-encoding", None)
         agent = headers.pop("user-agent", "python-httpx")

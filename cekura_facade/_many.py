@@ -8,9 +8,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Generator,
 from typing import TYPE_CHECKING, Any, Self
 
 import attrs
+from cekura_api.model import shown
 from cekura_api.models import GenerateMetricsRequest, Metric
 
-from ._config import shown
 from ._errors import InvalidRequestError
 from ._workflow import GenerateAndCreate, GenerationRequest
 

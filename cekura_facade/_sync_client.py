@@ -10,7 +10,7 @@ import attrs
 import httpx
 from cekura_api import API, AuthenticatedClient
 
-from ._config import Settings, Sources, hide
+from ._config import configure, hide
 from ._errors import ConfigurationError
 from ._sync_http import SyncHTTP
 from ._sync_metrics import Metrics
@@ -63,16 +63,15 @@ class Cekura(API):
     ) -> None:
         key, token = hide(api_key), hide(bearer_token)
         del api_key, bearer_token  # Tracebacks keep the variables of every function.
-        sources = Sources(key, token, base_url)
-        settings = Settings(
+        settings = configure(
+            key,
+            token,
+            base_url,
             timeout=timeout,
             max_retries=max_retries,
             max_response_bytes=max_response_bytes,
             settle_timeout=settle_timeout,
             user_agent=user_agent,
-            credential=sources.credential,
-            base_url=sources.base_url,
-            base_url_source=sources.base_url_source,
         )
         if not isinstance(http_client, httpx.Client | None):
             raise ConfigurationError(f"http_client is a {type(http_client).__name__}: expected an httpx.Client.")

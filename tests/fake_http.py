@@ -10,7 +10,7 @@ import attrs
 import httpx
 
 from cekura_facade._body import Body, without_response
-from cekura_facade._config import Settings, Sources, hide
+from cekura_facade._config import configure, hide
 from cekura_facade._http import HTTP
 from cekura_facade._retry import Outcome
 from tests.faults.virtual import VirtualClock
@@ -59,16 +59,15 @@ class FakeHTTP(HTTP):
         settle_timeout: float = 5.0,
         user_agent: str | None = None,
     ) -> None:
-        sources = Sources(hide(api_key), hide(None), base_url)
-        settings = Settings(
+        settings = configure(
+            hide(api_key),
+            hide(None),
+            base_url,
             timeout=timeout,
             max_retries=max_retries,
             max_response_bytes=max_response_bytes,
             settle_timeout=settle_timeout,
             user_agent=user_agent,
-            credential=sources.credential,
-            base_url=sources.base_url,
-            base_url_source=sources.base_url_source,
         )
         super().__init__(settings, None)
         self.clock = VirtualClock()
@@ -76,10 +75,6 @@ class FakeHTTP(HTTP):
         self.requests: list[Received] = []
         # httpx finds out where a redirect leads.
         self._sender = httpx.Client(transport=httpx.MockTransport(self._respond))
-
-    @property
-    def is_closed(self) -> bool:
-        return self.state.is_closed
 
     async def attempt(self, request: httpx.Request, deadline: float) -> Outcome:
         _, until = self.limits(request, deadline)
