@@ -245,7 +245,7 @@ def optional() -> Operations:
     [
         ({}, "has no operation look"),
         ({"/looks/": {"get": got({"type": "array", "items": THING})}}, "is now an array"),
-        ({"/looks/": {"get": got({"type": "string"})}}, "is no object any more"),
+        ({"/looks/": {"get": got({"type": "string"})}}, "is no longer an object"),
         ({"/looks/": {"get": {"responses": {"200": {"description": ""}}}}}, "say in spec/overlay.yaml what Look holds"),
         ({"/looks/": {"get": {"responses": {"400": {"description": ""}}}}}, "has no success response"),
     ],
@@ -662,8 +662,8 @@ def test_yaml_may_have_numbers_for_keys() -> None:
 
 
 @pytest.mark.parametrize("text", ["# a comment\n", "a: 1\na: 2\n", "a: !thing 1\n", "? [a]\n: 1\n", "a: &a [*a]\n"])
-def test_yaml_that_is_no_json_object_is_refused(text: str) -> None:
-    with pytest.raises(RegenerationError, match=r"the file (is neither|holds no)"):
+def test_yaml_that_is_not_a_json_object_is_refused(text: str) -> None:
+    with pytest.raises(RegenerationError, match=r"the file (is neither|is not a JSON object)"):
         parse(text, "the file")
 
 

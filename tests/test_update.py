@@ -133,7 +133,7 @@ NOWHERE = {"$ref": "#/components/schemas/Nowhere"}
 @pytest.mark.parametrize(
     ("publish", "name", "reason"),
     [
-        (answers("/metrics/{id}/", "patch", {"type": "string"}), "update_metric", "is no object any more"),
+        (answers("/metrics/{id}/", "patch", {"type": "string"}), "update_metric", "is no longer an object"),
         (answers("/metrics/{id}/", "patch", OTHER_TYPES), "update_metric", "would change Metric.id, Metric.name,"),
         (publishes("/metrics/", "post", requestBody=A_NUMBER), "create_metric", "would change MetricCreate.name,"),
         (answers("/aiagents/", "get", NO_RESULTS), "list_agents", "AgentPage.results"),
@@ -454,10 +454,10 @@ def broken() -> dict[str, str]:
         "": "empty",
         " \n": "empty",
         text[: len(text) // 2]: "cut short",
-        "[]": "no JSON object",
+        "[]": "not a JSON object",
         '{"swagger": "2.0", "paths": {"/": {}}}': "OpenAPI 3",
         '{"openapi": "3.1.0", "paths": {}}': "without paths",
-        "just words": "no JSON object",
+        "just words": "not a JSON object",
         json.dumps(gone): "create_metrics_in_bulk (POST /test_framework/v1/metrics/bulk_create/)",
         json.dumps(circular): "list_metrics (GET /test_framework/v1/metrics/)",
         json.dumps(nowhere): "#/components/schemas/TestSetInline",

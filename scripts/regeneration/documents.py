@@ -25,17 +25,17 @@ SCHEMA_PREFIX = "#/components/schemas/"
 JSON = "application/json"
 _PATIENCE = 120.0  # seconds, for the whole of a document from a URL
 _XZ = b"\xfd7zXZ\x00"
-_VALUES = {"const", "enum", "example", "examples"}  # keywords that hold values, and no schemas
+_VALUES = {"const", "enum", "example", "examples"}  # keywords whose values are not schemas
 
 
 class _Loader(yaml.CSafeLoader):
-    """The loader of the command line in C, because a published document is large."""
+    """The loader of the command line, but in C, because a published document is large."""
 
     yaml_implicit_resolvers = Loader.yaml_implicit_resolvers
 
 
 class _Dumper(yaml.CSafeDumper):
-    """Quotes what the dumper of the command line quotes, in C as well."""
+    """The dumper of the command line, but in C. It quotes the same values."""
 
     yaml_implicit_resolvers = Dumper.yaml_implicit_resolvers
 
@@ -62,7 +62,7 @@ def parse(text: str, source: str) -> Document:
     except RecursionError:
         raise RegenerationError(f"{source} is nested too deeply to be a specification.") from None
     if not isinstance(document, dict):
-        raise RegenerationError(f"{source} holds no JSON object, so it is not an OpenAPI document.")
+        raise RegenerationError(f"{source} is not a JSON object, so it is not an OpenAPI document.")
     return document
 
 
@@ -88,7 +88,7 @@ def _fetch(url: str) -> bytes:
     deadline, data = time.monotonic() + _PATIENCE, bytearray()
     with httpx.stream("GET", url, follow_redirects=True, timeout=30.0) as response:
         if not response.is_success:
-            raise RegenerationError(f"{url} answered {response.status_code}: check the address.")
+            raise RegenerationError(f"{url} answered {response.status_code}: check the URL.")
         for chunk in response.iter_bytes():
             data += chunk
             if time.monotonic() > deadline:
@@ -134,7 +134,7 @@ def reachable(document: Document, node: object) -> set[str]:
 
 
 def references(node: object, *, names: bool = False) -> Iterator[str]:
-    """Every `$ref` in or below a node. `names` says that its keys are names of properties, and no keywords."""
+    """Every `$ref` in or below a node. `names` says that its keys are names of properties, not keywords."""
     if isinstance(node, dict):
         for key, value in node.items():
             if key == "$ref" and isinstance(value, str):
@@ -154,7 +154,7 @@ def resolve(document: Document, reference: str) -> Any:
         if not reference.startswith("#/") or not isinstance(node, dict) or key not in node:
             raise RegenerationError(
                 f"`$ref: {reference}` points at nothing in this document. "
-                "The publication is incomplete: take the next one."
+                "The publication is incomplete. Use a later one."
             )
         node = node[key]
     return node

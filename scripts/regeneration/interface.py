@@ -1,4 +1,4 @@
-"""What a specification means to users of the Python client: functions, classes, fields, types. And how it is worded."""
+"""What a specification means to users of the Python client: functions, classes, fields, types and descriptions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SAID = ("description", "summary", "deprecated", "maximum", "minimum", "maxLengt
 
 @attrs.frozen
 class Member:
-    """Something that users call, give or read.
+    """Something that users call, pass or read.
 
     `given` says that the caller passes it, and `required` that the caller must. `promised` says that every response has
     it. `wording` is how it is described.
@@ -107,7 +107,7 @@ def _result(operation: dict[str, Any], enums: set[str]) -> str:
 
 
 def python_type(schema: Schema, enums: set[str]) -> str:  # noqa: PLR0911 - One for each kind of schema.
-    """The type that a value has in Python, as a text; the same text for the same type."""
+    """The type that a value has in Python, as a string. Equal types have equal strings."""
     if "$ref" in schema:
         return str(schema["$ref"]).removeprefix(SCHEMA_PREFIX)
     members = [*schema.get("anyOf", []), *schema.get("oneOf", [])]
@@ -137,7 +137,7 @@ def _wording(node: dict[str, Any]) -> str:
 
 
 def _given_classes(document: Document) -> set[str]:
-    """The classes that callers make: those of request bodies, with all that these hold."""
+    """The classes that callers make: those of request bodies, and the classes of their fields."""
     components = _schemas(document)
     found: set[str] = set()
     todo = [str(o["requestBody"]) for _, _, o in operations(document) if isinstance(o.get("requestBody"), dict)]

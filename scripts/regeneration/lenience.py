@@ -35,7 +35,7 @@ _PARSED_FORMATS = {"date-time", "date", "uuid"}
 
 
 def make_lenient(document: Document, covered: Operations) -> tuple[Document, dict[str, int]]:
-    """Apply every rule, in order. Returns the mended document, and for each rule how often it fired."""
+    """Apply every rule, in order. Returns the new document, and how often each rule fired."""
     hoist = Rule(
         "named-parts",
         "objects and enums inside a body get names that change with their place in it",
@@ -74,9 +74,9 @@ def _responses(document: Document) -> Iterator[Schema]:
                     todo.append(target)
 
 
-def _each_response(mend: Callable[[Schema], bool]) -> Callable[[Document], int]:
-    # The inner schemas first: a rule may replace a schema by one that holds a copy of it.
-    return lambda document: sum(mend(schema) for schema in reversed(list(_responses(document))))
+def _each_response(fix: Callable[[Schema], bool]) -> Callable[[Document], int]:
+    # The inner schemas first: a rule may replace a schema with one that contains a copy of it.
+    return lambda document: sum(fix(schema) for schema in reversed(list(_responses(document))))
 
 
 def _untyped_success(document: Document, covered: Operations) -> int:
@@ -177,14 +177,14 @@ def _unknown_fields_kept(schema: Schema) -> bool:
 
 def _strings_as_sent(schema: Schema) -> bool:
     for child in subschemas(schema):
-        # Inside of JSON there is no file; the body itself may be one.
+        # JSON cannot contain a file, but a whole body can be one.
         if child.get("format") == "binary":
             del child["format"]
     return schema.get("format") in _PARSED_FORMATS and schema.pop("format") is not None
 
 
 def _null_for_structures(schema: Schema) -> bool:
-    """A structure that may be null is parsed in a `try`, and kept as it came if it is not what was promised."""
+    """A structure that may be null is parsed in a `try`, and kept unchanged if it does not have the promised shape."""
     properties = schema.get("properties", {})
     promised = schema.get("required", [])
     places: list[tuple[dict[str, Any], str]] = [(properties, name) for name in properties if name not in promised]
@@ -263,7 +263,7 @@ def _limit(name: str, schema: object, of_strings: dict[str, int]) -> bool:
 
 
 def _no_defaults(document: Document) -> int:
-    """A default is what the service does when a field is left out. Sent along, it overwrites what stands there."""
+    """A default is what the service does when a field is left out. If it is sent, it overwrites the stored value."""
     return sum(schema.pop("default", None) is not None for schema in all_schemas(document))
 
 

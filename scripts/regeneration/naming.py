@@ -1,4 +1,4 @@
-"""Stable names: every operation and body gets its name from `operations.yaml`, and keeps none of the vendor's."""
+"""Stable names: every operation and body gets its name from `operations.yaml`, not from the vendor."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LEFT_OUT: dict[Direction, str] = {"request": "readOnly", "response": "writeOnly
 
 
 def name_operations(document: Document, operations: Operations) -> int:
-    """Give operations, tags and bodies their stable names. Returns how many names were not the stable ones."""
+    """Give operations, tags and bodies their stable names. Returns how many names changed."""
     renamed = 0
     schemas: dict[str, Schema] = {}
     names = _names_of_bodies(operations)
@@ -107,7 +107,7 @@ def bare(name: str) -> str:
 
 
 def _name_bodies(document: Document, entry: Operation, direction: Direction, schemas: dict[str, Schema]) -> int:
-    """Name the bodies of a request, or of its successes, in `schemas`. Returns how many were not called that."""
+    """Name the bodies of a request, or of its successes, in `schemas`. Returns how many of the names changed."""
     operation = document["paths"][entry.path][entry.method]
     if entry.body(direction) is not None:
         _ensure_body(operation, entry, direction)

@@ -1,6 +1,6 @@
 """Stage 2, normalise: rules for the faults that any operation can have. What only a person can know is the overlay's.
 
-Each rule changes the document it is given, a copy, and returns how many places it mended.
+Each rule changes the document that is passed, a copy, and returns how many places it fixed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SCHEMA_KEYWORDS = {"type", "properties", "required", "items", "$ref", "allOf", 
 
 @attrs.frozen
 class Rule:
-    """A rule and the fault that it mends."""
+    """A rule and the fault that it fixes."""
 
     name: str
     fault: str
@@ -32,7 +32,7 @@ class Rule:
 
 
 def normalise(document: Document, covered: Operations) -> tuple[Document, dict[str, int]]:
-    """Apply every rule, in order. Returns the mended document, and for each rule how often it fired."""
+    """Apply every rule, in order. Returns the new document, and how often each rule fired."""
     naming = Rule(
         "stable-names",
         "operationIds, tags and schema names change from one publication to the next",
@@ -78,7 +78,7 @@ def _misplaced_schema(document: Document) -> int:
         for body in (operation.get("requestBody"), *operation.get("responses", {}).values()):
             content = body.get("content") if isinstance(body, dict) else None
             if isinstance(content, dict) and content and set(content) & _SCHEMA_KEYWORDS:
-                # Either the schema itself stands there, or each keyword is taken for a media type with its own schema.
+                # Either the schema is here, or each of its keywords is a media type with a schema of its own.
                 inner = [value for value in content.values() if isinstance(value, dict) and "schema" in value]
                 body["content"] = {JSON: inner[0] if inner else {"schema": content}}
                 fired += 1
@@ -86,7 +86,7 @@ def _misplaced_schema(document: Document) -> int:
 
 
 def _nulls_and_booleans(document: Document) -> int:
-    """`parameters: null` is as good as none, and a schema that is `true` is one that says nothing."""
+    """Remove keywords that are null. A schema that is `true` allows every value, as an empty one does."""
     fired = 0
     nodes: list[dict[str, Any]] = [document["paths"][path] for _, path, _ in operations(document)]
     nodes += [operation for _, _, operation in operations(document)]
@@ -203,9 +203,9 @@ def _openapi_3_0_nullable(document: Document) -> int:
         if "nullable" in schema:
             fired += 1
             if schema.pop("nullable") is True:
-                mended = dict(nullable(_reference_as_member(schema)))
+                fixed = dict(nullable(_reference_as_member(schema)))
                 schema.clear()
-                schema.update(mended)
+                schema.update(fixed)
     return fired
 
 
@@ -222,7 +222,7 @@ def _repeated_values(document: Document) -> int:
 
 
 def _stands_in(value: object, values: list[Any]) -> bool:
-    # In JSON, true is no 1, as it is in Python.
+    # In Python, True == 1. In JSON, they differ.
     return any(type(other) is type(value) and other == value for other in values)
 
 
@@ -283,7 +283,7 @@ RULES = (
     ),
     Rule(
         "repeated-values",
-        "a value is listed twice where a set belongs, which is no valid schema",
+        "a value is listed twice where a set belongs, which is not a valid schema",
         _repeated_values,
     ),
     Rule(

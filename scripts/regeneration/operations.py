@@ -158,7 +158,7 @@ def load_operations(path: Path) -> Operations:
     names = [entry.name for entry in entries]
     for name in names:
         if names.count(name) > 1:
-            raise RegenerationError(f"{path}: the name {name} is given to two operations.")
+            raise RegenerationError(f"{path}: two operations have the name {name}.")
     methods = [(entry.tag, entry.resource_method) for entry in entries if entry.resource_method]
     for tag, method in methods:
         if methods.count((tag, method)) > 1:

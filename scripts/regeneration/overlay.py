@@ -1,7 +1,7 @@
 """Stage 3, overlay: apply `spec/overlay.yaml`, an OpenAPI Overlay 1.0 document.
 
 Targets are RFC 9535 JSONPath, evaluated by python-jsonpath. The overlay libraries on the package index take older
-dialects of JSONPath, and do not tell whether an action changed anything: that shows that upstream mended a fault.
+dialects of JSONPath, and do not report whether an action changed anything. If it did not, upstream has fixed the fault.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def _update(target: str, node: object, update: Any) -> bool:
 def _merge(node: dict[str, Any], update: dict[str, Any]) -> bool:
     """Merge as the Overlay standard says: objects are merged, arrays joined, all else replaced.
 
-    In keywords that hold sets, a value that stands there is not added again: the result would be no valid schema.
+    In keywords that hold sets, a value is not added twice, because the result would not be a valid schema.
     """
     changed = False
     for key, value in update.items():
@@ -95,7 +95,7 @@ def _merge(node: dict[str, Any], update: dict[str, Any]) -> bool:
             node[key] += added
             changed = bool(added) or changed
         else:
-            # Other words mend nothing: a fault that upstream mended in its own words is mended.
+            # Other wording is not a fix. If upstream has fixed a fault in its own words, it is fixed.
             changed = ((key not in node or node[key] != value) and key not in ("description", "title")) or changed
             node[key] = copy.deepcopy(value)
     return changed

@@ -44,7 +44,7 @@ class LeftOut:
 
 @attrs.frozen
 class Derivation:
-    """What the stages before generation gave: the covered part, the effective specification, and what was mended."""
+    """The result of the stages before generation: the covered part, the effective specification, and what was fixed."""
 
     operations: Operations
     upstream: Document

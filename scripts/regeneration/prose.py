@@ -13,7 +13,7 @@ _WIDTH = 110
 
 
 def prose(text: str) -> str:
-    """Text that can stand in a docstring, each paragraph on one line."""
+    """Text for a docstring, each paragraph on one line."""
     paragraphs = re.split(r"\n\s*\n", str(strings.safe_for_docstring(text)))
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs).strip()
 
@@ -48,5 +48,5 @@ def words(name: str) -> str:
 
 
 def literal(text: str) -> str:
-    """A Python literal. It is exact, which JSON is not for all characters, and can hold nothing but the text."""
+    """A Python literal. It is exact, which JSON is not for all characters, and it cannot contain other code."""
     return '"' + text + '"' if re.fullmatch(r"[\w. -]*", text, re.ASCII) else repr(text)

@@ -1,4 +1,4 @@
-"""What changed between two effective specifications, for users of the Python client, and what the run mended."""
+"""What changed between two effective specifications, for users of the Python client, and what the run fixed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Change:
 
 @attrs.frozen
 class Report:
-    """What a run changed and mended."""
+    """What a run changed and fixed."""
 
     changes: tuple[Change, ...]
     new_operations: tuple[str, ...] = ()
@@ -54,7 +54,7 @@ def compare(old: Document, new: Document) -> tuple[Change, ...]:
     before, after = interface(old), interface(new)
     difference = DeepDiff(_plain(before), _plain(after), view="tree", threshold_to_diff_deeper=0)
     changed = {str(item.path(output_format="list")[0]) for items in difference.values() for item in items}
-    # What is new is new as a whole: that a new function has to be given something breaks nothing.
+    # A new function is one addition. That it has required parameters does not break anything.
     changed -= {name for name in changed - before.keys() if owner(name) in after.keys() - before.keys()}
     # The known values of a field that is gone went with it, and so did the method of an operation.
     changed -= {name for name in changed - after.keys() if ": " in name and owner(name) not in after}
@@ -119,7 +119,7 @@ def markdown(report: Report) -> str:
         lines += ["## Optional operations that are left out", "", *(f"- {why}" for why in report.left_out), ""]
     lines += ["## New upstream, and not covered", ""]
     lines += [f"- `{name}`" for name in report.new_operations] or ["Nothing."]
-    lines += ["", "## Rules that fired", "", "| rule | places mended |", "|---|---|"]
+    lines += ["", "## Rules that fired", "", "| rule | places fixed |", "|---|---|"]
     lines += [f"| {name} | {count} |" for name, count in report.rules_fired.items() if count]
     idle = [name for name, count in report.rules_fired.items() if not count]
     lines += ["", "No longer needed for this specification: " + (", ".join(idle) or "none") + ".", ""]
@@ -129,7 +129,7 @@ def markdown(report: Report) -> str:
 
 
 def with_changes(changelog: str, report: Report) -> str:
-    """The changelog with the entries of the report in its Unreleased section, each once; none for wording."""
+    """The changelog with the entries of the report in its Unreleased section, each once. Wording has no entry."""
     entries = {
         "Added": [f"- {change.what}, since the API has it." for change in report.of("added")],
         "Changed": [f"- **Breaking:** {change.what}, following the API." for change in report.of("breaking")],

@@ -92,7 +92,7 @@ def fold(schema: Schema, *, keep_null: bool, is_item: bool = False) -> Schema:
 
 
 def types(schema: Schema) -> list[str]:
-    """The values of `type`, none when it is not given."""
+    """The values of `type`, an empty list if it is missing."""
     declared = schema.get("type", [])
     return list(declared) if isinstance(declared, list) else [declared]
 
@@ -108,7 +108,7 @@ def is_anything(schema: Schema) -> bool:
 
 
 def join(first: Schema, second: Schema) -> Schema:
-    """The schema of a value that is described by one of two schemas: what either allows, the result allows."""
+    """The schema of a value that is described by one of two schemas: the result allows what either of them allows."""
     if _essence(first) == _essence(second):
         return first
     if is_anything(first) or is_anything(second):

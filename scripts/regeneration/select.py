@@ -1,4 +1,4 @@
-"""Stage 1, select: the part of a published document that holds the covered operations, as it is published."""
+"""Stage 1, select: the part of a published document with the covered operations, as published."""
 
 from __future__ import annotations
 

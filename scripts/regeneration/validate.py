@@ -1,4 +1,4 @@
-"""Stage 5, validate: the effective specification is valid OpenAPI 3.1, and holds all that the client promises."""
+"""Stage 5, validate: the effective specification is valid OpenAPI 3.1, and has everything that the client promises."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _check_bodies(schemas: dict[str, Schema], operations: Operations) -> None:
                 raise RegenerationError(f"{entry}: its body {body.name} is missing: an overlay action removed it.")
             if not is_object(schemas[body.name]) or {"anyOf", "oneOf", "allOf"} & set(schemas[body.name]):
                 raise RegenerationError(
-                    f"{entry}: its body {body.name} is no object any more. "
+                    f"{entry}: its body {body.name} is no longer an object. "
                     "Say in spec/overlay.yaml what it holds, or take its name out of spec/operations.yaml."
                 )
 
@@ -74,7 +74,7 @@ def check_openapi(document: Document) -> None:
 
 @contextmanager
 def validated_beside(specification: Path) -> Iterator[None]:
-    """Do what is inside while `check_openapi` looks at the document in a process of its own, which ends by itself."""
+    """Run the block while another process runs `check_openapi` on the document."""
     command = [sys.executable, "-m", "regeneration.validate", str(specification)]
     process = subprocess.Popen(
         command,
@@ -103,7 +103,7 @@ def validated_beside(specification: Path) -> Iterator[None]:
 
 
 def main() -> int:
-    """Check the document whose path is the only argument; say what is wrong with it."""
+    """Check the document whose path is the only argument, and print what is wrong with it."""
     try:
         check_openapi(json.loads(Path(sys.argv[1]).read_text("utf-8")))
     except RegenerationError as error:
