@@ -662,8 +662,8 @@ def test_yaml_may_have_numbers_for_keys() -> None:
 
 
 @pytest.mark.parametrize("text", ["# a comment\n", "a: 1\na: 2\n", "a: !thing 1\n", "? [a]\n: 1\n", "a: &a [*a]\n"])
-def test_yaml_that_is_no_json_object_is_refused(text: str) -> None:
-    with pytest.raises(RegenerationError, match=r"the file (is neither|holds no)"):
+def test_yaml_that_is_not_a_json_object_is_refused(text: str) -> None:
+    with pytest.raises(RegenerationError, match=r"the file (is neither|is not a JSON object)"):
         parse(text, "the file")
 
 
