@@ -18,9 +18,8 @@ from ._http import HTTP, checked
 from ._jobs import GENERATION, PREVIEW, SIMPLIFICATION, Handle, wait
 from ._saving import SavedMetrics, create_in_bulk
 
-if TYPE_CHECKING:
-    from cekura_api.model import shown
-from cekura_api.models import GenerateMetricsProgress, PreviewMetricProgress, SimplifyPromptProgress
+if TYPE_CHECKING:  # A client that is generated from an older specification may lack some of these.
+    from cekura_api.models import GenerateMetricsProgress, PreviewMetricProgress, SimplifyPromptProgress
 
 MetricInput = GeneratedMetric | MetricCreate | Mapping[str, object]
 """A metric to save: a suggestion, a MetricCreate, or a mapping with the fields."""

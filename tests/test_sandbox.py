@@ -249,9 +249,9 @@ def test_a_bad_metric_is_refused_and_nothing_is_saved(
     ("field", "value", "message"),
     [
         ("description", None, "This field may not be null."),
-        ("description", 5, "Expected a string."),
+        ("description", 5, "Expected a string, not an integer."),
         ("name", "x" * 256, "Expected a string with a length of at most 255."),
-        ("agents", [True], "Expected a list (item 1 is a bool, not an int)."),
+        ("agents", [True], "Expected an integer, not a boolean."),
         ("name", " ", "This field may not be blank."),
         ("trigger_type", "phone", "Not a valid choice; choose one of custom_code, llm_judge."),
     ],

@@ -147,7 +147,7 @@ class FieldsOf(dict[type[Model], list[Field]]):
         return self[model]
 
 
-fields_of = FieldsOf()
+fields_of: FieldsOf = FieldsOf()
 
 
 def _field(model: type[Model], declared: Attribute[object], kind: Any) -> Field:
