@@ -33,7 +33,7 @@ class AsyncHTTP(HTTP):
 
     def __init__(self, settings: Settings, given: httpx.AsyncClient | None) -> None:
         super().__init__(settings, given)
-        self._passed = given
+        self._passed = given  # As _given, with the type of this kind.
         self._context: ssl.SSLContext | bool = True
         self._unused: list[httpx.AsyncClient] = []
         if given is None:

@@ -81,7 +81,7 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     @abstractmethod
     async def attempt(self, request: httpx.Request, deadline: float) -> Outcome:
-        """Send a request once. Returns the response, read to its end, or why there is none."""
+        """Send a request once. Returns the response, read to its end, or the error that prevented one."""
 
     @abstractmethod
     async def sleep(self, seconds: float) -> None:

@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 import httpx
 
 Outcome = httpx.Response | httpx.TransportError
-"""The response to a request, or the reason why there is none."""
+"""The response to a request, or the error that prevented one."""
 
 MAX_PAUSE = 60.0  # seconds; a longer Retry-After is left to the caller
 READS = frozenset({"GET", "HEAD", "OPTIONS"})

@@ -59,7 +59,7 @@ class Wanted:
         self.listed_before: set[int] = set()  # ids of what they had shown before anything was sent
         self.details: dict[int, Metric] = {}  # what was read one by one, by id
         self.filters_work = True
-        self.settled_at = 0.0  # when what was sent last is no longer expected to show up
+        self.settled_at = 0.0  # when the list should show what was sent last
 
     def key(self, position: int) -> tuple[object, ...]:
         """What must be equal for a metric of another call to be this one."""
@@ -90,7 +90,7 @@ class Wanted:
         return [i for i in positions if i not in self.saved or self.saved[i].id not in self.listed]
 
     def claim(self, found: Iterable[Metric], positions: Iterable[int]) -> list[Metric]:
-        """Assign each metric that is found to one that is wanted. Returns those that are none of them."""
+        """Assign each metric that is found to one that is wanted. Returns the metrics that match no wanted one."""
         taken = {metric.id for metric in self.saved.values()}
         left = {metric.id: self.details.get(metric.id, metric) for metric in found if metric.id not in taken}
         for is_text, in_scope in PASSES:
