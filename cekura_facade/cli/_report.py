@@ -31,6 +31,7 @@ class Options:
     api_key_file: Path | None
     as_json: bool
     verbose: bool
+    quiet: bool = False
 
     def client(self) -> dict[str, Any]:
         """The arguments for a client. Raises WrongUsage."""
@@ -87,7 +88,7 @@ class Report:
     notes: list[str] = field(default_factory=list)
     saves: bool = False
     at_end: list[Callable[[], None]] = field(default_factory=list)
-    document: dict[str, Any] | None = None
+    document: object | None = None
     ending: ExitCode | None = None
     signal: int | None = None  # its number
     cancel: Callable[[], object] | None = None

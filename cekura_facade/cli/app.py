@@ -1,8 +1,10 @@
-"""The commands and their options. What they do is imported when one of them is run, and not for its help."""
+"""The command `cekura-facade`, and its commands for the workflow and for setting up.
+
+What a command does is imported when it runs, and not for its help.
+"""
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,20 +12,22 @@ import typer
 
 from cekura_facade._version import __version__
 
-EXIT_CODES = """\b
-Exit codes:
-  0    saved, or done as asked
-  1    refused by the service, or failed
-  2    wrong usage, or no usable configuration: nothing was sent
-  3    timed out: `resume` goes on
-  4    saved in part, or unconfirmed: `create` saves the rest
-  130  interrupted"""
-CONFIGURATION = """\b
-Key and address come from the options, then from CEKURA_API_KEY and
-CEKURA_API_URL, then from ~/.cekura/config.toml."""
-OUTPUT = """Results go to standard output, all else to standard error. With --format json, standard output is one
-JSON document: an array of metrics; or, if not all was done, an object with exit_code, errors, saved, unconfirmed,
-unfinished, file and next. For exit code 2 it is empty."""
+from ._agents import agents
+from ._api import api
+from ._help import RESOURCES, TOOLS, WORKFLOW, Root
+from ._metrics import list_metrics, metrics
+from ._options import (
+    AgentIds,
+    AssistantIds,
+    DryRun,
+    Number,
+    OutputFile,
+    Timeout,
+    Work,
+    Yes,
+    command,
+)
+
 # The keys of cekura_facade.sandbox.BEHAVIORS, which would slow down the help if it were imported.
 BEHAVIORS = """default, list-scope-agent, placement-project, specification, text-trim, text-nfd, text-nfc,
 text-collapse-whitespace, text-crlf, text-html-escape, text-cut-name, text-eval-type, list-lag,
@@ -31,49 +35,11 @@ list-omits-description, list-limit"""
 
 app: typer.Typer = typer.Typer(
     name="cekura-facade",
-    help="Suggest, review and save metrics for voice agents with Cekura.",
-    epilog=f"{EXIT_CODES}\n\n{CONFIGURATION}\n\n{OUTPUT}",
-    no_args_is_help=True,
-    # Rich would double the time that help takes, and its tracebacks show variables.
+    cls=Root,
     rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    pretty_exceptions_enable=False,  # They show variables, which may contain the key.
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-class Format(StrEnum):
-    """How results are printed."""
-
-    table = "table"
-    json = "json"
-
-
-AgentIds = Annotated[
-    list[int] | None,
-    typer.Option("--agent-id", min=1, metavar="ID", help="The agent. Several: --agent-id 1 --agent-id 2."),
-]
-AssistantIds = Annotated[
-    list[str] | None,
-    typer.Option("--assistant-id", metavar="ID", help="The agent, by the id that it has at its voice provider."),
-]
-Number = Annotated[
-    int, typer.Option("--num-metrics", "-n", min=1, max=100, metavar="N", help="How many to suggest per agent.")
-]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Save without asking.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be saved; save nothing.")]
-OutputFile = Annotated[
-    Path | None,
-    typer.Option("--output", "-o", metavar="FILE", help="Also write the suggestions to a file, as YAML, for `create`."),
-]
-Timeout = Annotated[
-    float, typer.Option("--timeout", min=0, metavar="SECONDS", help="How long to wait for suggestions.")
-]
-AsFormat = Annotated[Format, typer.Option("--format", help="How results are printed.")]
-KeyFile = Annotated[
-    Path | None, typer.Option("--api-key-file", metavar="FILE", help="A file that holds the API key, and only that.")
-]
-BaseUrl = Annotated[str | None, typer.Option("--base-url", metavar="URL", help="The address of the service.")]
-Verbose = Annotated[bool, typer.Option("--verbose", help="Show requests, and tracebacks of errors.")]
 
 
 def _version(wanted: bool) -> None:
@@ -84,15 +50,27 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _main(
+    *,
     version: Annotated[
-        bool, typer.Option("--version", help="Show the version.", is_eager=True, callback=_version)
+        bool, typer.Option("--version", "-V", help="Show the version and exit.", is_eager=True, callback=_version)
     ] = False,
 ) -> None:
-    """Suggest, review and save metrics for voice agents with Cekura."""
+    """Suggest, review and save metrics for voice agents with Cekura.
+
+    `cekura-facade COMMAND --help` shows the options and examples of a command. Results go to standard output.
+    Progress, questions and errors go to standard error.
+
+    Examples:
+        cekura-facade agents list
+        cekura-facade generate --agent-id 101 --num-metrics 5
+
+    Documentation: docs/reference/command-line.md
+    """
 
 
-@app.command(epilog=EXIT_CODES, short_help="Suggest metrics, show them, save those you want.")
+@command(app, "generate", panel=WORKFLOW)
 def generate(
+    *,
     agent_id: AgentIds = None,
     assistant_id: AssistantIds = None,
     num_metrics: Number = 1,
@@ -100,167 +78,165 @@ def generate(
     dry_run: DryRun = False,
     output: OutputFile = None,
     timeout: Timeout = 600.0,
-    format: AsFormat = Format.table,
-    api_key_file: KeyFile = None,
-    base_url: BaseUrl = None,
-    verbose: Verbose = False,
-) -> None:
-    """Suggest metrics for an agent, show them, and save those you want.
+) -> Work:
+    """Suggest metrics for agents, review them, and save the ones you choose.
 
-    Several agents are worked on side by side. Without a terminal to ask at, --yes or --dry-run is needed. What could
-    not be saved is written to a file.
+    Pass --agent-id or --assistant-id. The command works on several agents concurrently. Without a terminal, it cannot
+    ask, so pass --yes or --dry-run. If you interrupt it or an error occurs, it writes unsaved suggestions to a file
+    and prints the command that continues from there.
+
+    Examples:
+        cekura-facade generate --agent-id 101 --num-metrics 5
+        cekura-facade generate --agent-id 101 --agent-id 102 --dry-run --output metrics.yaml
+
+    Documentation: docs/guides/review.md
     """
-    from ._report import Options, carry_out
     from ._suggesting import Handling, started, suggest_and_save
 
     handling = Handling(yes, dry_run, output, timeout)
-    carry_out(
-        Options(base_url, api_key_file, format is Format.json, verbose),
-        lambda report: suggest_and_save(report, started(agent_id or (), assistant_id or (), num_metrics), handling),
-    )
+    return lambda report: suggest_and_save(report, started(agent_id or (), assistant_id or (), num_metrics), handling)
 
 
-@app.command(epilog=EXIT_CODES, short_help="Go on with a job that was started.")
+@command(app, "resume", panel=WORKFLOW)
 def resume(
-    progress_id: Annotated[list[str], typer.Argument(metavar="PROGRESS_ID...", help="As `generate` shows it.")],
+    *,
+    progress_id: Annotated[
+        list[str], typer.Argument(metavar="PROGRESS_ID", help="Progress id of a job, as `generate` prints it.")
+    ],
     yes: Yes = False,
     dry_run: DryRun = False,
     output: OutputFile = None,
     timeout: Timeout = 600.0,
-    format: AsFormat = Format.table,
-    api_key_file: KeyFile = None,
-    base_url: BaseUrl = None,
-    verbose: Verbose = False,
-) -> None:
-    """Go on with a job that was started: as `generate`, from its suggestions on."""
-    from ._report import Options, carry_out
+) -> Work:
+    """Resume jobs that `generate` started, and continue with their suggestions.
+
+    Nothing is suggested twice: the command waits for the jobs, shows what they suggest, and saves what you choose.
+
+    Examples:
+        cekura-facade resume 3f2b8c1e-5d4a-4f6b-9a7c-0e1d2c3b4a5f
+        cekura-facade resume 3f2b8c1e-5d4a-4f6b-9a7c-0e1d2c3b4a5f --yes --json
+
+    Documentation: docs/guides/review.md
+    """
     from ._suggesting import Handling, picked_up, suggest_and_save
 
     handling = Handling(yes, dry_run, output, timeout)
-    carry_out(
-        Options(base_url, api_key_file, format is Format.json, verbose),
-        lambda report: suggest_and_save(report, picked_up(progress_id), handling),
-    )
+    return lambda report: suggest_and_save(report, picked_up(progress_id), handling)
 
 
-@app.command(epilog=EXIT_CODES, short_help="Save metrics from a file, each once.")
+@command(app, "create", panel=WORKFLOW)
 def create(
+    *,
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A list of metrics in YAML or JSON; - for standard input.")
+        Path,
+        typer.Argument(metavar="FILE", help="List of metrics, in YAML or JSON. Pass - to read standard input."),
     ],
     dry_run: DryRun = False,
-    format: AsFormat = Format.table,
-    api_key_file: KeyFile = None,
-    base_url: BaseUrl = None,
-    verbose: Verbose = False,
-) -> None:
-    """Save metrics from a file. Run twice, nothing is saved twice."""
-    from ._creating import create_from
-    from ._report import Options, carry_out
+) -> Work:
+    """Save metrics from a file, each exactly once.
 
-    carry_out(
-        Options(base_url, api_key_file, format is Format.json, verbose),
-        lambda report: create_from(report, file, dry_run=dry_run),
-    )
+    Existing metrics are skipped, so you can run the same command again after an error.
 
+    Examples:
+        cekura-facade create metrics.yaml
+        cekura-facade create metrics.yaml --dry-run
 
-@app.command("list", epilog=EXIT_CODES, short_help="Show the metrics of an agent or project.")
-def list_(
-    agent_id: Annotated[
-        int | None, typer.Option("--agent-id", min=1, metavar="ID", help="An agent, and its project.")
-    ] = None,
-    assistant_id: Annotated[
-        str | None, typer.Option("--assistant-id", metavar="ID", help="An agent, by its id at the voice provider.")
-    ] = None,
-    project_id: Annotated[int | None, typer.Option("--project-id", min=1, metavar="ID", help="A project.")] = None,
-    format: AsFormat = Format.table,
-    api_key_file: KeyFile = None,
-    base_url: BaseUrl = None,
-    verbose: Verbose = False,
-) -> None:
-    """Show the metrics that an agent or a project has."""
-    from ._listing import show
-    from ._report import Options, carry_out
-
-    scope = {"agent_id": agent_id, "assistant_id": assistant_id, "project_id": project_id}
-    carry_out(
-        Options(base_url, api_key_file, format is Format.json, verbose),
-        lambda report: show(report, {name: value for name, value in scope.items() if value is not None}),
-    )
-
-
-@app.command(short_help="Serve a fake of the service on this machine.")
-def sandbox(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 takes a free one.")] = 0,
-    job_seconds: Annotated[
-        float, typer.Option(min=0, metavar="SECONDS", help="How long a job takes, in seconds.")
-    ] = 3.0,
-    behavior: Annotated[
-        str, typer.Option(metavar="NAME", help=f"How metrics are stored and listed. One of {BEHAVIORS}.")
-    ] = "default",
-    verbose: Verbose = False,
-) -> None:
-    """Serve a fake of the service on 127.0.0.1, until Ctrl-C.
-
-    Prints the two exports that point every command, the Python client and the vendor's own package at it.
+    Documentation: docs/guides/ci.md
     """
-    from ._report import Options, carry_out
-    from ._serving import serve
+    from ._creating import create_from
 
-    carry_out(
-        Options(None, None, as_json=False, verbose=verbose), lambda report: serve(report, port, job_seconds, behavior)
-    )
+    return lambda report: create_from(report, file, dry_run=dry_run)
 
 
-@app.command(
-    epilog="\b\nExit codes:\n  0  all is well\n  1  something is not, and how to mend it is said",
-    short_help="Check key, address and access.",
-)
-def doctor(
-    format: AsFormat = Format.table,
-    api_key_file: KeyFile = None,
-    base_url: BaseUrl = None,
-    verbose: Verbose = False,
-) -> None:
-    """Say where the key comes from, which address is used, whether it answers and accepts the key."""
+app.add_typer(metrics, name="metrics", rich_help_panel=RESOURCES)
+app.add_typer(agents, name="agents", rich_help_panel=RESOURCES)
+app.add_typer(api, name="api", rich_help_panel=RESOURCES)
+command(app, "list", hidden=True)(list_metrics)
+
+
+@command(app, "doctor", panel=TOOLS)
+def doctor() -> Work:
+    """Check the API key, the base URL and the connection.
+
+    The command shows where the key and the base URL come from, and sends one request to check that the service
+    accepts the key.
+
+    Examples:
+        cekura-facade doctor
+        cekura-facade doctor --api-key-file key.txt --json
+
+    Documentation: docs/reference/configuration.md
+    """
     from ._doctor import examine
-    from ._report import Options, carry_out
 
-    carry_out(Options(base_url, api_key_file, format is Format.json, verbose), examine)
+    return examine
 
 
-@app.command(
-    epilog="""\b
-Exit codes:
-  0    everything that the client requires is true, or you answered no
-  1    something that the client requires is not true or was not observed,
-       a metric could not be deleted, or the check failed
-  2    wrong usage, or no usable configuration: nothing was sent
-  130  interrupted""",
-    short_help="Check the service against what the client relies on.",
-)
+@command(app, "check", panel=TOOLS)
 def check(
+    *,
     agent_id: Annotated[
-        int, typer.Option("--agent-id", min=1, metavar="ID", help="Id of the agent to create metrics for.")
+        int, typer.Option("--agent-id", min=1, metavar="ID", help="Agent id, 1 or more, to create metrics for.")
     ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Create and delete metrics without asking.")] = False,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="Also write the results to a JSON file, for a bug report."),
     ] = None,
-    format: AsFormat = Format.table,
-    api_key_file: KeyFile = None,
-    base_url: BaseUrl = None,
-    verbose: Verbose = False,
-) -> None:
+) -> Work:
     """Check the service against what the client relies on.
 
     The command creates up to four metrics that no agent uses, and always deletes them. Without a terminal, pass --yes.
+    It ends with exit code 1 if something that the client requires is not true.
+
+    Examples:
+        cekura-facade check --agent-id 101
+        cekura-facade check --agent-id 101 --yes --output results.json
+
+    Documentation: docs/guides/check-the-service.md
     """
     from ._checking import check_contract
-    from ._report import Options, carry_out
 
-    carry_out(
-        Options(base_url, api_key_file, format is Format.json, verbose),
-        lambda report: check_contract(report, agent_id, yes=yes, output=output),
-    )
+    return lambda report: check_contract(report, agent_id, yes=yes, output=output)
+
+
+@command(app, "sandbox", panel=TOOLS, connects=False)
+def sandbox(
+    *,
+    port: Annotated[
+        int,
+        typer.Option(
+            "--port",
+            min=0,
+            max=65535,
+            metavar="PORT",
+            help="Port to listen on, 0 to 65535. The default, 0, selects a free port.",
+        ),
+    ] = 0,
+    job_seconds: Annotated[
+        float,
+        typer.Option(
+            "--job-seconds", min=0, metavar="SECONDS", help="How long a job takes, in seconds, 0 or more, default 3."
+        ),
+    ] = 3.0,
+    behavior: Annotated[
+        str,
+        typer.Option(
+            "--behavior", metavar="NAME", help=f"How metrics are stored and listed: {BEHAVIORS}. Default: default."
+        ),
+    ] = "default",
+) -> Work:
+    """Run a local stand-in for the Cekura API on 127.0.0.1, until you press Ctrl-C.
+
+    The sandbox keeps its data in memory. It prints two `export` lines that point the command line, the client and the
+    vendor's package at it.
+
+    Examples:
+        cekura-facade sandbox > sandbox.env
+        cekura-facade sandbox --port 8080 --job-seconds 0.5
+
+    Documentation: docs/reference/sandbox.md
+    """
+    from ._serving import serve
+
+    return lambda report: serve(report, port, job_seconds, behavior)
