@@ -9,10 +9,10 @@ import typer
 from ._help import Group
 from ._options import ProjectId, Work, command
 
-agents: typer.Typer = typer.Typer(cls=Group, rich_markup_mode=None)
+commands: typer.Typer = typer.Typer(cls=Group, rich_markup_mode=None)
 
 
-@agents.callback()
+@commands.callback()
 def _agents() -> None:
     """List agents, and show one.
 
@@ -24,7 +24,7 @@ def _agents() -> None:
     """
 
 
-@command(agents, "list")
+@command(commands, "list")
 def list_agents(
     *,
     project_id: ProjectId = None,
@@ -45,7 +45,7 @@ def list_agents(
     return lambda report: show_agents(report, project_id=project_id, search=search)
 
 
-@command(agents, "get")
+@command(commands, "get")
 def get_agent(
     *, agent_id: Annotated[int, typer.Argument(min=1, metavar="AGENT_ID", help="Agent id, 1 or more.")]
 ) -> Work:

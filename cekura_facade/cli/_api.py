@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -23,6 +22,8 @@ _TAKEN = {"json", "quiet", "verbose", "api-key-file", "base-url", "data", "help"
 class OperationGroup(Group):
     """A group with a command for each operation."""
 
+    called = "The operation"
+
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # noqa: ARG002
         """The names of the operations."""
         return _operations.names()
@@ -41,14 +42,6 @@ class OperationGroup(Group):
             rich_markup_mode=None,
         )
 
-    def resolve_command(self, ctx: typer.Context, args: list[str]) -> tuple[str | None, Any, list[str]]:  # type: ignore[override]
-        """Find the command, or suggest the one that was meant."""
-        if not args[0].startswith("-") and _operations.find(args[0]) is None:
-            meant = difflib.get_close_matches(args[0].replace("-", "_"), _operations.names(), n=2, cutoff=0.7)
-            hint = f"Did you mean {' or '.join(meant)}?" if meant else f"`{ctx.command_path} --list` lists them."
-            raise typer.BadParameter(f"no operation is called {args[0]!r}. {hint}", ctx=ctx, param_hint=_TEMPLATE)
-        return super().resolve_command(ctx, args)
-
     def format_help(self, ctx: typer.Context, formatter: Writer) -> None:  # type: ignore[override]
         """Write the help page. It does not list the operations, because there may be hundreds of them."""
         page, text = start_page(f"{ctx.command_path} OPERATION [OPTIONS]", self.help)
@@ -57,10 +50,10 @@ class OperationGroup(Group):
         formatter.write(page.text)
 
 
-api: typer.Typer = typer.Typer(cls=OperationGroup, rich_markup_mode=None, invoke_without_command=True)
+commands: typer.Typer = typer.Typer(cls=OperationGroup, rich_markup_mode=None, invoke_without_command=True)
 
 
-@api.callback()
+@commands.callback()
 def _api(
     ctx: typer.Context,
     *,
@@ -90,7 +83,7 @@ def _api(
         print(ctx.get_help())
 
 
-@command(api, _TEMPLATE, hidden=True)
+@command(commands, _TEMPLATE, hidden=True)
 def _template(*, data: Data = None) -> Work:
     """The command that those for the operations are made from. It is never run."""
     raise NotImplementedError

@@ -5,6 +5,7 @@ Typer's own help with colors needs rich, which would double the time that `--hel
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import shutil
@@ -179,15 +180,14 @@ class Command(TyperCommand):
 class Group(TyperGroup):
     """A command with subcommands. Without a subcommand, it prints its help."""
 
+    called = "The command"
+
     def format_help(self, ctx: typer.Context, formatter: Writer) -> None:  # type: ignore[override]
         """Write the help page, with the subcommands in sections."""
         page, text = start_page(_usage(self, ctx), self.help)
         sections: dict[str, list[tuple[str, str]]] = {}
-        for name in self.list_commands(ctx):
-            if (command := self.get_command(ctx, name)) is not None and not command.hidden:
-                panel = getattr(command, "rich_help_panel", None)
-                summary = read_docstring(command.help).description.partition("\n\n")[0]
-                sections.setdefault(panel or "Commands", []).append((name, summary))
+        for section, name, summary in self.summaries(ctx):
+            sections.setdefault(section, []).append((name, summary))
         column = max((longest(rows) for rows in sections.values()), default=0)
         for title in sorted(sections, key=_SECTIONS.index):
             page.heading(title)
@@ -196,6 +196,29 @@ class Group(TyperGroup):
         self.write_more(page)
         write_end(page, text)
         formatter.write(page.text)
+
+    def summaries(self, ctx: typer.Context) -> list[tuple[str, str, str]]:
+        """The section, the name and the summary of each command: the first paragraph of its help."""
+        found = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
+        return [
+            ("Commands", name, read_docstring(command.help).description.partition("\n\n")[0])
+            for name, command in found
+            if command is not None and not command.hidden
+        ]
+
+    def names(self, ctx: typer.Context) -> dict[str, str]:
+        """The names that a user may have meant, each with what to write."""
+        return {name: name for name in self.list_commands(ctx)}
+
+    def resolve_command(self, ctx: typer.Context, args: list[str]) -> tuple[str | None, Any, list[str]]:  # type: ignore[override]
+        """Find the command, or suggest the one that was meant."""
+        if not args[0].startswith("-") and self.get_command(ctx, args[0]) is None and not ctx.resilient_parsing:
+            names = self.names(ctx)
+            close = difflib.get_close_matches(args[0].replace("-", "_"), names, n=2, cutoff=0.7)
+            close = close or difflib.get_close_matches(args[0], names, n=2)
+            hint = f" Did you mean {' or '.join(f'`{ctx.command_path} {names[each]}`' for each in close)}?"
+            ctx.fail(f"{self.called} {args[0]!r} does not exist.{hint if close else ''}")
+        return super().resolve_command(ctx, args)
 
     def write_more(self, page: Page) -> None:
         """Write what else this group has to say."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
-from . import _operations
-from ._api import field_options, passed
 from ._help import Group
 from ._options import AgentId, AssistantId, Data, MetricId, ProjectId, Timeout, Work, command
+
+if TYPE_CHECKING:
+    from ._operations import Field
 
 _UPDATE = "update_metric"
 
@@ -27,14 +28,16 @@ class MetricsGroup(Group):
         """The command with this name."""
         found: Any = super().get_command(ctx, cmd_name)
         if cmd_name == "update" and not any("--name" in each.opts for each in found.params):
+            from ._api import field_options
+
             found.params[1:1] = field_options(_body())
         return found  # type: ignore[no-any-return]
 
 
-metrics: typer.Typer = typer.Typer(cls=MetricsGroup, rich_markup_mode=None)
+commands: typer.Typer = typer.Typer(cls=MetricsGroup, rich_markup_mode=None)
 
 
-@metrics.callback()
+@commands.callback()
 def _metrics() -> None:
     """List, show, update, delete, preview and simplify metrics.
 
@@ -46,7 +49,7 @@ def _metrics() -> None:
     """
 
 
-@command(metrics, "list")
+@command(commands, "list")
 def list_metrics(*, agent_id: AgentId = None, assistant_id: AssistantId = None, project_id: ProjectId = None) -> Work:
     """List the metrics of an agent or a project.
 
@@ -64,7 +67,7 @@ def list_metrics(*, agent_id: AgentId = None, assistant_id: AssistantId = None, 
     return lambda report: show(report, {name: value for name, value in scope.items() if value is not None})
 
 
-@command(metrics, "get")
+@command(commands, "get")
 def get(*, metric_id: MetricId) -> Work:
     """Show a metric with all its fields.
 
@@ -79,7 +82,7 @@ def get(*, metric_id: MetricId) -> Work:
     return lambda report: show_metric(report, metric_id)
 
 
-@command(metrics, "update")
+@command(commands, "update")
 def update(*, metric_id: MetricId, data: Data = None, **fields: Any) -> Work:
     """Change fields of a metric. The other fields stay as they are.
 
@@ -92,12 +95,13 @@ def update(*, metric_id: MetricId, data: Data = None, **fields: Any) -> Work:
 
     Documentation: docs/guides/manage-metrics.md
     """
+    from ._api import passed
     from ._managing import update_metric
 
     return lambda report: update_metric(report, metric_id, passed(_body(), fields), data)
 
 
-@command(metrics, "delete")
+@command(commands, "delete")
 def delete(
     *,
     metric_id: Annotated[list[int], typer.Argument(min=1, metavar="METRIC_ID", help="Metric id, 1 or more.")],
@@ -118,7 +122,7 @@ def delete(
     return lambda report: delete_metrics(report, list(dict.fromkeys(metric_id)), yes=yes)
 
 
-@command(metrics, "preview")
+@command(commands, "preview")
 def preview(
     *,
     metric: Annotated[
@@ -159,7 +163,7 @@ def preview(
     return lambda report: preview_metric(report, metric, given, progress_id, timeout)
 
 
-@command(metrics, "simplify")
+@command(commands, "simplify")
 def simplify(
     *,
     metric_id: Annotated[
@@ -189,7 +193,9 @@ def simplify(
     return lambda report: simplify_prompt(report, metric_id, prompt, progress_id, timeout)
 
 
-def _body() -> list[_operations.Field]:
+def _body() -> list[Field]:
     """The fields that an update can change. Empty if the client was generated without the operation."""
+    from . import _operations
+
     operation = _operations.find(_UPDATE)
     return [each for each in operation.fields if each.key] if operation else []

@@ -106,20 +106,19 @@ COMMON_OPTIONS = (*_ALWAYS, *_CONNECTING)
 
 
 def command(
-    app: typer.Typer, name: str, *, panel: str | None = None, connects: bool = True, hidden: bool = False
+    app: typer.Typer, name: str, *, connects: bool = True, hidden: bool = False
 ) -> Callable[[Callable[..., Work]], Callable[..., Work]]:
     """Make a command of a function with keyword-only parameters that returns what is to be done.
 
     Args:
         app: Where the command belongs.
         name: Its name.
-        panel: The section of the help of `app` that lists it.
         connects: Whether it sends requests, so that it has options for the key and the base URL.
         hidden: Whether the help leaves it out.
     """
 
     def register(function: Callable[..., Work]) -> Callable[..., Work]:
-        app.command(name, cls=Command, rich_help_panel=panel, hidden=hidden)(with_common_options(function, connects))
+        app.command(name, cls=Command, hidden=hidden)(with_common_options(function, connects))
         return function
 
     return register
