@@ -18,7 +18,7 @@ import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 MAX_WIDTH = 100
-_TWO_COLUMNS = 60  # Below this width, a description is under its option.
+_DESCRIPTION = 36  # If there are fewer columns for descriptions, they are below the names and not beside them.
 _INDENT = 2
 _SECTIONS = (  # in the order in which they are shown
     WORKFLOW := "Workflow",
@@ -112,7 +112,7 @@ class Page:
         """Write names with their descriptions beside them, or on a narrow terminal below them."""
         column = column or longest(rows)
         for name, text in rows:
-            if self.width < _TWO_COLUMNS:
+            if self.width - column - 2 * _INDENT < _DESCRIPTION:
                 names = wrapped(name, self.width, indent=_INDENT, hanging=_INDENT * 2)
                 self._lines += [self._styled(line, fg="cyan") for line in names]
                 self._lines += wrapped(text, self.width, indent=_INDENT * 3)
@@ -132,7 +132,7 @@ class Page:
         for command in commands:
             # An option stays on the line of its value.
             text = re.sub(r"(?<= )(--?[\w-]+) (?=[^-\s])", "\\1\0", command)
-            lines = wrapped(text, self.width - 2, indent=_INDENT, hanging=_INDENT * 2)
+            lines = wrapped(text, self.width - 2, indent=_INDENT)
             lines = [line.replace("\0", " ") for line in lines]
             self._lines += [*(f"{line} \\" for line in lines[:-1]), *lines[-1:]]
 
@@ -244,11 +244,13 @@ class Root(Group):
         """Run the command, and end the process with the exit code."""
         try:
             code = super().main(*args, **{**options, "standalone_mode": False})
+            sys.stdout.flush()
         except _USAGE_ERROR as error:
             _show_usage_error(cast(UsageError, error))
             sys.exit(2)
         except OSError as error:
             print(f"The output cannot be written: {error.strerror}.", file=sys.stderr)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes it once more at the end.
             sys.exit(1)
         sys.exit(code if isinstance(code, int) else 0)
 
