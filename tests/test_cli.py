@@ -224,11 +224,11 @@ def test_output_is_a_file_that_create_takes(shell: Shell, sandbox: Sandbox) -> N
     assert re.search(r"^- name: .*\n  description: ", text, re.MULTILINE)
     [suggested] = (job.suggestions for job in sandbox.jobs.values())
     assert _files.parse(text) == suggested
-    (shell.folder / "my file.yaml").write_text(text.replace("Judge the", "Weigh the", 1), "utf-8")
+    (shell.folder / "my file.yaml").write_text(text.replace("Did the", "Has the", 1), "utf-8")
     first, second = (shell.run("create", "my file.yaml") for _ in range(2))
     assert (first.returncode, second.returncode) == (0, 0)
     assert first.stdout == second.stdout
-    assert ["Weigh the" in metric["description"] for metric in sandbox.metrics] == [True, False]
+    assert ["Has the" in metric["description"] for metric in sandbox.metrics] == [True, False]
 
 
 def test_without_a_terminal_it_refuses_before_it_starts(shell: Shell, sandbox: Sandbox) -> None:
