@@ -13,6 +13,9 @@ _WIDE_ENDS = "\u3002\uff01\uff1f"  # The full stop, exclamation mark and questio
 _ITEM = re.compile(r"\s*(?:[-*•#>]+|\d+[.)])\s+")  # The beginning of a list item or heading.
 _ABBREVIATION = re.compile(r"(?:\b(?:[A-Z]|Dr|Mr|Mrs|Ms|St|No|vs|etc|approx)|\b[a-z]\.[a-z])\.$")
 
+_Suggested = tuple[Criterion, str, str]
+"""What is suggested, why, and what the description says about it."""
+
 
 def suggest(agent_id: int, description: str, count: int) -> list[dict[str, Any]]:
     """Return up to 100 suggestions with distinct names. The same description always gives the same ones."""
@@ -20,8 +23,8 @@ def suggest(agent_id: int, description: str, count: int) -> list[dict[str, Any]]
     sentences = _sentences(description)
     first = digest[0] % len(GENERAL)
     about = f'The agent is described as follows: "{sentences[0]}"' if sentences else ""
-    criteria = _by_topic(description, sentences)
-    criteria += [(each, "This matters for every voice agent.", about) for each in GENERAL[first:] + GENERAL[:first]]
+    general = [(each, "This matters for every voice agent.", about) for each in GENERAL[first:] + GENERAL[:first]]
+    criteria = _mixed(_by_topic(description, sentences), general)
     suggestions: list[dict[str, Any]] = []
     for number in range(count):
         lap, place = divmod(number, len(criteria))
@@ -44,7 +47,15 @@ def suggest(agent_id: int, description: str, count: int) -> list[dict[str, Any]]
     return suggestions
 
 
-def _by_topic(description: str, sentences: list[str]) -> list[tuple[Criterion, str, str]]:
+def _mixed(topical: list[_Suggested], general: list[_Suggested]) -> list[_Suggested]:
+    """Return all of them, with a general one after every two that are about a topic."""
+    mixed: list[_Suggested] = []
+    for start in range(0, len(topical), 2):
+        mixed += topical[start : start + 2] + general[start // 2 : start // 2 + 1]
+    return mixed + general[(len(topical) + 1) // 2 :]
+
+
+def _by_topic(description: str, sentences: list[str]) -> list[_Suggested]:
     """Return the metrics for the topics of a description: one for each topic, then the next one for each, and so on."""
     found: list[tuple[int, Criterion, str, str]] = []
     for topic in TOPICS:
