@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from cekura_api.api.agents import get_agent
 from cekura_api.api.metrics import create_metrics_in_bulk, get_metric, list_metrics
@@ -45,20 +45,22 @@ class SavedMetrics(list[Metric]):
         existing: Those that existed before this call.
     """
 
-    def __init__(self, metrics: Sequence[Metric] = (), existing: Collection[int] = ()) -> None:
+    def __init__(self, metrics: Sequence[Metric] = (), existing: Iterable[Metric] = ()) -> None:
         super().__init__(metrics)
-        self.created: list[Metric] = [metric for metric in metrics if metric.id not in existing]
-        self.existing: list[Metric] = [metric for metric in metrics if metric.id in existing]
+        ids = {metric.id for metric in existing}
+        self.created: list[Metric] = [metric for metric in metrics if metric.id not in ids]
+        self.existing: list[Metric] = [metric for metric in metrics if metric.id in ids]
 
 
 async def create_in_bulk(http: HTTP, fields: Sequence[dict[str, object]]) -> SavedMetrics:
     """Save metrics. Returns them in the order given."""
     wanted = Wanted(fields)
+    found = wanted.saved  # Until something is sent, everything that is saved existed before.
     try:
         await _find_scopes(http, wanted)
         await _find(http, wanted, max(http.state.unsettled.get(wanted.key(i), 0.0) for i in wanted.missing()))
         await _claim_hidden(http, wanted)
-        found = {metric.id for metric in wanted.saved.values()}
+        found = dict(wanted.saved)
         wanted.listed_before = set(wanted.listed)
         try:
             await _send(http, wanted)
@@ -70,11 +72,11 @@ async def create_in_bulk(http: HTTP, fields: Sequence[dict[str, object]]) -> Sav
             raise
         await _confirm(http, wanted)
     except CekuraError as error:
-        error.created = error.created or wanted.in_order()
+        error.created = SavedMetrics(error.created or wanted.in_order(), found.values())
         raise
     finally:
         wanted.failed.clear()  # The tracebacks of these errors reference this frame.
-    return SavedMetrics(wanted.in_order(), found)
+    return SavedMetrics(wanted.in_order(), found.values())
 
 
 async def _find_scopes(http: HTTP, wanted: Wanted) -> None:

@@ -78,7 +78,7 @@ def test_resume_asks_as_well(shell: Shell, sandbox: Sandbox) -> None:
 
 def test_results_go_where_they_belong(shell: Shell, sandbox: Sandbox) -> None:
     # Standard output is a file: there is somebody to ask all the same.
-    line = f"{COMMAND} generate --agent-id 101 --format json > out.json"
+    line = f"{COMMAND} generate --agent-id 101 --json > out.json"
     with shell.program("sh", "-c", line) as terminal:
         terminal.answer("y")
         assert terminal.end() == 0
@@ -220,7 +220,7 @@ def test_ctrl_c_at_the_question(shell: Shell, sandbox: Sandbox) -> None:
 
 
 def test_ctrl_c_at_the_question_after_an_edit(shell: Shell, sandbox: Sandbox) -> None:
-    edit = editor(shell.folder, "path.write_text(text.replace('Judge', 'Weigh'))")
+    edit = editor(shell.folder, "path.write_text(text.replace('Did the', 'Has the'))")
     with shell.terminal("generate", "--agent-id", "101", "--output", "out.yaml", EDITOR=edit) as terminal:
         terminal.answer("e")
         terminal.expect(QUESTION)
@@ -228,7 +228,7 @@ def test_ctrl_c_at_the_question_after_an_edit(shell: Shell, sandbox: Sandbox) ->
         assert terminal.end() == 130
     assert not (shell.folder / KEPT).exists()
     [metric] = _files.parse((shell.folder / "out.yaml").read_text("utf-8"))
-    assert "Weigh" in metric["description"]
+    assert "Has the" in metric["description"]
 
 
 def test_a_terminal_that_is_closed_at_the_question(shell: Shell, sandbox: Sandbox) -> None:
@@ -256,7 +256,7 @@ def test_ctrl_c_that_the_editor_takes_for_itself(shell: Shell, sandbox: Sandbox)
     body = (
         "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT]); print('READY', flush=True)\n"
         "signal.sigwait([signal.SIGINT]); print('TAKEN', flush=True)\n"
-        "path.write_text(text.replace('Judge', 'Weigh'))"
+        "path.write_text(text.replace('Did the', 'Has the'))"
     )
     with shell.terminal("generate", "--agent-id", "101", EDITOR=editor(shell.folder, body)) as terminal:
         terminal.answer("e")
@@ -265,7 +265,7 @@ def test_ctrl_c_that_the_editor_takes_for_itself(shell: Shell, sandbox: Sandbox)
         terminal.expect("TAKEN")
         terminal.answer("y")
         assert terminal.end() == 0
-    assert "Weigh" in sandbox.metrics[0]["description"]
+    assert "Has the" in sandbox.metrics[0]["description"]
 
 
 def test_ctrl_c_while_saving(shell: Shell) -> None:

@@ -244,14 +244,9 @@ class Root(Group):
         """Run the command, and end the process with the exit code."""
         try:
             code = super().main(*args, **{**options, "standalone_mode": False})
-            sys.stdout.flush()
         except _USAGE_ERROR as error:
             _show_usage_error(cast(UsageError, error))
             sys.exit(2)
-        except OSError as error:
-            print(f"The output cannot be written: {error.strerror}.", file=sys.stderr)
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes it once more at the end.
-            sys.exit(1)
         sys.exit(code if isinstance(code, int) else 0)
 
 

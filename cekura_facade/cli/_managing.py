@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 from cekura_facade import Cekura, CekuraError, NotFoundError
 
 from . import _operations, _records
+from ._asking import ask
 from ._errors import ExitCode, Failed, WrongUsage, as_json
 from ._report import Report
 from ._text import plural
@@ -64,10 +64,11 @@ def update_metric(report: Report, metric_id: int, passed: Passed, data: Path | N
 def delete_metrics(report: Report, metric_ids: list[int], *, yes: bool) -> None:
     """Delete metrics, after a question."""
     if not (yes or report.output.asks):
-        raise WrongUsage("There is no terminal to ask on. Pass --yes to delete without asking. Nothing was sent.")
+        raise WrongUsage("No terminal to ask on. Pass --yes to delete without asking.")
     what = f"metric {metric_ids[0]}" if len(metric_ids) == 1 else f"{len(metric_ids)} metrics"
     with Cekura(**report.options.client()) as cekura:
-        if not yes and not confirm(report, f"Delete {what} for good?"):
+        choices = {"yes": f"Delete {what}. This cannot be undone.", "no": "Delete nothing."}
+        if not yes and ask(report.output, f"Delete {what} for good?", choices) == "n":
             report.notes.append("Nothing was deleted.")
             report.document = _deleted(report, [])
             return
@@ -94,23 +95,6 @@ def require(operation: str) -> None:
         )
 
 
-def confirm(report: Report, question: str) -> bool:
-    """Ask a question whose answer is yes or no."""
-    while True:
-        report.output.err.print(f"{question} [y]es / [n]o ", end="", soft_wrap=True)
-        report.output.err.file.flush()
-        try:
-            if not (line := sys.stdin.readline()):
-                raise KeyboardInterrupt  # Ctrl-D is not an answer.
-        except KeyboardInterrupt:
-            report.output.say()
-            raise
-        answer = line.strip().lower()
-        if answer in ("y", "yes", "n", "no"):
-            return answer.startswith("y")
-        report.output.say("Type y for yes or n for no, and press Enter.")
-
-
 def _conclude(report: Report, deleted: list[int]) -> None:
     if deleted and report.failures:
         report.ending = ExitCode.IN_PART
@@ -120,5 +104,5 @@ def _conclude(report: Report, deleted: list[int]) -> None:
 
 
 def _deleted(report: Report, deleted: list[int]) -> dict[str, Any]:
-    errors = [({"about": about} if about else {}) | as_json(error) for about, error in report.failures]
+    errors = [as_json(error, about) for about, error in report.failures]
     return {"exit_code": int(report.exit_code), "deleted": deleted, "errors": errors}

@@ -82,7 +82,7 @@ def _wait(report: Report, start: Callable[[], Job[Any, Any]], command: str, time
 
     def conclude() -> None:
         for each in resumable:
-            report.go_on("metrics", command, "--progress-id", each)
+            report.continue_with("To resume the job:", "metrics", command, "--progress-id", each)
 
     report.at_end.append(conclude)
     with Progress(report.output, [line]) as progress:
