@@ -65,7 +65,7 @@ def test_without_a_terminal_nothing_is_sent_unless_yes_is_passed(shell: Shell, s
     for more in ([], ["--json"]):
         result = shell.run("check", "--agent-id", "101", *more)
         assert (result.returncode, result.stdout) == (2, "")
-        assert result.stderr == "Error: There is no terminal to ask at. Pass --yes to create and delete metrics.\n"
+        assert result.stderr == "Error: No terminal to ask on. Pass --yes to create and delete metrics.\n"
     assert sandbox.requests == []
 
 
