@@ -155,13 +155,12 @@ def test_the_document_of_a_failure(home: Path, tmp_path: Path, kind: str) -> Non
     with failing(kind) as (url, key):
         shell = Shell(tmp_path, environment(home, url, key))
         for command, run in run_all(shell).items():
-            document = check(command, run)
-            if command in NO_REQUEST:
-                assert run.code == 0
-            elif command == "api" and kind == "JSON that is something else":
-                assert run.code == 1, document  # An agent has an id.
-            elif not (command.endswith("list") and kind == "JSON that is something else") or run.code:
-                assert run.code in (1, 4), (command, run)
+            check(command, run)
+            # A job that was started before is polled again until the time is over.
+            expected = {0} if command in NO_REQUEST else {1, 3} if command == "resume" else {1, 4}
+            if command == "metrics delete" and kind.startswith("JSON"):
+                expected = {0}  # Its response has no body that means anything.
+            assert run.code in expected, (command, run)
 
 
 def test_the_document_without_a_key(home: Path, tmp_path: Path) -> None:
@@ -211,7 +210,8 @@ def test_the_document_if_only_a_part_is_done(home: Path, tmp_path: Path, sandbox
     assert len(check("generate", again)["created"]) == 1
     assert (part.code, len(check("generate", part)["errors"])) == (4, 1)
     assert (existing.code, check("generate", existing)["created"]) == (0, [])
-    assert (refused.code, check("create", refused)["created"]) == (1, [])
+    refusal = check("create", refused)
+    assert (refused.code, len(refusal["created"]), len(refusal["errors"][0]["problems"])) == (4, 2, 1)
     assert (deleted.code, check("metrics delete", deleted)["deleted"]) == (4, [1001])
 
 
