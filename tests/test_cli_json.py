@@ -132,7 +132,8 @@ def test_the_wheel_has_the_schemas(tmp_path: Path) -> None:
 
 def test_a_schema_refuses_other_documents() -> None:
     for words in RUNS.keys() - {"api"}:
-        for wrong in (1, None, {"exit_code": "0", "errors": []}, {"errors": []}, [1]):
+        others: list[object] = [1, None, {"exit_code": "0", "errors": []}, {"errors": []}, [1]]
+        for wrong in others:
             assert not Draft202012Validator(schema(words)).is_valid(wrong), (words, wrong)
 
 

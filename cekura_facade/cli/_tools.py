@@ -85,7 +85,9 @@ def sandbox(
     behavior: Annotated[
         str,
         typer.Option(
-            "--behavior", metavar="NAME", help=f"How metrics are stored and listed. One of {BEHAVIORS}. Default: default."
+            "--behavior",
+            metavar="NAME",
+            help=f"How metrics are stored and listed. One of {BEHAVIORS}. Default: default.",
         ),
     ] = "default",
 ) -> Work:

@@ -17,6 +17,7 @@ from cekura_facade import (
     PreviewMetricProgress,
     SimplifyPromptProgress,
 )
+from cekura_facade._errors import JobState
 
 from . import _files, _records
 from ._errors import Failed, WrongUsage
@@ -84,6 +85,10 @@ def _wait(report: Report, start: Callable[[], Job[Any, Any]], command: str, time
         for each in resumable:
             report.continue_with("To resume the job:", "metrics", command, "--progress-id", each)
 
+    def show(state: JobState) -> None:
+        if state.status != "completed":  # Which is the end, and is shown as that.
+            progress.step(line, str(state.status))
+
     report.at_end.append(conclude)
     with Progress(report.output, [line]) as progress:
         end = "interrupted"
@@ -92,7 +97,7 @@ def _wait(report: Report, start: Callable[[], Job[Any, Any]], command: str, time
             if job.progress_id:
                 progress.start(line, job.progress_id)
                 resumable.append(job.progress_id)
-            state: Model = job.wait(timeout=timeout, on_progress=lambda now: progress.step(line, str(now.status)))
+            state: Model = job.wait(timeout=timeout, on_progress=show)
             resumable.clear()
             end = "completed"
         except (GenerationFailedError, NotFoundError):
