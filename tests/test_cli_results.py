@@ -290,6 +290,8 @@ def test_text_of_the_service_stays_indented_where_it_is_wrapped(home: Path, tmp_
 def test_output_that_cannot_be_written_is_an_error(shell: Shell, command: str) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
+    write(shell, metrics("a"))
+    shell.run("create", "m.yaml")
     result = subprocess.run(
         f"{COMMAND} {command.replace('--format json', ' '.join(JSON))} > /dev/full",
         shell=True,
