@@ -360,3 +360,17 @@ def test_no_word_is_split_and_no_line_is_too_wide(shell: Shell, sandbox: Sandbox
     assert max(map(len, terminal.screen.splitlines())) <= columns
     plain = re.sub("\x1b\\[[0-9;?]*[A-Za-z]", "", terminal.raw)
     assert max(len(part) for line in plain.split("\n") for part in line.split("\r")) <= columns
+
+
+@pytest.mark.parametrize("columns", [40, 60, 100])
+def test_a_check_fits_the_terminal(shell: Shell, columns: int) -> None:
+    with shell.terminal("check", "--agent-id", "101", "-o", "out.json", columns=columns) as terminal:
+        terminal.expect(r"\[y\]es / \[n\]o / \[\?\] help ")
+        terminal.answer_now("what")
+        terminal.expect("Send nothing.")
+        terminal.answer_now("y")
+        assert terminal.end() == 0
+    assert max(map(len, terminal.screen.splitlines())) <= columns
+    results = json.loads((shell.folder / "out.json").read_text())["results"]
+    words = {word for each in results for word in f"{each['assumption']} {each['observed']}".split()}
+    assert words <= set(terminal.screen.replace("│", " ").split())
