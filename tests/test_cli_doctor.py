@@ -87,6 +87,13 @@ def test_without_a_key(shell: Shell) -> None:
     assert "api_key=..." not in checks["API key"]["advice"]
 
 
+def test_with_a_key_file_that_cannot_be_read(shell: Shell) -> None:
+    code, checks, _ = doctor(shell, "--api-key-file", "missing")
+    assert code == 1
+    assert states(checks) == {"API key": False, "base URL": True, "connection": True, "access": None}
+    assert checks["API key"]["message"] == "--api-key-file missing cannot be read: No such file or directory."
+
+
 def test_with_a_key_that_is_not_accepted(shell: Shell) -> None:
     code, checks, text = doctor(shell, CEKURA_API_KEY="wrong-key")
     assert code == 1
