@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,9 +11,9 @@ from tempfile import TemporaryDirectory
 import attrs
 
 from .documents import Document, dump, load
-from .errors import RegenerationError
+from .errors import MalformedError, RegenerationError
 from .generate import generate
-from .interface import KNOWN_VALUE, interface, owner
+from .interface import KNOWN_VALUE, interface
 from .lenience import make_lenient
 from .normalise import normalise
 from .operations import Operation, Operations, load_operations
@@ -57,10 +58,36 @@ class Derivation:
 def derive(published: Document, covered: Operations, overlay: Document, selection: str = "") -> Derivation:
     """Select, normalise, overlay, make lenient; and check what can be checked at once.
 
-    An optional operation is left out if the run cannot go on with it, or if the classes of the others would have other
-    types for it.
+    An optional operation is left out if it makes the run fail, or if it would change the types of other operations.
     """
     operations = choose(published, covered, selection)
+    try:
+        return _derive_optional(published, operations, overlay)
+    except MalformedError as error:
+        entry = _malformed_entry(published, operations, overlay)
+        raise MalformedError(f"{entry}: {error}" if entry else str(error)) from error
+
+
+def _malformed_entry(published: Document, operations: Operations, overlay: Document) -> Operation | None:
+    """The operation whose part of the document is malformed, found by halving. None if it is not the fault of one."""
+    entries, others = list(operations.entries), []
+    while entries:
+        half = entries[: len(entries) // 2 or 1]
+        rest = entries[len(half) :]
+        try:
+            _derive(published, operations.without([*others, *rest]), overlay)
+        except MalformedError:
+            if not rest:
+                return half[0]
+            entries, others = half, others + rest
+            continue
+        except RegenerationError:
+            pass  # What the halves promise to each other is missing.
+        entries, others = rest, others + half
+    return None
+
+
+def _derive_optional(published: Document, operations: Operations, overlay: Document) -> Derivation:
     optional = [entry for entry in operations.entries if entry.optional]
     whole: Derivation | None = None
     try:
@@ -79,7 +106,7 @@ def derive(published: Document, covered: Operations, overlay: Document, selectio
         try:
             wider = _derive(published, operations.without(others), overlay)
             if disturbed := _disturbed(essential, wider):
-                raise RegenerationError(f"{entry} would change {', '.join(disturbed)}, which stands elsewhere as well.")
+                raise RegenerationError(f"{entry} would change {', '.join(disturbed)}, which other operations use.")
         except RegenerationError as error:
             left_out.append(LeftOut(entry, str(error)))
         else:
@@ -96,7 +123,7 @@ def _disturbed(essential: Derivation, wider: Derivation) -> list[str]:
         if member.type != KNOWN_VALUE
         and (name not in after or (member.type, member.required) != (after[name].type, after[name].required))
     }
-    return sorted(name for name in changed if owner(name) not in changed)
+    return sorted(name for name in changed if before[name].owner not in changed)
 
 
 def _derive(published: Document, operations: Operations, overlay: Document) -> Derivation:
@@ -108,8 +135,12 @@ def _derive(published: Document, operations: Operations, overlay: Document) -> D
         effective, fired_after = make_lenient(overlaid, operations)
         check_promises(effective, operations)
     except (TypeError, AttributeError, KeyError, ValueError, RecursionError) as error:
-        # Something stands where OpenAPI has something else, and no rule knows of it.
-        raise RegenerationError(f"The specification is malformed: {type(error).__name__}: {error}.") from error
+        # A value is not what OpenAPI has in its place, and no earlier stage checks that.
+        reason = re.sub(r" at 0x[0-9a-f]+", "", f"{type(error).__name__}: {error}")
+        raise MalformedError(
+            f"The specification is malformed: {reason}. Use another version of it, or fix the fault with a rule in "
+            "scripts/regeneration/normalise.py."
+        ) from error
     return Derivation(operations, upstream, effective, fired | fired_after, tuple(actions))
 
 
@@ -136,7 +167,7 @@ def write_documents(derivation: Derivation, target: Path) -> None:
 
 
 def differing_files(made: Path, committed: Path) -> list[Path]:
-    """The files, below either folder, that are not the same in both; bytecode left out."""
+    """The files that are not the same below both folders, without bytecode."""
 
     def below(folder: Path) -> Iterator[Path]:
         return (f.relative_to(folder) for f in folder.rglob("*") if f.is_file() and "__pycache__" not in f.parts)
