@@ -15,10 +15,9 @@ from typing import Any
 import pytest
 import regenerate as command
 import yaml
-from regeneration import pipeline, place
+from regeneration import place
 from regeneration.documents import load
-from regeneration.errors import MalformedError, RegenerationError
-from regeneration.operations import load_operations
+from regeneration.errors import RegenerationError
 
 from tests.pages import blocks
 from tests.regenerating import Result, copied_checkout, run as regenerate
@@ -153,6 +152,15 @@ def test_names_of_a_document_control_no_terminal(checkout: Path, tmp_path: Path)
     assert all(line.isprintable() for line in printed.split("\n"))
 
 
+def test_the_name_of_a_folder_controls_no_terminal(checkout: Path, tmp_path: Path) -> None:
+    folder = tmp_path / HOSTILE.replace("/", "")
+    result = regenerate(checkout, "--output", folder)
+    assert result.returncode == 0, result.stderr
+    assert r"\x1b[31m<!-- @team\n\u202e/cekura_api: " in result.stdout
+    assert all(line.isprintable() for line in result.stdout.split("\n"))
+    assert (folder / "cekura_api" / "__init__.py").is_file()
+
+
 @pytest.mark.parametrize("error", [RegenerationError(f"a {HOSTILE}"), OSError(5, HOSTILE, HOSTILE), KeyError(HOSTILE)])
 def test_messages_of_errors_are_one_line(checkout: Path, error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*args: Any) -> Any:
@@ -176,40 +184,6 @@ def test_an_internal_error_is_one_line_that_says_where(
     refused(result, "internal error at test_update_command.py:", type(error).__name__, "Nothing was changed.")
     assert "Traceback" in regenerate(checkout, "--verbose").stderr
     assert status(checkout) == ""
-
-
-def malformed(method: str, path: str, **parts: Any) -> dict[str, Any]:
-    document = copy.deepcopy(PUBLISHED)
-    document["paths"][f"/test_framework/v1/metrics/{path}"][method].update(parts)
-    return document
-
-
-@pytest.mark.parametrize(
-    ("document", "operation"),
-    [
-        (malformed("get", "{id}/", responses=[]), "get_metric (GET "),
-        (malformed("get", "", parameters=[None]), "list_metrics (GET "),
-        (malformed("post", "bulk_create/", requestBody="x"), "create_metrics_in_bulk (POST "),
-    ],
-)
-def test_a_malformed_document_is_refused_with_the_operation(document: dict[str, Any], operation: str) -> None:
-    with pytest.raises(MalformedError, match=f"^{re.escape(operation)}"):
-        derive(document)
-
-
-def derive(document: dict[str, Any]) -> None:
-    pipeline.derive(document, load_operations(SPEC / "operations.yaml"), load(SPEC / "overlay.yaml"))
-
-
-def test_the_address_of_an_object_is_not_in_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
-    def select(*args: Any) -> Any:
-        raise TypeError(f"wrong: {object()!r}")
-
-    monkeypatch.setattr(pipeline, "select", select)
-    with pytest.raises(MalformedError) as caught:
-        derive(PUBLISHED)
-    assert "0x" not in str(caught.value)
-    assert "wrong: <object object>" in str(caught.value)
 
 
 MOVED = ["spec/openapi.yaml", "generated_client/cekura_api", "spec/uncovered.txt", "spec/upstream.yaml", "CHANGELOG.md"]

@@ -9,7 +9,3 @@ class RegenerationError(Exception):
 
 class MissingOperationError(RegenerationError):
     """The specification lacks an operation that is covered."""
-
-
-class MalformedError(RegenerationError):
-    """The specification is malformed in a place that is not checked earlier."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,7 +10,7 @@ from tempfile import TemporaryDirectory
 import attrs
 
 from .documents import Document, dump, load
-from .errors import MalformedError, RegenerationError
+from .errors import RegenerationError
 from .generate import generate
 from .interface import KNOWN_VALUE, interface
 from .lenience import make_lenient
@@ -61,33 +60,6 @@ def derive(published: Document, covered: Operations, overlay: Document, selectio
     An optional operation is left out if it makes the run fail, or if it would change the types of other operations.
     """
     operations = choose(published, covered, selection)
-    try:
-        return _derive_optional(published, operations, overlay)
-    except MalformedError as error:
-        entry = _malformed_entry(published, operations, overlay)
-        raise MalformedError(f"{entry}: {error}" if entry else str(error)) from error
-
-
-def _malformed_entry(published: Document, operations: Operations, overlay: Document) -> Operation | None:
-    """The operation whose part of the document is malformed, found by halving. None if it is not the fault of one."""
-    entries, others = list(operations.entries), []
-    while entries:
-        half = entries[: len(entries) // 2 or 1]
-        rest = entries[len(half) :]
-        try:
-            _derive(published, operations.without([*others, *rest]), overlay)
-        except MalformedError:
-            if not rest:
-                return half[0]
-            entries, others = half, others + rest
-            continue
-        except RegenerationError:
-            pass  # What the halves promise to each other is missing.
-        entries, others = rest, others + half
-    return None
-
-
-def _derive_optional(published: Document, operations: Operations, overlay: Document) -> Derivation:
     optional = [entry for entry in operations.entries if entry.optional]
     whole: Derivation | None = None
     try:
@@ -135,12 +107,8 @@ def _derive(published: Document, operations: Operations, overlay: Document) -> D
         effective, fired_after = make_lenient(overlaid, operations)
         check_promises(effective, operations)
     except (TypeError, AttributeError, KeyError, ValueError, RecursionError) as error:
-        # A value is not what OpenAPI has in its place, and no earlier stage checks that.
-        reason = re.sub(r" at 0x[0-9a-f]+", "", f"{type(error).__name__}: {error}")
-        raise MalformedError(
-            f"The specification is malformed: {reason}. Use another version of it, or fix the fault with a rule in "
-            "scripts/regeneration/normalise.py."
-        ) from error
+        # Something stands where OpenAPI has something else, and no rule knows of it.
+        raise RegenerationError(f"The specification is malformed: {type(error).__name__}: {error}.") from error
     return Derivation(operations, upstream, effective, fired | fired_after, tuple(actions))
 
 
