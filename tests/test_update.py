@@ -23,7 +23,7 @@ from regeneration.documents import load, operations as each_operation
 from regeneration.operations import load_operations
 from regeneration.pipeline import derive, differing_files
 from regeneration.place import put_in_place, scratch
-from regeneration.report import Change, Report, compare, markdown, with_changes
+from regeneration.report import Change, Kind, Report, compare, markdown, with_changes
 from regeneration.select import choose
 
 from tests.regenerating import copied_checkout, run as regenerate, script
@@ -278,7 +278,11 @@ def test_the_bump_is_what_semver_asks_for(kinds: Any, bump: str) -> None:
 
 
 def test_the_changelog_gets_each_entry_once() -> None:
-    changes = (("breaking", "{} is gone", "a"), ("added", "{} is new", "b"), ("wording only", "{}", "c"))
+    changes: tuple[tuple[Kind, str, str], ...] = (
+        ("breaking", "{} is gone", "a"),
+        ("added", "{} is new", "b"),
+        ("wording only", "{}", "c"),
+    )
     report = Report(tuple(Change(kind, sentence, (name,)) for kind, sentence, name in changes))
     log = "# Changelog\n\n## Unreleased\n\n### Added\n\n- Mine.\n\n## 1.0.0\n\n### Changed\n\n- Old.\n"
     once = with_changes(log, report)

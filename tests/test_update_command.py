@@ -10,12 +10,12 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 import regenerate as command
 import yaml
-from regeneration import place
 from regeneration.documents import load
 from regeneration.errors import RegenerationError
 
@@ -88,14 +88,12 @@ def test_a_dry_run_makes_no_folder_for_its_output(checkout: Path, changed: Path,
 def test_a_dry_run_works_in_a_folder_that_cannot_be_written(
     checkout: Path, changed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make = place.TemporaryDirectory
-
     def refuse(*args: Any, **kwargs: Any) -> Any:
         if Path(kwargs["dir"]).is_relative_to(checkout):
             raise PermissionError(errno.EACCES, "Permission denied", str(kwargs["dir"]))
-        return make(*args, **kwargs)
+        return TemporaryDirectory(*args, **kwargs)
 
-    monkeypatch.setattr(place, "TemporaryDirectory", refuse)
+    monkeypatch.setattr("regeneration.place.TemporaryDirectory", refuse)
     assert regenerate(checkout, changed, "--dry-run").returncode == 0
     refused(regenerate(checkout, changed), f"{checkout}: Permission denied. Nothing was changed.")
 
