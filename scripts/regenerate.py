@@ -142,7 +142,7 @@ def run(arguments: argparse.Namespace) -> int:
                 complain(f"breaking changes: {len(breaking)}. Nothing was changed. The report lists them.")
                 return 1
         if arguments.dry_run:
-            say(f"{summary(derivation, target)} Dry run: nothing was changed.")
+            say(summary(derivation, target), "Dry run: nothing was changed.")
             return 0
         if arguments.output:
             put_in_place([(made / arguments.package, target)], made / "aside")
