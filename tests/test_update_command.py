@@ -79,8 +79,9 @@ def test_a_dry_run_makes_no_folder_for_its_output(checkout: Path, changed: Path,
     folder = tmp_path / "new" / "folder"
     result = regenerate(checkout, changed, "--dry-run", "--output", folder)
     assert (result.returncode, result.stderr) == (0, "")
-    result = regenerate(checkout, changed, "--dry-run", "--output", folder, "--select", "exposed")
-    assert result.returncode in (0, 2)  # Whether the document has such operations does not matter here.
+    result = regenerate(checkout, changed, "--dry-run", "--output", folder, "--select", "all")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.endswith("Dry run: nothing was changed.\n")
     assert not folder.parent.exists()
     assert status(checkout) == ""
 
@@ -148,6 +149,11 @@ def test_names_of_a_document_control_no_terminal(checkout: Path, tmp_path: Path)
     printed = result.stdout + result.stderr
     assert r"`GET /\x1b[31m<!-- @team\n\u202e/`" in printed
     assert all(line.isprintable() for line in printed.split("\n"))
+    assert regenerate(checkout, tmp_path / "published.json").returncode == 0
+    lines = (checkout / "spec" / "uncovered.txt").read_text().split("\n")
+    assert r"GET /\x1b[31m<!-- @team\n\u202e/" in lines
+    assert all(line.isprintable() for line in lines)
+    assert "<!-- @team" not in regenerate(checkout, tmp_path / "published.json", "--dry-run").stdout
 
 
 def test_the_name_of_a_folder_controls_no_terminal(checkout: Path, tmp_path: Path) -> None:

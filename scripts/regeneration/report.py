@@ -8,7 +8,7 @@ from typing import Literal
 import attrs
 
 from .documents import METHODS, Document
-from .escaping import as_code
+from .escaping import as_code, as_line
 from .interface import KNOWN_VALUE, Interface, Member, interface
 from .overlay import AppliedAction
 
@@ -121,7 +121,7 @@ def _differences(old: Member | None, new: Member | None) -> Iterable[tuple[Kind,
 
 
 def uncovered(published: Document, covered: Document) -> list[str]:
-    """The published operations that the client does not cover, as `GET /path/`, sorted."""
+    """The published operations that the client does not cover, as lines `GET /path/`, sorted."""
     ours = set(_operations(covered))
     return sorted(set(_operations(published)) - ours)
 
@@ -129,7 +129,7 @@ def uncovered(published: Document, covered: Document) -> list[str]:
 def _operations(document: Document) -> Iterable[str]:
     for path, item in document.get("paths", {}).items():
         if isinstance(item, dict):
-            yield from (f"{method.upper()} {path}" for method in METHODS if method in item)
+            yield from (as_line(f"{method.upper()} {path}") for method in METHODS if method in item)
 
 
 def markdown(report: Report, *, verbose: bool = False) -> str:
