@@ -21,12 +21,13 @@ from types import MappingProxyType
 TITLE = "Update to the published specification"
 FAILED = "The update to the published specification failed"
 BOT = {"name": "github-actions[bot]", "email": "41898282+github-actions[bot]@users.noreply.github.com"}
-# The files that scripts/regenerate.py writes. The other files of spec/ are written by hand, and generator.yaml can
-# name commands to run.
+# The files that scripts/regenerate.py writes, with names that a person can tell apart. The other files of spec/ are
+# written by hand, and generator.yaml can name commands to run.
 ALLOWED = re.compile(
     r"CHANGELOG\.md|spec/(openapi\.yaml|upstream\.yaml|uncovered\.txt)|generated_client/cekura_api/(\w+/)*(\w+\.py|py\.typed)",
     re.ASCII,
 )
+CHECK = "Read the files of the run before you run it again."
 REGULAR, ABSENT = "100644", "000000"
 LARGEST = 50_000_000  # bytes of a file of the update job; a patch for a new client has about 500,000
 # GitHub accepts 65,536 characters. Each of the two fences is at most one character longer than the text between them.
@@ -38,7 +39,7 @@ CONTROL = re.compile(
 
 
 class RefusedError(Exception):
-    """The files of the update job are not what it should make, or git or gh failed."""
+    """The files of the update job are not what regenerate.py writes, or git or gh failed."""
 
 
 def main(arguments: list[str]) -> int:
@@ -89,17 +90,18 @@ def committed(patch: bytes) -> str:
         index = {"GIT_INDEX_FILE": str(Path(scratch, "index"))}
         run("git", "read-tree", "HEAD", variables=index)
         run("git", "apply", "--cached", "--whitespace=nowarn", "-", stdin=patch, variables=index)
-        changes = run("git", "diff-index", "--cached", "--raw", "--no-renames", "-z", "HEAD", variables=index).split(
-            "\0"
-        )[:-1]
+        listed = run("git", "diff-index", "--cached", "--raw", "--no-renames", "-z", "HEAD", variables=index)
+        changes = listed.split("\0")[:-1]
         if not changes:
-            raise RefusedError("changes.patch changes nothing.")
+            raise RefusedError(f"changes.patch changes nothing. {CHECK}")
         for entry, path in zip(changes[::2], changes[1::2], strict=True):
             before, after = entry[1:].split(" ")[:2]
             if not ALLOWED.fullmatch(path):
-                raise RefusedError(f"changes.patch changes {path!r}, which scripts/regenerate.py does not write.")
+                raise RefusedError(
+                    f"changes.patch changes {path!r}, which scripts/regenerate.py does not write. {CHECK}"
+                )
             if not {before, after} <= {REGULAR, ABSENT}:
-                raise RefusedError(f"changes.patch gives {path!r} the mode {after} instead of {REGULAR}.")
+                raise RefusedError(f"changes.patch gives {path!r} the mode {after} instead of {REGULAR}. {CHECK}")
         tree = run("git", "write-tree", variables=index).strip()
     who = {f"GIT_{role}_{key.upper()}": value for role in ("AUTHOR", "COMMITTER") for key, value in BOT.items()}
     return run("git", "commit-tree", tree, "-p", "HEAD", "-m", TITLE, variables=who).strip()
@@ -132,9 +134,9 @@ def fenced(text: str, language: str) -> str:
 def read(file: Path) -> bytes:
     """The bytes of a file of the update job. Raises RefusedError for a link, for a large file or if there is none."""
     if file.is_symlink() or not file.is_file():
-        raise RefusedError(f"The update job did not make {file.name}.")
+        raise RefusedError(f"The update job did not write {file.name}.")
     if file.stat().st_size > LARGEST:
-        raise RefusedError(f"{file.name} has more than {LARGEST:,} bytes.")
+        raise RefusedError(f"{file.name} has more than {LARGEST:,} bytes. {CHECK}")
     return file.read_bytes()
 
 

@@ -292,7 +292,7 @@ def test_a_second_failure_is_a_comment_on_the_issue_of_that_name(runner: Runner)
     [call] = runner.calls()
     assert call["arguments"] == ["issue", "comment", "8", "--body-file", "-"]
     # Nothing was logged, for the installation failed.
-    assert "The update job did not make log.txt." in call["body"]
+    assert "The update job did not write log.txt." in call["body"]
 
 
 def test_files_of_the_update_job_that_are_links_or_too_large_are_refused(
@@ -303,7 +303,7 @@ def test_files_of_the_update_job_that_are_links_or_too_large_are_refused(
     (tmp_path / "secret").write_text(GOOD)
     (runner.artifact / "changes.patch").symlink_to(tmp_path / "secret")
     refused = runner.step("pull-request", "Push the branch and open the pull request")
-    assert (refused.returncode, refused.stderr) == (1, "propose_update: The update job did not make changes.patch.\n")
+    assert (refused.returncode, refused.stderr) == (1, "propose_update: The update job did not write changes.patch.\n")
     monkeypatch.setattr(propose_update, "LARGEST", 8)
     with pytest.raises(propose_update.RefusedError, match=r"report\.md has more than 8 bytes"):
         propose_update.read(runner.artifact / "report.md")
