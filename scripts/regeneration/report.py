@@ -34,6 +34,7 @@ class Report:
     rules_fired: dict[str, int] = attrs.field(factory=dict)
     overlay_actions: tuple[AppliedAction, ...] = ()
     left_out: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
 
     def of(self, kind: Kind) -> list[Change]:
         """The changes of one kind."""
@@ -117,6 +118,8 @@ def markdown(report: Report) -> str:
         lines.append("")
     if report.left_out:
         lines += ["## Optional operations that are left out", "", *(f"- {why}" for why in report.left_out), ""]
+    if report.paths:
+        lines += ["## Paths", "", *(f"- `{move}`" for move in report.paths), ""]
     lines += ["## New upstream, and not covered", ""]
     lines += [f"- `{name}`" for name in report.new_operations] or ["Nothing."]
     lines += ["", "## Rules that fired", "", "| rule | places fixed |", "|---|---|"]
