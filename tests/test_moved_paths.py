@@ -111,8 +111,7 @@ def derived(document: dict[str, Any]) -> Derivation:
 DOCUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
     "published": newest_without_v1,
     "small": moved,
-    "progress": lambda: moved("progress"),
-    "mixed": lambda: moved("aiagents/.|bulk_create|metrics/[{]|preview"),
+    "mixed": lambda: moved("aiagents/.|bulk_create|metrics/[{]|preview-|simplify"),
 }
 
 
@@ -298,9 +297,7 @@ def command(client: Path, sandbox: Sandbox, *words: str) -> subprocess.Completed
 
 def test_the_command_line_passes_the_agent_on(client: Path, home: Path) -> None:
     """With a token, which v2 lets poll with an agent only."""
-    wants_agent = any(
-        "progress" in path and path.startswith(V2) for path in json.loads((client / "paths.json").read_text())
-    )
+    wants_agent = f"{V2}/metrics/generate_metrics_progress/" in json.loads((client / "paths.json").read_text())
     with Sandbox(job_seconds=1e6) as sandbox:
         (home / ".cekura").mkdir()
         (home / ".cekura" / "config.toml").write_text(
@@ -320,3 +317,7 @@ def test_the_command_line_passes_the_agent_on(client: Path, home: Path) -> None:
         if wants_agent:
             refused = command(client, sandbox, "resume", progress_id, "--dry-run")
             assert "is required" in refused.stderr
+        checked = command(client, sandbox, "check", "--agent-id=101", "--yes")
+        assert checked.returncode == 0, checked.stderr
+        unknown = [request.status for request in sandbox.requests if "generate_metrics_progress" in request.path][-1]
+        assert unknown == 404
