@@ -230,10 +230,10 @@ def test_a_refusal_names_the_closest_operations() -> None:
     assert "The closest is POST /api/v3/metrics/bulk_create/." in why
 
     only = moved()
-    only["paths"]["/v3/metrics/bulk_create/"] = only["paths"].pop(f"{V2}/metrics/bulk_create/")
-    only["paths"]["/v3/metrics/bulk_create_all/"] = {"get": only["paths"][f"{V2}/metrics/"]["get"]}
+    only["paths"]["/v3/metrics/bulk_create_all/"] = only["paths"].pop(f"{V2}/metrics/bulk_create/")
+    only["paths"]["/v3/metrics/bulk_create/"] = {"get": only["paths"][f"{V2}/metrics/"]["get"]}
     why = refusal(only)
-    assert why.index("POST /v3/metrics/bulk_create/") < why.index("GET /v3/metrics/bulk_create_all/")
+    assert why.index("POST /v3/metrics/bulk_create_all/") < why.index("GET /v3/metrics/bulk_create/")
     assert "add its new path to its entry in spec/operations.yaml" in why
 
 
