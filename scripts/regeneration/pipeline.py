@@ -12,8 +12,9 @@ import attrs
 from .documents import Document, dump, load
 from .errors import RegenerationError
 from .generate import generate
-from .interface import KNOWN_VALUE, interface
+from .interface import KNOWN_VALUE, Member, interface
 from .lenience import make_lenient
+from .locate import moves
 from .normalise import normalise
 from .operations import Operation, Operations, load_operations
 from .overlay import AppliedAction, apply_overlay, drop_unused
@@ -52,6 +53,11 @@ class Derivation:
     rules_fired: dict[str, int]
     overlay_actions: tuple[AppliedAction, ...]
     left_out: tuple[LeftOut, ...] = ()
+
+    @property
+    def moves(self) -> tuple[str, ...]:
+        """Which operations are not at the first path of their entry, and where they are."""
+        return moves(self.operations)
 
 
 def derive(published: Document, covered: Operations, overlay: Document, selection: str = "") -> Derivation:
@@ -92,10 +98,15 @@ def _disturbed(essential: Derivation, wider: Derivation) -> list[str]:
     changed = {
         name
         for name, member in before.items()
-        if member.type != KNOWN_VALUE
-        and (name not in after or (member.type, member.required) != (after[name].type, after[name].required))
+        if member.type != KNOWN_VALUE and not (name in after and _serves_as(after[name], member))
     }
     return sorted(name for name in changed if before[name].owner not in changed)
+
+
+def _serves_as(new: Member, old: Member) -> bool:
+    """Whether a member has the type of another, or is one that callers pass and that may be null as well."""
+    is_nullable = new.given and new.type == f"{old.type} | None"
+    return new.required == old.required and (new.type == old.type or is_nullable)
 
 
 def _derive(published: Document, operations: Operations, overlay: Document) -> Derivation:
