@@ -149,7 +149,9 @@ class _Composer:
         tag = event.tag
         if tag is None or tag == "!":
             tag = self._parser.resolve(yaml.ScalarNode, event.value, event.implicit)
-        node = yaml.ScalarNode(tag, event.value, event.start_mark, event.end_mark, style=event.style)
+        # The stubs give nodes the marks of one parser only.
+        marks: tuple[Any, Any] = event.start_mark, event.end_mark
+        node = yaml.ScalarNode(tag, event.value, *marks, style=event.style)
         # A long text counts for several values: aliases repeat it as well.
         nodes = 1 + len(event.value) // 100
         self._count(nodes, event)
@@ -162,7 +164,8 @@ class _Composer:
         tag = event.tag
         if tag is None or tag == "!":
             tag = self._parser.resolve(kind, None, event.implicit)
-        node = kind(tag, [], event.start_mark, flow_style=event.flow_style)
+        mark: Any = event.start_mark
+        node = kind(tag, [], mark, flow_style=event.flow_style)
         if event.anchor is not None:
             self._anchors[event.anchor] = None
         self._open.append((node, [], event.anchor, self._nodes))
@@ -200,7 +203,8 @@ class _Composer:
 
 
 def _position(event: yaml.Event) -> tuple[int, int]:
-    return int(event.start_mark.line) + 1, int(event.start_mark.column) + 1
+    mark = event.start_mark
+    return (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
 
 
 def _explained(error: yaml.MarkedYAMLError) -> BrokenText:
@@ -270,7 +274,7 @@ def _scalar(kind: str, node: yaml.ScalarNode) -> str | float | bool | None:
 
 
 def integer(text: str) -> int:
-    """An integer. Raises ValueError if it has more than MAX_DIGITS digits, which neither Python nor JSON readers take."""
+    """An integer. Raises ValueError if it has more than MAX_DIGITS digits, too many for a float."""
     if len(text) > MAX_DIGITS:
         raise ValueError(f"a number with too many digits ({len(text):,}; at most {MAX_DIGITS}).")
     return int(text)
@@ -284,7 +288,7 @@ def finite(number: float) -> float:
 
 
 def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The object of JSON with these fields. Raises BrokenText if a name repeats: readers disagree on which one counts."""
+    """The object of JSON with these fields. Raises BrokenText if a name repeats: readers disagree which one counts."""
     fields = dict(pairs)
     if len(fields) < len(pairs):
         seen: set[str] = set()

@@ -153,7 +153,7 @@ async def _follow(client: httpx.AsyncClient, start: httpx.URL) -> bytes:
         response = await client.send(request, stream=True)
         try:
             if response.is_redirect:
-                url = _target(start, url, response)
+                url = redirected(start, url, response)
                 continue
             if not response.is_success:
                 raise RegenerationError(f"{shown(str(url))} responded with {response.status_code}. Check the URL.")
@@ -165,7 +165,7 @@ async def _follow(client: httpx.AsyncClient, start: httpx.URL) -> bytes:
     )
 
 
-def _target(start: httpx.URL, url: httpx.URL, response: httpx.Response) -> httpx.URL:
+def redirected(start: httpx.URL, url: httpx.URL, response: httpx.Response) -> httpx.URL:
     """Where a redirect leads to. It must stay on the host of the URL that a person has chosen."""
     try:
         target = url.join(response.headers.get("Location", ""))
@@ -190,7 +190,9 @@ async def _body(response: httpx.Response, name: str) -> bytes:
     """The body of a response. httpx would unpack a chunk as a whole, however large it becomes."""
     encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip", "x-gzip", "deflate", ""):
-        raise RegenerationError(f"{name} is compressed as {encoding[:40]}, which was not requested. Download it to a file.")
+        raise RegenerationError(
+            f"{name} is compressed as {encoding[:40]}, which was not requested. Download it to a file."
+        )
     unpack = zlib.decompressobj(zlib.MAX_WBITS | 32) if encoding not in ("identity", "") else None
     data = bytearray()
     async for chunk in response.aiter_raw():

@@ -88,7 +88,7 @@ def _follow(components: dict[str, Any], name: str, kind: str) -> None:
 
 
 def check_expansion(part: Document, operations: Operations) -> None:
-    """Check how much the covered operations are once each reference is replaced: a few schemas can make up millions."""
+    """Check how large the covered operations are once each reference is replaced: few schemas can give millions."""
     components = _object(part, "components", "")
     targets = {f"#/components/{kind}/{name}": node for kind in components for name, node in components[kind].items()}
     known: dict[str, tuple[int, int]] = {}
@@ -174,34 +174,35 @@ def _is_reference(node: Any, place: str, kind: str) -> bool:
 
 def _schema(schema: Any, place: str) -> None:
     _expect(schema, place, dict)
-    for key in _STRINGS:
-        _optional(schema, key, place, str)
-    if not (schema.get("$ref") or SCHEMA_PREFIX).startswith(SCHEMA_PREFIX):
-        raise Malformed(f"{place}.$ref", f"expected a reference to {SCHEMA_PREFIX}")
-    for key in _FLAGS:
-        _optional(schema, key, place, bool)
+    _keywords(schema, place)
     for name, child in _object(schema, "properties", place).items():
         if child is not True:
             _schema(child, f"{place}.properties.{name}")
-    _optional(schema, "enum", place, list)
-    _optional(schema, "type", place, str, list)
-    for name in types(schema):
-        if name is not None and name not in _TYPES:
-            raise Malformed(f"{place}.type", f"expected one of {', '.join(_TYPES)}")
-    if isinstance(schema.get("required"), list):
-        for number, name in enumerate(schema["required"]):
-            _expect(name, f"{place}.required[{number}]", str)
-    # A list that has no schema for its items gets one by rule.
-    if schema.get("type") != "array" and not isinstance(schema.get("items"), bool | None):
-        _expect(schema["items"], f"{place}.items", dict)
     for key in ("items", "additionalProperties", "not"):
-        if key != "items" and not isinstance(schema.get(key), bool | None):
-            _expect(schema[key], f"{place}.{key}", dict)
-        if isinstance(schema.get(key), dict):
-            _schema(schema[key], f"{place}.{key}")
+        child = schema.get(key)
+        # A list whose items have no schema gets one by rule.
+        if not (isinstance(child, bool | None) or (key == "items" and schema.get("type") == "array")):
+            _expect(child, f"{place}.{key}", dict)
+        if isinstance(child, dict):
+            _schema(child, f"{place}.{key}")
     for key in _LISTS:
         for number, child in enumerate(_list(schema, key, place)):
             _schema(child, f"{place}.{key}[{number}]")
+
+
+def _keywords(schema: dict[str, Any], place: str) -> None:
+    """Check the keywords of a schema that hold no other schemas."""
+    for keys, kind in ((_STRINGS, str), (_FLAGS, bool), (("enum",), list)):
+        for key in keys:
+            _optional(schema, key, place, kind)
+    if not (schema.get("$ref") or SCHEMA_PREFIX).startswith(SCHEMA_PREFIX):
+        raise Malformed(f"{place}.$ref", f"expected a reference to {SCHEMA_PREFIX}")
+    _optional(schema, "type", place, str, list)
+    if any(name is not None and name not in _TYPES for name in types(schema)):
+        raise Malformed(f"{place}.type", f"expected one of {', '.join(_TYPES)}")
+    if isinstance(schema.get("required"), list):
+        for number, name in enumerate(schema["required"]):
+            _expect(name, f"{place}.required[{number}]", str)
 
 
 def _expect(value: object, place: str, *kinds: type) -> None:
