@@ -21,7 +21,7 @@ from regeneration import fetch
 from regeneration.documents import Document, dump, load, load_specification, parse
 from regeneration.errors import RegenerationError
 from regeneration.operations import Body, Operation, Operations
-from regeneration.pipeline import derive
+from regeneration.pipeline import build, derive
 from regeneration.validate import check_openapi
 
 from tests.regenerating import ROOT, copied_checkout, run
@@ -478,6 +478,29 @@ def test_a_document_without_an_outline_is_refused(place: str, value: object, sai
 def test_what_no_covered_operation_uses_may_have_any_shape(place: str, value: object, tmp_path: Path) -> None:
     (tmp_path / "x").write_text(json.dumps(put(place, value)))
     assert len(derive(load_specification(tmp_path / "x"), COVERED, NO_OVERLAY).operations.entries) == 2
+
+
+@pytest.mark.parametrize("path", ["/a{b", "/a}b/", "/{a}{", "/{a}}/", "/{a{b}}", "a", ""])
+def test_a_path_that_is_no_template_is_named(path: str) -> None:
+    document = copy.deepcopy(VALID)
+    document["paths"][path] = {"get": {"responses": responses({"type": "string"})}}
+    with pytest.raises(RegenerationError) as caught:
+        derive(document, COVERED, NO_OVERLAY, "all")
+    assert one_line(caught).startswith(f"paths.{path}: expected a path")
+
+
+def test_what_the_validator_does_not_expect_is_refused() -> None:
+    with pytest.raises(RegenerationError, match="cannot be checked") as caught:
+        check_openapi(put("paths|/{a{b", {"get": {}}))
+    one_line(caught)
+
+
+def test_a_name_that_is_too_long_for_a_file_is_refused(tmp_path: Path) -> None:
+    operation = {"x-mcp-expose": True, "responses": responses({"type": "string"})}
+    document = put(f"paths|/{'x' * 300}", {"get": operation})
+    with pytest.raises(RegenerationError, match=r"too long for a file: x{60}… \(300 characters\)") as caught:
+        build(document, ROOT / "spec", tmp_path, selection="exposed")
+    one_line(caught)
 
 
 def test_references_that_make_up_millions_are_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -151,8 +152,26 @@ def build(
         specification = Path(folder, "openapi.json")
         specification.write_text(json.dumps(derivation.effective), encoding="utf-8")
         with validated_beside(specification):
-            generate(specification, spec / "generator.yaml", target / package)
+            _generate(specification, spec / "generator.yaml", target / package)
     return derivation
+
+
+def _generate(specification: Path, configuration: Path, package: Path) -> None:
+    try:
+        generate(specification, configuration, package)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        name = Path(str(error.filename)).stem
+        raise RegenerationError(
+            f"A name in the document is too long for a file: {name[:60]}… ({len(name)} characters). "
+            "Use another version, or correct a copy of it."
+        ) from None
+    except _UNFORESEEN as error:
+        raise RegenerationError(
+            "The generator cannot make a client from this document. Use another version, or find the operation by "
+            "taking entries out of a copy of spec/operations.yaml."
+        ) from error
 
 
 def write_documents(derivation: Derivation, target: Path) -> None:

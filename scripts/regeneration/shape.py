@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from cekura_facade.cli._yaml import MAX_DEPTH
@@ -18,6 +19,7 @@ MAX_EXPANDED = 50_000  # values in the schemas of the covered operations, with e
 _NAMES = {dict: "an object", list: "a list", str: "a string", bool: "true or false", int: "a number", float: "a number"}
 _IN = ("path", "query", "header", "cookie")
 _TYPES = ("string", "integer", "number", "boolean", "object", "array", "null")
+_PATH = re.compile(r"/([^{}]|\{[^{}]*\})*")
 _LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
 _STRINGS = ("$ref", "format", "description", "title")
 _FLAGS = ("nullable", "readOnly", "writeOnly")
@@ -36,6 +38,8 @@ def check_operations(document: Document, operations: Operations) -> None:
     """Check the covered operations, without what they refer to. Raises Malformed."""
     for entry in operations.entries:
         item = document["paths"].get(entry.path)
+        if not _PATH.fullmatch(entry.path):
+            raise Malformed(f"paths.{entry.path}", "expected a path that begins with / and whose braces are in pairs")
         if isinstance(item, dict) and isinstance(item.get(entry.method), dict):
             _check_operation(item, entry)
 
@@ -88,7 +92,7 @@ def _follow(components: dict[str, Any], name: str, kind: str) -> None:
 
 
 def check_expansion(part: Document, operations: Operations) -> None:
-    """Check how large the covered operations are once each reference is replaced: few schemas can give millions."""
+    """Check how large the covered operations are once each reference is replaced: few schemas can be millions."""
     components = _object(part, "components", "")
     targets = {f"#/components/{kind}/{name}": node for kind in components for name, node in components[kind].items()}
     known: dict[str, tuple[int, int]] = {}
@@ -96,8 +100,8 @@ def check_expansion(part: Document, operations: Operations) -> None:
         size, depth = _expanded(part["paths"][entry.path], targets, known) if entry.covered else (0, 0)
         if size > MAX_EXPANDED or depth > MAX_DEPTH:
             raise RegenerationError(
-                f"{entry}: with each `$ref` replaced, its schemas have more than {MAX_EXPANDED:,} values, or are nested "
-                f"more than {MAX_DEPTH} levels deep. Take the operation out of spec/operations.yaml, or use another "
+                f"{entry}: with each `$ref` replaced, its schemas have more than {MAX_EXPANDED:,} values or are "
+                f"nested more than {MAX_DEPTH} levels deep. Take the operation out of spec/operations.yaml, or use another "
                 "version."
             )
 
