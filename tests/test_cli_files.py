@@ -154,7 +154,7 @@ def test_what_a_person_types_is_what_is_sent(typed: str, read: object) -> None:
         ('[{"name": "a",\n "x": ' + "9" * 10_000 + "}]", 2, "too many digits"),
         ("- name: a\n  x: " + "[" * 200_000, 2, "more than 100 levels"),
         ('[{"name": "a",\n "x": ' + "[" * 101 + "]" * 101 + "}]", 2, "more than 100 levels"),
-        ("- name: a\n" + BOMB, 7, "more than 500,000 values"),
+        ("- name: a\n" + BOMB, 8, "more than 500,000 values"),
         ("- name: a\n  x: &a [*a]\n", 2, "inside of what it repeats"),
         ("- name: a\n  x: !!binary aGk=\n", 2, "means nothing here"),
         ("- name: a\n  x: .inf\n", 2, "not finite"),
@@ -224,7 +224,7 @@ def test_what_is_too_large_or_no_file_is_refused(tmp_path: Path, monkeypatch: py
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("- name: a\n" + BOMB, r"line 7, column \d+: more than 500,000 values"),
+        ("- name: a\n" + BOMB, r"line 8, column \d+: more than 500,000 values"),
         ('[{"name": "a", "x": ' + "9" * 10_000 + "}]", "line 1: a number with too many digits"),
         (None, "Standard input is closed"),
     ],

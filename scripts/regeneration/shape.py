@@ -100,8 +100,8 @@ def check_expansion(part: Document, operations: Operations) -> None:
         size, depth = _expanded(part["paths"][entry.path], targets, known) if entry.covered else (0, 0)
         if size > MAX_EXPANDED or depth > MAX_DEPTH:
             raise RegenerationError(
-                f"{entry}: with each `$ref` replaced, its schemas have more than {MAX_EXPANDED:,} values or are "
-                f"nested more than {MAX_DEPTH} levels deep. Take the operation out of spec/operations.yaml, or use another "
+                f"{entry}: with each `$ref` replaced, its schemas have more than {MAX_EXPANDED:,} values or are nested "
+                f"more than {MAX_DEPTH} levels deep. Take the operation out of spec/operations.yaml, or use another "
                 "version."
             )
 
