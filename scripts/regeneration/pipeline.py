@@ -18,6 +18,7 @@ from .normalise import normalise
 from .operations import Operation, Operations, load_operations
 from .overlay import AppliedAction, apply_overlay, drop_unused
 from .select import ALL, EXPOSED, choose, select
+from .untrusted import check_paths
 from .validate import check_promises, validated_beside
 
 PACKAGE = "cekura_api"
@@ -107,6 +108,7 @@ def _derive(published: Document, operations: Operations, overlay: Document) -> D
         drop_unused(overlaid, normal)
         effective, fired_after = make_lenient(overlaid, operations)
         check_promises(effective, operations)
+        check_paths(effective)
     except (TypeError, AttributeError, KeyError, ValueError, RecursionError) as error:
         # Something stands where OpenAPI has something else, and no rule knows of it.
         raise RegenerationError(f"The specification is malformed: {type(error).__name__}: {error}.") from error
