@@ -75,6 +75,7 @@ def taken_by_classes() -> frozenset[str]:
     return frozenset({name for name in used if name[0].isupper()} | prefixes | {"datetime", "known_values"})
 
 
+@cache
 def identifier(published: str) -> str:
     """A published name in snake case and ASCII: two names that look alike become one, and `unique` tells them apart."""
     plain = unicodedata.normalize("NFKD", published).encode("ascii", "ignore").decode()
