@@ -24,7 +24,7 @@ from .documents import (
 from .errors import RegenerationError
 from .operations import Operations
 from .parts import name_parts
-from .python_names import name_in_python
+from .python_names import name_in_python, name_placeholders
 from .rules import Rule, run
 from .schemas import NULL, is_anything, is_object, nullable, types, without_null
 
@@ -52,7 +52,8 @@ def make_lenient(document: Document, covered: Operations) -> tuple[Document, dic
         lambda result: _promises(result, covered),
     )
     names = Rule("python-names", "a published name breaks generated code, or two become one in Python", name_in_python)
-    return run((untyped, promised, *RULES, hoist, names), document)
+    paths = Rule("path-parameters", "the name of a path parameter is not an identifier", name_placeholders)
+    return run((untyped, promised, *RULES, paths, hoist, names), document)
 
 
 def _responses(document: Document) -> Iterator[Schema]:

@@ -15,15 +15,17 @@ def name_parts(document: Document, covered: Operations) -> int:
     """Make a component of every object and enum inside a body, named by its place."""
     components: dict[str, Schema] = document.get("components", {}).get("schemas", {})
     parts = _Parts(covered, components)
-    for name, schema in components.items():
+    # In order of name: nothing depends on the order in the document.
+    for name, schema in sorted(components.items()):
         parts.visit(schema, name, top=True)
         schema.pop("title", None)
-    for _, path, operation in operations(document):
+    for _, path, operation in sorted(operations(document), key=lambda found: found[:2]):
         for direction in DIRECTIONS:
             for content, _ in body_schemas(operation, direction=direction):
                 if isinstance(content.get("schema"), dict):
                     parts.visit(content["schema"], f"{operation['operationId']}_{direction}")
-        for parameter in (*document["paths"][path].get("parameters", []), *operation.get("parameters", [])):
+        declared = (*document["paths"][path].get("parameters", []), *operation.get("parameters", []))
+        for parameter in sorted(declared, key=lambda each: (str(each.get("in")), str(each["name"]))):
             if isinstance(parameter.get("schema"), dict):
                 parts.visit(parameter["schema"], f"{operation['operationId']}.{parameter['name']}")
     parts.name_enums()
@@ -48,7 +50,7 @@ class _Parts:
     def visit(self, schema: Schema, place: str, *, top: bool = False) -> None:
         """Hoist the objects in a schema, and the schema itself unless it is on `top`. Collect the enums."""
         _split_types(schema)
-        for name, child in (schema.get("properties") or {}).items():
+        for name, child in sorted((schema.get("properties") or {}).items()):
             self.visit(child, f"{place}.{name}")
         for key, suffix in (("items", "[]"), ("additionalProperties", "{}")):
             if isinstance(schema.get(key), dict):

@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 
 from openapi_python_client import strings
 
-from .documents import Document, Schema, operations, resolve
+from .documents import METHODS, Document, Schema, operations, resolve
+from .errors import RegenerationError
 
 K = TypeVar("K", bound=Hashable)
 
@@ -165,4 +166,28 @@ def name_in_python(document: Document) -> int:
             if name != (renamed.get(key) or identifier(key)):
                 operation.setdefault(ARGUMENT_NAMES, {}).setdefault(place, {})[key] = name
                 fired += 1
+    return fired
+
+
+def name_placeholders(document: Document) -> int:
+    """Give path parameters plain names, which are not sent. Validators take `{a:b}` or `{a[b]}` for something else."""
+    paths: dict[str, Any] = {}
+    fired = 0
+    for path, item in document["paths"].items():
+        holders = [item, *(item[method] for method in METHODS if isinstance(item.get(method), dict))]
+        declared = [each for holder in holders for each in holder.get("parameters", []) if each.get("in") == "path"]
+        published = {str(each["name"]): str(each["name"]) for each in declared}
+        plain = {name for name in published if re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII)}
+        names = unique({name: identifier(name) for name in published.keys() - plain}, plain, published)
+        renamed = "".join(
+            f"{{{names.get(piece[1:-1], piece[1:-1])}}}" if piece.startswith("{") else piece
+            for piece in re.split(r"(\{[^{}]*\})", path)
+        )
+        if renamed != path and renamed in document["paths"]:
+            raise RegenerationError(f"The paths {path!r:.200} and {renamed!r:.200} differ in names of parameters only.")
+        for parameter in declared:
+            parameter["name"] = names.get(parameter["name"], parameter["name"])
+        paths[renamed] = item
+        fired += len(names)
+    document["paths"] = paths
     return fired

@@ -219,13 +219,9 @@ def _signature(path: Iterable[Argument], keywords: Iterable[Argument]) -> str:
 
 @attrs.frozen
 class Resource:
-    """The operations of a tag, as one class for each kind of client.
-
-    `tag` is the name of their package, and `attribute` that of the resource in `API`.
-    """
+    """The operations of a tag, as one class for each kind of client."""
 
     tag: str
-    attribute: str
     class_name: str
     calls: tuple[Call, ...]
     imports: tuple[str, ...]

@@ -48,11 +48,12 @@ def _strings(node: object, where: tuple[str, ...]) -> Iterator[tuple[tuple[str, 
 def check_paths(document: Document) -> None:
     """Raise RegenerationError if a request for a path would go to another host, or to another path."""
     for method, path, _ in operations(document):
-        segments = path.split("/")
-        if not re.fullmatch(r"/(?!/)[^?#\\\s]*", path) or not path.isprintable() or {".", ".."} & set(segments):
+        rest = re.sub(r"\{[^{}]*\}", "x", path)  # The names of parameters are not sent.
+        is_plain = re.fullmatch(r"/(?!/)[^?#\\\s{}]*", rest) is not None and rest.isprintable()
+        if not is_plain or {".", ".."} & set(rest.split("/")):
             raise RegenerationError(
-                f"{method.upper()} {path!r:.200}: a request would not go to this path. It has to start with a single "
-                "slash, without `.` and `..` as segments, `?`, `#`, backslashes and spaces. "
+                f"{method.upper()} {path!r:.200}: a request would not go to this path. A path starts with one slash. "
+                "It has no segment `.` or `..`, no `?`, `#`, backslash or space, and braces only around parameters. "
                 "Take the operation out of the document, or use another publication."
             )
 

@@ -29,7 +29,6 @@ from .python_names import (
     FIELD_PREFIX,
     IMPORTS,
     identifier,
-    names_in,
     taken_by_classes,
     taken_by_functions,
     unique,
@@ -79,27 +78,25 @@ class Views:
         return tuple(self.resource(each) for each in self._openapi.endpoint_collections_by_tag.values())
 
     @cached_property
-    def _resource_names(self) -> dict[str, tuple[str, str]]:
-        """The attribute and the class of the resource of each tag."""
-        tags = {str(tag): str(tag) for tag in self._openapi.endpoint_collections_by_tag}
-        attributes = unique(tags, names_in("api_init.py.jinja"), tags)
+    def _resource_names(self) -> dict[str, str]:
+        """The class of the resource of each tag."""
         taken = set(taken_by_classes())
         classes: dict[str, str] = {}
-        for tag in sorted(tags):
+        for tag in sorted(map(str, self._openapi.endpoint_collections_by_tag)):
             wanted = str(strings.ClassName(tag, "Tag"))
             numbered = (f"{wanted}{number}" for number in itertools.count(2))
             free = (each for each in itertools.chain([wanted], numbered) if not {each, f"Async{each}"} & taken)
             classes[tag] = next(free)
             taken |= {classes[tag], f"Async{classes[tag]}"}
-        return {tag: (attributes[tag], classes[tag]) for tag in tags}
+        return classes
 
     def resource(self, collection: EndpointCollection) -> Resource:
         """The resource of a tag."""
         calls = tuple(self.call(endpoint) for endpoint in collection.endpoints)
         methods = tuple(call for call in calls if call.resource_method)
-        attribute, class_name = self._resource_names[str(collection.tag)]
+        tag = str(collection.tag)
         imports = self.imports([code for call in methods for code in call.types], "...")
-        return Resource(str(collection.tag), attribute, class_name, methods, tuple(imports))
+        return Resource(tag, self._resource_names[tag], methods, tuple(imports))
 
     def call(self, endpoint: Endpoint) -> Call:
         """The view of one operation."""
