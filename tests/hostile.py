@@ -127,7 +127,7 @@ NAMES = st.one_of(
     st.sampled_from(KNOWN_BAD).map(str.upper),
     st.sampled_from(KNOWN_BAD).map(lambda name: f"{name}_"),
     st.sampled_from(KNOWN_BAD).map(lambda name: unicodedata.normalize("NFKD", name)),
-    st.text(st.characters(exclude_categories=("Cs",)), max_size=12),
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=12),
 )
 TEXTS = st.one_of(st.sampled_from(NASTY_TEXTS), st.text(max_size=40))
 _SEGMENTS = NAMES.map(lambda name: re.sub(r"[?#\\\s/{}]", "", name)).filter(
@@ -263,10 +263,14 @@ def with_known_bad_names() -> Document:
         properties = {name: next(children) | {"description": next(texts)} for name in KNOWN_BAD}
         return {"type": "object", "properties": properties, "required": KNOWN_BAD[::7], "description": next(texts)}
 
-    inner = fields(itertools.cycle([{"type": "string"}, {"type": "integer"}]))
-    leaves = itertools.cycle(
-        [{"type": "string"}, {"type": "string", "enum": [next(values), next(values)]}, {"type": ["object", "null"]}]
-    )
+    simple: list[dict[str, Any]] = [{"type": "string"}, {"type": "integer"}]
+    inner = fields(itertools.cycle(simple))
+    kinds: list[dict[str, Any]] = [
+        {"type": "string"},
+        {"type": "string", "enum": [next(values), next(values)]},
+        {"type": ["object", "null"]},
+    ]
+    leaves: Iterator[dict[str, Any]] = itertools.cycle(kinds)
     components = {
         name: {**inner, "properties": {name: {"type": "string"}}, "required": []} for name in KNOWN_BAD if name
     }
@@ -274,8 +278,10 @@ def with_known_bad_names() -> Document:
     paths: dict[str, Any] = {}
     segments = [re.sub(r"[?#\\\s/{}]", "", name) for name in KNOWN_BAD]
     segments = [name for name in segments if name.isprintable() and name not in ("", ".", "..")]
-    for number, segment in enumerate(sorted(set(segments))):
-        own = segment if number else "id"
+    tags = ("things", "async_things", "cached_property", "transport", "api", "AsyncAPI", "self", "list", "1", "Mapping")
+    for number, tag in enumerate(tags):
+        segment = "/".join([tag, *sorted(set(segments))[number :: len(tags)]])
+        own = KNOWN_BAD[number * 7] if number else "id"
         # All parameters and properties in the first operation, and only the path and a reference in the others.
         names = [] if number else KNOWN_BAD
         parameters = [
@@ -295,7 +301,7 @@ def with_known_bad_names() -> Document:
             "post": {
                 "summary": next(texts),
                 "description": next(texts),
-                "tags": [segment],
+                "tags": [tag],
                 "parameters": parameters,
                 "requestBody": {
                     "content": {

@@ -123,7 +123,7 @@ def _check_models(effective: Document, package: str) -> None:
     models = importlib.import_module(f"{package}.models")
     by_keys = []
     for name in models.MODULES:
-        made_class = getattr(models, name)
+        made_class: Any = getattr(models, name)
         assert inspect.isclass(made_class)
         assert issubclass(made_class, model.Model)
         fields = model.fields_of[made_class]

@@ -17,6 +17,7 @@ Direction = Literal["request", "response"]
 DIRECTIONS: tuple[Direction, ...] = ("request", "response")
 COLLECTION_METHODS = {"get": "list", "post": "create", "put": "replace", "patch": "update"}
 ITEM_METHODS = {"put": "replace", "patch": "update"}
+_LONGEST = 150
 _SNAKE_CASE = r"[a-z][a-z0-9_]*"
 _KEYS = {"name", "tag", "method", "path", "request", "response", "optional"} | {
     "resource_method",
@@ -118,7 +119,8 @@ class Operations:
 
 
 def _snake(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
+    # A file system has a limit for the name of a module.
+    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")[:_LONGEST].strip("_")
 
 
 def _words(path: str) -> list[str]:

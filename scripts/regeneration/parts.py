@@ -10,6 +10,8 @@ from .naming import bare, reserved
 from .operations import DIRECTIONS, Operations
 from .schemas import is_object, types
 
+_LONGEST = 120  # Of the name of a class. A file system has a limit for the name of its module.
+
 
 def name_parts(document: Document, covered: Operations) -> int:
     """Make a component of every object and enum inside a body, named by its place."""
@@ -115,4 +117,5 @@ def _field(place: str) -> str:
 
 def _pascal(place: str) -> str:
     place = place.replace("[]", "_item").replace("{}", "_value")
-    return "".join(word[:1].upper() + word[1:] for word in re.split(r"[^A-Za-z0-9]+", place))
+    name = "".join(word[:1].upper() + word[1:] for word in re.split(r"[^A-Za-z0-9]+", place))
+    return name[:_LONGEST]
