@@ -12,7 +12,7 @@ import attrs
 from .documents import Document, dump, load
 from .errors import RegenerationError
 from .generate import generate
-from .interface import KNOWN_VALUE, interface, owner
+from .interface import KNOWN_VALUE, interface
 from .lenience import make_lenient
 from .normalise import normalise
 from .operations import Operation, Operations, load_operations
@@ -58,8 +58,7 @@ class Derivation:
 def derive(published: Document, covered: Operations, overlay: Document, selection: str = "") -> Derivation:
     """Select, normalise, overlay, make lenient; and check what can be checked at once.
 
-    An optional operation is left out if the run cannot go on with it, or if the classes of the others would have other
-    types for it.
+    An optional operation is left out if it makes the run fail, or if it would change the types of other operations.
     """
     operations = choose(published, covered, selection)
     optional = [entry for entry in operations.entries if entry.optional]
@@ -80,7 +79,7 @@ def derive(published: Document, covered: Operations, overlay: Document, selectio
         try:
             wider = _derive(published, operations.without(others), overlay)
             if disturbed := _disturbed(essential, wider):
-                raise RegenerationError(f"{entry} would change {', '.join(disturbed)}, which stands elsewhere as well.")
+                raise RegenerationError(f"{entry} would change {', '.join(disturbed)}, which other operations use.")
         except RegenerationError as error:
             left_out.append(LeftOut(entry, str(error)))
         else:
@@ -97,7 +96,7 @@ def _disturbed(essential: Derivation, wider: Derivation) -> list[str]:
         if member.type != KNOWN_VALUE
         and (name not in after or (member.type, member.required) != (after[name].type, after[name].required))
     }
-    return sorted(name for name in changed if owner(name) not in changed)
+    return sorted(name for name in changed if before[name].owner not in changed)
 
 
 def _derive(published: Document, operations: Operations, overlay: Document) -> Derivation:
@@ -138,7 +137,7 @@ def write_documents(derivation: Derivation, target: Path) -> None:
 
 
 def differing_files(made: Path, committed: Path) -> list[Path]:
-    """The files, below either folder, that are not the same in both; bytecode left out."""
+    """The files that are not the same below both folders, without bytecode."""
 
     def below(folder: Path) -> Iterator[Path]:
         return (f.relative_to(folder) for f in folder.rglob("*") if f.is_file() and "__pycache__" not in f.parts)
