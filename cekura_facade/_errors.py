@@ -52,7 +52,7 @@ class CekuraError(Exception):
             `metrics.simplification_job`, in any process.
         metrics: Suggestions that the service had returned before the call failed. Empty otherwise.
         created: Metrics of this call that are saved, in the order given. Saving all of them again does not save these
-            twice.
+            twice. After `create_in_bulk`, a SavedMetrics, which tells new metrics from existing ones.
     """
 
     progress_id: str | None = None
@@ -226,12 +226,12 @@ class GenerationTimeoutError(CekuraError):
         waited: float,
         *,
         job: str = "Generation job",
-        resume: str = "metrics.job",
+        resume: str = "",
     ) -> None:
         state = f"its status was {last_progress.status!r}" if last_progress else "no poll succeeded, see the cause"
         super().__init__(
             f"{job} {progress_id} was not finished after {waited:g} seconds ({state}). "
-            f"It continues. Resume it with {resume}({progress_id!r}).wait()."
+            f"It continues. Resume it with {resume or f'metrics.job({progress_id!r})'}.wait()."
         )
         self.progress_id = progress_id
         self.last_progress = last_progress

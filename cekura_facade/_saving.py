@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from cekura_api.api.agents import get_agent
 from cekura_api.api.metrics import create_metrics_in_bulk, get_metric, list_metrics
@@ -27,7 +27,7 @@ from ._errors import (
 )
 from ._failures import is_redirect, may_be_processed, unexpected
 from ._http import HTTP, ask
-from ._matching import agents_of, comparable, fields_of, is_int, spellings
+from ._matching import agents_of, assistant_of, comparable, fields_of, is_int, spellings
 from ._pages import Pages
 from ._retry import MAX_PAUSE, growing
 from ._save_state import Query, Wanted, is_for_assistant
@@ -45,11 +45,10 @@ class SavedMetrics(list[Metric]):
         existing: Those that existed before this call.
     """
 
-    def __init__(self, metrics: Sequence[Metric] = (), existing: Iterable[Metric] = ()) -> None:
+    def __init__(self, metrics: Sequence[Metric] = (), existing: Collection[int] = ()) -> None:
         super().__init__(metrics)
-        ids = {metric.id for metric in existing}
-        self.created: list[Metric] = [metric for metric in metrics if metric.id not in ids]
-        self.existing: list[Metric] = [metric for metric in metrics if metric.id in ids]
+        self.created: list[Metric] = [metric for metric in metrics if metric.id not in existing]
+        self.existing: list[Metric] = [metric for metric in metrics if metric.id in existing]
 
 
 async def create_in_bulk(http: HTTP, fields: Sequence[dict[str, object]]) -> SavedMetrics:
@@ -72,11 +71,11 @@ async def create_in_bulk(http: HTTP, fields: Sequence[dict[str, object]]) -> Sav
             raise
         await _confirm(http, wanted)
     except CekuraError as error:
-        error.created = SavedMetrics(error.created or wanted.in_order(), found.values())
+        error.created = SavedMetrics(error.created or wanted.in_order(), {metric.id for metric in found.values()})
         raise
     finally:
         wanted.failed.clear()  # The tracebacks of these errors reference this frame.
-    return SavedMetrics(wanted.in_order(), found.values())
+    return SavedMetrics(wanted.in_order(), {metric.id for metric in found.values()})
 
 
 async def _find_scopes(http: HTTP, wanted: Wanted) -> None:
@@ -100,7 +99,7 @@ async def _find_agents(http: HTTP, wanted: Wanted, by_assistant: dict[int, objec
     try:
         while by_assistant and pages.has_next:
             for agent in await pages.next():
-                for i in [i for i, assistant_id in by_assistant.items() if assistant_id == agent.assistant_id]:
+                for i in [i for i, assistant_id in by_assistant.items() if assistant_id == assistant_of(agent)]:
                     del by_assistant[i]
                     wanted.compared[i] = {**wanted.fields[i], "agents": [agent.id]}
                     wanted.projects[agent.id] = agent.project or None

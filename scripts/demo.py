@@ -37,9 +37,7 @@ def main() -> int:
         number = len(sandbox.metrics)
         codes.append(run("create", "metrics.yaml"))
         twice = len(sandbox.metrics) - number
-        print(
-            f"\nThe second save created {twice} metrics, because the client lists the existing ones before it sends any."
-        )
+        print(f"\nThe second save created {twice} metrics, because the client first lists the existing ones.")
         print(f"The sandbox has {len(sandbox.metrics)} metrics after {len(sandbox.requests)} requests.")
     return max(codes, default=0) or int(twice > 0)
 

@@ -87,6 +87,13 @@ def test_without_a_key(shell: Shell) -> None:
     assert "api_key=..." not in checks["API key"]["advice"]
 
 
+def test_with_a_key_file_that_cannot_be_read(shell: Shell) -> None:
+    code, checks, _ = doctor(shell, "--api-key-file", "missing")
+    assert code == 1
+    assert states(checks) == {"API key": False, "base URL": True, "connection": True, "access": None}
+    assert checks["API key"]["message"] == "--api-key-file missing cannot be read: No such file or directory."
+
+
 def test_with_a_key_that_is_not_accepted(shell: Shell) -> None:
     code, checks, text = doctor(shell, CEKURA_API_KEY="wrong-key")
     assert code == 1
@@ -194,7 +201,7 @@ def test_plain_http_to_another_host_is_a_warning(shell: Shell, sandbox: Sandbox)
     port = sandbox.url.rsplit(":", 1)[1]
     # A proxy is how this name is resolved without a network.
     env = {"CEKURA_API_URL": f"http://api.example.test:{port}", "HTTP_PROXY": sandbox.url}
-    _, checks, text = doctor(shell, **env)
+    _, checks, _text = doctor(shell, **env)
     assert checks["encryption"] == {
         "name": "encryption",
         "ok": True,
@@ -215,7 +222,7 @@ def test_files_that_other_users_can_read_are_a_warning(
     key.write_text(sandbox.api_key)
     for path in (config, key):
         path.chmod(mode)
-    code, checks, text = doctor(shell, CEKURA_API_KEY="")
+    code, checks, _text = doctor(shell, CEKURA_API_KEY="")
     assert code == 0  # It works all the same.
     assert ("file permissions" in checks) == (can is not None)
     if can:

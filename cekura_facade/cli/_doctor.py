@@ -31,15 +31,17 @@ from cekura_facade import (
     UnexpectedResponseError,
 )
 
-from ._errors import ExitCode, explain
+from ._errors import ExitCode, WrongUsage, explain
 from ._output import Output
 from ._report import Options, Report
 from ._text import one_line, visible
 
-_CONFIG_FILE = "~/.cekura/config.toml"
 # A list that is empty, and costs the service little, because no metric has such a name.
 _NO_METRIC = {"operator": "and", "conditions": [{"field": "name", "op": "in", "value": [str(uuid.uuid4())]}]}
 _CHECK_URL = "Check the base URL, and whether a proxy or login page answers in place of the service."
+
+
+_SECRET = re.compile(r"^\s*[\"']?(?:api_key|access_token)\b", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -103,10 +105,10 @@ def examine(report: Report) -> None:
 
 def _client(options: Options) -> tuple[Cekura | None, Check | None]:
     """A client, and what is wrong with the configuration. Without a key, the service can be reached all the same."""
-    arguments: dict[str, Any] = {**options.client(), "timeout": 10.0, "max_retries": 0}
+    arguments: dict[str, Any] = {"base_url": options.base_url, "timeout": 10.0, "max_retries": 0}
     try:
-        return Cekura(**arguments), None
-    except ConfigurationError as error:
+        return Cekura(**{**arguments, **options.client()}), None
+    except (ConfigurationError, WrongUsage) as error:
         problem = _failed("API key", explain(error), "Fix the key, or pass another one with --api-key-file FILE.")
     try:
         return Cekura(**{**arguments, "api_key": "none"}), problem
@@ -131,18 +133,21 @@ def _is_unencrypted(url: httpx.URL) -> bool:
         return True
 
 
+def _config_file() -> Path | None:
+    try:
+        return Path("~/.cekura/config.toml").expanduser()
+    except RuntimeError:  # This user has no home folder.
+        return None
+
+
 def _file_permissions(options: Options) -> Iterator[Check]:
     """A warning for each file with a credential that other users of this machine can read or change."""
     if os.name != "posix":
         return
-    files = [Path(_CONFIG_FILE).expanduser()]
-    files += [options.api_key_file] if options.api_key_file else []
-    for path in files:
+    for path in filter(None, (_config_file(), options.api_key_file)):
         try:
             mode = path.stat().st_mode
-            is_secret = path != files[0] or re.search(
-                r"^\s*[\"']?(?:api_key|access_token)\b", path.read_text("utf-8", "replace"), re.MULTILINE
-            )
+            is_secret = path == options.api_key_file or _SECRET.search(path.read_text("utf-8", "replace"))
         except OSError:
             continue
         if stat.S_ISREG(mode) and is_secret and (allowed := mode & (stat.S_IRWXG | stat.S_IRWXO) & 0o066):

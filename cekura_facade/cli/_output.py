@@ -68,6 +68,10 @@ class Output:
             for nth, part in enumerate(wrapped):
                 self.err.print(Text.assemble(" " * _INDENTED if nth else "", part), no_wrap=True)
 
+    def verbatim(self, text: str) -> None:
+        """Print lines to copy, whatever their width."""
+        self.err.print(Text(text), soft_wrap=True)
+
     def command(self, words: Sequence[str]) -> None:
         """Print a command to copy, given as quoted words. On a terminal, a long one is continued on the next line."""
         lines = [f"  {words[0]}"]

@@ -101,6 +101,7 @@ class Report:
         failures: Each error, with what it is about, if that is not the whole command.
         next: The commands that continue from here.
         notes: Other messages for the end.
+        rescued: Metrics that could not be written to a file, as text to copy.
         at_end: Called at the end, however the work ends. They are not interrupted.
         ending: The exit code, if it does not follow from the failures.
         signal: The number of the signal that interrupted the command.
@@ -114,6 +115,7 @@ class Report:
     failures: list[tuple[str, Exception]] = field(default_factory=list)
     next: list[Next] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    rescued: str = ""
     at_end: list[Callable[[], None]] = field(default_factory=list)
     ending: ExitCode | None = None
     signal: int | None = None
@@ -189,22 +191,15 @@ class Report:
     def close(self) -> None:
         """Print the errors and what to do, and the JSON document if there is to be one."""
         output = self.output
-        messages: dict[str, list[str]] = {}
-        for about, error in self.failures:
-            messages.setdefault(explain(error, about), []).append(about)
-        for message, abouts in messages.items():
-            about = ", ".join(filter(None, abouts))
-            named = message.lower().startswith(f"{about} was not found".lower())
-            output.alert(message if about and named else f"{about or 'Error'}: {message}", "red")
-        if self.options.verbose:
-            for _, error in self.failures:
-                output.alert(trace(error))
+        self._print_errors()
         if self.signal is not None:
             output.alert("Interrupted.", "yellow")
-        # After an error, the rest says what is left and what to do, which is a part of it.
-        say = output.alert if self.failures or self.signal is not None else output.say
+        # After a failure, the rest says what is left and what to do, which is a part of it.
+        say = output.alert if self.exit_code != ExitCode.DONE else output.say
         for note in self.notes:
             say(note)
+        if self.rescued:
+            output.verbatim(self.rescued)
         heading = ""
         for each in self.next if say == output.alert or not output.quiet else ():
             if each.heading != heading:
@@ -212,6 +207,18 @@ class Report:
             output.command(each.words)
         if self.options.as_json and not self.has_printed_document:
             output.json(self._document())
+
+    def _print_errors(self) -> None:
+        messages: dict[str, list[str]] = {}
+        for about, error in self.failures:
+            messages.setdefault(explain(error, about), []).append(about)
+        for message, abouts in messages.items():
+            about = ", ".join(filter(None, abouts))
+            named = message.lower().startswith(f"{about} was not found".lower())
+            self.output.alert(message if about and named else f"{about or 'Error'}: {message}", "red")
+        if self.options.verbose:
+            for _, error in self.failures:
+                self.output.alert(trace(error))
 
     def _document(self) -> object:
         """The one JSON document of the command."""

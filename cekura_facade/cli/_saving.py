@@ -126,8 +126,8 @@ def keep(report: Report, saving: Saving, metrics: list[dict[str, Any]], about: s
     try:
         path = path or _files.rescue(metrics, header)
     except OSError as error:
-        report.notes.append(f"The metrics could not be written to a file ({error.strerror}). They are:\n")
-        report.notes.append(_files.as_text(metrics, header))
+        report.notes.append(f"The metrics could not be written to a file: {error.strerror}. Copy them from here:")
+        report.rescued = _files.as_text(metrics, header)
         return
     saving.file = str(path)
     report.notes.append(f"{plural(len(metrics), 'metric')} written to {visible(path)}.")

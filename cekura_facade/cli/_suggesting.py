@@ -6,12 +6,13 @@ import asyncio
 import math
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import cekura_facade as facade
 from cekura_facade import AsyncCekura, CekuraError, GenerateMetricsProgress
+from cekura_facade._jobs import GENERATION, Handle
 
 from . import _files
 from ._errors import Failed, WrongUsage
@@ -32,12 +33,14 @@ class Job:
     Attributes:
         line: Its progress.
         request: The arguments that start it, or None for a job that exists.
+        agent: The agent that it is for, as far as that is known: arguments of `metrics.job`.
         suggestions: Its suggestions, once it has some.
         is_over: Whether resuming it is of no use, because it failed or does not exist.
     """
 
     line: Line
     request: dict[str, Any] | None = None
+    agent: dict[str, Any] = field(default_factory=dict)
     suggestions: list[dict[str, Any]] | None = None
     is_over: bool = False
 
@@ -75,14 +78,28 @@ def started(agent_ids: Sequence[int], assistant_ids: Sequence[str], num_metrics:
     jobs = [Job(Line(f"agent {one}"), {"agent_id": one}) for one in dict.fromkeys(agent_ids)]
     jobs += [Job(Line(f"assistant {visible(one)}"), {"assistant_id": one}) for one in dict.fromkeys(assistant_ids)]
     for job in jobs:
-        job.request = {**(job.request or {}), "num_metrics": num_metrics}
+        job.agent = job.request or {}
+        job.request = {**job.agent, "num_metrics": num_metrics}
     return jobs
 
 
-def picked_up(progress_ids: Sequence[str]) -> list[Job]:
+def picked_up(progress_ids: Sequence[str], agent_id: int | None, assistant_id: str | None) -> list[Job]:
     """Jobs that exist, by their progress ids."""
     ids = list(dict.fromkeys(progress_ids))
-    return [Job(Line("job" if len(ids) == 1 else f"job {visible(one)[:8]}", progress_id=one)) for one in ids]
+    agent = {"agent_id": agent_id, "assistant_id": assistant_id}
+    labels = ["job" if len(ids) == 1 else f"job {visible(one)[:8]}" for one in ids]
+    return [Job(Line(label, progress_id=one), agent=agent) for label, one in zip(labels, ids, strict=True)]
+
+
+def resume_arguments(jobs: Sequence[Job]) -> list[list[str]]:
+    """The arguments of the `resume` commands: one command for all jobs, or one per agent if the API asks for it."""
+    commands: dict[tuple[str, ...], list[str]] = {}
+    for job in jobs:
+        if progress_id := job.line.progress_id:
+            scope = Handle(GENERATION, progress_id, job.agent).scope
+            options = tuple(f"--{name.replace('_', '-')}={value}" for name, value in scope.items())
+            commands.setdefault(options, []).append(progress_id)
+    return [[*ids, *options] for options, ids in commands.items()]
 
 
 def suggest_and_save(report: Report, jobs: list[Job], handling: Handling) -> None:
@@ -167,8 +184,8 @@ def _conclude(report: Report, saving: Saving, draft: Draft, handling: Handling, 
 
 
 def _resume(report: Report, heading: str, jobs: list[Job], *, works_as_is: bool = True) -> None:
-    if ids := [job.line.progress_id for job in jobs if job.line.progress_id and not job.is_over]:
-        report.continue_with(heading, "resume", *ids, works_as_is=works_as_is)
+    for arguments in resume_arguments([job for job in jobs if not job.is_over]):
+        report.continue_with(heading, "resume", *arguments, works_as_is=works_as_is)
 
 
 def _write(report: Report, draft: Draft, path: Path) -> None:
@@ -212,7 +229,7 @@ async def _collect(report: Report, jobs: list[Job], timeout: float, progress: Pr
     async with AsyncCekura(**report.options.client()) as cekura:
         redact = cekura.transport.settings.credential.redact
         # All ids are checked before the first request.
-        handles = [None if job.request else cekura.metrics.job(job.line.progress_id or "") for job in jobs]
+        handles = [None if job.request else cekura.metrics.job(job.line.progress_id or "", **job.agent) for job in jobs]
         await asyncio.gather(*map(collect, jobs, handles))
 
 

@@ -57,6 +57,21 @@ def resume(
     progress_id: Annotated[
         list[str], typer.Argument(metavar="PROGRESS_ID", help="Progress id of a job, as `generate` prints it.")
     ],
+    agent_id: Annotated[
+        int | None,
+        typer.Option(
+            "--agent-id",
+            min=1,
+            metavar="ID",
+            help="Agent id of the jobs, 1 or more. With an OAuth token, v2 of the API needs it.",
+        ),
+    ] = None,
+    assistant_id: Annotated[
+        str | None,
+        typer.Option(
+            "--assistant-id", metavar="ID", help="The agent's id at the voice provider, in place of --agent-id."
+        ),
+    ] = None,
     yes: Yes = False,
     dry_run: DryRun = False,
     output: OutputFile = None,
@@ -75,7 +90,7 @@ def resume(
     from ._suggesting import Handling, picked_up, suggest_and_save
 
     handling = Handling(yes, dry_run, output, timeout)
-    return lambda report: suggest_and_save(report, picked_up(progress_id), handling)
+    return lambda report: suggest_and_save(report, picked_up(progress_id, agent_id, assistant_id), handling)
 
 
 @command(commands, "create")

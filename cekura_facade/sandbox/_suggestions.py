@@ -6,7 +6,8 @@ import hashlib
 import re
 from typing import Any
 
-from cekura_facade.sandbox._metric_catalogue import GENERAL, SITUATIONS, TOPICS, Criterion
+from cekura_facade.sandbox._criteria import GENERAL, SITUATIONS, Criterion
+from cekura_facade.sandbox._topics import TOPICS
 
 _LONGEST_QUOTE = 180  # Characters. A longer sentence is not quoted, because it would have to be cut.
 _WIDE_ENDS = "\u3002\uff01\uff1f"  # The full stop, exclamation mark and question mark of Chinese and Japanese.
