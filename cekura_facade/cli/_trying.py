@@ -34,19 +34,21 @@ def preview_metric(
     """Evaluate a metric on calls or runs."""
     require("preview_metric")
     _check_either(metric is not None, progress_id, "a metric")
+    if progress_id is None and not scope.keys() & {"call_log_ids", "run_ids"}:
+        raise WrongUsage("Pass --call-log-id or --run-id: the calls or runs to evaluate. Nothing was sent.")
     given = None if metric is None or metric.isdigit() else _only_metric(Path(metric))
     with Cekura(**report.options.client()) as cekura:
 
         def start() -> Job[PreviewMetricProgress, PreviewMetricProgress]:
             if progress_id is not None:
                 return cekura.metrics.preview_job(progress_id)
-            if not ("call_log_ids" in scope or "run_ids" in scope):
-                raise WrongUsage("Pass --call-log-id or --run-id: the calls or runs to evaluate. Nothing was sent.")
             return cekura.metrics.preview(cekura.metrics.get(int(metric or 0)) if given is None else given, **scope)
 
         state = _wait(report, start, "preview", timeout)
     results = state.get("results")
-    for each in results if isinstance(results, list) else [state]:
+    for number, each in enumerate(results if isinstance(results, list) else [state]):
+        if number and not report.options.as_json:
+            report.output.out.print()
         _records.show_fields(report, each if isinstance(each, dict) else {"result": each})
 
 
@@ -73,7 +75,8 @@ def simplify_prompt(
 
         state = _wait(report, start, "simplify", timeout)
     if not report.options.as_json:
-        report.output.out.print(visible(state["simplified_prompt"], lines=True), soft_wrap=True)
+        console = report.output.out
+        console.print(visible(state["simplified_prompt"], lines=True), soft_wrap=not console.is_terminal)
 
 
 def _wait(report: Report, start: Callable[[], Job[Any, Any]], command: str, timeout: float) -> dict[str, Any]:
