@@ -13,13 +13,15 @@ import attrs
 from .documents import Document, dump, load
 from .errors import RegenerationError
 from .generate import generate
-from .interface import KNOWN_VALUE, interface, owner
+from .interface import KNOWN_VALUE, Member, interface
 from .lenience import make_lenient
+from .locate import moves
 from .normalise import normalise
 from .operations import Operation, Operations, load_operations
 from .overlay import AppliedAction, apply_overlay, drop_unused
 from .select import ALL, EXPOSED, choose, select
 from .shape import check_components, check_depth, check_expansion, check_operations
+from .untrusted import check_paths
 from .validate import check_promises, validated_beside
 
 PACKAGE = "cekura_api"
@@ -57,12 +59,16 @@ class Derivation:
     overlay_actions: tuple[AppliedAction, ...]
     left_out: tuple[LeftOut, ...] = ()
 
+    @property
+    def moves(self) -> tuple[str, ...]:
+        """Which operations are not at the first path of their entry, and where they are."""
+        return moves(self.operations)
+
 
 def derive(published: Document, covered: Operations, overlay: Document, selection: str = "") -> Derivation:
     """Select, normalise, overlay, make lenient; and check what can be checked at once.
 
-    An optional operation is left out if the run cannot go on with it, or if the classes of the others would have other
-    types for it.
+    An optional operation is left out if it makes the run fail, or if it would change the types of other operations.
     """
     operations = choose(published, covered, selection)
     optional = [entry for entry in operations.entries if entry.optional]
@@ -83,7 +89,7 @@ def derive(published: Document, covered: Operations, overlay: Document, selectio
         try:
             wider = _derive(published, operations.without(others), overlay)
             if disturbed := _disturbed(essential, wider):
-                raise RegenerationError(f"{entry} would change {', '.join(disturbed)}, which stands elsewhere as well.")
+                raise RegenerationError(f"{entry} would change {', '.join(disturbed)}, which other operations use.")
         except RegenerationError as error:
             left_out.append(LeftOut(entry, str(error)))
         else:
@@ -97,10 +103,15 @@ def _disturbed(essential: Derivation, wider: Derivation) -> list[str]:
     changed = {
         name
         for name, member in before.items()
-        if member.type != KNOWN_VALUE
-        and (name not in after or (member.type, member.required) != (after[name].type, after[name].required))
+        if member.type != KNOWN_VALUE and not (name in after and _serves_as(after[name], member))
     }
-    return sorted(name for name in changed if owner(name) not in changed)
+    return sorted(name for name in changed if before[name].owner not in changed)
+
+
+def _serves_as(new: Member, old: Member) -> bool:
+    """Whether a member has the type of another, or is one that callers pass and that may be null as well."""
+    is_nullable = new.given and new.type == f"{old.type} | None"
+    return new.required == old.required and (new.type == old.type or is_nullable)
 
 
 def _derive(published: Document, operations: Operations, overlay: Document) -> Derivation:
@@ -125,6 +136,7 @@ def _stages(published: Document, operations: Operations, overlay: Document) -> D
     effective, fired_after = make_lenient(overlaid, operations)
     check_promises(effective, operations)
     check_depth(effective)
+    check_paths(effective)
     return Derivation(operations, upstream, effective, fired | fired_after, tuple(actions))
 
 
@@ -182,7 +194,7 @@ def write_documents(derivation: Derivation, target: Path) -> None:
 
 
 def differing_files(made: Path, committed: Path) -> list[Path]:
-    """The files, below either folder, that are not the same in both; bytecode left out."""
+    """The files that are not the same below both folders, without bytecode."""
 
     def below(folder: Path) -> Iterator[Path]:
         return (f.relative_to(folder) for f in folder.rglob("*") if f.is_file() and "__pycache__" not in f.parts)

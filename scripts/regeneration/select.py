@@ -10,13 +10,18 @@ import attrs
 
 from .documents import METHODS, Document, operations as each_operation, references, resolve
 from .errors import MissingOperationError, RegenerationError
-from .operations import Operations
+from .locate import locate, refusal
+from .operations import Operation, Operations
 
 ALL, EXPOSED = "all", "exposed"
 
 
 def choose(document: Document, covered: Operations, selection: str) -> Operations:
-    """The operations of a selection: the covered ones, `all`, or those `exposed` by `x-mcp-expose: true`."""
+    """The operations of a selection: the covered ones, `all`, or those `exposed` by `x-mcp-expose: true`.
+
+    Each is where this document has it.
+    """
+    covered = locate(document, covered)
     if selection not in (ALL, EXPOSED):
         return covered
     keys = [
@@ -52,14 +57,11 @@ def select(document: Document, operations: Operations) -> Document:
 
     Raises RegenerationError when the document lacks an operation or something that one refers to.
     """
+    if missing := [entry for entry in operations.entries if not _has(document, entry)]:
+        raise MissingOperationError(refusal(document, missing))
     paths: dict[str, Any] = {}
     for entry in operations.entries:
-        item = document["paths"].get(entry.path)
-        if not isinstance(item, dict) or not isinstance(item.get(entry.method), dict):
-            raise MissingOperationError(
-                f"The specification has no operation {entry}. "
-                "If it moved, give its new method and path in spec/operations.yaml; if it is gone, take its entry out."
-            )
+        item = document["paths"][entry.path]
         shared = {key: value for key, value in item.items() if key not in METHODS}
         paths.setdefault(entry.path, shared)[entry.method] = item[entry.method]
     part: Document = {key: document[key] for key in ("openapi", "info", "servers") if key in document}
@@ -67,11 +69,19 @@ def select(document: Document, operations: Operations) -> Document:
     components = _components(document, paths)
     schemes = {name for item in paths.values() for name in _security_schemes(item)}
     published = document.get("components", {}).get("securitySchemes", {})
+    # Where any credential is sent matters if there is a parameter for it, which the client must not have.
+    names = _parameter_names(part, components)
+    schemes |= {name for name, scheme in published.items() if _credential(scheme) in names}
     if used := {name: published[name] for name in sorted(schemes) if name in published}:
         components["securitySchemes"] = used
     if components:
         part["components"] = components
     return copy.deepcopy(part)
+
+
+def _has(document: Document, entry: Operation) -> bool:
+    item = document["paths"].get(entry.path)
+    return isinstance(item, dict) and isinstance(item.get(entry.method), dict)
 
 
 def _components(document: Document, paths: dict[str, Any]) -> dict[str, Any]:
@@ -86,10 +96,22 @@ def _components(document: Document, paths: dict[str, Any]) -> dict[str, Any]:
                 f"`$ref: {reference}` does not point at a component, which is all that is supported."
             )
         kind = found.setdefault(parts[1], {})
-        if parts[2] not in kind:
-            kind[parts[2]] = target
+        name = parts[2].replace("~1", "/").replace("~0", "~")
+        if name not in kind:
+            kind[name] = target
             todo.extend(references(target))
     return {kind: dict(sorted(entries.items())) for kind, entries in sorted(found.items())}
+
+
+def _credential(scheme: object) -> str | None:
+    return str(scheme.get("name")).lower() if isinstance(scheme, dict) and scheme.get("type") == "apiKey" else None
+
+
+def _parameter_names(part: Document, components: dict[str, Any]) -> set[str]:
+    holders = [holder for item in part["paths"].values() for holder in (item, *(item.get(each) for each in METHODS))]
+    lists = [holder.get("parameters") or [] for holder in holders if isinstance(holder, dict)]
+    declared = [*itertools.chain(*lists), *components.get("parameters", {}).values()]
+    return {str(each["name"]).lower() for each in declared if isinstance(each, dict) and "name" in each}
 
 
 def _security_schemes(item: dict[str, Any]) -> set[str]:
