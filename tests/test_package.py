@@ -119,7 +119,7 @@ def test_the_extras_install_and_work_together(wheel: Path, tmp_path_factory: pyt
     assert __version__ in environment.run("-m", "cekura_facade", "--version")
     made = environment.run("-c", "from cekura_facade.sandbox import Sandbox\nwith Sandbox() as s: print(s.url)")
     assert made.startswith("http://127.0.0.1:")
-    environment.run("-c", "import deepdiff, jsonpath, openapi_python_client, openapi_spec_validator, yaml")
+    environment.run("-c", "import jsonpath, openapi_python_client, openapi_spec_validator, yaml")
 
 
 PACKAGE = {"name": "httpx", "version": "0.28.1", "vulns": []}

@@ -23,7 +23,7 @@ from regeneration.documents import load, operations as each_operation
 from regeneration.operations import load_operations
 from regeneration.pipeline import derive, differing_files
 from regeneration.place import put_in_place, scratch
-from regeneration.report import Change, Report, compare, markdown, with_changes
+from regeneration.report import Change, Kind, Report, compare, markdown, with_changes
 from regeneration.select import choose
 
 from tests.regenerating import copied_checkout, run as regenerate, script
@@ -272,13 +272,18 @@ def test_what_comes_and_goes_upstream_is_no_change(monkeypatch: pytest.MonkeyPat
     ],
 )
 def test_the_bump_is_what_semver_asks_for(kinds: Any, bump: str) -> None:
-    report = Report(tuple(Change(kind, "`x`") for kind in kinds))
+    report = Report(tuple(Change(kind, "{} is new", ("x",)) for kind in kinds))
     assert report.bump == bump
-    assert f"Suggested version bump: **{bump}**" in markdown(report)
+    assert markdown(report).startswith(f"- Suggested version bump: **{bump}** (")
 
 
 def test_the_changelog_gets_each_entry_once() -> None:
-    report = Report((Change("breaking", "`a` is gone"), Change("added", "`b` is new"), Change("wording only", "`c`")))
+    changes: tuple[tuple[Kind, str, str], ...] = (
+        ("breaking", "{} is gone", "a"),
+        ("added", "{} is new", "b"),
+        ("wording only", "{}", "c"),
+    )
+    report = Report(tuple(Change(kind, sentence, (name,)) for kind, sentence, name in changes))
     log = "# Changelog\n\n## Unreleased\n\n### Added\n\n- Mine.\n\n## 1.0.0\n\n### Changed\n\n- Old.\n"
     once = with_changes(log, report)
     assert once == (
@@ -377,7 +382,7 @@ def test_a_specification_without_an_optional_operation_is_taken_and_said_so(chec
     assert result.returncode == 0, result.stderr
     assert "`preview_metric()` is gone" in result.stdout
     why = "The specification has no operation preview_metric (POST /test_framework/v1/metrics/preview/)."
-    assert f"## Optional operations that are left out\n\n- preview_metric: {why}" in result.stdout
+    assert f"## Optional operations that are left out\n\n- `preview_metric: {why}" in result.stdout
     assert f"regenerate: left out: preview_metric: {why}" in result.stderr
     assert not (checkout / "generated_client" / "cekura_api" / "api" / "metrics" / "preview_metric.py").exists()
 

@@ -22,10 +22,11 @@ M = TypeVar("M", bound=Model)
 __all__ = ["check", "plain"]
 
 
-def request(method: str, url: str, **others: object) -> dict[str, Any]:
+def request(method: str, url: str, **others: Any) -> dict[str, Any]:
     """The arguments for `httpx.Client.request`. What is UNSET is left out."""
-    result: dict[str, Any] = {"method": method, "url": url}
-    result |= {name: value for name, value in others.items() if value is not UNSET}
+    result = {
+        name: value for name, value in {"method": method, "url": url, **others}.items() if value is not UNSET
+    }
     if "json" in result:
         result["headers"] = {**result.get("headers", {}), "Content-Type": "application/json"}
     return result
@@ -37,9 +38,20 @@ def parameters(values: Mapping[str, object]) -> dict[str, Any]:
     return {name: json.dumps(value) if isinstance(value, dict) else value for name, value in sent.items()}
 
 
-def strings(values: Mapping[str, object]) -> dict[str, str]:
-    """The headers or cookies that are sent."""
-    return {name: str(value) for name, value in parameters(values).items()}
+def strings(values: Mapping[str, object], forbidden: str = "") -> dict[str, str]:
+    """The headers or cookies that are sent. Raises ValueError for a value that cannot be sent in one."""
+    sent = {name: str(value) for name, value in parameters(values).items()}
+    for name, value in sent.items():
+        if (
+            not value.isascii()
+            or not value.isprintable()
+            or value != value.strip()
+            or set(value) & set(forbidden)
+        ):
+            raise ValueError(
+                f"{name}={shown(value)}: HTTP cannot send this in a header. Use other characters."
+            )
+    return sent
 
 
 def segment(value: object) -> str:

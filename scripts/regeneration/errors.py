@@ -1,10 +1,10 @@
-"""What a run of the pipeline ends with when it cannot go on."""
+"""The errors of the pipeline. Their messages are for the person who runs it."""
 
 from __future__ import annotations
 
 
 class RegenerationError(Exception):
-    """The specification, or what we say about it, cannot be turned into a client. The message is for a person."""
+    """The specification, or a file in `spec/`, cannot be turned into a client."""
 
 
 class MissingOperationError(RegenerationError):

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from .documents import JSON, SCHEMA_PREFIX, Document, Schema, is_success, operations, references
+from .documents import JSON, SCHEMA_PREFIX, Document, Schema, is_success, operations, reachable, references
 from .schemas import is_anything, types
 
 KNOWN_VALUE = "a known value"
@@ -21,11 +21,13 @@ _SAID = ("description", "summary", "deprecated", "maximum", "minimum", "maxLengt
 class Member:
     """Something that users call, pass or read.
 
-    `given` says that the caller passes it, and `required` that the caller must. `promised` says that every response has
-    it. `wording` is how it is described.
+    `owner` is the name of the member that it is a part of: the function of a parameter, the class of a field, the field
+    of a known value. `given` says that the caller passes it, and `required` that the caller must. `promised` says that
+    every response has it. `wording` is how it is described.
     """
 
     type: str
+    owner: str | None = None
     given: bool = False
     required: bool = False
     promised: bool = False
@@ -42,7 +44,8 @@ def interface(document: Document) -> Interface:
 
     for _, path, operation in operations(document):
         name = operation["operationId"]
-        members[f"{name}()"] = Member(_result(operation, enums), wording=_wording(operation))
+        function = f"{name}()"
+        members[function] = Member(_result(operation, enums), wording=_wording(operation))
         for parameter in (*document["paths"][path].get("parameters", []), *operation.get("parameters", [])):
             required = parameter.get("required") is True
             kind = _type(parameter.get("schema", {}))
@@ -50,15 +53,16 @@ def interface(document: Document) -> Interface:
             label = f"{name}({called})"
             if label in members:
                 label = f"{name}({called}, in {parameter.get('in')})"
-            members[label] = Member(kind, given=True, required=required, wording=_wording(parameter))
+            members[label] = Member(kind, function, given=True, required=required, wording=_wording(parameter))
             members |= _known_values(document, label, parameter.get("schema", {}))
         if "x-resource-method" in operation:
-            members[f"{name}(): method {operation['tags'][0]}.{operation['x-resource-method']}"] = Member("a method")
+            method = f"{operation['tags'][0]}.{operation['x-resource-method']}"
+            members[f"{function}: method {method}"] = Member("a method", function)
         body = operation.get("requestBody")
         if isinstance(body, dict):
             schema: Schema = next((content.get("schema", {}) for content in body.get("content", {}).values()), {})
             members[f"{name}(body)"] = Member(
-                _type(schema), given=True, required=body.get("required") is True, wording=_wording(body)
+                _type(schema), function, given=True, required=body.get("required") is True, wording=_wording(body)
             )
     given = _given_classes(document)
     for name, schema in _schemas(document).items():
@@ -68,7 +72,12 @@ def interface(document: Document) -> Interface:
         for field, child in schema.get("properties", {}).items():
             always = field in schema.get("required", [])
             members[f"{name}.{field}"] = Member(
-                _type(child), name in given, name in given and always, name not in given and always, _wording(child)
+                _type(child),
+                name,
+                given=name in given,
+                required=name in given and always,
+                promised=name not in given and always,
+                wording=_wording(child),
             )
             members |= _known_values(document, f"{name}.{field}", child)
     return members
@@ -79,17 +88,7 @@ def _known_values(document: Document, label: str, schema: Schema) -> Interface:
     schemas = _schemas(document)
     named = sorted({reference.removeprefix(SCHEMA_PREFIX) for reference in references(schema)} & schemas.keys())
     values = [value for name in named for value in schemas[name].get("enum", [])]
-    return {f"{label}: {value!r}": Member(KNOWN_VALUE) for value in values}
-
-
-def owner(member: str) -> str | None:
-    """What a member is a part of: the function of a parameter, the class of a field, the field of a value."""
-    whole, is_value, _ = member.partition(": ")
-    if is_value:
-        return whole
-    function, is_parameter, _ = member.removesuffix("()").partition("(")
-    name, is_part, _ = function.partition(".")
-    return f"{function}()" if is_parameter else name if is_part else None
+    return {f"{label}: {value!r}": Member(KNOWN_VALUE, label) for value in values}
 
 
 def _schemas(document: Document) -> dict[str, Schema]:
@@ -138,13 +137,5 @@ def _wording(node: dict[str, Any]) -> str:
 
 def _given_classes(document: Document) -> set[str]:
     """The classes that callers make: those of request bodies, and the classes of their fields."""
-    components = _schemas(document)
-    found: set[str] = set()
-    todo = [str(o["requestBody"]) for _, _, o in operations(document) if isinstance(o.get("requestBody"), dict)]
-    while todo:
-        text = todo.pop()
-        for name in components:
-            if name not in found and f"'{SCHEMA_PREFIX}{name}'" in text:
-                found.add(name)
-                todo.append(str(components[name]))
-    return found
+    bodies = [operation.get("requestBody") for _, _, operation in operations(document)]
+    return {reference.removeprefix(SCHEMA_PREFIX) for reference in reachable(document, bodies)}

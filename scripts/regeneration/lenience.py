@@ -5,7 +5,6 @@ These rules run after the overlay, so that what it states is read as leniently a
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -23,9 +22,10 @@ from .documents import (
     walk,
 )
 from .errors import RegenerationError
-from .naming import bare, reserved
-from .normalise import Rule, run
-from .operations import DIRECTIONS, Operations
+from .operations import Operations
+from .parts import name_parts
+from .python_names import name_in_python, name_placeholders
+from .rules import Rule, run
 from .schemas import NULL, is_anything, is_object, nullable, types, without_null
 
 # In this form the generator types a value as `Any | None` and returns it; for `{}` it drops it and returns None.
@@ -39,7 +39,7 @@ def make_lenient(document: Document, covered: Operations) -> tuple[Document, dic
     hoist = Rule(
         "named-parts",
         "objects and enums inside a body get names that change with their place in it",
-        lambda result: _name_parts(result, covered),
+        lambda result: name_parts(result, covered),
     )
     untyped = Rule(
         "untyped-success",
@@ -51,7 +51,9 @@ def make_lenient(document: Document, covered: Operations) -> tuple[Document, dic
         "what every user of a response needs would be optional, like everything else in a response",
         lambda result: _promises(result, covered),
     )
-    return run((untyped, promised, *RULES, hoist), document)
+    names = Rule("python-names", "a published name breaks generated code, or two become one in Python", name_in_python)
+    paths = Rule("path-parameters", "the name of a path parameter is not an identifier", name_placeholders)
+    return run((untyped, promised, *RULES, paths, hoist, names), document)
 
 
 def _responses(document: Document) -> Iterator[Schema]:
@@ -291,93 +293,6 @@ def _open_enums(document: Document) -> int:
         schema.update({"anyOf": [*members, NULL] if null else members} if len(members) > 1 or null else members[0])
         schema.update(kept)
     return fired
-
-
-def _name_parts(document: Document, covered: Operations) -> int:
-    """Make a component of every object and enum inside a body, named by its place."""
-    components: dict[str, Schema] = document.get("components", {}).get("schemas", {})
-    parts = _Parts(covered, components)
-    for name, schema in components.items():
-        parts.visit(schema, name, top=True)
-        schema.pop("title", None)
-    for _, path, operation in operations(document):
-        for direction in DIRECTIONS:
-            for content, _ in body_schemas(operation, direction=direction):
-                if isinstance(content.get("schema"), dict):
-                    parts.visit(content["schema"], f"{operation['operationId']}_{direction}")
-        for parameter in (*document["paths"][path].get("parameters", []), *operation.get("parameters", [])):
-            if isinstance(parameter.get("schema"), dict):
-                parts.visit(parameter["schema"], f"{operation['operationId']}.{parameter['name']}")
-    parts.name_enums()
-    if components or parts.hoisted:
-        document["components"]["schemas"] = dict(sorted({**components, **parts.hoisted}.items()))
-    return len(parts.hoisted)
-
-
-class _Parts:
-    """The objects and enums inside bodies, each of which becomes a component.
-
-    Attributes:
-        hoisted: The components, by name.
-    """
-
-    def __init__(self, covered: Operations, components: dict[str, Schema]) -> None:
-        self.hoisted: dict[str, Schema] = {}
-        self._names = covered.parts
-        self._taken = {bare(name) for name in components} | reserved(covered)
-        self._enums: list[tuple[str, Schema]] = []
-
-    def visit(self, schema: Schema, place: str, *, top: bool = False) -> None:
-        """Hoist the objects in a schema, and the schema itself unless it is on `top`. Collect the enums."""
-        for name, child in (schema.get("properties") or {}).items():
-            self.visit(child, f"{place}.{name}")
-        for key, suffix in (("items", "[]"), ("additionalProperties", "{}")):
-            if isinstance(schema.get(key), dict):
-                self.visit(schema[key], place + suffix)
-        for key in ("anyOf", "oneOf", "allOf"):
-            for child in schema.get(key, []):
-                self.visit(child, place)
-        if schema.pop("x-known-values", False):
-            self._enums.append((place, schema))
-        elif not top and is_object(schema):
-            schema.setdefault("description", f"The object at `{place}`.")
-            self._hoist(schema, self._free_name(place))
-
-    def name_enums(self) -> None:
-        """Hoist the enums. Fields of one name mostly list the same values, which then have one name, made from it."""
-        sets: dict[str, set[frozenset[str]]] = {}
-        for place, schema in self._enums:
-            sets.setdefault(_field(place), set()).add(frozenset(schema["enum"]))
-        names: dict[tuple[str, frozenset[str]], str] = {}
-        for place, schema in self._enums:
-            field = _field(place)
-            key = field, frozenset(schema["enum"])
-            if key not in names:
-                known = f"known_{place if len(sets[field]) > 1 else field}"
-                names[key] = self._free_name(place if place in self._names else known)
-            self._hoist(schema, names[key])
-
-    def _free_name(self, place: str) -> str:
-        wanted = self._names.get(place) or _pascal(place)
-        numbered = (f"{wanted}{number}" for number in itertools.count(2))
-        name = next(name for name in itertools.chain([wanted], numbered) if bare(name) not in self._taken)
-        self._taken.add(bare(name))
-        return name
-
-    def _hoist(self, schema: Schema, name: str) -> None:
-        self.hoisted.setdefault(name, dict(schema))
-        schema.clear()
-        schema["$ref"] = SCHEMA_PREFIX + name
-
-
-def _field(place: str) -> str:
-    """The name of the field at a place, or around it: `status` for `Job.runs[].status`."""
-    return str(re.findall(r"[^.\[\]{}]+", place)[-1])
-
-
-def _pascal(place: str) -> str:
-    place = place.replace("[]", "_item").replace("{}", "_value")
-    return "".join(word[:1].upper() + word[1:] for word in re.split(r"[^A-Za-z0-9]+", place))
 
 
 RULES = (

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import itertools
 import re
+import unicodedata
 from typing import Any
 
 from .documents import JSON, SCHEMA_PREFIX, Document, Schema, all_schemas, body_schemas, is_success
 from .errors import RegenerationError
 from .operations import DIRECTIONS, Direction, Operation, Operations
+from .python_names import taken_by_classes
 from .schemas import fold, inline, join, types, without_null
 
-# Classes of these names would hide what generated code uses itself.
-_RESERVED = (
-    *("Any", "API", "AsyncAPI", "AsyncIterator", "AsyncTransport", "AuthenticatedClient", "ClassVar", "Client", "File"),
-    *("Iterator", "Literal", "Mapping", "Model", "Response", "Transport", "Unset", "UUID", "datetime", "known_values"),
-)
+_LONGEST = 100
 _LEFT_OUT: dict[Direction, str] = {"request": "readOnly", "response": "writeOnly"}
 
 
@@ -83,12 +81,14 @@ def _make_way(document: Document, names: set[str]) -> None:
     components = document.get("components", {}).get("schemas", {})
     taken = set(names)
     renamed: dict[str, str] = {}
-    for name in list(components):
-        numbered = (f"{name}{number}" for number in itertools.count(2))
-        other = next(each for each in itertools.chain([name], numbered) if bare(each) not in taken)
+    # Those that can keep their names come first, so that the numbers do not depend on the order in the document.
+    for name in sorted(components, key=lambda name: (class_name(name) != name, name)):
+        wanted = class_name(name)
+        numbered = (f"{wanted}{number}" for number in itertools.count(2))
+        other = next(each for each in itertools.chain([wanted], numbered) if bare(each) not in taken)
         taken.add(bare(other))
         if other != name:
-            renamed[SCHEMA_PREFIX + name] = SCHEMA_PREFIX + other
+            renamed[SCHEMA_PREFIX + name.replace("~", "~0").replace("/", "~1")] = SCHEMA_PREFIX + other
             components[other] = components.pop(name)
     for schema in all_schemas(document) if renamed else ():
         if schema.get("$ref") in renamed:
@@ -98,7 +98,16 @@ def _make_way(document: Document, names: set[str]) -> None:
 def reserved(operations: Operations) -> set[str]:
     """What no class may be called, as `bare` names: generated code uses these names, for resources among others."""
     tags = {entry.tag for entry in operations.entries}
-    return {bare(name) for name in (*_RESERVED, *tags, *(f"async{tag}" for tag in tags))}
+    return {bare(name) for name in (*taken_by_classes(), *tags, *(f"async{tag}" for tag in tags))}
+
+
+def class_name(name: str) -> str:
+    """The name of a schema, in ASCII and starting with a letter, so that a class can have it."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    plain = re.sub(r"[^A-Za-z0-9._-]", "", plain).lstrip("._-")[:_LONGEST]
+    # attrs takes an annotation that starts with ClassVar for a variable of the class.
+    is_class = re.match(r"[A-Za-z]", plain) and not bare(plain).startswith("classvar")
+    return plain if is_class else f"Schema{plain}"
 
 
 def bare(name: str) -> str:

@@ -7,28 +7,17 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable
 from typing import Any
 
-import attrs
-
-from .documents import JSON, Document, Schema, all_schemas, body_schemas, operations, resolve
+from .documents import JSON, SCHEMA_KEYWORDS, Document, Schema, all_schemas, body_schemas, operations, resolve
 from .naming import name_operations
 from .operations import Operations
+from .rules import Rule, run
 from .schemas import nullable
+from .untrusted import RULES as HOSTILE, check_strings
 
 MULTIPART = "multipart/form-data"
 OCTETS = "application/octet-stream"
-_SCHEMA_KEYWORDS = {"type", "properties", "required", "items", "$ref", "allOf", "anyOf", "oneOf"}
-
-
-@attrs.frozen
-class Rule:
-    """A rule and the fault that it fixes."""
-
-    name: str
-    fault: str
-    apply: Callable[[Document], int]
 
 
 def normalise(document: Document, covered: Operations) -> tuple[Document, dict[str, int]]:
@@ -38,14 +27,9 @@ def normalise(document: Document, covered: Operations) -> tuple[Document, dict[s
         "operationIds, tags and schema names change from one publication to the next",
         lambda result: name_operations(result, covered),
     )
+    check_strings(document)
     # Rules turn 3.0 into 3.1 where the two differ.
-    return run((*RULES, naming), document | {"openapi": "3.1.0"})
-
-
-def run(rules: tuple[Rule, ...], document: Document) -> tuple[Document, dict[str, int]]:
-    """Apply rules to a copy of the document."""
-    result = copy.deepcopy(document)
-    return result, {rule.name: rule.apply(result) for rule in rules}
+    return run((*RULES, *HOSTILE, naming), document | {"openapi": "3.1.0"})
 
 
 def _shared_objects(document: Document) -> int:
@@ -77,7 +61,7 @@ def _misplaced_schema(document: Document) -> int:
     for _, _, operation in operations(document):
         for body in (operation.get("requestBody"), *operation.get("responses", {}).values()):
             content = body.get("content") if isinstance(body, dict) else None
-            if isinstance(content, dict) and content and set(content) & _SCHEMA_KEYWORDS:
+            if isinstance(content, dict) and content and set(content) & SCHEMA_KEYWORDS:
                 # Either the schema is here, or each of its keywords is a media type with a schema of its own.
                 inner = [value for value in content.values() if isinstance(value, dict) and "schema" in value]
                 body["content"] = {JSON: inner[0] if inner else {"schema": content}}

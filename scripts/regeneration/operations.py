@@ -18,6 +18,7 @@ DIRECTIONS: tuple[Direction, ...] = ("request", "response")
 COLLECTION_METHODS = {"get": "list", "post": "create", "put": "replace", "patch": "update"}
 ITEM_METHODS = {"put": "replace", "patch": "update"}
 SNAKE_CASE = r"[a-z][a-z0-9_]*"
+_LONGEST = 150
 _KEYS = {"name", "tag", "method", "path", "request", "response", "optional"} | {
     "resource_method",
     "workflow",
@@ -136,7 +137,8 @@ class Operations:
 
 
 def _snake(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
+    # A file system has a limit for the name of a module.
+    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")[:_LONGEST].strip("_")
 
 
 def _words(path: str) -> list[str]:

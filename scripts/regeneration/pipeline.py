@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,16 +13,20 @@ import attrs
 from .documents import Document, dump, load
 from .errors import RegenerationError
 from .generate import generate
-from .interface import KNOWN_VALUE, Member, interface, owner
+from .interface import KNOWN_VALUE, Member, interface
 from .lenience import make_lenient
 from .locate import moves
 from .normalise import normalise
 from .operations import Operation, Operations, load_operations
 from .overlay import AppliedAction, apply_overlay, drop_unused
 from .select import ALL, EXPOSED, choose, select
+from .shape import check_components, check_expansion, check_operations
+from .untrusted import check_paths
 from .validate import check_promises, validated_beside
 
 PACKAGE = "cekura_api"
+# What Python raises where something has another shape than the stages know of.
+_UNFORESEEN = (TypeError, AttributeError, LookupError, ValueError, ArithmeticError, RecursionError)
 UPSTREAM_HEADING = (
     "The part of the published Cekura API that this client covers, as it is published, faults included.\n"
     "`python scripts/regenerate.py SPECIFICATION` takes it from a published document."
@@ -63,8 +68,7 @@ class Derivation:
 def derive(published: Document, covered: Operations, overlay: Document, selection: str = "") -> Derivation:
     """Select, normalise, overlay, make lenient; and check what can be checked at once.
 
-    An optional operation is left out if the run cannot go on with it, or if the classes of the others would have other
-    types for it.
+    An optional operation is left out if it makes the run fail, or if it would change the types of other operations.
     """
     operations = choose(published, covered, selection)
     optional = [entry for entry in operations.entries if entry.optional]
@@ -85,7 +89,7 @@ def derive(published: Document, covered: Operations, overlay: Document, selectio
         try:
             wider = _derive(published, operations.without(others), overlay)
             if disturbed := _disturbed(essential, wider):
-                raise RegenerationError(f"{entry} would change {', '.join(disturbed)}, which stands elsewhere as well.")
+                raise RegenerationError(f"{entry} would change {', '.join(disturbed)}, which other operations use.")
         except RegenerationError as error:
             left_out.append(LeftOut(entry, str(error)))
         else:
@@ -101,7 +105,7 @@ def _disturbed(essential: Derivation, wider: Derivation) -> list[str]:
         for name, member in before.items()
         if member.type != KNOWN_VALUE and not (name in after and _serves_as(after[name], member))
     }
-    return sorted(name for name in changed if owner(name) not in changed)
+    return sorted(name for name in changed if before[name].owner not in changed)
 
 
 def _serves_as(new: Member, old: Member) -> bool:
@@ -112,16 +116,40 @@ def _serves_as(new: Member, old: Member) -> bool:
 
 def _derive(published: Document, operations: Operations, overlay: Document) -> Derivation:
     try:
-        upstream = select(published, operations)
-        normal, fired = normalise(upstream, operations)
-        overlaid, actions = apply_overlay(normal, overlay)
-        drop_unused(overlaid, normal)
-        effective, fired_after = make_lenient(overlaid, operations)
-        check_promises(effective, operations)
-    except (TypeError, AttributeError, KeyError, ValueError, RecursionError) as error:
-        # Something stands where OpenAPI has something else, and no rule knows of it.
-        raise RegenerationError(f"The specification is malformed: {type(error).__name__}: {error}.") from error
+        return _stages(published, operations, overlay)
+    except _UNFORESEEN as error:
+        where = _unforeseen(published, operations, overlay)
+        raise RegenerationError(
+            f"{where}: the document describes this in a way that no rule knows. "
+            "Use another version, or take the operation out of spec/operations.yaml."
+        ) from error
+
+
+def _stages(published: Document, operations: Operations, overlay: Document) -> Derivation:
+    check_operations(published, operations)
+    upstream = select(published, operations)
+    check_components(upstream)
+    check_expansion(upstream, operations)
+    normal, fired = normalise(upstream, operations)
+    overlaid, actions = apply_overlay(normal, overlay)
+    drop_unused(overlaid, normal)
+    effective, fired_after = make_lenient(overlaid, operations)
+    check_promises(effective, operations)
+    check_paths(effective)
     return Derivation(operations, upstream, effective, fired | fired_after, tuple(actions))
+
+
+def _unforeseen(published: Document, operations: Operations, overlay: Document) -> str:
+    """The operation that the stages fail on."""
+    for entry in operations.entries:
+        others = [other for other in operations.entries if other is not entry]
+        try:
+            _stages(published, operations.without(others), overlay)
+        except RegenerationError:
+            continue
+        except _UNFORESEEN:
+            return str(entry)
+    return "The covered operations together"
 
 
 def build(
@@ -136,8 +164,26 @@ def build(
         specification = Path(folder, "openapi.json")
         specification.write_text(json.dumps(derivation.effective), encoding="utf-8")
         with validated_beside(specification):
-            generate(specification, spec / "generator.yaml", target / package)
+            _generate(specification, spec / "generator.yaml", target / package)
     return derivation
+
+
+def _generate(specification: Path, configuration: Path, package: Path) -> None:
+    try:
+        generate(specification, configuration, package)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        name = Path(str(error.filename)).stem
+        raise RegenerationError(
+            f"A name in the document is too long for a file: {name[:60]}… ({len(name)} characters). "
+            "Use another version, or correct a copy of it."
+        ) from None
+    except _UNFORESEEN as error:
+        raise RegenerationError(
+            "The generator cannot make a client from this document. Use another version, or find the operation by "
+            "taking entries out of a copy of spec/operations.yaml."
+        ) from error
 
 
 def write_documents(derivation: Derivation, target: Path) -> None:
@@ -147,7 +193,7 @@ def write_documents(derivation: Derivation, target: Path) -> None:
 
 
 def differing_files(made: Path, committed: Path) -> list[Path]:
-    """The files, below either folder, that are not the same in both; bytecode left out."""
+    """The files that are not the same below both folders, without bytecode."""
 
     def below(folder: Path) -> Iterator[Path]:
         return (f.relative_to(folder) for f in folder.rglob("*") if f.is_file() and "__pycache__" not in f.parts)

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from .errors import RegenerationError
+
 _PREFIX = ".regenerate-"
 
 
@@ -26,17 +28,39 @@ def scratch(near: Path) -> Iterator[Path]:
 
 
 def put_in_place(moves: list[tuple[Path, Path]], aside: Path) -> None:
-    """Move each new file or folder to its place, in this order.
+    """Move each new file or folder to its place, in this order. If a move fails, undo all of them.
 
-    A file is replaced in one step. A folder cannot be replaced while there is something in it, so the old one is moved
-    to `aside` first. If a move fails, the earlier ones stay: git can undo them.
+    A file is replaced in one step. A folder cannot be replaced unless it is empty, so the old one is moved away first.
+    The old files and folders are kept in `aside`.
     """
     aside.mkdir(exist_ok=True)
-    for number, (new, place) in enumerate(moves):
-        place.parent.mkdir(parents=True, exist_ok=True)
-        if place.is_dir():
-            place.replace(aside / str(number))
-        new.replace(place)
+    try:
+        for number, (new, place) in enumerate(moves):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if place.is_dir():
+                place.replace(aside / str(number))
+            elif place.exists():
+                shutil.copy2(place, aside / str(number))
+            new.replace(place)
+    except BaseException:
+        _undo(moves, aside)
+        raise
+
+
+def _undo(moves: list[tuple[Path, Path]], aside: Path) -> None:
+    """Move everything back. Raises RegenerationError if that fails."""
+    for number, (new, place) in reversed(list(enumerate(moves))):
+        old, is_moved = aside / str(number), not new.exists()
+        try:
+            if is_moved and place.exists() and (old.is_dir() or not old.exists()):
+                place.replace(new)
+            if old.is_dir() or (is_moved and old.exists()):
+                old.replace(place)
+        except OSError as error:
+            raise RegenerationError(
+                f"{error.filename2 or error.filename}: {error.strerror}. The result was moved only in part. "
+                "Undo that with git, fix the cause and run the command again."
+            ) from None
 
 
 def _is_running(process: int) -> bool:

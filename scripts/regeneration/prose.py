@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import re
 import textwrap
+import unicodedata
 
 from openapi_python_client import strings
 
 from .documents import Schema
 
 _WIDTH = 110
+_LINE_BREAKS = r"\r\n|[\r\v\f\x1c-\x1e\x85\u2028\u2029]"
+# Letters and marks that are not shown: they can hide text, as characters of the categories C… can.
+_NOT_SHOWN = "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
+
+
+def visible(text: str) -> str:
+    """A text without characters that hide or reorder what a reader sees, and with ordinary line breaks."""
+    text = re.sub(_NOT_SHOWN, "", re.sub(_LINE_BREAKS, "\n", text))
+    return "".join(each for each in text if each in "\n\t" or not unicodedata.category(each).startswith("C"))
 
 
 def prose(text: str) -> str:
     """Text for a docstring, each paragraph on one line."""
-    paragraphs = re.split(r"\n\s*\n", str(strings.safe_for_docstring(text)))
+    paragraphs = re.split(r"\n\s*\n", str(strings.safe_for_docstring(visible(text))))
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs).strip()
 
 
@@ -50,3 +60,9 @@ def words(name: str) -> str:
 def literal(text: str) -> str:
     """A Python literal. It is exact, which JSON is not for all characters, and it cannot contain other code."""
     return '"' + text + '"' if re.fullmatch(r"[\w. -]*", text, re.ASCII) else repr(text)
+
+
+def in_f_string(text: str) -> str:
+    """Literal text inside a double-quoted f-string. It is exact, and it cannot contain other code."""
+    escaped = text.encode("unicode_escape").decode("ascii").replace('"', '\\"')
+    return escaped.replace("{", "{{").replace("}", "}}")

@@ -6,28 +6,47 @@ from collections.abc import Iterable
 from typing import Literal
 
 import attrs
-from deepdiff import DeepDiff
 
 from .documents import METHODS, Document
-from .interface import KNOWN_VALUE, Member, interface, owner
+from .escaping import as_code, as_line
+from .interface import KNOWN_VALUE, Interface, Member, interface
 from .overlay import AppliedAction
 
 Kind = Literal["breaking", "added", "wording only"]
 KINDS: tuple[Kind, ...] = ("breaking", "added", "wording only")
-_BUMP: dict[Kind | None, str] = {"breaking": "major", "added": "minor", "wording only": "patch", None: "none"}
+# The part of the version to raise, and why.
+_BUMP: dict[Kind | None, tuple[str, str]] = {
+    "breaking": ("major", "existing code breaks"),
+    "added": ("minor", "only additions"),
+    "wording only": ("patch", "only wording changes"),
+    None: ("none", "nothing changes"),
+}
+_FIRST = 5  # names in the summary
+_FIRST_UNCOVERED = 20
+_LONGEST = 60_000  # characters. GitHub accepts 65,536 in the text of a pull request.
 
 
 @attrs.frozen
 class Change:
-    """One change, and what it is to users of the client."""
+    """One change, and what it is to users of the client.
+
+    `sentence` is our text, with a `{}` for each of `names`, which are from the document. The first is what changed.
+    """
 
     kind: Kind
-    what: str
+    sentence: str
+    names: tuple[str, ...]
+    is_part: bool = False
+
+    @property
+    def what(self) -> str:
+        """The change as Markdown."""
+        return self.sentence.format(*map(as_code, self.names))
 
 
 @attrs.frozen
 class Report:
-    """What a run changed and fixed."""
+    """What a run changed and fixed. The strings are data, which `markdown` escapes."""
 
     changes: tuple[Change, ...]
     new_operations: tuple[str, ...] = ()
@@ -41,9 +60,14 @@ class Report:
         return [change for change in self.changes if change.kind == kind]
 
     @property
+    def most(self) -> Kind | None:
+        """The kind of change that decides which part of the version to raise. None if nothing changed."""
+        return next((kind for kind in KINDS if self.of(kind)), None)
+
+    @property
     def bump(self) -> str:
-        """The part of the version that semver asks to raise: major, minor, patch or none."""
-        return _BUMP[next((kind for kind in KINDS if self.of(kind)), None)]
+        """The part of the version that semantic versioning asks to raise: major, minor, patch or none."""
+        return _BUMP[self.most][0]
 
     def counts(self) -> str:
         """One line: `2 breaking, 1 added, 0 wording only`."""
@@ -53,52 +77,51 @@ class Report:
 def compare(old: Document, new: Document) -> tuple[Change, ...]:
     """The changes from one effective specification to another, in order of kind, then of name."""
     before, after = interface(old), interface(new)
-    difference = DeepDiff(_plain(before), _plain(after), view="tree", threshold_to_diff_deeper=0)
-    changed = {str(item.path(output_format="list")[0]) for items in difference.values() for item in items}
-    # A new function is one addition. That it has required parameters does not break anything.
-    changed -= {name for name in changed - before.keys() if owner(name) in after.keys() - before.keys()}
-    # The known values of a field that is gone went with it, and so did the method of an operation.
-    changed -= {name for name in changed - after.keys() if ": " in name and owner(name) not in after}
+    changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+    # What is new or gone as a whole is one change. Its required parameters and fields do not break anything else.
+    changed -= {name for name in changed if _came_with_owner(name, before, after)}
+    changed -= {name for name in changed if _came_with_owner(name, after, before)}
     changes = {change for name in changed for change in _classify(name, before.get(name), after.get(name))}
-    return tuple(sorted(changes, key=lambda change: (KINDS.index(change.kind), change.what)))
+    return tuple(sorted(changes, key=lambda change: (KINDS.index(change.kind), change.names, change.sentence)))
 
 
-def _plain(members: dict[str, Member]) -> dict[str, dict[str, object]]:
-    return {name: attrs.asdict(member) for name, member in members.items()}
+def _came_with_owner(name: str, before: Interface, after: Interface) -> bool:
+    """Whether a member is only in `after`, and what it is a part of is as well."""
+    member = after.get(name)
+    return name not in before and member is not None and member.owner in after.keys() - before.keys()
 
 
 def _classify(name: str, old: Member | None, new: Member | None) -> Iterable[Change]:
-    quoted = f"`{name}`"
-    if new is None and old is not None:
-        # If a value is no longer documented, callers can still pass and read it.
-        kind: Kind = "wording only" if old.type == KNOWN_VALUE else "breaking"
-        yield Change(kind, f"{quoted} is gone")
-    elif old is None and new is not None:
-        if new.required:
-            yield Change("breaking", f"{quoted} is new, and required")
-        else:
-            yield Change("added", f"{quoted} is new")
-    elif old is not None and new is not None:
-        yield from _differences(quoted, old, new)
+    is_part = (new or old or Member("")).owner is not None
+    for kind, sentence, *types in _differences(old, new):
+        yield Change(kind, sentence, (name, *types), is_part)
 
 
-def _differences(quoted: str, old: Member, new: Member) -> Iterable[Change]:
+def _differences(old: Member | None, new: Member | None) -> Iterable[tuple[Kind, str, *tuple[str, ...]]]:
+    """Each difference: its kind, the sentence, and what the sentence names besides the member."""
+    if new is None or old is None:
+        if new is not None:
+            yield ("breaking", "{} is new, and required") if new.required else ("added", "{} is new")
+        elif old is not None:
+            # If a value is no longer documented, callers can still pass and read it.
+            yield "wording only" if old.type == KNOWN_VALUE else "breaking", "{} is gone"
+        return
     if old.type != new.type:
-        yield Change("breaking", f"{quoted} was `{old.type}` and is `{new.type}`")
+        yield "breaking", "{} was {} and is {}", old.type, new.type
     if new.required and not old.required:
-        yield Change("breaking", f"{quoted} is required now")
+        yield "breaking", "{} is required now"
     if old.required and not new.required:
-        yield Change("added", f"{quoted} is no longer required")
+        yield "added", "{} is no longer required"
     if old.promised and not new.promised:
-        yield Change("breaking", f"{quoted} is no longer promised")
+        yield "breaking", "{} is no longer promised"
     if new.promised and not old.promised:
-        yield Change("added", f"{quoted} is promised now")
+        yield "added", "{} is promised now"
     if old.wording != new.wording:
-        yield Change("wording only", f"{quoted} is described in other words")
+        yield "wording only", "{} is described in other words"
 
 
 def uncovered(published: Document, covered: Document) -> list[str]:
-    """The published operations that the client does not cover, as `GET /path/`, sorted."""
+    """The published operations that the client does not cover, as lines `GET /path/`, sorted."""
     ours = set(_operations(covered))
     return sorted(set(_operations(published)) - ours)
 
@@ -106,29 +129,81 @@ def uncovered(published: Document, covered: Document) -> list[str]:
 def _operations(document: Document) -> Iterable[str]:
     for path, item in document.get("paths", {}).items():
         if isinstance(item, dict):
-            yield from (f"{method.upper()} {path}" for method in METHODS if method in item)
+            yield from (as_line(f"{method.upper()} {path}") for method in METHODS if method in item)
 
 
-def markdown(report: Report) -> str:
-    """The report for a pull request."""
-    lines = ["# What this specification changes", "", f"Suggested version bump: **{report.bump}**", ""]
-    for kind in KINDS:
-        lines += [f"## {kind.capitalize()}", ""]
-        lines += [f"- {change.what}" for change in report.of(kind)] or ["Nothing."]
-        lines.append("")
-    if report.left_out:
-        lines += ["## Optional operations that are left out", "", *(f"- {why}" for why in report.left_out), ""]
-    if report.paths:
-        lines += ["## Paths", "", *(f"- `{move}`" for move in report.paths), ""]
-    lines += ["## New upstream, and not covered", ""]
-    lines += [f"- `{name}`" for name in report.new_operations] or ["Nothing."]
-    lines += ["", "## Rules that fired", "", "| rule | places fixed |", "|---|---|"]
-    lines += [f"| {name} | {count} |" for name, count in report.rules_fired.items() if count]
-    idle = [name for name, count in report.rules_fired.items() if not count]
-    lines += ["", "No longer needed for this specification: " + (", ".join(idle) or "none") + ".", ""]
-    lines += ["## Overlay actions that changed nothing", ""]
-    lines += [f"- `{a.target}`: {a.description}" for a in report.overlay_actions if not a.changed] or ["None."]
-    return "\n".join(lines) + "\n"
+def markdown(report: Report, *, verbose: bool = False) -> str:
+    """The report for a pull request. It begins with three lines: the version, what breaks, and what is new.
+
+    Without `verbose`, changes of the wording are only counted, operations that the client does not cover are listed in
+    part, and a report that is too long for GitHub is cut.
+    """
+    lines = _summary(report)
+    wording = [change.what for change in report.of("wording only")]
+    counted = f"{_counted(len(wording), 'change')} of descriptions and known values. `--verbose` lists them."
+    sections = {
+        "Breaking": _bullets(change.what for change in report.of("breaking")),
+        "Added": _bullets(change.what for change in report.of("added")),
+        "Optional operations that are left out": _bullets(map(as_code, report.left_out)),
+        "Paths": _bullets(map(as_code, report.paths)),
+        "Wording only": _bullets(wording) if verbose or not wording else [counted],
+        "New operations that the client does not cover": _uncovered(report, verbose=verbose),
+        "Faults that rules fixed": _rules(report),
+        "Overlay actions that changed nothing": _bullets(
+            f"{as_code(action.target)}: {as_code(action.description)}"
+            for action in report.overlay_actions
+            if not action.changed
+        ),
+    }
+    for title, section in sections.items():
+        if section:
+            lines += ["", f"## {title}", "", *section]
+    text = "\n".join(lines) + "\n"
+    if verbose or len(text) <= _LONGEST:
+        return text
+    return text[:_LONGEST].rpartition("\n")[0] + "\n\nThis report is cut here. `--verbose` prints all of it.\n"
+
+
+def _summary(report: Report) -> list[str]:
+    """The three lines for a busy reader."""
+    bump, why = _BUMP[report.most]
+    new = _named(report.of("added"))
+    if report.new_operations:
+        new += f", and {_counted(len(report.new_operations), 'operation')} that the client does not cover"
+    return [
+        f"- Suggested version bump: **{bump}** ({why})",
+        f"- Breaking: {_named(report.of('breaking'))}",
+        f"- New: {new}",
+    ]
+
+
+def _named(changes: list[Change]) -> str:
+    """How many changes there are, and the first names: whole functions and classes before their parts."""
+    names = list(dict.fromkeys(change.names[0] for change in sorted(changes, key=lambda change: change.is_part)))
+    if not names:
+        return "nothing"
+    more = ", …" if len(names) > _FIRST else ""
+    return f"{len(changes)} ({', '.join(map(as_code, names[:_FIRST]))}{more})"
+
+
+def _uncovered(report: Report, *, verbose: bool) -> list[str]:
+    shown = report.new_operations if verbose else report.new_operations[:_FIRST_UNCOVERED]
+    more = len(report.new_operations) - len(shown)
+    return _bullets([*map(as_code, shown), *[f"{more} more. `--verbose` lists them."] * bool(more)])
+
+
+def _rules(report: Report) -> list[str]:
+    fired = [f"{as_code(name)}: {_counted(count, 'place')}" for name, count in report.rules_fired.items() if count]
+    idle = [as_code(name) for name, count in report.rules_fired.items() if not count]
+    return _bullets(fired + [f"Not needed for this specification: {', '.join(idle)}"] * bool(idle))
+
+
+def _bullets(lines: Iterable[str]) -> list[str]:
+    return [f"- {line}" for line in lines]
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def with_changes(changelog: str, report: Report) -> str:
@@ -147,10 +222,10 @@ def with_changes(changelog: str, report: Report) -> str:
             continue
         heading = f"### {title}\n"
         if heading not in section:
-            there = section.strip("\n")
-            section = f"\n{there}\n\n{heading}" if there else f"\n{heading}"
+            present = section.strip("\n")
+            section = f"\n{present}\n\n{heading}" if present else f"\n{heading}"
         before, _, after = section.partition(heading)
-        entries_there, gap, others = after.partition("\n### ")
-        joined = "\n".join([*filter(None, [entries_there.strip("\n")]), *new])
+        existing, gap, others = after.partition("\n### ")
+        joined = "\n".join([*filter(None, [existing.strip("\n")]), *new])
         section = f"{before}{heading}\n{joined}\n{gap}{others}"
     return head + marker + section + mark + later

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import copy
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 from .documents import Document, Schema, resolve
 from .errors import RegenerationError
 
 NULL: Schema = {"type": "null"}
+_MOST_SCHEMAS = 20_000  # What is published has at most some hundreds.
 _ANY_OBJECT = {"required", "description", "title", "nullable", "readOnly", "writeOnly", "default"}
 _WORDING = {"description", "title", "example", "examples", "deprecated"}
 
 
-def inline(document: Document, schema: Schema, where: str, above: tuple[str, ...] = ()) -> Schema:
+def inline(document: Document, schema: Schema, where: str) -> Schema:
     """A copy of a schema with every reference replaced by what it points at.
 
     The result depends on no schema name, and those are what the vendor renames. `where` is named in errors.
     """
+    return _inline(document, schema, where, (), itertools.count(1))
+
+
+def _inline(document: Document, schema: Schema, where: str, above: tuple[str, ...], number: Iterator[int]) -> Schema:
+    if next(number) > _MOST_SCHEMAS:
+        raise RegenerationError(
+            f"{where}: the schema has more than {_MOST_SCHEMAS:,} parts with all that it refers to. "
+            "Take the operation out of spec/operations.yaml until it is published otherwise."
+        )
     if isinstance(reference := schema.get("$ref"), str):
         if reference in above:
             chain = " -> ".join(name.rsplit("/", 1)[-1] for name in (*above, reference))
@@ -25,19 +37,21 @@ def inline(document: Document, schema: Schema, where: str, above: tuple[str, ...
                 f"{where}: the schema refers to itself ({chain}), which no stable name can be derived for. "
                 "Take the operation out of spec/operations.yaml until it is published otherwise."
             )
-        target = inline(document, resolve(document, reference), where, (*above, reference))
+        target = _inline(document, resolve(document, reference), where, (*above, reference), number)
         siblings = {key: value for key, value in schema.items() if key != "$ref"}
-        return {**target, **inline(document, siblings, where, above)} if siblings else target
+        return {**target, **_inline(document, siblings, where, above, number)} if siblings else target
     result: Schema = {}
     for key, value in schema.items():
         if key == "properties" and isinstance(value, dict):
             result[key] = {
-                name: inline(document, child, where, above) for name, child in value.items() if isinstance(child, dict)
+                name: _inline(document, child, where, above, number)
+                for name, child in value.items()
+                if isinstance(child, dict)
             }
         elif key in ("items", "additionalProperties", "not") and isinstance(value, dict):
-            result[key] = inline(document, value, where, above)
+            result[key] = _inline(document, value, where, above, number)
         elif key in ("allOf", "anyOf", "oneOf", "prefixItems") and isinstance(value, list):
-            result[key] = [inline(document, child, where, above) for child in value if isinstance(child, dict)]
+            result[key] = [_inline(document, child, where, above, number) for child in value if isinstance(child, dict)]
         else:
             result[key] = copy.deepcopy(value)
     return _flatten(result)

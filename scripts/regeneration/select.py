@@ -69,6 +69,9 @@ def select(document: Document, operations: Operations) -> Document:
     components = _components(document, paths)
     schemes = {name for item in paths.values() for name in _security_schemes(item)}
     published = document.get("components", {}).get("securitySchemes", {})
+    # Where any credential is sent matters if there is a parameter for it, which the client must not have.
+    names = _parameter_names(part, components)
+    schemes |= {name for name, scheme in published.items() if _credential(scheme) in names}
     if used := {name: published[name] for name in sorted(schemes) if name in published}:
         components["securitySchemes"] = used
     if components:
@@ -93,10 +96,22 @@ def _components(document: Document, paths: dict[str, Any]) -> dict[str, Any]:
                 f"`$ref: {reference}` does not point at a component, which is all that is supported."
             )
         kind = found.setdefault(parts[1], {})
-        if parts[2] not in kind:
-            kind[parts[2]] = target
+        name = parts[2].replace("~1", "/").replace("~0", "~")
+        if name not in kind:
+            kind[name] = target
             todo.extend(references(target))
     return {kind: dict(sorted(entries.items())) for kind, entries in sorted(found.items())}
+
+
+def _credential(scheme: object) -> str | None:
+    return str(scheme.get("name")).lower() if isinstance(scheme, dict) and scheme.get("type") == "apiKey" else None
+
+
+def _parameter_names(part: Document, components: dict[str, Any]) -> set[str]:
+    holders = [holder for item in part["paths"].values() for holder in (item, *(item.get(each) for each in METHODS))]
+    lists = [holder.get("parameters") or [] for holder in holders if isinstance(holder, dict)]
+    declared = [*itertools.chain(*lists), *components.get("parameters", {}).values()]
+    return {str(each["name"]).lower() for each in declared if isinstance(each, dict) and "name" in each}
 
 
 def _security_schemes(item: dict[str, Any]) -> set[str]:

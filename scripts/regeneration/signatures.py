@@ -11,17 +11,24 @@ from collections.abc import Iterable, Mapping
 
 import attrs
 
+from .prose import literal
+
 
 @attrs.frozen
 class Argument:
     """A parameter of a generated function, or a field of a model. `type` leaves out that it may be unset."""
 
     name: str
-    key: str
+    published: str
     type: str
     required: bool
     text: str
     limits: Mapping[str, int | float]
+
+    @property
+    def key(self) -> str:
+        """Its published name, as code."""
+        return literal(self.published)
 
     @property
     def limit_arguments(self) -> str:
@@ -107,14 +114,14 @@ class Call:
         return (*self.query, *self.headers, *self.cookies)
 
     @property
-    def groups(self) -> list[tuple[str, str, tuple[Argument, ...]]]:
-        """The parameters outside of the path: the argument of httpx for them, and in which form it takes them."""
+    def groups(self) -> list[tuple[str, str, str, tuple[Argument, ...]]]:
+        """The parameters outside of the path: the argument of httpx for them, and the function that makes it."""
         groups = (
-            ("params", "parameters", self.query),
-            ("headers", "strings", self.headers),
-            ("cookies", "strings", self.cookies),
+            ("params", "parameters", "", self.query),
+            ("headers", "strings", "", self.headers),
+            ("cookies", "strings", ', forbidden=";"', self.cookies),
         )
-        return [group for group in groups if group[2]]
+        return [group for group in groups if group[3]]
 
     @property
     def arguments(self) -> tuple[Argument, ...]:

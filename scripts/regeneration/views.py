@@ -6,8 +6,9 @@ parameters, so they are read from the document itself.
 
 from __future__ import annotations
 
-import math
+import itertools
 import re
+import sys
 from collections.abc import Iterable
 from functools import cached_property
 
@@ -19,16 +20,22 @@ from openapi_python_client.parser.properties import ModelProperty, Property
 from openapi_python_client.schema.untrusted_string import UntrustedString
 
 from .documents import SCHEMA_PREFIX, Document, Schema, is_success, operations, references
-from .errors import RegenerationError
 from .lenience import page_classes
-from .prose import literal, prose, sentence, summary, words
+from .neutral import code as coded, published
+from .prose import in_f_string, literal, prose, sentence, summary, words
+from .python_names import (
+    ARGUMENT_NAMES,
+    FIELD_NAMES,
+    FIELD_PREFIX,
+    IMPORTS,
+    identifier,
+    taken_by_classes,
+    taken_by_functions,
+    unique,
+)
 from .signatures import Argument, Call, Case, RequestBody, Resource
 
 _LIMITS = ("minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems")
-# What a generated function or class uses itself, so that no parameter and no field may have the name.
-_RESERVED_ARGUMENTS = {"self", "body", "client", "response", "build_request", "parse_response"}
-_RESERVED_FIELDS = {"additional_properties", "additional_keys", "from_dict", "to_dict", "to_multipart"}
-_RESERVED_TYPES = {"Any", "ClassVar", "File", "Literal", "Model", "UNSET", "UUID", "Unset", "attrs", "datetime"}
 
 
 @attrs.frozen
@@ -47,8 +54,8 @@ class ModelClass:
 class Views:
     """All views of one specification."""
 
-    def __init__(self, document: Document, openapi: GeneratorData, field_prefix: str) -> None:
-        self._document, self._openapi, self._prefix = document, openapi, field_prefix
+    def __init__(self, document: Document, openapi: GeneratorData) -> None:
+        self._document, self._openapi = document, openapi
         self._schemas: dict[str, Schema] = document.get("components", {}).get("schemas", {})
         self._calls: dict[tuple[str, str], Call] = {}
         self._operations = {
@@ -58,7 +65,7 @@ class Views:
         self._modules = {str(model.class_info.name): str(model.class_info.module_name) for model in openapi.models}
         self._known_values = {str(enum.class_info.name) for enum in openapi.enums}
         # The component of each class: two classes never have the same name.
-        self._components = {str(strings.ClassName(name, field_prefix)): name for name in self._schemas}
+        self._components = {str(strings.ClassName(name, FIELD_PREFIX)): name for name in self._schemas}
 
     @property
     def modules(self) -> list[tuple[str, str]]:
@@ -68,11 +75,20 @@ class Views:
     @cached_property
     def resources(self) -> tuple[Resource, ...]:
         """A resource for each tag that has a method."""
-        found = [self.resource(each) for each in self._openapi.endpoint_collections_by_tag.values()]
-        names = [name for each in found for name in (each.class_name, f"Async{each.class_name}")]
-        if repeated := sorted({name for name in names if names.count(name) > 1}):
-            raise RegenerationError(f"Two tags have a class called {repeated[0]}: rename one of them.")
-        return tuple(found)
+        return tuple(self.resource(each) for each in self._openapi.endpoint_collections_by_tag.values())
+
+    @cached_property
+    def _resource_names(self) -> dict[str, str]:
+        """The class of the resource of each tag."""
+        taken = set(taken_by_classes())
+        classes: dict[str, str] = {}
+        for tag in sorted(map(str, self._openapi.endpoint_collections_by_tag)):
+            wanted = str(strings.ClassName(tag, "Tag"))
+            numbered = (f"{wanted}{number}" for number in itertools.count(2))
+            free = (each for each in itertools.chain([wanted], numbered) if not {each, f"Async{each}"} & taken)
+            classes[tag] = next(free)
+            taken |= {classes[tag], f"Async{classes[tag]}"}
+        return classes
 
     def resource(self, collection: EndpointCollection) -> Resource:
         """The resource of a tag."""
@@ -80,7 +96,7 @@ class Views:
         methods = tuple(call for call in calls if call.resource_method)
         tag = str(collection.tag)
         imports = self.imports([code for call in methods for code in call.types], "...")
-        return Resource(tag, str(strings.ClassName(tag, "Tag")), methods, tuple(imports))
+        return Resource(tag, self._resource_names[tag], methods, tuple(imports))
 
     def call(self, endpoint: Endpoint) -> Call:
         """The view of one operation."""
@@ -99,24 +115,22 @@ class Views:
             "header": endpoint.header_parameters,
             "cookie": endpoint.cookie_parameters,
         }
-        taken = _RESERVED_ARGUMENTS | {str(endpoint.name)} | _RESERVED_TYPES | self._modules.keys()
+        chosen: dict[str, dict[str, str]] = operation.get(ARGUMENT_NAMES, {})
         views: dict[str, tuple[Argument, ...]] = {}
         for place, properties in groups.items():
             found = []
             for each in properties:
-                key = each.name.get_untrusted_value()
+                key = published(each.name.get_untrusted_value())
                 parameter = next(p for p in declared if p.get("name") == key and p.get("in") == place)
-                name = _free(str(renamed.get(key, each.python_name)), taken, f"_{place}")
-                taken = taken | {name}
+                name = chosen.get(place, {}).get(key) or renamed.get(key) or identifier(key)
                 text = parameter.get("description") or parameter.get("schema", {}).get("description")
-                found.append(self._argument(each, name, text, parameter.get("schema", {})))
+                found.append(self._argument(each, key, name, text, parameter.get("schema", {})))
             views[place] = tuple(found)
         # The placeholders of path parameters, and what is between them. Other braces are part of the path.
-        names = {f"{{{each.key[1:-1]}}}": each.name for each in views["path"]}
+        names = {f"{{{each.published}}}": each.name for each in views["path"]}
         pieces = re.split(r"(\{[^{}]*\})", path)
         url = "".join(
-            f"{{_calls.segment({names[piece]})}}" if piece in names else strings.in_f_string_literal(piece)
-            for piece in pieces
+            f"{{_calls.segment({names[piece]})}}" if piece in names else in_f_string(piece) for piece in pieces
         )
         shown = "".join(f"{{{names[piece]}}}" if piece in names else piece for piece in pieces)
         body = self._body(endpoint, operation, {argument.name for group in views.values() for argument in group})
@@ -162,13 +176,13 @@ class Views:
     def fields(self, model: ModelProperty) -> tuple[Argument, ...]:
         """The fields of a model, those that are required first."""
         schema = self._schemas.get(self._components.get(str(model.class_info.name), ""), {})
-        taken = _RESERVED_FIELDS | _RESERVED_TYPES | self._modules.keys() | self._known_values
+        chosen: dict[str, str] = schema.get(FIELD_NAMES, {})
         found = []
         for each in (*(model.required_properties or ()), *(model.optional_properties or ())):
-            name = _free(str(each.python_name), taken, "_")
-            taken = taken | {name}
-            declared = schema.get("properties", {}).get(each.name.get_untrusted_value(), {})
-            found.append(self._argument(each, name, declared.get("description"), declared))
+            key = published(each.name.get_untrusted_value())
+            declared = schema.get("properties", {}).get(key, {})
+            name = chosen.get(key) or identifier(key)
+            found.append(self._argument(each, key, name, declared.get("description"), declared))
         return tuple(sorted(found, key=lambda field: not field.required))
 
     def imports(self, codes: Iterable[str], dots: str) -> list[str]:
@@ -176,24 +190,17 @@ class Views:
         named = set(re.findall(r"\w+", " ".join(codes)))
         lines = [f"from {dots}models.{self._modules[name]} import {name}" for name in named & self._modules.keys()]
         lines += [f"from {dots}models.known_values import {name}" for name in named & self._known_values]
-        others = {
-            "Any": "from typing import Any",
-            "Mapping": "from collections.abc import Mapping",
-            "File": f"from {dots}types import File",
-            "UUID": "from uuid import UUID",
-            "datetime": "import datetime",
-        }
-        return sorted([*lines, *(line for name, line in others.items() if name in named)])
+        return sorted([*lines, *(line.format(dots) for name, line in IMPORTS.items() if name in named)])
 
-    def _argument(self, each: Property, name: str, text: object, schema: Schema) -> Argument:
+    def _argument(self, each: Property, published_name: str, name: str, text: object, schema: Schema) -> Argument:
         limits = {key: schema[key] for key in _LIMITS if type(schema.get(key)) in (int, float)}
         return Argument(
             name=name,
-            key=literal(each.name.get_untrusted_value()),
+            published=published_name,
             type=each.get_type_string(no_optional=True).as_unembedded_code(),
             required=each.required,
             text=sentence(prose(str(text) if text else words(name))),
-            limits={key: limit for key, limit in limits.items() if math.isfinite(limit)},
+            limits={key: limit for key, limit in limits.items() if abs(limit) <= sys.float_info.max},
         )
 
     def _body(self, endpoint: Endpoint, operation: Schema, parameters: set[str]) -> RequestBody | None:
@@ -204,15 +211,15 @@ class Views:
         model = ""
         if body.body_type == "json" and isinstance(body.prop, ModelProperty):
             model = str(body.prop.class_info.name)
-            taken = parameters | _RESERVED_ARGUMENTS | {str(endpoint.name)}
-            for field in self.fields(body.prop):
-                name = _free(f"body_{field.name}" if field.name in taken else field.name, taken, "_")
-                taken = taken | {name}
-                fields += (attrs.evolve(field, name=name),)
+            taken = parameters | taken_by_functions() | {str(endpoint.name)}
+            own = {field.name: field.name for field in self.fields(body.prop)}
+            wanted = {name: f"body_{name}" if name in taken else name for name in own}
+            names = unique(wanted, taken, own)
+            fields = tuple(attrs.evolve(field, name=names[field.name]) for field in self.fields(body.prop))
         text = operation["requestBody"].get("description") or "The body of the request."
         if model:
             text = f"{sentence(str(text))} A `{model}`, or a mapping. Keyword arguments override its fields."
-        argument = self._argument(body.prop, "body", text, {})
+        argument = self._argument(body.prop, "body", "body", text, {})
         if model:
             argument = attrs.evolve(argument, type=f"{model} | Mapping[str, object]")
         return RequestBody(body.body_type, argument, model, fields)
@@ -239,9 +246,9 @@ class Views:
     def _item(self, operation: Schema) -> str:
         """The type of the items of a page, "" if the success is not a page."""
         for name in page_classes(self._document, operation):
-            model = next(m for m in self._openapi.models if m.class_info.name == strings.ClassName(name, self._prefix))
+            model = next(m for m in self._openapi.models if m.class_info.name == strings.ClassName(name, FIELD_PREFIX))
             for each in model.required_properties or ():
-                if each.name == "results":
+                if each.name == coded("results"):
                     return each.get_type_string().as_unembedded_code().removeprefix("list[").removesuffix("]")
         return ""
 
@@ -267,17 +274,11 @@ class Views:
     def _key(self, tag: str, name: str) -> tuple[str, str]:
         """A tag and an operation as the generator calls them."""
         tag_name = strings.PythonIdentifier(UntrustedString(tag), "tag")
-        return str(tag_name), str(strings.PythonIdentifier(UntrustedString(name), self._prefix))
+        return str(tag_name), str(strings.PythonIdentifier(UntrustedString(name), FIELD_PREFIX))
 
 
 def _mapping(items: Iterable[tuple[str, str]]) -> str:
     return ", ".join(f"{key}: {value}" for key, value in items)
-
-
-def _free(name: str, taken: set[str] | frozenset[str], suffix: str) -> str:
-    while name in taken:
-        name += suffix
-    return name
 
 
 def _method_name(name: str) -> str:

@@ -2,7 +2,7 @@
 # Do not edit: `python scripts/regenerate.py` writes this file anew.
 """The operations of the API, grouped into resources."""
 
-from functools import cached_property
+from functools import cached_property as _cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,14 +21,14 @@ class API:
     def __init__(self, transport: "Transport") -> None:
         self._transport = transport
 
-    @cached_property
+    @_cached_property
     def metrics(self) -> "Metrics":
         """The operations on metrics."""
         from .metrics import Metrics
 
         return Metrics(self._transport)
 
-    @cached_property
+    @_cached_property
     def agents(self) -> "Agents":
         """The operations on agents."""
         from .agents import Agents
@@ -46,14 +46,14 @@ class AsyncAPI:
     def __init__(self, transport: "AsyncTransport") -> None:
         self._transport = transport
 
-    @cached_property
+    @_cached_property
     def metrics(self) -> "AsyncMetrics":
         """The operations on metrics."""
         from .metrics import AsyncMetrics
 
         return AsyncMetrics(self._transport)
 
-    @cached_property
+    @_cached_property
     def agents(self) -> "AsyncAgents":
         """The operations on agents."""
         from .agents import AsyncAgents

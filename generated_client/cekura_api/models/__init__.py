@@ -2,7 +2,7 @@
 # Do not edit: `python scripts/regenerate.py` writes this file anew.
 """The classes of request and response bodies. Each is imported when it is first used."""
 
-from importlib import import_module
+from importlib import import_module as _import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ if not TYPE_CHECKING:
     def __getattr__(name: str) -> type:
         if name not in MODULES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(f".{MODULES[name]}", __name__), name)
+        return getattr(_import_module(f".{MODULES[name]}", __name__), name)
 
 
 def __dir__() -> list[str]:

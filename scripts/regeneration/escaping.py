@@ -1,0 +1,39 @@
+"""Text that others wrote, as data: on a terminal, where it could hold control sequences, and in Markdown.
+
+Documents, file names, URLs and the messages of libraries contain such text. `as_line` is for terminals, and `as_code`
+for Markdown. GitHub also finds mentions, references to issues and closing keywords in the rendered text, where a
+backslash does not help. It ignores them in code spans.
+"""
+
+from __future__ import annotations
+
+import re
+
+_LONGEST_LINE = 2000
+_LONGEST_CODE = 300
+# Characters that Python counts as printable, but that nobody sees.
+_INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+
+
+def as_line(text: str, longest: int = _LONGEST_LINE) -> str:
+    r"""The text on one line, with an escape such as `\x1b` for each character that is not visible."""
+    # Cut first as well, so that a text of many megabytes takes no time.
+    shown = "".join(map(_visible, text[: longest + 1]))
+    return shown if len(shown) <= longest else shown[: longest - 1] + "…"
+
+
+def as_code(text: str) -> str:
+    """The text as a code span of Markdown, on one line."""
+    shown = as_line(text, _LONGEST_CODE) or '""'
+    fence = "`" * (1 + max(map(len, re.findall("`+", shown)), default=0))
+    # Of a span that has spaces at both ends, Markdown removes one at each.
+    padding = " " if shown.strip(" ") and {shown[0], shown[-1]} & {" ", "`"} else ""
+    return f"{fence}{padding}{shown}{padding}{fence}"
+
+
+def _visible(character: str) -> str:
+    if character.isprintable() and not _INVISIBLE.match(character):
+        return character
+    return character.encode("unicode_escape").decode("ascii")
