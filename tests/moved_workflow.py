@@ -49,8 +49,11 @@ async def run(client: Any, sandbox: Sandbox) -> None:
         assert second.created == []
 
     for_assistant = [{"name": "Tone", "eval_type": "binary", "assistant_id": ASSISTANT}]
+    before = len(sandbox.requests)
     first, second = [await got(metrics.create_in_bulk(for_assistant)) for _ in range(2)]
     assert (len(first.created), len(second.created), second[0].id) == (1, 0, first[0].id)
+    # The agent of the assistant was found, and so was its project.
+    assert any({"agent_id", "project_id"} <= request.query.keys() for request in sandbox.requests[before:])
 
     outcomes = await all_of(metrics.generate_and_create_many([CLINIC, BANK], num_metrics=2))
     assert [outcome.error for outcome in outcomes] == [None, None]

@@ -68,6 +68,9 @@ def refusal(document: Document, selection: str) -> str | None:
         line = str(error)
         assert "\n" not in line
         assert " at 0x" not in line
+        # These say that nobody thought of it.
+        assert "cannot be generated" not in line
+        assert "is malformed" not in line
         return line
     return None
 
@@ -124,7 +127,6 @@ def _check_models(effective: Document, package: str) -> None:
     by_keys = []
     for name in models.MODULES:
         made_class: Any = getattr(models, name)
-        assert inspect.isclass(made_class)
         assert issubclass(made_class, model.Model)
         fields = model.fields_of[made_class]
         names = [each.name for each in fields]

@@ -12,7 +12,7 @@ import re
 _LONGEST_LINE = 2000
 _LONGEST_CODE = 300
 # Characters that Python counts as printable, but that nobody sees.
-_INVISIBLE = re.compile(
+INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
 
@@ -34,6 +34,6 @@ def as_code(text: str) -> str:
 
 
 def _visible(character: str) -> str:
-    if character.isprintable() and not _INVISIBLE.match(character):
+    if character.isprintable() and not INVISIBLE.match(character):
         return character
     return character.encode("unicode_escape").decode("ascii")

@@ -6,7 +6,7 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from openapi_python_client.config import Config, ConfigFile, MetaType
 from openapi_python_client.parser import GeneratorData
 from openapi_python_client.parser.errors import GeneratorError
 
-from .documents import load
+from .documents import Document, load
 from .errors import RegenerationError
 from .neutral import neutral, readable
 from .prose import literal, wrapped
@@ -76,15 +76,25 @@ def generate(specification: Path, configuration: Path, package: Path) -> None:
         output_path=package,
     )
     document = load(specification)
+    try:
+        problems = _build(document, config)
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError, StopIteration) as error:
+        raise RegenerationError(
+            f"The specification cannot be generated: {type(error).__name__}: {readable(str(error))}. "
+            "A rule in scripts/regeneration has to know of this fault."
+        ) from error
+    for problem in problems:
+        if _EXPECTED_WARNING not in (problem.detail or ""):
+            raise _refused(problem)
+
+
+def _build(document: Document, config: Config) -> Sequence[GeneratorError]:
     openapi = GeneratorData.from_dict(neutral(document), config=config)
     if isinstance(openapi, GeneratorError):
         raise _refused(openapi)
     project = _Project(openapi, config, Views(document, openapi))
     with _own_tools_first(), contextlib.redirect_stdout(io.StringIO()):
-        problems = project.build()
-    for problem in problems:
-        if _EXPECTED_WARNING not in (problem.detail or ""):
-            raise _refused(problem)
+        return project.build()
 
 
 def _refused(problem: GeneratorError) -> RegenerationError:

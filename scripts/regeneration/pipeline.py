@@ -20,7 +20,7 @@ from .normalise import normalise
 from .operations import Operation, Operations, load_operations
 from .overlay import AppliedAction, apply_overlay, drop_unused
 from .select import ALL, EXPOSED, choose, select
-from .shape import check_components, check_expansion, check_operations
+from .shape import check_components, check_depth, check_expansion, check_operations
 from .untrusted import check_paths
 from .validate import check_promises, validated_beside
 
@@ -135,6 +135,7 @@ def _stages(published: Document, operations: Operations, overlay: Document) -> D
     drop_unused(overlaid, normal)
     effective, fired_after = make_lenient(overlaid, operations)
     check_promises(effective, operations)
+    check_depth(effective)
     check_paths(effective)
     return Derivation(operations, upstream, effective, fired | fired_after, tuple(actions))
 

@@ -9,16 +9,15 @@ import unicodedata
 from openapi_python_client import strings
 
 from .documents import Schema
+from .escaping import INVISIBLE
 
 _WIDTH = 110
 _LINE_BREAKS = r"\r\n|[\r\v\f\x1c-\x1e\x85\u2028\u2029]"
-# Letters and marks that are not shown: they can hide text, as characters of the categories C… can.
-_NOT_SHOWN = "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
 
 
 def visible(text: str) -> str:
     """A text without characters that hide or reorder what a reader sees, and with ordinary line breaks."""
-    text = re.sub(_NOT_SHOWN, "", re.sub(_LINE_BREAKS, "\n", text))
+    text = INVISIBLE.sub("", re.sub(_LINE_BREAKS, "\n", text))
     return "".join(each for each in text if each in "\n\t" or not unicodedata.category(each).startswith("C"))
 
 

@@ -106,6 +106,17 @@ def check_expansion(part: Document, operations: Operations) -> None:
             )
 
 
+def check_depth(effective: Document) -> None:
+    """Check that the effective specification can be read again: rules put `anyOf` around what may be null."""
+    schemas = _object(_object(effective, "components", ""), "schemas", "components")
+    for name, node in [*effective["paths"].items(), *schemas.items()]:
+        if _expanded(node, {}, {})[1] > MAX_DEPTH - 5:
+            raise RegenerationError(
+                f"{name} is nested too deeply for a client, by lists inside of lists. "
+                "Take the operation out of spec/operations.yaml, or use another version."
+            )
+
+
 def _expanded(
     node: object, targets: dict[str, Any], known: dict[str, tuple[int, int]], level: int = 0
 ) -> tuple[int, int]:
