@@ -49,11 +49,16 @@ class AsyncMetrics(AsyncGeneratedMetrics):
         request = workflow.generation_request(agent_id, assistant_id, num_metrics)
         return AsyncGenerationJob(self._http, await self._http.run(workflow.generate(self._http, request)))
 
-    def job(self, progress_id: str) -> AsyncGenerationJob:
+    def job(
+        self, progress_id: str, *, agent_id: int | None = None, assistant_id: str | None = None
+    ) -> AsyncGenerationJob:
         """Resume a job by its id, in any process. Nothing is sent.
 
         Args:
             progress_id: The `progress_id` of a job or of an error, a UUID.
+            agent_id: Id of the agent that the job is for. With an OAuth token, v2 of the API needs either this or
+                `assistant_id`. Other versions ignore it.
+            assistant_id: The agent's id at the voice provider, instead of `agent_id`.
 
         Returns:
             The job.
@@ -61,7 +66,8 @@ class AsyncMetrics(AsyncGeneratedMetrics):
         Raises:
             InvalidRequestError: `progress_id` is not a UUID.
         """
-        handle = jobs.Handle(jobs.GENERATION, workflow.progress_id(progress_id, must_be_uuid=True))
+        ids = {"agent_id": agent_id, "assistant_id": assistant_id}
+        handle = jobs.Handle(jobs.GENERATION, workflow.progress_id(progress_id, must_be_uuid=True), ids)
         return AsyncGenerationJob(self._http, handle)
 
     async def create_in_bulk(self, metrics: Iterable[MetricInput]) -> SavedMetrics:
@@ -196,21 +202,19 @@ class AsyncMetrics(AsyncGeneratedMetrics):
 
         API call: `POST /test_framework/v1/metrics/preview/`.
         """
-        flow = workflow.preview(
-            self._http,
-            metric,
-            call_log_ids=call_log_ids,
-            run_ids=run_ids,
-            agent_id=agent_id,
-            project_id=project_id,
-        )
-        return AsyncJob(self._http, await self._http.run(flow))
+        given = {"call_log_ids": call_log_ids, "run_ids": run_ids, "agent_id": agent_id, "project_id": project_id}
+        return AsyncJob(self._http, await self._http.run(workflow.preview(self._http, metric, given)))
 
-    def preview_job(self, progress_id: str) -> AsyncJob[PreviewMetricProgress, PreviewMetricProgress]:
+    def preview_job(
+        self, progress_id: str, *, agent_id: int | None = None, project_id: int | None = None
+    ) -> AsyncJob[PreviewMetricProgress, PreviewMetricProgress]:
         """Resume a preview by its id, in any process. Nothing is sent.
 
         Args:
             progress_id: The `progress_id` of a job that `preview` started, or of an error.
+            agent_id: Id of the agent that the job is for. With an OAuth token, v2 of the API needs either this or
+                `project_id`. Other versions ignore it.
+            project_id: Id of the project that the job is for, instead of `agent_id`.
 
         Returns:
             The job.
@@ -218,10 +222,11 @@ class AsyncMetrics(AsyncGeneratedMetrics):
         Raises:
             InvalidRequestError: `progress_id` is not a usable string.
         """
-        return AsyncJob(self._http, jobs.Handle(jobs.PREVIEW, workflow.progress_id(progress_id)))
+        ids = {"agent_id": agent_id, "project_id": project_id}
+        return AsyncJob(self._http, jobs.Handle(jobs.preview(), workflow.progress_id(progress_id), ids))
 
     async def simplify_prompt(
-        self, original_prompt: str, *, metric_id: int | None = None
+        self, original_prompt: str, *, metric_id: int | None = None, agent_id: int | None = None
     ) -> AsyncJob[SimplifyPromptProgress, SimplifyPromptProgress]:
         """Start a job that shortens a prompt. Nothing is saved.
 
@@ -229,6 +234,8 @@ class AsyncMetrics(AsyncGeneratedMetrics):
             original_prompt: The prompt, not empty.
             metric_id: Id of the metric that has the prompt. If its prompt is already simplified, the service returns
                 the stored one.
+            agent_id: Id of an agent that the prompt is for. With an OAuth token, v2 of the API needs it to return the
+                result. Other versions ignore it.
 
         Returns:
             The job. Its `wait()` returns a SimplifyPromptProgress, with the `simplified_prompt`. If the service
@@ -240,14 +247,18 @@ class AsyncMetrics(AsyncGeneratedMetrics):
 
         API call: `POST /test_framework/v1/metrics/simplify_prompt/`.
         """
-        flow = workflow.simplify_prompt(self._http, original_prompt, metric_id)
+        flow = workflow.simplify_prompt(self._http, original_prompt, metric_id, agent_id)
         return AsyncJob(self._http, await self._http.run(flow))
 
-    def simplification_job(self, progress_id: str) -> AsyncJob[SimplifyPromptProgress, SimplifyPromptProgress]:
+    def simplification_job(
+        self, progress_id: str, *, agent_id: int | None = None
+    ) -> AsyncJob[SimplifyPromptProgress, SimplifyPromptProgress]:
         """Resume a simplification by its id, in any process. Nothing is sent.
 
         Args:
             progress_id: The `progress_id` of a job that `simplify_prompt` started, or of an error.
+            agent_id: Id of an agent that the prompt is for. With an OAuth token, v2 of the API needs it. Other
+                versions ignore it.
 
         Returns:
             The job.
@@ -255,4 +266,5 @@ class AsyncMetrics(AsyncGeneratedMetrics):
         Raises:
             InvalidRequestError: `progress_id` is not a usable string.
         """
-        return AsyncJob(self._http, jobs.Handle(jobs.SIMPLIFICATION, workflow.progress_id(progress_id)))
+        handle = jobs.Handle(jobs.simplification(), workflow.progress_id(progress_id), {"agent_id": agent_id})
+        return AsyncJob(self._http, handle)

@@ -226,12 +226,12 @@ class GenerationTimeoutError(CekuraError):
         waited: float,
         *,
         job: str = "Generation job",
-        resume: str = "metrics.job",
+        resume: str = "",
     ) -> None:
         state = f"its status was {last_progress.status!r}" if last_progress else "no poll succeeded, see the cause"
         super().__init__(
             f"{job} {progress_id} was not finished after {waited:g} seconds ({state}). "
-            f"It continues. Resume it with {resume}({progress_id!r}).wait()."
+            f"It continues. Resume it with {resume or f'metrics.job({progress_id!r})'}.wait()."
         )
         self.progress_id = progress_id
         self.last_progress = last_progress

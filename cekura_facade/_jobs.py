@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import attrs
+from cekura_api.api.metrics import generate_metrics_progress
 from cekura_api.models import GeneratedMetric
 from cekura_api.transport import Endpoint
 
@@ -39,48 +41,15 @@ class Kind(Generic[Progress, Result]):
         name: For the beginning of a sentence.
         start: The method that starts one.
         resume: The method that resumes one.
-        endpoint: Loads the endpoint that returns its state.
+        endpoint: Returns its state.
         result: What `wait` returns for a completed job. Raises ValueError, with the reason, if that is missing.
     """
 
     name: str
     start: str
     resume: str
-    endpoint: Callable[[], Endpoint[..., Progress]]
+    endpoint: Endpoint[..., Progress]
     result: Callable[[Progress], Result]
-
-    @contextmanager
-    def about(self, progress_id: str, metrics: Sequence[GeneratedMetric] = ()) -> Iterator[None]:
-        """Add the progress id and the suggestions to every error, so that a job is never lost."""
-        try:
-            yield
-        except BaseException as error:
-            if isinstance(error, errors.CekuraError):
-                error.progress_id = error.progress_id or progress_id
-                error.metrics = error.metrics or list(metrics)
-            hint = f"{self.resume}({progress_id!r})"
-            said = [str(error), *getattr(error, "__notes__", ())]
-            if not isinstance(error, errors.GenerationFailedError) and not any(hint in each for each in said):
-                error.add_note(f"{self.name} {progress_id}: resume it with {hint}.wait().")
-            raise
-
-
-def _generation() -> Endpoint[..., GenerateMetricsProgress]:
-    from cekura_api.api.metrics import generate_metrics_progress
-
-    return generate_metrics_progress
-
-
-def _preview() -> Endpoint[..., PreviewMetricProgress]:
-    from cekura_api.api.metrics import preview_metric_progress
-
-    return preview_metric_progress
-
-
-def _simplification() -> Endpoint[..., SimplifyPromptProgress]:
-    from cekura_api.api.metrics import simplify_prompt_progress
-
-    return simplify_prompt_progress
 
 
 def _suggestions(progress: GenerateMetricsProgress) -> list[GeneratedMetric]:
@@ -96,13 +65,21 @@ def _simplified(progress: SimplifyPromptProgress) -> SimplifyPromptProgress:
     return progress
 
 
-GENERATION = Kind("Generation job", "metrics.generate", "metrics.job", _generation, _suggestions)
-PREVIEW: Kind[PreviewMetricProgress, PreviewMetricProgress] = Kind(
-    "Preview", "metrics.preview", "metrics.preview_job", _preview, lambda progress: progress
-)
-SIMPLIFICATION = Kind(
-    "Simplification", "metrics.simplify_prompt", "metrics.simplification_job", _simplification, _simplified
-)
+GENERATION = Kind("Generation job", "metrics.generate", "metrics.job", generate_metrics_progress, _suggestions)
+
+
+def preview() -> Kind[PreviewMetricProgress, PreviewMetricProgress]:
+    """Previews of metrics."""
+    from cekura_api.api.metrics import preview_metric_progress as endpoint
+
+    return Kind("Preview", "metrics.preview", "metrics.preview_job", endpoint, lambda progress: progress)
+
+
+def simplification() -> Kind[SimplifyPromptProgress, SimplifyPromptProgress]:
+    """Simplifications of prompts."""
+    from cekura_api.api.metrics import simplify_prompt_progress as endpoint
+
+    return Kind("Simplification", "metrics.simplify_prompt", "metrics.simplification_job", endpoint, _simplified)
 
 
 @attrs.frozen
@@ -111,23 +88,51 @@ class Handle(Generic[Progress, Result]):
 
     Attributes:
         progress_id: Its id. Empty if it was done at once.
+        ids: What it is for, as far as that is known: the ids of an agent or a project by their names.
         is_new: Whether it has just been started.
         done: Its state, if it was done at once.
     """
 
     kind: Kind[Progress, Result]
     progress_id: str
+    ids: Mapping[str, object] = attrs.field(factory=dict)
     is_new: bool = False
     done: Progress | None = None
+
+    @property
+    def scope(self) -> dict[str, object]:
+        """Those of the ids that this version of the API has a parameter for. With an OAuth token, v2 requires one."""
+        wanted = inspect.signature(self.kind.endpoint.build_request).parameters.keys() - {"progress_id"}
+        return {name: value for name, value in self.ids.items() if value and name in wanted}
+
+    @property
+    def hint(self) -> str:
+        """The call that resumes it."""
+        given = "".join(f", {name}={value!r}" for name, value in self.scope.items())
+        return f"{self.kind.resume}({self.progress_id!r}{given})"
+
+    @contextmanager
+    def about(self, metrics: Sequence[GeneratedMetric] = ()) -> Iterator[None]:
+        """Add the progress id and the suggestions to every error, so that a job is never lost."""
+        try:
+            yield
+        except BaseException as error:
+            if isinstance(error, errors.CekuraError):
+                error.progress_id = error.progress_id or self.progress_id
+                error.metrics = error.metrics or list(metrics)
+            said = [str(error), *getattr(error, "__notes__", ())]
+            if not isinstance(error, errors.GenerationFailedError) and not any(self.hint in each for each in said):
+                error.add_note(f"{self.kind.name} {self.progress_id}: resume it with {self.hint}.wait().")
+            raise
 
 
 async def poll(http: HTTP, job: Handle[Progress, Result], deadline: float = math.inf) -> Progress:
     """Request the state of a job once."""
     if job.done is not None:
         return job.done
-    endpoint = job.kind.endpoint()
-    with job.kind.about(job.progress_id):
-        response = await http.send(checked(endpoint, progress_id=job.progress_id), deadline=deadline)
+    endpoint = job.kind.endpoint
+    with job.about():
+        response = await http.send(checked(endpoint, progress_id=job.progress_id, **job.scope), deadline=deadline)
         progress = endpoint.parse_response(response)
         try:
             if progress.status == "completed":
@@ -147,7 +152,7 @@ async def wait(
     failure: errors.APIError | None = None
     pauses = growing(_FIRST_POLL * (_GROWTH - 1), MAX_PAUSE, _GROWTH)
     pause = _FIRST_POLL if job.is_new else 0.0  # A job that is not new may be finished.
-    with job.kind.about(job.progress_id):
+    with job.about():
         while True:
             await http.sleep(max(0.0, min(pause, deadline - http.now())))
             pause = next(pauses) if pause else _FIRST_POLL
@@ -176,7 +181,7 @@ async def wait(
                 _raise_if_failed(http, job, progress)
             if is_final:
                 raise errors.GenerationTimeoutError(
-                    job.progress_id, last, timeout, job=job.kind.name, resume=job.kind.resume
+                    job.progress_id, last, timeout, job=job.kind.name, resume=job.hint
                 ) from failure
 
 
@@ -184,9 +189,5 @@ def _raise_if_failed(http: HTTP, job: Handle[Progress, Result], progress: Progre
     if progress.status == "failed":
         said: object = progress.error or None
         reason = said if said is None or isinstance(said, str) else json.dumps(said, ensure_ascii=False)
-        raise errors.GenerationFailedError(
-            job.progress_id,
-            None if reason is None else http.settings.credential.redact(reason),
-            job=job.kind.name,
-            start=job.kind.start,
-        )
+        reason = reason and http.settings.credential.redact(reason)
+        raise errors.GenerationFailedError(job.progress_id, reason, job=job.kind.name, start=job.kind.start)

@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import TypeGuard
 
-from cekura_api.models import Metric
+from cekura_api.models import Agent, Metric
 from cekura_api.types import UNSET
 
 _LONGEST_NAME = 255  # characters
@@ -71,6 +71,13 @@ def fields_of(metric: Metric) -> dict[str, object]:
     """What the service says of a metric that is compared, whether this version of the specification knows it or not."""
     known = {name: getattr(metric, name, UNSET) for name in ("name", "description", "eval_type", *_SCOPE)}
     return metric.additional_properties | {name: value for name, value in known.items() if value is not UNSET}
+
+
+def assistant_of(agent: Agent) -> object:
+    """The id of an agent at its voice provider, as either version of the API says it."""
+    fields = agent.to_dict()
+    provider = fields.get("provider")
+    return provider.get("agent_id") if isinstance(provider, dict) else fields.get("assistant_id")
 
 
 def agents_of(fields: Fields) -> set[int]:

@@ -27,7 +27,7 @@ from ._errors import (
 )
 from ._failures import is_redirect, may_be_processed, unexpected
 from ._http import HTTP, ask
-from ._matching import agents_of, comparable, fields_of, is_int, spellings
+from ._matching import agents_of, assistant_of, comparable, fields_of, is_int, spellings
 from ._pages import Pages
 from ._retry import MAX_PAUSE, growing
 from ._save_state import Query, Wanted, is_for_assistant
@@ -98,7 +98,7 @@ async def _find_agents(http: HTTP, wanted: Wanted, by_assistant: dict[int, objec
     try:
         while by_assistant and pages.has_next:
             for agent in await pages.next():
-                for i in [i for i, assistant_id in by_assistant.items() if assistant_id == agent.assistant_id]:
+                for i in [i for i, assistant_id in by_assistant.items() if assistant_id == assistant_of(agent)]:
                     del by_assistant[i]
                     wanted.compared[i] = {**wanted.fields[i], "agents": [agent.id]}
                     wanted.projects[agent.id] = agent.project or None

@@ -20,6 +20,8 @@ Result = TypeVar("Result")
 class Job(Generic[Progress, Result]):
     """A job of the service. Its `progress_id` is all that is needed to resume it, in any process.
 
+    With an OAuth token, v2 of the API also needs the agent that it is for. `poll` and `wait` pass it.
+
     Attributes:
         progress_id: Its id. Empty if the service responded with the result. `poll` and `wait` then send nothing.
     """
@@ -74,6 +76,8 @@ class Job(Generic[Progress, Result]):
 
 class GenerationJob(Job[GenerateMetricsProgress, list[GeneratedMetric]]):
     """A job that suggests metrics. Its `progress_id` is all that is needed to resume it, in any process.
+
+    With an OAuth token, v2 of the API also needs the agent that it is for. `poll` and `wait` pass it.
 
     Attributes:
         progress_id: Its id, a UUID.

@@ -15,7 +15,8 @@ from cekura_api.types import UNSET, Unset
 from ._errors import InvalidRequestError
 from ._failures import unexpected
 from ._http import HTTP, checked
-from ._jobs import GENERATION, PREVIEW, SIMPLIFICATION, Handle, wait
+from ._jobs import GENERATION, Handle, preview as preview_kind, simplification as simplification_kind, wait
+from ._matching import agents_of, id_of
 from ._saving import SavedMetrics, create_in_bulk
 
 if TYPE_CHECKING:  # A client that is generated from an older specification may lack some of these.
@@ -59,7 +60,7 @@ async def generate(
     progress_id = generate_metrics.parse_response(response).progress_id
     if not _is_uuid(progress_id):
         raise unexpected(http.settings.credential, response, "its progress_id is not a UUID")
-    return Handle(GENERATION, progress_id, is_new=True)
+    return Handle(GENERATION, progress_id, request.to_dict(), is_new=True)
 
 
 def check_timeout(value: object) -> float:
@@ -92,7 +93,7 @@ class GenerateAndCreate:
         """Generate metrics, wait for them, let `review` choose, and save them."""
         job = await generate(self.http, request)
         suggested = await wait(self.http, job, self.timeout, self.on_progress)
-        with GENERATION.about(job.progress_id, suggested):
+        with job.about(suggested):
             chosen: Iterable[MetricInput] = suggested
             if self.review is not None:
                 chosen = await self.http.call(self.review, list(suggested))
@@ -106,49 +107,47 @@ class GenerateAndCreate:
 
 
 async def preview(
-    http: HTTP,
-    metric: MetricInput | Metric,
-    *,
-    call_log_ids: Sequence[int] | None,
-    run_ids: Sequence[int] | None,
-    agent_id: int | None,
-    project_id: int | None,
+    http: HTTP, metric: MetricInput | Metric, given: Mapping[str, int | Sequence[int] | None]
 ) -> Handle[PreviewMetricProgress, PreviewMetricProgress]:
-    """Start a job that evaluates a metric on calls or runs."""
+    """Start a job that evaluates a metric on calls or runs, which are among the given fields of the request."""
     from cekura_api.api.metrics import preview_metric
 
-    if call_log_ids is None and run_ids is None:
+    optional = {
+        name: list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
+        for name, value in given.items()
+        if value is not None
+    }
+    if not {"call_log_ids", "run_ids"} & optional.keys():
         raise InvalidRequestError("Pass call_log_ids or run_ids: the calls or runs to evaluate.")
-    optional = {"call_log_ids": call_log_ids, "run_ids": run_ids, "agent_id": agent_id, "project_id": project_id}
-    body: dict[str, object] = {"metric_data": {"type": "llm_judge", **_fields("metric", metric)}}
-    for name, value in optional.items():
-        if value is not None:
-            body[name] = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
+    fields = _fields("metric", metric)
+    body = {"metric_data": {"type": "llm_judge", **fields}, **optional}
     response = await http.send(checked(preview_metric, body=body))
     progress_id = preview_metric.parse_response(response).progress_id
     if not _is_job_id(http, progress_id):
         raise unexpected(http.settings.credential, response, "its progress_id is not usable")
-    return Handle(PREVIEW, progress_id, is_new=True)
+    ids = {"agent_id": min(agents_of(fields), default=None), "project_id": id_of(fields.get("project"))}
+    return Handle(preview_kind(), progress_id, optional if ids.keys() & optional.keys() else ids, is_new=True)
 
 
 async def simplify_prompt(
-    http: HTTP, original_prompt: str, metric_id: int | None
+    http: HTTP, original_prompt: str, metric_id: int | None, agent_id: int | None
 ) -> Handle[SimplifyPromptProgress, SimplifyPromptProgress]:
     """Start a job that shortens a prompt. The service may also do it at once."""
     from cekura_api.api.metrics import simplify_prompt as endpoint
     from cekura_api.models import SimplifyPromptProgress, SimplifyPromptRequest
 
+    kind = simplification_kind()
     if not _is_text(original_prompt):
         raise InvalidRequestError(f"original_prompt={shown(original_prompt)}: expected a string that is not empty.")
     body = SimplifyPromptRequest(original_prompt=original_prompt, metric_id=UNSET if metric_id is None else metric_id)
     response = await http.send(checked(endpoint, body=body))
     result = endpoint.parse_response(response)
     if isinstance(result.progress_id, str) and _is_job_id(http, result.progress_id):
-        return Handle(SIMPLIFICATION, result.progress_id, is_new=True)
+        return Handle(kind, result.progress_id, {"agent_id": agent_id}, is_new=True)
     if not _is_text(result.simplified_prompt):
         raise unexpected(http.settings.credential, response, "it has neither a simplified_prompt nor a progress_id")
     done = SimplifyPromptProgress.from_dict({**result.to_dict(), "status": "completed"})
-    return Handle(SIMPLIFICATION, "", done=done)
+    return Handle(kind, "", done=done)
 
 
 def fields_of_each(metrics: Iterable[MetricInput]) -> list[dict[str, object]]:

@@ -171,9 +171,8 @@ def report_on(derivation: Derivation, published: dict[str, object], *, fresh: bo
     if fresh and known.is_file():
         before = set(known.read_text("utf-8").splitlines())
         new = tuple(name for name in uncovered(published, derivation.effective) if name not in before)
-    return Report(
-        changes, new, derivation.rules_fired, derivation.overlay_actions, tuple(map(str, derivation.left_out))
-    )
+    left_out = tuple(map(str, derivation.left_out))
+    return Report(changes, new, derivation.rules_fired, derivation.overlay_actions, left_out, derivation.moves)
 
 
 def install(made: Path, published: dict[str, object], report: Report, *, fresh: bool) -> None:

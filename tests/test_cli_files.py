@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +15,8 @@ import pytest
 import yaml
 from hypothesis import example, given, settings, strategies as st
 
-from cekura_facade.cli import _files, _yaml
+from cekura_facade.cli import _files, _text, _yaml
+from cekura_facade.cli._errors import WrongUsage
 
 ODD = "\n\r\t \x85\u2028\ufeff:#-'\"|>{}[]&*!%@`,?~=<\ud800\udc00\x1b\x00\x9b日😀"
 WORDS = [
@@ -57,6 +63,10 @@ METRICS = st.builds(
     st.dictionaries(TEXTS | st.sampled_from(["description", "type", "eval_type"]), VALUES, max_size=4),
     TEXTS.filter(str.strip),
 )
+
+
+# Ten lines that stand for ten thousand million values.
+BOMB = "  a0: &a0 x\n" + "".join(f"  a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 11))
 
 
 @given(st.lists(METRICS, max_size=3))
@@ -141,13 +151,21 @@ def test_what_a_person_types_is_what_is_sent(typed: str, read: object) -> None:
         ('[{"name": "a"},\n {"name": 3}]', 2, "must be a text"),
         ('[{"name": "a"},\n {"name": "b" "c"}]', 2, "expected"),
         ("- name: a\n  x: " + "9" * 5000, 2, "too many digits"),
+        ('[{"name": "a",\n "x": ' + "9" * 10_000 + "}]", 2, "too many digits"),
+        ("- name: a\n  x: " + "[" * 200_000, 2, "more than 100 levels"),
+        ('[{"name": "a",\n "x": ' + "[" * 101 + "]" * 101 + "}]", 2, "more than 100 levels"),
+        ("- name: a\n" + BOMB, 8, "more than 500,000 values"),
+        ("- name: a\n  x: &a [*a]\n", 2, "inside of what it repeats"),
+        ("- name: a\n  x: !!binary aGk=\n", 2, "means nothing here"),
+        ("- name: a\n  x: .inf\n", 2, "not finite"),
+        ('[{"name": "a",\n "name": "b"}]', 2, "twice"),
     ],
 )
 def test_what_is_broken_is_said_with_its_line(text: str, line: int, problem: str) -> None:
     with pytest.raises(_yaml.BrokenText, match=problem) as caught:
         _files.parse(text)
     assert caught.value.line == line
-    assert str(caught.value).startswith(f"line {line}: ")
+    assert re.match(rf"line {line}(, column \d+)?: ", str(caught.value))
 
 
 @pytest.mark.parametrize("text", ["[" * 5000, "- name: a\n  x: " + "[" * 5000, '[{"name": "a", "x": ' + "[" * 5000])
@@ -157,11 +175,74 @@ def test_what_is_too_deep_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ['[{"name": "a", "x": NaN}]', "- name: a\n  x: .inf\n", '[{"name": "a", "name": "b"}]']
+    "text",
+    [
+        '[{"name": "a", "x": NaN}]',
+        "- name: a\n  x: .inf\n",
+        '[{"name": "a", "name": "b"}]',
+        '[{"name": "a", "😀": 1, "\\ud83d\\ude00": 2}]',
+        '[{"name": "a", "x": ["\\ud800"]}]',
+        '- {name: a, x: {"\\udfff": 1}}',
+    ],
 )
 def test_what_cannot_be_sent_or_is_said_twice_is_refused(text: str) -> None:
     with pytest.raises(_yaml.BrokenText):
         _files.parse(text)
+
+
+class Endless(io.RawIOBase):
+    """A stream without end."""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        buffer[:] = b"y" * len(buffer)
+        return len(buffer)
+
+
+def test_what_is_too_large_or_no_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(2**40)
+    for path, problem in (
+        (tmp_path / "large", "larger than 16 MB"),
+        (Path("/dev/zero"), "larger than 16 MB"),
+        (tmp_path, "directory"),
+        (Path("a\0b"), "not a valid path"),
+    ):
+        with pytest.raises(WrongUsage, match=problem) as caught:
+            _files.read_metrics(path)
+        assert _text.visible(path) in str(caught.value)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(Endless())))
+    with pytest.raises(WrongUsage, match="standard input is larger than 16 MB"):
+        _files.read_metrics(Path("-"))
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(WrongUsage, match="Standard input is closed"):
+        _files.read_metrics(Path("-"))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("- name: a\n" + BOMB, r"line 8, column \d+: more than 500,000 values"),
+        ('[{"name": "a", "x": ' + "9" * 10_000 + "}]", "line 1: a number with too many digits"),
+        (None, "Standard input is closed"),
+    ],
+)
+def test_create_refuses_in_one_line(content: str | None, said: str, tmp_path: Path) -> None:
+    (tmp_path / "metrics").write_text(content or "")
+    program = f'"$0" -m cekura_facade create - {"< metrics" if content else "<&-"}'
+    result = subprocess.run(
+        ["sh", "-c", program, sys.executable],
+        cwd=tmp_path,
+        env=os.environ | {"CEKURA_API_KEY": "x", "CEKURA_API_URL": "http://127.0.0.1:1", "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert re.fullmatch(rf"Error: .*{said}.*\n", result.stderr)
 
 
 def test_a_file_that_was_there_is_kept(tmp_path: Path) -> None:

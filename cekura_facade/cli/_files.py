@@ -15,51 +15,73 @@ from ._errors import WrongUsage
 from ._text import json_text, plural, visible
 
 _RESCUE = "cekura-suggestions.yaml"
+_LIMIT = 16 * 2**20  # bytes of a file of metrics
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """The metrics in a file, or in standard input if the path is `-`. Raises WrongUsage, saying where and why."""
     name = "standard input" if str(path) == "-" else visible(path)
     try:
-        raw = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
-        metrics = parse(raw.decode("utf-8-sig"))
+        metrics = parse(_read(path, name).decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise WrongUsage(f"{name}, line {line}: this is not UTF-8 text.") from None
     except _yaml.BrokenText as error:
-        raise WrongUsage(f"{name}, {error}") from None
+        raise WrongUsage(f"{name}, {visible(error)}") from None
     except OSError as error:
-        raise WrongUsage(f"{name}: {error.strerror}.") from None
+        raise WrongUsage(f"{name}: {error.strerror or 'it could not be read'}.") from None
     if not metrics:
         raise WrongUsage(f"{name}: no metrics in it.")
     return metrics
 
 
+def _read(path: Path, name: str) -> bytes:
+    """The content of a file or of standard input, neither of which needs to have an end."""
+    if str(path) != "-":
+        try:
+            with path.open("rb") as file:
+                content = file.read(_LIMIT + 1)
+        except ValueError:  # such as a null character in it
+            raise WrongUsage(f"{name} is not a valid path.") from None
+    elif sys.stdin is None:
+        raise WrongUsage("Standard input is closed. Pass a file, or pipe the metrics to this command.")
+    else:
+        content = sys.stdin.buffer.read(_LIMIT + 1)
+    if len(content) > _LIMIT:
+        raise WrongUsage(f"{name} is larger than {_LIMIT // 2**20} MB, the limit for a file of metrics. Split it.")
+    return content
+
+
 def parse(text: str) -> list[dict[str, Any]]:
     """The metrics in a text that is JSON or YAML. Raises BrokenText."""
+    problem: _yaml.BrokenText | None = None
+    found: object = None
     try:
         # PyYAML reads the escapes that JSON has for letters beyond 16 bits as two.
-        found = json.loads(text, object_pairs_hook=_without_repetition)
-    except (json.JSONDecodeError, RecursionError):
+        found = json.loads(text, object_pairs_hook=_yaml.unique, parse_int=_yaml.integer)
+        _yaml.check(found)
+    except _yaml.BrokenText as error:
+        problem = error
+    except (ValueError, RecursionError):
         found = None
-    if isinstance(found, list) and all(isinstance(each, dict) and isinstance(each.get("name"), str) for each in found):
+    if (
+        problem is None
+        and isinstance(found, list)
+        and all(isinstance(each, dict) and isinstance(each.get("name"), str) for each in found)
+    ):
         metrics = found
     else:
         metrics = _yaml.load(text)  # It knows the line of what is wrong, in JSON as well.
+        if problem is not None:
+            raise problem
     for number, metric in enumerate(metrics, 1):
         if not metric["name"].strip():
             raise _yaml.BrokenText(f"metric {number} has no name.")
-        if not _yaml.is_finite(metric):
-            raise _yaml.BrokenText(f"metric {number}: a number that is not finite cannot be sent.")
+        if _yaml.has_half_character(metric):
+            raise _yaml.BrokenText(
+                f"metric {number} contains half of a surrogate pair, such as \\ud800, which cannot be sent. Remove it."
+            )
     return metrics
-
-
-def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise _yaml.BrokenText(f"{next(name for name in names if names.count(name) > 1)!r} stands twice in one object.")
-    return fields
 
 
 def write(path: Path, metrics: Sequence[Mapping[str, Any]], header: str) -> Path | None:

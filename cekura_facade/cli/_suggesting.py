@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import cekura_facade as facade
 from cekura_facade import AsyncCekura, CekuraError, GenerateMetricsProgress
+from cekura_facade._jobs import GENERATION, Handle
 
 from . import _files
 from ._errors import Failed, WrongUsage
@@ -31,11 +32,13 @@ class Job:
     Attributes:
         line: What is shown of it.
         request: The arguments that start it; None for one that exists.
+        agent: The agent that it is for, as far as that is known: arguments of `metrics.job`.
         suggestions: What it suggested, once it has.
     """
 
     line: Line
     request: dict[str, Any] | None = None
+    agent: dict[str, Any] = field(default_factory=dict)
     suggestions: list[dict[str, Any]] | None = None
     failed: bool = False
 
@@ -75,14 +78,28 @@ def started(agent_ids: Sequence[int], assistant_ids: Sequence[str], num_metrics:
     jobs = [Job(Line(f"agent {one}"), {"agent_id": one}) for one in dict.fromkeys(agent_ids)]
     jobs += [Job(Line(f"assistant {visible(one)}"), {"assistant_id": one}) for one in dict.fromkeys(assistant_ids)]
     for job in jobs:
-        job.request = {**(job.request or {}), "num_metrics": num_metrics}
+        job.agent = job.request or {}
+        job.request = {**job.agent, "num_metrics": num_metrics}
     return jobs
 
 
-def picked_up(progress_ids: Sequence[str]) -> list[Job]:
+def picked_up(progress_ids: Sequence[str], agent_id: int | None, assistant_id: str | None) -> list[Job]:
     """Jobs that exist, by their progress ids."""
     ids = list(dict.fromkeys(progress_ids))
-    return [Job(Line("job" if len(ids) == 1 else f"job {visible(one)[:8]}", progress_id=one)) for one in ids]
+    agent = {"agent_id": agent_id, "assistant_id": assistant_id}
+    labels = ["job" if len(ids) == 1 else f"job {visible(one)[:8]}" for one in ids]
+    return [Job(Line(label, progress_id=one), agent=agent) for label, one in zip(labels, ids, strict=True)]
+
+
+def resume_arguments(jobs: Sequence[Job]) -> list[list[str]]:
+    """The arguments of the `resume` commands: one command for all jobs, or one per agent if the API asks for it."""
+    commands: dict[tuple[str, ...], list[str]] = {}
+    for job in jobs:
+        if progress_id := job.line.progress_id:
+            scope = Handle(GENERATION, progress_id, job.agent).scope
+            options = tuple(f"--{name.replace('_', '-')}={value}" for name, value in scope.items())
+            commands.setdefault(options, []).append(progress_id)
+    return [[*ids, *options] for options, ids in commands.items()]
 
 
 def suggest_and_save(report: Report, jobs: list[Job], handling: Handling) -> None:
@@ -128,8 +145,8 @@ def _conclude(report: Report, draft: Draft, handling: Handling, jobs: list[Job])
     if declined and handling.output is not None:
         report.go_on("create", str(handling.output))
     again = [job for job in jobs if job.suggestions is None or (declined and handling.output is None)]
-    if ids := [job.line.progress_id for job in again if job.line.progress_id and not job.failed]:
-        report.go_on("resume", *ids)
+    for arguments in resume_arguments([job for job in again if not job.failed]):
+        report.go_on("resume", *arguments)
     unknown = [job.request or {} for job in jobs if job.line.progress_id is None]
     if report.signal is not None and unknown:
         report.notes.append("A job may have been started, but its progress id had not come. Nothing is saved of it.")
@@ -177,15 +194,8 @@ async def _collect(report: Report, jobs: list[Job], timeout: float, progress: Pr
     async with AsyncCekura(**report.options.client()) as cekura:
         redact = cekura.transport.settings.credential.redact
         # All ids are looked at before the first request.
-        handles = [None if job.request else cekura.metrics.job(job.line.progress_id or "") for job in jobs]
+        handles = [None if job.request else cekura.metrics.job(job.line.progress_id or "", **job.agent) for job in jobs]
         await asyncio.gather(*map(collect, jobs, handles))
-
-
-def _say_how_to_go_on(report: Report, jobs: list[Job], *, declined: bool = False) -> None:
-    """Name the jobs whose suggestions are still to be had."""
-    ids = [job.line.progress_id for job in jobs if not job.failed and (declined or job.suggestions is None)]
-    if left := [one for one in ids if one]:
-        report.go_on("resume", *left)
 
 
 def _name(job: Job) -> str:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import yaml
 
 _FIRST = ("name", "description", "type", "eval_type", "enum_values")
+MAX_DEPTH = 100  # levels of lists and mappings inside of each other
+MAX_VALUES = 500_000  # in a text, with those that aliases repeat
+MAX_DIGITS = 300  # of an integer: as many as a float can have
 _LONG = 100  # characters, from which on a text is folded
 _NULL = re.compile("~|null|Null|NULL|")
 _BOOL = re.compile("true|True|TRUE|false|False|FALSE")
@@ -22,19 +25,21 @@ _FLOAT = re.compile(
     r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
 )
 _TAGS = {"null": _NULL, "bool": _BOOL, "int": _INT, "float": _FLOAT}
+_HALF = re.compile("[\ud800-\udfff]")
 # Line ends but "\n" and what does not print are kept by quotes only.
 _QUOTED = re.compile("[^\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
 
 class BrokenText(ValueError):
-    """A text that is no list of metrics.
+    """Text that is not a list of metrics, or not a document.
 
     Attributes:
-        line: Where, from 1; None when that is not known.
+        line: Line of the problem, from 1, or None if it is not known.
     """
 
-    def __init__(self, problem: str, line: int | None = None) -> None:
-        super().__init__(f"line {line}: {problem}" if line else problem)
+    def __init__(self, problem: str, line: int | None = None, column: int | None = None) -> None:
+        where = f"line {line}, column {column}" if column else f"line {line}"
+        super().__init__(f"{where}: {problem}" if line else problem)
         self.line = line
 
 
@@ -89,16 +94,117 @@ def _ordered(metric: Mapping[str, Any]) -> dict[str, Any]:
 
 def load(text: str) -> list[dict[str, Any]]:
     """The metrics in a text. Raises BrokenText, with the line."""
+    node = compose(text, Loader)
+    return [] if node is None else _metrics(node)
+
+
+def compose(text: str, loader: Callable[[str], Any]) -> yaml.Node | None:
+    """The nodes of the only document in a text, None if it is empty. Raises BrokenText, with the line.
+
+    PyYAML composes recursively, its parser in C even without a limit, and an alias costs it nothing: ten lines can
+    stand for a million million values. So depth and values, with those of aliases, are counted while they are read.
+    """
+    if found := yaml.reader.Reader.NON_PRINTABLE.search(text):
+        line, column = text.count("\n", 0, found.start()) + 1, found.start() - text.rfind("\n", 0, found.start())
+        raise BrokenText(f"a character that YAML does not allow (U+{ord(found[0]):04X}).", line, column)
+    parser = loader(text)
     try:
-        node = yaml.compose(text, Loader=Loader)
-        return [] if node is None else _metrics(node)
+        return _Composer(parser).document()
     except yaml.MarkedYAMLError as error:
         raise _explained(error) from None
-    except yaml.reader.ReaderError as error:
-        line = text[: error.position].count("\n") + 1 if isinstance(error.position, int) else None
-        raise BrokenText(f"a character that YAML does not allow ({error.reason}).", line) from None
-    except RecursionError:
-        raise BrokenText("it is nested too deeply.") from None
+    finally:
+        parser.dispose()
+
+
+class _Composer:
+    """Makes nodes of the events of a parser, without recursion."""
+
+    def __init__(self, parser: Any) -> None:  # noqa: ANN401 - The parsers of PyYAML have no common class.
+        self._parser = parser
+        self._open: list[tuple[yaml.CollectionNode, list[yaml.Node], str | None, int]] = []
+        self._anchors: dict[str, tuple[yaml.Node, int] | None] = {}
+        self._nodes = 0
+        self._root: yaml.Node | None = None
+
+    def document(self) -> yaml.Node | None:
+        """The only document."""
+        documents = 0
+        while self._parser.check_event():
+            event = self._parser.get_event()
+            if isinstance(event, yaml.DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    raise BrokenText("expected a single document, but another one begins.", _position(event)[0])
+            elif isinstance(event, yaml.AliasEvent):
+                self._alias(event)
+            elif isinstance(event, yaml.ScalarEvent):
+                self._scalar(event)
+            elif isinstance(event, yaml.CollectionStartEvent):
+                self._begin(event)
+            elif isinstance(event, yaml.CollectionEndEvent):
+                self._end(event)
+        return self._root
+
+    def _scalar(self, event: yaml.ScalarEvent) -> None:
+        tag = event.tag
+        if tag is None or tag == "!":
+            tag = self._parser.resolve(yaml.ScalarNode, event.value, event.implicit)
+        # The stubs give nodes the marks of one parser only.
+        marks: tuple[Any, Any] = event.start_mark, event.end_mark
+        node = yaml.ScalarNode(tag, event.value, *marks, style=event.style)
+        # A long text counts for several values: aliases repeat it as well.
+        nodes = 1 + len(event.value) // 100
+        self._count(nodes, event)
+        self._add(node, event.anchor, nodes)
+
+    def _begin(self, event: yaml.CollectionStartEvent) -> None:
+        if len(self._open) >= MAX_DEPTH:
+            raise BrokenText(f"nested more than {MAX_DEPTH} levels deep.", *_position(event))
+        kind = yaml.SequenceNode if isinstance(event, yaml.SequenceStartEvent) else yaml.MappingNode
+        tag = event.tag
+        if tag is None or tag == "!":
+            tag = self._parser.resolve(kind, None, event.implicit)
+        mark: Any = event.start_mark
+        node = kind(tag, [], mark, flow_style=event.flow_style)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = None
+        self._open.append((node, [], event.anchor, self._nodes))
+        self._count(1, event)
+
+    def _end(self, event: yaml.CollectionEndEvent) -> None:
+        node, children, anchor, before = self._open.pop()
+        mapping = isinstance(node, yaml.MappingNode)
+        node.value = list(zip(children[::2], children[1::2], strict=True)) if mapping else children
+        node.end_mark = event.end_mark
+        self._add(node, anchor, self._nodes - before)
+
+    def _alias(self, event: yaml.AliasEvent) -> None:
+        if event.anchor not in self._anchors:
+            raise BrokenText(f"undefined alias {event.anchor!r}.", *_position(event))
+        anchored = self._anchors[event.anchor]
+        if anchored is None:
+            raise BrokenText(f"the alias {event.anchor!r} stands inside of what it repeats.", *_position(event))
+        node, nodes = anchored
+        self._count(nodes, event)
+        self._add(node, None, nodes)
+
+    def _add(self, node: yaml.Node, anchor: str | None, nodes: int) -> None:
+        if anchor is not None:
+            self._anchors[anchor] = node, nodes
+        if self._open:
+            self._open[-1][1].append(node)
+        else:
+            self._root = node
+
+    def _count(self, nodes: int, event: yaml.Event) -> None:
+        self._nodes += nodes
+        if self._nodes > MAX_VALUES:
+            raise BrokenText(f"more than {MAX_VALUES:,} values, with those that aliases repeat.", *_position(event))
+
+
+def _position(event: yaml.Event) -> tuple[int, int]:
+    mark = event.start_mark
+    return (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
 
 
 def _explained(error: yaml.MarkedYAMLError) -> BrokenText:
@@ -159,19 +265,80 @@ def _scalar(kind: str, node: yaml.ScalarNode) -> str | float | bool | None:
         raise BrokenText(f"{text!r} is no {kind}.", _line(node))
     try:
         if kind == "int":
-            return int(text)
+            return integer(text)
         if kind == "float":
-            return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
-    except ValueError:
-        raise BrokenText("a number with too many digits.", _line(node)) from None
+            return finite(float(text.lower().replace(".inf", "inf").replace(".nan", "nan")))
+    except ValueError as error:
+        raise BrokenText(str(error), _line(node)) from None
     return None if kind == "null" else text.lower() == "true"
 
 
-def is_finite(value: object) -> bool:
-    """Whether a value has no number that JSON cannot express."""
-    if isinstance(value, dict | list):
-        return all(map(is_finite, value.values() if isinstance(value, dict) else value))
-    return not isinstance(value, float) or math.isfinite(value)
+def integer(text: str) -> int:
+    """An integer. Raises ValueError if it has more than MAX_DIGITS digits, too many for a float."""
+    if len(text) > MAX_DIGITS:
+        raise ValueError(f"a number with too many digits ({len(text):,}; at most {MAX_DIGITS}).")
+    return int(text)
+
+
+def finite(number: float) -> float:
+    """The number. Raises ValueError if it is infinite or NaN, which JSON cannot express."""
+    if not math.isfinite(number):
+        raise ValueError("a number that is not finite (JSON has no such number).")
+    return number
+
+
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of JSON with these fields. Raises BrokenText if a name repeats: readers disagree which one counts."""
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise BrokenText(f"{name!r} stands twice in one object.")
+            seen.add(name)
+    return fields
+
+
+def has_half_character(value: object) -> bool:
+    """Whether a string in a value has half of a surrogate pair, which UTF-8 cannot express."""
+    if isinstance(value, dict):
+        return any(has_half_character(each) for pair in value.items() for each in pair)
+    if isinstance(value, list):
+        return any(map(has_half_character, value))
+    return isinstance(value, str) and _HALF.search(value) is not None
+
+
+def check(value: object) -> None:
+    """Raise BrokenText, with the place, if JSON was read that is deeper or larger than YAML may be."""
+    values, depth, level = 0, 0, [value]
+    while level:
+        values += len(level)
+        depth += any(isinstance(each, dict | list) for each in level)
+        if values > MAX_VALUES:
+            raise BrokenText(f"more than {MAX_VALUES:,} values.")
+        if depth > MAX_DEPTH:
+            raise BrokenText(f"nested more than {MAX_DEPTH} levels deep.")
+        for each in level:
+            if isinstance(each, float) and not math.isfinite(each):
+                raise BrokenText(f"a number that is not finite, at {_place(value, each)} (JSON has no such number).")
+        level = [child for each in level for child in _children(each)]
+
+
+def _children(value: object) -> Iterable[object]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+
+
+def _place(value: object, wanted: object) -> str:
+    """Where in a value something is, such as `paths./x.get`."""
+    todo: list[tuple[object, str]] = [(value, "")]
+    while todo:
+        each, place = todo.pop()
+        if each is wanted:
+            return place.removeprefix(".")
+        if isinstance(each, dict | list):
+            items = each.items() if isinstance(each, dict) else enumerate(each)
+            todo += [(child, f"{place}.{key}") for key, child in items]
+    return "an unknown place"
 
 
 def _line(node: yaml.Node) -> int:

@@ -123,6 +123,14 @@ def generate(
 @app.command(epilog=EXIT_CODES, short_help="Go on with a job that was started.")
 def resume(
     progress_id: Annotated[list[str], typer.Argument(metavar="PROGRESS_ID...", help="As `generate` shows it.")],
+    agent_id: Annotated[
+        int | None,
+        typer.Option("--agent-id", min=1, metavar="ID", help="The agent. v2 of the API needs it with an OAuth token."),
+    ] = None,
+    assistant_id: Annotated[
+        str | None,
+        typer.Option("--assistant-id", metavar="ID", help="The agent, by the id that it has at its voice provider."),
+    ] = None,
     yes: Yes = False,
     dry_run: DryRun = False,
     output: OutputFile = None,
@@ -139,7 +147,7 @@ def resume(
     handling = Handling(yes, dry_run, output, timeout)
     carry_out(
         Options(base_url, api_key_file, format is Format.json, verbose),
-        lambda report: suggest_and_save(report, picked_up(progress_id), handling),
+        lambda report: suggest_and_save(report, picked_up(progress_id, agent_id, assistant_id), handling),
     )
 
 

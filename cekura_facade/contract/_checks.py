@@ -91,7 +91,7 @@ def _agent_pages(subject: Subject) -> Observation:
 @_check("unknown-progress-id", "The response for an unknown progress id is a 404 with a detail.", "either")
 def _unknown_progress_id(subject: Subject) -> Observation:
     try:
-        subject.service.progress(str(uuid.uuid4()))
+        subject.service.progress(str(uuid.uuid4()), subject.agent_id)
     except APIStatusError as error:
         shape = _shape(error.body)
         held = error.status_code == 404 and shape == "detail"

@@ -13,7 +13,6 @@ from cekura_api.api.agents import list_agents
 from cekura_api.api.metrics import (
     create_metric,
     create_metrics_in_bulk,
-    generate_metrics_progress,
     get_metric,
     list_metrics,
 )
@@ -21,6 +20,8 @@ from cekura_api.models import MetricCreate
 from cekura_api.types import UNSET
 
 from cekura_facade import Cekura
+from cekura_facade._http import checked
+from cekura_facade._jobs import GENERATION, Handle
 from cekura_facade._matching import is_int
 from cekura_facade._sync_http import SyncHTTP
 
@@ -58,9 +59,10 @@ class Service:
         """Read a page of agents."""
         return self._json(list_agents.build_request(page_size=1))
 
-    def progress(self, progress_id: str) -> object:
-        """Read the progress of a job."""
-        return self._json(generate_metrics_progress.build_request(progress_id=progress_id))
+    def progress(self, progress_id: str, agent_id: int) -> object:
+        """Read the progress of a job for an agent."""
+        job = Handle(GENERATION, progress_id, {"agent_id": agent_id})
+        return self._json(checked(job.kind.endpoint, progress_id=progress_id, **job.scope))
 
     def create(self, fields: Fields) -> Fields:
         """Create a metric."""

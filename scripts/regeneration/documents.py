@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import lzma
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import yaml
 
-from cekura_facade.cli._yaml import Dumper, Loader, value_of
+from cekura_facade.cli._yaml import BrokenText, Dumper, Loader, check, compose, integer, unique, value_of
 
 from .errors import RegenerationError
+from .fetch import read, shown
 
 Document = dict[str, Any]
 Schema = dict[str, Any]
@@ -23,8 +21,9 @@ Schema = dict[str, Any]
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 SCHEMA_PREFIX = "#/components/schemas/"
 JSON = "application/json"
-_PATIENCE = 120.0  # seconds, for the whole of a document from a URL
-_XZ = b"\xfd7zXZ\x00"
+_COMPONENTS = ("schemas", "parameters", "requestBodies", "responses", "securitySchemes")
+_HALF_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+SCHEMA_KEYWORDS = {"type", "properties", "required", "items", "$ref", "allOf", "anyOf", "oneOf"}
 _VALUES = {"const", "enum", "example", "examples"}  # keywords whose values are not schemas
 
 
@@ -50,61 +49,95 @@ def parse(text: str, source: str) -> Document:
     if text.lstrip()[:1] == "<":
         raise RegenerationError(f"{source} is an HTML or XML page, not a specification. Look at what it says.")
     try:
-        # JSON first: it is what is published, and its parser is by far the faster one.
-        document = json.loads(text)
-    except ValueError as json_error:
-        try:
-            node = yaml.compose(text, Loader=_Loader)
-            document = None if node is None else value_of(node)
-        except (yaml.YAMLError, ValueError, RecursionError) as yaml_error:
-            reason = str(json_error if text.lstrip()[:1] in "{[" else yaml_error).replace("\n", " ")
-            raise RegenerationError(f"{source} is neither JSON nor YAML, or is cut short: {reason}") from None
-    except RecursionError:
-        raise RegenerationError(f"{source} is nested too deeply to be a specification.") from None
+        document = _tree(text)
+    except BrokenText as error:
+        raise RegenerationError(f"{source} cannot be read as JSON or YAML: {_one_line(error)}") from None
     if not isinstance(document, dict):
         raise RegenerationError(f"{source} is not a JSON object, so it is not an OpenAPI document.")
     return document
 
 
+def _tree(text: str) -> object:
+    """The value that a text of JSON or YAML stands for. Raises BrokenText, with the line or place."""
+    problem: BrokenText | None = None
+    is_json = text.lstrip()[:1] in "{["
+    try:
+        # JSON first: it is what is published, and its parser is by far the faster one.
+        document = json.loads(text, object_pairs_hook=unique, parse_int=integer)
+        check(document)
+    except json.JSONDecodeError as error:
+        if is_json:
+            problem = BrokenText(f"{error.msg}. Is the file cut short?", error.lineno, error.colno)
+    except BrokenText as error:
+        problem = error
+    except (ValueError, RecursionError):
+        pass
+    else:
+        # As other readers of JSON do: text with half of a surrogate pair cannot be sent or written.
+        return _whole_characters(document) if _HALF_ESCAPE.search(text) else document
+    try:
+        # It knows the line of what is wrong, in JSON as well.
+        node = compose(text, _Loader)
+        document = None if node is None else value_of(node)
+    except BrokenText as error:
+        raise (problem if problem is not None and problem.line else error) from None
+    if problem is not None and not problem.line:
+        raise problem
+    return document
+
+
+def _whole_characters(value: object) -> object:
+    if isinstance(value, dict):
+        return unique([(_whole(name), _whole_characters(each)) for name, each in value.items()])
+    if isinstance(value, list):
+        return [_whole_characters(each) for each in value]
+    return _whole(value) if isinstance(value, str) else value
+
+
+def _whole(text: str) -> str:
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _one_line(error: BrokenText) -> str:
+    return " ".join(str(error).split())
+
+
 def load(source: str | Path) -> Document:
     """Read a document from a path or an http(s) URL."""
-    name = str(source)
+    name = shown(source)
+    data = read(source)
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise RegenerationError(f"{name} is UTF-16 or UTF-32 text. Save it as UTF-8.")
     try:
-        data = _fetch(name) if re.match(r"https?://", name) else Path(source).read_bytes()
-        if data.startswith(_XZ):
-            data = lzma.decompress(data)
         return parse(data.decode("utf-8-sig"), name)
-    except lzma.LZMAError:
-        raise RegenerationError(f"{name} is a broken .xz file: fetch it again.") from None
-    except UnicodeDecodeError:
-        raise RegenerationError(f"{name} is not UTF-8 text, so it is not a specification.") from None
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise RegenerationError(f"{name} could not be fetched: {error or type(error).__name__}.") from None
-    except OSError as error:
-        raise RegenerationError(f"{name} could not be read: {error.strerror or error}.") from None
-
-
-def _fetch(url: str) -> bytes:
-    deadline, data = time.monotonic() + _PATIENCE, bytearray()
-    with httpx.stream("GET", url, follow_redirects=True, timeout=30.0) as response:
-        if not response.is_success:
-            raise RegenerationError(f"{url} answered {response.status_code}: check the URL.")
-        for chunk in response.iter_bytes():
-            data += chunk
-            if time.monotonic() > deadline:
-                raise RegenerationError(f"{url} was not read after {_PATIENCE:g} seconds: try again later.")
-    return bytes(data)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise RegenerationError(f"{name}, line {line}: this is not UTF-8 text, so it is not a specification.") from None
 
 
 def load_specification(source: str | Path) -> Document:
     """Read a document and make sure that it is an OpenAPI 3 document with paths."""
-    document = load(source)
+    document, name = load(source), shown(source)
     version = document.get("openapi")
     if not (isinstance(version, str) and version.startswith("3.")):
-        raise RegenerationError(f"{source} is not an OpenAPI 3 document: it has no `openapi: 3.x` field.")
+        raise RegenerationError(f"{name} is not an OpenAPI 3 document: it has no `openapi: 3.x` field.")
     if not (isinstance(document.get("paths"), dict) and document["paths"]):
-        raise RegenerationError(f"{source} is an OpenAPI document without paths: nothing to generate from.")
+        raise RegenerationError(f"{name} is an OpenAPI document without paths: nothing to generate from.")
+    _check_components(document, name)
     return document
+
+
+def _check_components(document: Document, name: str) -> None:
+    """Take out components that are null. Raise RegenerationError if something else than an object holds them."""
+    places = [("components", document), *((kind, document.get("components")) for kind in _COMPONENTS)]
+    for key, holder in places:
+        if not isinstance(holder, dict):
+            continue
+        if holder.get(key) is None:
+            holder.pop(key, None)
+        elif not isinstance(holder[key], dict):
+            place = key if holder is document else f"components.{key}"
+            raise RegenerationError(f"{name}: {place} is not an object. Use another version, or correct a copy of it.")
 
 
 def dump(document: Document, heading: str = "") -> str:

@@ -238,8 +238,9 @@ def _limits_of_ids(document: Document) -> int:
     components = document.get("components", {}).get("schemas", {})
     places: list[tuple[str, object, dict[str, int]]] = []
     for _, path, operation in operations(document):
+        names = operation.get("x-parameter-names", {})
         places += [
-            (str(parameter.get("name")), parameter.get("schema"), {"maxLength": 1000})
+            (names.get(parameter.get("name"), str(parameter.get("name"))), parameter.get("schema"), {"maxLength": 1000})
             for parameter in (*document["paths"][path].get("parameters", []), *operation.get("parameters", []))
             if parameter.get("in") in ("path", "query")
         ]

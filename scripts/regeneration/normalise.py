@@ -9,7 +9,7 @@ import copy
 import re
 from typing import Any
 
-from .documents import JSON, Document, Schema, all_schemas, body_schemas, operations, resolve
+from .documents import JSON, SCHEMA_KEYWORDS, Document, Schema, all_schemas, body_schemas, operations, resolve
 from .naming import name_operations
 from .operations import Operations
 from .rules import Rule, run
@@ -18,7 +18,6 @@ from .untrusted import RULES as HOSTILE, check_strings
 
 MULTIPART = "multipart/form-data"
 OCTETS = "application/octet-stream"
-_SCHEMA_KEYWORDS = {"type", "properties", "required", "items", "$ref", "allOf", "anyOf", "oneOf"}
 
 
 def normalise(document: Document, covered: Operations) -> tuple[Document, dict[str, int]]:
@@ -62,7 +61,7 @@ def _misplaced_schema(document: Document) -> int:
     for _, _, operation in operations(document):
         for body in (operation.get("requestBody"), *operation.get("responses", {}).values()):
             content = body.get("content") if isinstance(body, dict) else None
-            if isinstance(content, dict) and content and set(content) & _SCHEMA_KEYWORDS:
+            if isinstance(content, dict) and content and set(content) & SCHEMA_KEYWORDS:
                 # Either the schema is here, or each of its keywords is a media type with a schema of its own.
                 inner = [value for value in content.values() if isinstance(value, dict) and "schema" in value]
                 body["content"] = {JSON: inner[0] if inner else {"schema": content}}

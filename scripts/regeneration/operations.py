@@ -17,8 +17,8 @@ Direction = Literal["request", "response"]
 DIRECTIONS: tuple[Direction, ...] = ("request", "response")
 COLLECTION_METHODS = {"get": "list", "post": "create", "put": "replace", "patch": "update"}
 ITEM_METHODS = {"put": "replace", "patch": "update"}
+SNAKE_CASE = r"[a-z][a-z0-9_]*"
 _LONGEST = 150
-_SNAKE_CASE = r"[a-z][a-z0-9_]*"
 _KEYS = {"name", "tag", "method", "path", "request", "response", "optional"} | {
     "resource_method",
     "workflow",
@@ -44,6 +44,9 @@ class Body:
 class Operation:
     """One entry: found by method and path, never by the vendor's operationId.
 
+    `path` is where the operation is. `paths` are the paths of its entry, in order of preference: `locate` chooses the
+    first one that a specification has.
+
     `covered` ones are in operations.yaml and get stable bodies; the bodies of the others keep the vendor's schemas. An
     `optional` one is left out if the specification lacks it or has it in a shape that the entry does not fit.
 
@@ -63,6 +66,11 @@ class Operation:
     resource_method: str | None = None
     idempotent: bool = False
     parameters: Mapping[str, str] = attrs.field(factory=dict)
+    paths: tuple[str, ...] = attrs.field()
+
+    @paths.default
+    def _only_path(self) -> tuple[str, ...]:
+        return (self.path,)
 
     @classmethod
     def uncovered(cls, method: str, path: str) -> Operation:
@@ -78,6 +86,16 @@ class Operation:
 
     def __str__(self) -> str:
         return f"{self.name} ({self.method.upper()} {self.path})"
+
+
+def shape(path: str) -> str:
+    """A path without the names of its parameters, which are free to change: `/metrics/{}/`."""
+    return re.sub(r"\{[^{}]*\}", "{}", path)
+
+
+def placeholders(path: str) -> list[str]:
+    """The names of the parameters in a path, in order."""
+    return re.findall(r"\{([^{}]*)\}", path)
 
 
 @attrs.frozen
@@ -165,6 +183,10 @@ def load_operations(path: Path) -> Operations:
     for tag, method in methods:
         if methods.count((tag, method)) > 1:
             raise RegenerationError(f"{path}: two operations of {tag} have the resource method {method}.")
+    places = [(entry.method, shape(listed)) for entry in entries for listed in entry.paths]
+    for method, listed in places:
+        if places.count((method, listed)) > 1:
+            raise RegenerationError(f"{path}: {method.upper()} {listed} is listed twice. Remove one of the two.")
     return Operations(entries, parts, promises=promises)
 
 
@@ -181,13 +203,19 @@ def _operation(entry: dict[str, Any]) -> Operation:
     resource_method = None if entry.get("workflow") else entry.get("resource_method", entry["name"])
     parameters = dict(entry.get("parameters", {}))
     for name in (resource_method, *parameters.values()):
-        if name is not None and not (re.fullmatch(_SNAKE_CASE, str(name)) and not keyword.iskeyword(name)):
+        if name is not None and not (re.fullmatch(SNAKE_CASE, str(name)) and not keyword.iskeyword(name)):
             raise RegenerationError(f"operations.yaml: {entry['name']}: {name} is not a snake_case name.")
+    paths = entry["path"] if isinstance(entry["path"], list) else [entry["path"]]
+    if not paths or not all(isinstance(path, str) and path.startswith("/") for path in paths):
+        raise RegenerationError(
+            f"operations.yaml: {entry['name']}: `path` is a path such as /metrics/{{id}}/, or a list of such paths."
+        )
     operation = Operation(
         name=entry["name"],
         tag=entry["tag"],
         method=entry["method"].lower(),
-        path=entry["path"],
+        path=paths[0],
+        paths=tuple(paths),
         request=Body.parse(entry["request"]) if "request" in entry else None,
         response=Body.parse(entry["response"]) if "response" in entry else None,
         optional=entry.get("optional", False),
@@ -195,6 +223,6 @@ def _operation(entry: dict[str, Any]) -> Operation:
         idempotent=entry.get("idempotent", False),
         parameters=parameters,
     )
-    if operation.method not in METHODS or not re.fullmatch(_SNAKE_CASE, operation.name):
+    if operation.method not in METHODS or not re.fullmatch(SNAKE_CASE, operation.name):
         raise RegenerationError(f"operations.yaml: {operation} needs a snake_case name and an HTTP method.")
     return operation

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,16 +13,20 @@ import attrs
 from .documents import Document, dump, load
 from .errors import RegenerationError
 from .generate import generate
-from .interface import KNOWN_VALUE, interface
+from .interface import KNOWN_VALUE, Member, interface
 from .lenience import make_lenient
+from .locate import moves
 from .normalise import normalise
 from .operations import Operation, Operations, load_operations
 from .overlay import AppliedAction, apply_overlay, drop_unused
 from .select import ALL, EXPOSED, choose, select
+from .shape import check_components, check_depth, check_expansion, check_operations
 from .untrusted import check_paths
 from .validate import check_promises, validated_beside
 
 PACKAGE = "cekura_api"
+# What Python raises where something has another shape than the stages know of.
+_UNFORESEEN = (TypeError, AttributeError, LookupError, ValueError, ArithmeticError, RecursionError)
 UPSTREAM_HEADING = (
     "The part of the published Cekura API that this client covers, as it is published, faults included.\n"
     "`python scripts/regenerate.py SPECIFICATION` takes it from a published document."
@@ -53,6 +58,11 @@ class Derivation:
     rules_fired: dict[str, int]
     overlay_actions: tuple[AppliedAction, ...]
     left_out: tuple[LeftOut, ...] = ()
+
+    @property
+    def moves(self) -> tuple[str, ...]:
+        """Which operations are not at the first path of their entry, and where they are."""
+        return moves(self.operations)
 
 
 def derive(published: Document, covered: Operations, overlay: Document, selection: str = "") -> Derivation:
@@ -93,25 +103,54 @@ def _disturbed(essential: Derivation, wider: Derivation) -> list[str]:
     changed = {
         name
         for name, member in before.items()
-        if member.type != KNOWN_VALUE
-        and (name not in after or (member.type, member.required) != (after[name].type, after[name].required))
+        if member.type != KNOWN_VALUE and not (name in after and _serves_as(after[name], member))
     }
     return sorted(name for name in changed if before[name].owner not in changed)
 
 
+def _serves_as(new: Member, old: Member) -> bool:
+    """Whether a member has the type of another, or is one that callers pass and that may be null as well."""
+    is_nullable = new.given and new.type == f"{old.type} | None"
+    return new.required == old.required and (new.type == old.type or is_nullable)
+
+
 def _derive(published: Document, operations: Operations, overlay: Document) -> Derivation:
     try:
-        upstream = select(published, operations)
-        normal, fired = normalise(upstream, operations)
-        overlaid, actions = apply_overlay(normal, overlay)
-        drop_unused(overlaid, normal)
-        effective, fired_after = make_lenient(overlaid, operations)
-        check_promises(effective, operations)
-        check_paths(effective)
-    except (TypeError, AttributeError, KeyError, ValueError, RecursionError) as error:
-        # Something stands where OpenAPI has something else, and no rule knows of it.
-        raise RegenerationError(f"The specification is malformed: {type(error).__name__}: {error}.") from error
+        return _stages(published, operations, overlay)
+    except _UNFORESEEN as error:
+        where = _unforeseen(published, operations, overlay)
+        raise RegenerationError(
+            f"{where}: the document describes this in a way that no rule knows. "
+            "Use another version, or take the operation out of spec/operations.yaml."
+        ) from error
+
+
+def _stages(published: Document, operations: Operations, overlay: Document) -> Derivation:
+    check_operations(published, operations)
+    upstream = select(published, operations)
+    check_components(upstream)
+    check_expansion(upstream, operations)
+    normal, fired = normalise(upstream, operations)
+    overlaid, actions = apply_overlay(normal, overlay)
+    drop_unused(overlaid, normal)
+    effective, fired_after = make_lenient(overlaid, operations)
+    check_promises(effective, operations)
+    check_depth(effective)
+    check_paths(effective)
     return Derivation(operations, upstream, effective, fired | fired_after, tuple(actions))
+
+
+def _unforeseen(published: Document, operations: Operations, overlay: Document) -> str:
+    """The operation that the stages fail on."""
+    for entry in operations.entries:
+        others = [other for other in operations.entries if other is not entry]
+        try:
+            _stages(published, operations.without(others), overlay)
+        except RegenerationError:
+            continue
+        except _UNFORESEEN:
+            return str(entry)
+    return "The covered operations together"
 
 
 def build(
@@ -126,8 +165,26 @@ def build(
         specification = Path(folder, "openapi.json")
         specification.write_text(json.dumps(derivation.effective), encoding="utf-8")
         with validated_beside(specification):
-            generate(specification, spec / "generator.yaml", target / package)
+            _generate(specification, spec / "generator.yaml", target / package)
     return derivation
+
+
+def _generate(specification: Path, configuration: Path, package: Path) -> None:
+    try:
+        generate(specification, configuration, package)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        name = Path(str(error.filename)).stem
+        raise RegenerationError(
+            f"A name in the document is too long for a file: {name[:60]}… ({len(name)} characters). "
+            "Use another version, or correct a copy of it."
+        ) from None
+    except _UNFORESEEN as error:
+        raise RegenerationError(
+            "The generator cannot make a client from this document. Use another version, or find the operation by "
+            "taking entries out of a copy of spec/operations.yaml."
+        ) from error
 
 
 def write_documents(derivation: Derivation, target: Path) -> None:

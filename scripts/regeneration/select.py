@@ -10,13 +10,18 @@ import attrs
 
 from .documents import METHODS, Document, operations as each_operation, references, resolve
 from .errors import MissingOperationError, RegenerationError
-from .operations import Operations
+from .locate import locate, refusal
+from .operations import Operation, Operations
 
 ALL, EXPOSED = "all", "exposed"
 
 
 def choose(document: Document, covered: Operations, selection: str) -> Operations:
-    """The operations of a selection: the covered ones, `all`, or those `exposed` by `x-mcp-expose: true`."""
+    """The operations of a selection: the covered ones, `all`, or those `exposed` by `x-mcp-expose: true`.
+
+    Each is where this document has it.
+    """
+    covered = locate(document, covered)
     if selection not in (ALL, EXPOSED):
         return covered
     keys = [
@@ -52,14 +57,11 @@ def select(document: Document, operations: Operations) -> Document:
 
     Raises RegenerationError when the document lacks an operation or something that one refers to.
     """
+    if missing := [entry for entry in operations.entries if not _has(document, entry)]:
+        raise MissingOperationError(refusal(document, missing))
     paths: dict[str, Any] = {}
     for entry in operations.entries:
-        item = document["paths"].get(entry.path)
-        if not isinstance(item, dict) or not isinstance(item.get(entry.method), dict):
-            raise MissingOperationError(
-                f"The specification has no operation {entry}. "
-                "If it moved, give its new method and path in spec/operations.yaml; if it is gone, take its entry out."
-            )
+        item = document["paths"][entry.path]
         shared = {key: value for key, value in item.items() if key not in METHODS}
         paths.setdefault(entry.path, shared)[entry.method] = item[entry.method]
     part: Document = {key: document[key] for key in ("openapi", "info", "servers") if key in document}
@@ -75,6 +77,11 @@ def select(document: Document, operations: Operations) -> Document:
     if components:
         part["components"] = components
     return copy.deepcopy(part)
+
+
+def _has(document: Document, entry: Operation) -> bool:
+    item = document["paths"].get(entry.path)
+    return isinstance(item, dict) and isinstance(item.get(entry.method), dict)
 
 
 def _components(document: Document, paths: dict[str, Any]) -> dict[str, Any]:

@@ -66,7 +66,14 @@ def check_openapi(document: Document) -> None:
     # Imported where it is used, which is seldom in this process: it takes its time.
     from openapi_spec_validator import OpenAPIV31SpecValidator
 
-    for error in OpenAPIV31SpecValidator(document).iter_errors():
+    try:
+        error = next(iter(OpenAPIV31SpecValidator(document).iter_errors()), None)
+    except Exception as unforeseen:
+        raise RegenerationError(
+            "The effective specification cannot be checked: it has something that the validator does not expect. "
+            "Use another version."
+        ) from unforeseen
+    if error is not None:
         where = "/".join(str(part) for part in getattr(error, "absolute_path", ())) or "the document"
         reason = str(error.args[0]).replace("\n", " ")[:300]
         raise RegenerationError(f"The effective specification is not valid OpenAPI 3.1, at {where}: {reason}")

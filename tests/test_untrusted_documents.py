@@ -1,0 +1,682 @@
+"""Whatever a file or URL contains: a document, or one line that says what is wrong, where, and what to do."""
+
+from __future__ import annotations
+
+import copy
+import gzip
+import json
+import lzma
+import os
+import re
+import subprocess
+import threading
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings, strategies as st
+from regeneration import fetch
+from regeneration.documents import Document, dump, load, load_specification, parse
+from regeneration.errors import RegenerationError
+from regeneration.operations import Body, Operation, Operations
+from regeneration.pipeline import build, derive
+from regeneration.validate import check_openapi
+
+from tests.regenerating import ROOT, copied_checkout, run
+from tests.support import HUNG, closed_port, reply, scripted
+
+NO_OVERLAY = {"overlay": "1.0.0", "actions": []}
+LEAF = "#/components/schemas/Leaf"
+
+
+def responses(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"200": {"description": "", "content": {"application/json": {"schema": schema}}}}
+
+
+VALID: Document = {
+    "openapi": "3.1.0",
+    "info": {"title": "T", "version": "1"},
+    "paths": {
+        "/x/{id}/": {
+            "parameters": [{"name": "id", "in": "path", "required": True, "schema": {"type": "integer"}}],
+            "post": {
+                "summary": "Do it.",
+                "security": [{"key": []}],
+                "parameters": [{"$ref": "#/components/parameters/P"}],
+                "requestBody": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Sent"}}}},
+                "responses": responses({"$ref": "#/components/schemas/Got"}) | {"404": {"description": ""}},
+            },
+        },
+        "/y/": {"put": {"responses": {"204": {"$ref": "#/components/responses/R"}}}},
+    },
+    "components": {
+        "parameters": {"P": {"name": "X-P", "in": "header", "schema": {"type": "string"}}},
+        "responses": {"R": {"description": "x"}},
+        "securitySchemes": {"key": {"type": "apiKey", "in": "header", "name": "X-KEY"}},
+        "schemas": {
+            "Sent": {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}},
+            "Got": {
+                "type": "object",
+                "properties": {
+                    "id": {"type": "integer", "nullable": True},
+                    "kind": {"type": "string", "enum": ["a", "b"]},
+                    "list": {"type": "array", "items": {"$ref": LEAF}},
+                    "all": {"allOf": [{"$ref": LEAF}, {"type": "object", "properties": {"z": {}}}]},
+                    "one": {"oneOf": [{"type": "string"}, {"type": "null"}]},
+                    "map": {"type": "object", "additionalProperties": {"type": "integer"}},
+                },
+            },
+            "Leaf": {"type": "object", "description": "d", "properties": {"v": {"type": "number"}}},
+        },
+    },
+}
+COVERED = Operations(
+    (
+        Operation("do_it", "things", "post", "/x/{id}/", request=Body("Sent"), response=Body("Got")),
+        Operation("put_y", "things", "put", "/y/", resource_method="put"),
+    ),
+    {},
+)
+
+
+def one_line(error: pytest.ExceptionInfo[RegenerationError] | RegenerationError) -> str:
+    """The message of an error, which must be fit for a person who sees one line."""
+    text = str(error.value if isinstance(error, pytest.ExceptionInfo) else error)
+    assert "\n" not in text
+    assert not re.search(r"0x[0-9a-f]{6}|(Recursion|Type|Key|Value|Attribute)Error", text)
+    return text
+
+
+def refusal(text: str) -> str:
+    with pytest.raises(RegenerationError) as caught:
+        parse(text, "the file")
+    return one_line(caught)
+
+
+# Texts
+
+BOMB = "a0: &a0 x\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 13))
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "problem"),
+    [
+        (BOMB, "line 7, column", "more than 500,000 values"),
+        ("[" * 200_000, "line 1, column 101", "nested more than 100 levels"),
+        ('{"a":\n' * 200_000, "line 101, column", "nested more than 100 levels"),
+        ("a: " + "[" * 200_000, "line 1, column 103", "nested more than 100 levels"),
+        ('{"a": ' * 101 + "1" + "}" * 101, "line 1, column 601", "nested more than 100 levels"),
+        ('{"a":\n' + "9" * 10_000 + "}", "line 2", "too many digits"),
+        ("a: 1\nb: " + "9" * 10_000, "line 2", "too many digits"),
+        ('{"a": {"b": NaN}}', "a.b", "not finite"),
+        ('{"a":\n -Infinity}', "a", "not finite"),
+        ('{"a":\n 1e999}', "line 2", "not finite"),
+        ("a: .inf\n", "line 1", "not finite"),
+        ('{"a": 1,\n "a": 2}', "line 2", "'a'"),
+        ('{"😀": 1, "\\ud83d\\ude00": 2}', "", ""),
+        ("a: 1\na: 2\n", "line 2", "'a'"),
+        ("a: 1\nb: !!binary aGk=\n", "line 2", "binary"),
+        ("a: 1\nb: !!timestamp 2024-01-01\n", "line 2", "timestamp"),
+        ("a: 1\nb: !!set {x, y}\n", "line 2", "set"),
+        ("b: !!python/object/apply:os.system [ls]\n", "line 1", "python"),
+        ("? [a]\n: 1\n", "line 1", "name of a field"),
+        ("a: &a [*a]\n", "line 1, column 8", "'a'"),
+        ("a: *b\n", "line 1, column 4", "'b'"),
+        ("a: 1\n---\nb: 2\n", "line 2", "single document"),
+        ("a: 1\nb: x\0y\n", "line 2, column 5", "U+0000"),
+        ('a: "\\ud800"\n', "line 1", ""),
+        ('{"a": [1,\n }', "line 2, column 2", "cut short"),
+        ("a: [b\n", "line 1", "flow"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_with_its_place(text: str, where: str, problem: str) -> None:
+    said = refusal(text)
+    assert said.startswith("the file ")
+    assert where in said
+    assert problem in said
+
+
+def test_a_repeated_alias_is_read_up_to_the_limit() -> None:
+    document = parse("a: &a {b: [1]}\nc: [*a, *a]\n", "x")
+    assert document == {"a": {"b": [1]}, "c": [{"b": [1]}, {"b": [1]}]}
+    # A long text is repeated as well.
+    assert "more than 500,000 values" in refusal(f"a: &a {'x' * 100_000}\nb: [{', '.join(['*a'] * 600)}]\n")
+
+
+def test_keys_of_yaml_that_are_no_text_become_one() -> None:
+    assert parse("200: a\ntrue: b\nnull: c\n1.5: d\n", "x") == {"200": "a", "true": "b", "null": "c", "1.5": "d"}
+
+
+def test_half_of_a_surrogate_pair_is_replaced_and_a_whole_one_is_kept() -> None:
+    document = parse('{"a\\ud800": ["\\ud83d\\ude00", "x\\udfff"]}', "x")
+    assert document == {"a\ufffd": ["😀", "x\ufffd"]}
+    assert parse(dump(document), "x") == document
+    assert "stands twice" in refusal('{"\\ud800": 1, "\\ud801": 2}')
+
+
+@pytest.mark.parametrize("text", ['{"a": %s}', "%s"])
+def test_the_deepest_document_that_is_read(text: str) -> None:
+    levels = 100 if text == "%s" else 99
+    parse(text % ('{"a": ' * levels + "1" + "}" * levels), "x")
+    assert "nested" in refusal(text % ('{"a": ' * (levels + 1) + "1" + "}" * (levels + 1)))
+
+
+@given(
+    st.binary(max_size=60)
+    | st.text(max_size=60).map(str.encode)
+    | st.text("[]{}:,-&*!?|>'\"\\a1 \n\t#").map(str.encode)
+)
+@settings(max_examples=400, deadline=None)
+def test_any_bytes_are_read_or_refused(data: bytes) -> None:
+    source = Path(os.environ["PYTEST_DOCUMENT"])
+    source.write_bytes(data)
+    try:
+        assert isinstance(load(source), dict)
+        said = str(source)
+    except RegenerationError as error:
+        said = one_line(error)
+    assert said.startswith(str(source))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _document(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTEST_DOCUMENT", str(tmp_path_factory.mktemp("documents") / "document"))
+        yield
+
+
+# Files
+
+
+@pytest.mark.parametrize("data", [b"\xff\xfea\0:\0", b"\xfe\xff\0a", b"a: \xe9\n", b"\xef\xbb\xbfa: \xff"])
+def test_a_file_in_another_encoding_is_refused(data: bytes, tmp_path: Path) -> None:
+    tmp_path.joinpath("x").write_bytes(data)
+    with pytest.raises(RegenerationError, match="UTF-8"):
+        load(tmp_path / "x")
+
+
+def test_a_byte_order_mark_is_left_out(tmp_path: Path) -> None:
+    tmp_path.joinpath("x").write_text('\ufeff{"a": 1}', encoding="utf-8")
+    assert load(tmp_path / "x") == {"a": 1}
+
+
+def test_what_is_no_regular_file_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path, why in (
+        (tmp_path / "pipe", "pipe"),
+        (Path("/dev/zero"), "device"),
+        (tmp_path, "folder"),
+        (tmp_path / "none", "No such file"),
+        ("a\0b", "valid path"),
+    ):
+        with pytest.raises(RegenerationError, match=why) as caught:
+            load(path)
+        assert str(path) in one_line(caught)
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit that a test reaches in no time."""
+    monkeypatch.setattr(fetch, "MAX_BYTES", 2**20)
+
+
+def test_a_large_file_is_refused_before_all_of_it_is_read(small: None, tmp_path: Path) -> None:
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(RegenerationError, match="larger than 1 MB"):
+        load(tmp_path / "large")
+
+
+def test_an_xz_file_is_unpacked_up_to_the_limit(small: None, tmp_path: Path) -> None:
+    file = tmp_path / "x.json.xz"
+    whole = lzma.compress(b'{"a": ') + lzma.compress(b"1}")
+    file.write_bytes(whole)
+    assert load(file) == {"a": 1}
+    for data, why in (
+        (lzma.compress(b" " * 2**21), "larger than 1 MB"),
+        (lzma.compress(b" " * 2**19) * 3, "larger than 1 MB"),
+        (whole[:-5], "cut short"),
+        (whole[:20] + b"xxxx" + whole[24:], "broken"),
+    ):
+        file.write_bytes(data)
+        with pytest.raises(RegenerationError, match=why) as caught:
+            load(file)
+        assert str(file) in one_line(caught)
+
+
+# URLs
+
+GZIP = {"Content-Encoding": "gzip"}
+SMALL = reply(200, {"a": 1})
+
+
+def moved(to: str, status: int = 302) -> bytes:
+    return reply(status, headers={"Location": to})
+
+
+def test_a_scheme_is_read_in_capitals_and_others_are_named() -> None:
+    with scripted(SMALL) as server:
+        assert load(server.url.replace("http", "HTTP")) == {"a": 1}
+    for url in ("ftp://example.com/x", "file:///etc/passwd", "FILE:///x"):
+        with pytest.raises(RegenerationError, match="is not supported") as caught:
+            load(url)
+        assert url.partition(":")[0].lower() in one_line(caught)
+
+
+@pytest.mark.parametrize("url", ["http://", "http://[::1", "http://user:hidden@host:port/", "https:///x"])
+def test_a_url_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(RegenerationError) as caught:
+        load(url)
+    assert "hidden" not in one_line(caught)
+
+
+def test_a_user_and_a_password_are_neither_sent_nor_shown() -> None:
+    with scripted(reply(404), SMALL, SMALL) as server:
+        url = server.url.replace("://", "://user:hidden@")
+        with pytest.raises(RegenerationError, match="responded with 404") as caught:
+            load(url)
+        assert load(url) == {"a": 1}
+        assert not any("authorization" in {name.lower() for name in each.headers} for each in server.received)
+        with pytest.raises(RegenerationError, match="not an OpenAPI") as later:
+            load_specification(url)
+    for error in (caught, later):
+        assert "hidden" not in one_line(error)
+
+
+def test_a_redirect_stays_on_the_host() -> None:
+    with scripted(moved("/two"), moved("three", 308), SMALL) as server:
+        assert load(f"{server.url}/one") == {"a": 1}
+        assert [each.path for each in server.received] == ["/one", "/two", "/three"]
+    with scripted(SMALL) as other:
+        for place in (other.url, other.url.replace("127.0.0.1", "localhost"), "file:///etc/passwd", "https://e.test/"):
+            with (
+                scripted(moved(place)) as server,
+                pytest.raises(RegenerationError, match="not the same host") as caught,
+            ):
+                load(server.url)
+            assert place.partition("://")[2].partition("/")[0] in one_line(caught)
+        assert other.received == []
+
+
+@pytest.mark.parametrize(
+    ("start", "to", "allowed"),
+    [
+        ("http://a.test/x", "https://a.test/x", True),
+        ("http://a.test/x", "https://a.test:443/y", True),
+        ("https://a.test/x", "http://a.test/x", False),
+        ("http://a.test/x", "https://a.test:8443/x", False),
+        ("http://a.test:8080/x", "https://a.test/x", False),
+        ("https://a.test/x", "https://b.a.test/x", False),
+        ("https://a.test/x", "//a.test/y", True),
+        ("https://a.test/x", "https://a.test@b.test/", False),
+    ],
+)
+def test_a_redirect_may_only_turn_http_into_https(start: str, to: str, allowed: bool) -> None:
+    response = httpx.Response(302, headers={"Location": to})
+    if allowed:
+        assert fetch.redirected(httpx.URL(start), httpx.URL(start), response).host == "a.test"
+    else:
+        with pytest.raises(RegenerationError, match="not the same host"):
+            fetch.redirected(httpx.URL(start), httpx.URL(start), response)
+
+
+def test_redirects_end() -> None:
+    with scripted(*[moved("/again")] * 6) as server:
+        with pytest.raises(RegenerationError, match="more than 5 times"):
+            load(server.url)
+        assert len(server.received) == 6
+    with scripted(*[moved("/again")] * 5, SMALL) as server:
+        assert load(server.url) == {"a": 1}
+
+
+def endless(beginning: bytes) -> Iterator[bytes]:
+    yield beginning
+    while True:
+        yield b"x" * 65536
+
+
+def test_a_bomb_is_unpacked_only_up_to_the_limit(small: None) -> None:
+    bomb = gzip.compress(b" " * 2**26)
+    tracemalloc.start()
+    try:
+        with scripted(reply(200, bomb, GZIP)) as server, pytest.raises(RegenerationError, match="larger than 1 MB"):
+            load(server.url)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 2**24
+
+
+def test_a_response_is_read_up_to_the_limit(small: None) -> None:
+    bomb = gzip.compress(b" " * 2**21)
+    for answer in (
+        reply(200, bomb, GZIP),
+        reply(200, b" " * (2**20 + 1)),
+        endless(b"HTTP/1.1 200 OK\r\n\r\n"),
+    ):
+        with scripted(answer) as server, pytest.raises(RegenerationError, match="larger than 1 MB") as caught:
+            load(server.url)
+        assert server.url in one_line(caught)
+
+
+def test_a_compressed_response_is_read_and_one_that_is_broken_is_not() -> None:
+    data = gzip.compress(b'{"a": 1}')
+    with scripted(reply(200, data, GZIP)) as server:
+        assert load(server.url) == {"a": 1}
+    for answer, why in (
+        (reply(200, data[:-9], GZIP), "cut short"),
+        (reply(200, b"x" * 20, GZIP), "cannot be decompressed"),
+        (reply(200, b"x", {"Content-Encoding": "br"}), "compressed as br"),
+        # httpx would unpack both at once, and each can be a thousand times larger.
+        (reply(200, gzip.compress(data), {"Content-Encoding": "gzip, gzip"}), "compressed as gzip, gzip"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\nConnection: close\r\n\r\n{", "cut short"),
+        (b"nonsense\r\n\r\n", "is not HTTP"),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200_000, "is not HTTP"),
+    ):
+        with scripted(answer) as server, pytest.raises(RegenerationError, match=why) as caught:
+            load(server.url)
+        assert server.url in one_line(caught)
+
+
+@pytest.mark.parametrize("beginning", [b"", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\n\r\n{"])
+def test_a_response_that_does_not_come_ends(beginning: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch, "MAX_SECONDS", 0.1)
+    done = threading.Event()
+
+    def silent() -> Iterator[bytes]:
+        yield beginning or b"H"
+        done.wait(HUNG)
+
+    with scripted(silent()) as server:
+        try:
+            with pytest.raises(RegenerationError, match=r"not read within 0\.1 seconds") as caught:
+                load(server.url)
+        finally:
+            done.set()
+    assert server.url in one_line(caught)
+
+
+def test_a_server_that_cannot_be_reached_is_named() -> None:
+    with closed_port() as url, pytest.raises(RegenerationError, match="could not be fetched") as caught:
+        load(url)
+    assert url in one_line(caught)
+
+
+# Shapes
+
+
+def put(place: str, value: object) -> Document:
+    """The valid document with a value somewhere else than where it belongs."""
+    document = copy.deepcopy(VALID)
+    node: Any = document
+    *steps, last = place.split("|")
+    for step in steps:
+        node = node[int(step)] if isinstance(node, list) else node[step]
+    if isinstance(node, list):
+        node[int(last)] = value
+    else:
+        node[last] = value
+    return document
+
+
+OPERATION = "paths|/x/{id}/|post"
+GOT = "components|schemas|Got|properties"
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "said"),
+    [
+        ("components|schemas|Got|properties", [5], "components.schemas.Got.properties: expected an object, got a list"),
+        (f"{OPERATION}|parameters", 5, "paths./x/{id}/.post.parameters: expected a list, got a number"),
+        (f"{OPERATION}|parameters|0", 5, "paths./x/{id}/.post.parameters[0]: expected an object, got a number"),
+        (f"{OPERATION}|parameters|0", {"name": 5, "in": "query"}, "parameters[0].name: expected a string"),
+        (f"{OPERATION}|parameters|0", {"name": "a", "in": "body"}, "parameters[0].in: expected one of path, query"),
+        (f"{OPERATION}|parameters|0", {"name": "a", "in": "query", "schema": None}, "parameters[0].schema"),
+        (f"{OPERATION}|parameters|0", {"$ref": LEAF}, "expected a reference to #/components/parameters/"),
+        (f"{OPERATION}|responses", [], "paths./x/{id}/.post.responses: expected an object, got a list"),
+        (f"{OPERATION}|responses|200", "x", "paths./x/{id}/.post.responses.200: expected an object, got a string"),
+        (f"{OPERATION}|requestBody", True, "paths./x/{id}/.post.requestBody: expected an object, got true or false"),
+        (f"{OPERATION}|requestBody|content", [1], "paths./x/{id}/.post.requestBody.content: expected an object"),
+        (f"{OPERATION}|security", {"a": 1}, "paths./x/{id}/.post.security: expected a list, got an object"),
+        (f"{OPERATION}|security|0", 5, "paths./x/{id}/.post.security[0]: expected an object, got a number"),
+        (f"{OPERATION}|summary", 5, "paths./x/{id}/.post.summary: expected a string"),
+        (f"{GOT}|id|$ref", 5, "components.schemas.Got.properties.id.$ref: expected a string, got a number"),
+        (f"{GOT}|id|type", "text", "components.schemas.Got.properties.id.type: expected one of string"),
+        (f"{GOT}|id|nullable", "yes", "components.schemas.Got.properties.id.nullable: expected true or false"),
+        (f"{GOT}|kind|enum", "a", "components.schemas.Got.properties.kind.enum: expected a list, got a string"),
+        (f"{GOT}|all|allOf|1", None, "components.schemas.Got.properties.all.allOf[1]: expected an object, got null"),
+        (f"{GOT}|map|additionalProperties", 5, "components.schemas.Got.properties.map.additionalProperties"),
+        ("components|schemas|Sent|required", [["a"]], "components.schemas.Sent.required[0]: expected a string"),
+        ("components|schemas|Leaf|description", ["d"], "components.schemas.Leaf.description: expected a string"),
+        ("components|parameters|P", True, "components.parameters.P: expected an object, got true or false"),
+        ("components|responses|R", {"$ref": "#/components/responses/R"}, "components.responses.R: refers to itself"),
+        ("components|securitySchemes|key", 5, "components.securitySchemes.key: expected an object, got a number"),
+    ],
+)
+def test_a_wrong_type_is_named_with_its_place(place: str, value: object, said: str) -> None:
+    with pytest.raises(RegenerationError) as caught:
+        derive(put(place, value), COVERED, NO_OVERLAY)
+    assert said in one_line(caught)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "said"),
+    [
+        ("components", 7, "components is not an object"),
+        ("components|schemas", [], "components.schemas is not an object"),
+        ("paths", [1], "without paths"),
+        ("openapi", 3.1, "not an OpenAPI 3 document"),
+    ],
+)
+def test_a_document_without_an_outline_is_refused(place: str, value: object, said: str, tmp_path: Path) -> None:
+    (tmp_path / "x").write_text(json.dumps(put(place, value)))
+    with pytest.raises(RegenerationError, match=said) as caught:
+        load_specification(tmp_path / "x")
+    assert str(tmp_path / "x") in one_line(caught)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("paths|/z/", 3),
+        ("paths|/z/", {"get": {"parameters": 5, "responses": []}}),
+        ("paths|/x/{id}/|get", {"parameters": [{"name": 5}]}),
+        ("components|schemas|Unused", {"properties": [5]}),
+        ("components|parameters|Unused", {"$ref": "#/components/parameters/Unused"}),
+        ("components|headers", 5),
+        ("components|securitySchemes", None),
+    ],
+)
+def test_what_no_covered_operation_uses_may_have_any_shape(place: str, value: object, tmp_path: Path) -> None:
+    (tmp_path / "x").write_text(json.dumps(put(place, value)))
+    assert len(derive(load_specification(tmp_path / "x"), COVERED, NO_OVERLAY).operations.entries) == 2
+
+
+@pytest.mark.parametrize("path", ["/a{b", "/a}b/", "/{a}{", "/{a}}/", "/{a{b}}", "a", ""])
+def test_a_path_that_is_no_template_is_named(path: str) -> None:
+    document = copy.deepcopy(VALID)
+    document["paths"][path] = {"get": {"responses": responses({"type": "string"})}}
+    with pytest.raises(RegenerationError) as caught:
+        derive(document, COVERED, NO_OVERLAY, "all")
+    assert one_line(caught).startswith(f"paths.{path}: expected a path")
+
+
+def test_what_the_validator_does_not_expect_is_refused() -> None:
+    with pytest.raises(RegenerationError, match="cannot be checked") as caught:
+        check_openapi(put("paths|/{a{b", {"get": {}}))
+    one_line(caught)
+
+
+def test_a_name_that_is_too_long_for_a_file_is_refused(tmp_path: Path) -> None:
+    operation = {"x-mcp-expose": True, "responses": responses({"type": "string"})}
+    document = put(f"paths|/{'x' * 300}", {"get": operation})
+    with pytest.raises(RegenerationError, match=r"too long for a file: x{60}… \(300 characters\)") as caught:
+        build(document, ROOT / "spec", tmp_path, selection="exposed")
+    one_line(caught)
+
+
+def test_references_that_make_up_millions_are_refused() -> None:
+    document = copy.deepcopy(VALID)
+    schemas = document["components"]["schemas"]
+    for number in range(40):
+        reference = {"$ref": f"#/components/schemas/S{number + 1}"}
+        schemas[f"S{number}"] = {"type": "object", "properties": {"a": reference, "b": reference}}
+    schemas["S40"] = {"type": "string"}
+    schemas["Got"]["properties"]["s"] = {"$ref": "#/components/schemas/S0"}
+    with pytest.raises(RegenerationError, match=r"do_it .*more than 50,000 values") as caught:
+        derive(document, COVERED, NO_OVERLAY)
+    one_line(caught)
+    for number in range(2000):
+        schemas[f"S{number}"] = {"type": "array", "items": {"$ref": f"#/components/schemas/S{number + 1}"}}
+    schemas["S2000"] = {"type": "string"}
+    with pytest.raises(RegenerationError, match=r"do_it .*more than 100 levels"):
+        derive(document, COVERED, NO_OVERLAY)
+
+
+def test_lists_inside_of_lists_give_a_specification_that_can_be_read_again() -> None:
+    def nested(levels: int) -> Document:
+        schema: dict[str, Any] = {"type": "string"}
+        for _ in range(levels):
+            schema = {"type": "array", "items": schema}
+        return put(f"{GOT}|deep", schema)
+
+    effective = derive(nested(25), COVERED, NO_OVERLAY).effective
+    check_openapi(effective)
+    assert parse(dump(effective), "the result") == effective
+    with pytest.raises(RegenerationError, match="Got is nested too deeply") as caught:
+        derive(nested(60), COVERED, NO_OVERLAY)
+    one_line(caught)
+
+
+def test_what_no_check_foresees_is_blamed_on_its_operation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("regeneration.pipeline.check_components", lambda part: None)
+    with pytest.raises(RegenerationError, match=r"^put_y \(PUT /y/\): ") as caught:
+        derive(put("components|responses|R", 5), COVERED, NO_OVERLAY)
+    one_line(caught)
+
+
+KEYWORDS = st.sampled_from(
+    [
+        "type",
+        "properties",
+        "items",
+        "$ref",
+        "allOf",
+        "anyOf",
+        "oneOf",
+        "required",
+        "enum",
+        "const",
+        "default",
+        "format",
+        "nullable",
+        "additionalProperties",
+        "not",
+        "description",
+        "title",
+        "name",
+        "in",
+        "schema",
+        "content",
+        "parameters",
+        "responses",
+        "requestBody",
+        "security",
+        "200",
+        "example",
+        "minimum",
+        "maxLength",
+        "pattern",
+        "discriminator",
+        "readOnly",
+        "prefixItems",
+        "summary",
+        "x-a",
+        "application/json",
+    ]
+)
+TREES = st.recursive(
+    st.sampled_from([None, True, False, 0, -1, 1.5, 10**299, "", "x", "string", "object", "array", "null", "query"])
+    | st.sampled_from([LEAF, "#/components/schemas/Got", "#/components/parameters/P", "#/components/schemas/No", "#"])
+    | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYWORDS | st.text(max_size=3), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def places(node: object, above: tuple[str, ...] = ()) -> Iterator[str]:
+    children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, child in children:
+        yield "|".join((*above, str(key)))
+        yield from places(child, (*above, str(key)))
+    if isinstance(node, dict) and above:
+        yield "|".join((*above, "|new"))
+
+
+PLACES = list(places(VALID))
+
+
+@given(st.sampled_from(PLACES), KEYWORDS, TREES, st.sampled_from(["", "all"]))
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_any_value_in_any_place_is_read_or_refused(place: str, key: str, value: Any, selection: str) -> None:
+    document = put(place.replace("||new", f"|{key}"), value)
+    source = Path(os.environ["PYTEST_DOCUMENT"])
+    source.write_text(json.dumps(document))
+    try:
+        effective = derive(load_specification(source), COVERED, NO_OVERLAY, selection).effective
+        check_openapi(effective)
+        assert parse(dump(effective), "the result") == effective
+        said = ""
+    except RegenerationError as error:
+        said = one_line(error)
+    assert "no rule knows" not in said
+
+
+# The whole command
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copied_checkout(tmp_path_factory, tmp_path / "checkout")
+
+
+def test_the_command_refuses_in_one_line_and_changes_nothing(checkout: Path, tmp_path: Path) -> None:
+    upstream = load(ROOT / "spec" / "upstream.yaml")
+    odd = copy.deepcopy(upstream)
+    path, item = next((path, item) for path, item in odd["paths"].items() if "post" in item)
+    item["post"]["parameters"] = 5
+    texts = [
+        BOMB,
+        "[" * 200_000,
+        "a: !!binary aGk=",
+        dump(upstream) + "x: !!set {a}\n",
+        dump(upstream) + "x: .inf\n",
+        json.dumps(odd),
+        json.dumps(upstream | {"components": 7}),
+        '{"openapi": "3.1.0", "paths": {"/x": 3}}',
+    ]
+    for number, text in enumerate(texts):
+        file = tmp_path / f"{number}.json"
+        file.write_text(text)
+        result = run(checkout, file)
+        assert result.returncode == 2
+        assert result.stdout == ""
+        assert re.fullmatch(r"regenerate: .+\n", result.stderr)
+    assert f"paths.{path}.post.parameters" in run(checkout, tmp_path / "5.json").stderr
+    for source in ("/dev/zero", str(tmp_path), "ftp://x.test/", "http://[", "HTTP://127.0.0.1:1/"):
+        result = run(checkout, source)
+        assert result.returncode == 2
+        assert re.fullmatch(r"regenerate: .+\n", result.stderr)
+    status = subprocess.run(["git", "status", "--short"], cwd=checkout, capture_output=True, text=True, check=True)
+    assert status.stdout == ""
+
+
+def test_a_surrogate_in_a_description_gives_a_client(checkout: Path, tmp_path: Path) -> None:
+    upstream = load(ROOT / "spec" / "upstream.yaml")
+    schemas = upstream["components"]["schemas"]
+    next(iter(schemas.values()))["description"] = "half \ud800"
+    (tmp_path / "x.json").write_text(json.dumps(upstream))
+    assert run(checkout, tmp_path / "x.json", "--output", tmp_path / "made").returncode == 0
