@@ -52,7 +52,7 @@ class CekuraError(Exception):
             `metrics.simplification_job`, in any process.
         metrics: Suggestions that the service had returned before the call failed. Empty otherwise.
         created: Metrics of this call that are saved, in the order given. Saving all of them again does not save these
-            twice.
+            twice. After `create_in_bulk`, a SavedMetrics, which tells new metrics from existing ones.
     """
 
     progress_id: str | None = None

@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # A client that is generated from an older specification may 
 # fifth of what the job took.
 _FIRST_POLL = 0.25
 _GROWTH = 1.2
-_UNKNOWN_FOR = 10.0  # seconds that a job may be unknown for, because it may just have been started
+_UNKNOWN_FOR = 10.0  # seconds that a job which was just started, or was known before, may be unknown for
 
 
 Progress = TypeVar("Progress", bound=errors.JobState)
@@ -146,8 +146,8 @@ async def wait(
     http: HTTP, job: Handle[Progress, Result], timeout: float, on_progress: Callable[[Progress], object] | None = None
 ) -> Result:
     """Poll a job until it is finished. A failed poll does not end the wait."""
-    known_at = http.now()
-    deadline = known_at + timeout
+    known_at = http.now() if job.is_new else -math.inf
+    deadline = http.now() + timeout
     last: Progress | None = None
     failure: errors.APIError | None = None
     pauses = growing(_FIRST_POLL * (_GROWTH - 1), MAX_PAUSE, _GROWTH)

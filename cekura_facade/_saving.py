@@ -54,11 +54,12 @@ class SavedMetrics(list[Metric]):
 async def create_in_bulk(http: HTTP, fields: Sequence[dict[str, object]]) -> SavedMetrics:
     """Save metrics. Returns them in the order given."""
     wanted = Wanted(fields)
+    found = wanted.saved  # Until something is sent, everything that is saved existed before.
     try:
         await _find_scopes(http, wanted)
         await _find(http, wanted, max(http.state.unsettled.get(wanted.key(i), 0.0) for i in wanted.missing()))
         await _claim_hidden(http, wanted)
-        found = {metric.id for metric in wanted.saved.values()}
+        found = dict(wanted.saved)
         wanted.listed_before = set(wanted.listed)
         try:
             await _send(http, wanted)
@@ -70,11 +71,11 @@ async def create_in_bulk(http: HTTP, fields: Sequence[dict[str, object]]) -> Sav
             raise
         await _confirm(http, wanted)
     except CekuraError as error:
-        error.created = error.created or wanted.in_order()
+        error.created = SavedMetrics(error.created or wanted.in_order(), {metric.id for metric in found.values()})
         raise
     finally:
         wanted.failed.clear()  # The tracebacks of these errors reference this frame.
-    return SavedMetrics(wanted.in_order(), found)
+    return SavedMetrics(wanted.in_order(), {metric.id for metric in found.values()})
 
 
 async def _find_scopes(http: HTTP, wanted: Wanted) -> None:

@@ -164,11 +164,10 @@ def test_one_of_several_agents_fails(shell: Shell, sandbox: Sandbox) -> None:
     result = shell.run(*arguments)
     assert result.returncode == 4
     assert len(sandbox.metrics) == 1
-    assert "agent 999: POST" in result.stderr
-    assert "404" in result.stderr
+    assert "Agent 999 was not found. Check the id and the base URL." in result.stderr
     document = json.loads(shell.run(*arguments, "--format", "json").stdout)
     assert document["exit_code"] == 4
-    assert [metric["id"] for metric in document["saved"]] == [1001]
+    assert [metric["id"] for metric in document["existing"]] == [1001]
     assert [(error["about"], error["status_code"]) for error in document["errors"]] == [("agent 999", 404)]
 
 
@@ -177,7 +176,7 @@ def test_json_is_one_document(shell: Shell) -> None:
     result = subprocess.run(
         line, shell=True, cwd=shell.folder, env=shell.env, capture_output=True, text=True, check=True
     )
-    assert [metric["id"] for metric in json.loads(result.stdout)] == [1001, 1002]
+    assert [metric["id"] for metric in json.loads(result.stdout)["created"]] == [1001, 1002]
 
 
 def test_a_dry_run_saves_nothing_and_its_json_can_be_created(shell: Shell, sandbox: Sandbox) -> None:
@@ -185,7 +184,7 @@ def test_a_dry_run_saves_nothing_and_its_json_can_be_created(shell: Shell, sandb
     assert result.returncode == 0
     assert sandbox.metrics == []
     [suggested] = (job.suggestions for job in sandbox.jobs.values())
-    assert json.loads(result.stdout) == suggested
+    assert json.loads(result.stdout)["suggested"] == suggested
     assert shell.run("create", "-", input=result.stdout).returncode == 0
     assert [metric["name"] for metric in sandbox.metrics] == [metric["name"] for metric in suggested]
 
@@ -196,7 +195,8 @@ def test_a_dry_run_of_which_a_part_fails_has_the_rest(shell: Shell, sandbox: San
     assert result.returncode == 1
     document = json.loads(result.stdout)
     assert document["unfinished"] == [metric for job in sandbox.jobs.values() for metric in job.suggestions]
-    assert (document["saved"], len(document["errors"])) == ([], 1)
+    assert document["suggested"] == document["unfinished"]
+    assert (document["created"], document["existing"], len(document["errors"])) == ([], [], 1)
     assert "1 suggestion for agent 101" in shell.run(*arguments).stdout
 
 
@@ -224,11 +224,12 @@ def test_output_is_a_file_that_create_takes(shell: Shell, sandbox: Sandbox) -> N
     assert re.search(r"^- name: .*\n  description: ", text, re.MULTILINE)
     [suggested] = (job.suggestions for job in sandbox.jobs.values())
     assert _files.parse(text) == suggested
-    (shell.folder / "my file.yaml").write_text(text.replace("Judge the", "Weigh the", 1), "utf-8")
+    (shell.folder / "my file.yaml").write_text(text.replace("Did the", "Has the", 1), "utf-8")
     first, second = (shell.run("create", "my file.yaml") for _ in range(2))
     assert (first.returncode, second.returncode) == (0, 0)
-    assert first.stdout == second.stdout
-    assert ["Weigh the" in metric["description"] for metric in sandbox.metrics] == [True, False]
+    assert first.stdout.startswith("2 metrics created.\n")
+    assert second.stdout.startswith("2 metrics already existed; nothing was created.\n")
+    assert ["Has the" in metric["description"] for metric in sandbox.metrics] == [True, False]
 
 
 def test_without_a_terminal_it_refuses_before_it_starts(shell: Shell, sandbox: Sandbox) -> None:
@@ -244,7 +245,8 @@ def test_resume(shell: Shell, sandbox: Sandbox) -> None:
     progress_id, suggested = job(sandbox)
     result = shell.run("resume", progress_id, "--yes", "--format", "json")
     assert result.returncode == 0
-    assert [metric["name"] for metric in json.loads(result.stdout)] == [metric["name"] for metric in suggested]
+    created = json.loads(result.stdout)["created"]
+    assert [metric["name"] for metric in created] == [metric["name"] for metric in suggested]
 
 
 def test_a_job_that_is_not_done_in_time_can_be_resumed(shell: Shell, sandbox: Sandbox, tmp_path: Path) -> None:
@@ -334,7 +336,7 @@ def test_what_may_or_may_not_be_saved(home: Path, tmp_path: Path) -> None:
     assert result.returncode == 4
     document = json.loads(result.stdout)
     assert document["unconfirmed"] == metrics
-    assert document["saved"] == []
+    assert (document["created"], document["existing"]) == ([], [])
     assert _files.parse((tmp_path / document["file"]).read_text()) == metrics
     assert "may or may not be saved" in result.stderr
 
@@ -419,8 +421,8 @@ def test_create_saves_the_metrics_of_one_agent_though_those_of_another_are_refus
     assert result.returncode == 4
     assert [metric["name"] for metric in sandbox.metrics] == ["a"]
     assert "1001" in result.stdout
-    assert "agent 999: The service refuses" in result.stderr
-    assert "cekura-facade create f.yaml" in result.stderr
+    assert "agent 999: The service refused 1 metric: metric 2 (b): agent: " in result.stderr
+    assert "cekura-facade create" not in result.stderr
 
 
 def test_create_keeps_what_came_by_a_pipe(shell: Shell) -> None:
@@ -536,73 +538,7 @@ def test_a_service_that_is_not_there(home: Path, tmp_path: Path) -> None:
     assert len(result.stderr.splitlines()) == 1
 
 
-# doctor and sandbox
-
-
-def doctor(shell: Shell, *arguments: str, **env: str) -> tuple[int, dict[str, Any], str]:
-    table = shell.run("doctor", *arguments, **env)
-    document = shell.run("doctor", *arguments, "--format", "json", **env)
-    assert table.returncode == document.returncode
-    assert table.stderr == document.stderr == ""
-    return table.returncode, json.loads(document.stdout), table.stdout
-
-
-def test_doctor_when_all_is_well(shell: Shell, sandbox: Sandbox, home: Path) -> None:
-    code, facts, text = doctor(shell)
-    address = {"url": sandbox.url, "source": "CEKURA_API_URL"}
-    assert code == 0
-    assert facts == {"key": "CEKURA_API_KEY", "address": address, "answers": True, "accepted": True, "ok": True}
-    assert sandbox.url in text
-    assert sandbox.api_key not in text
-    (home / ".cekura").mkdir()
-    (home / ".cekura" / "config.toml").write_text(f'api_key = "{sandbox.api_key}"\napi_url = "{sandbox.url}"\n')
-    code, facts, _ = doctor(shell, CEKURA_API_KEY="", CEKURA_API_URL="")
-    assert code == 0
-    assert facts["key"] == "api_key in ~/.cekura/config.toml"
-    assert facts["address"]["source"] == "api_url in ~/.cekura/config.toml"
-    (shell.folder / "key").write_text(sandbox.api_key)
-    arguments = ["--api-key-file", "key", "--base-url", sandbox.url]
-    code, facts, _ = doctor(shell, *arguments, CEKURA_API_KEY="wrong", CEKURA_API_URL="wrong")
-    assert code == 0
-    assert (facts["key"], facts["address"]["source"]) == ("--api-key-file key", "--base-url")
-
-
-def test_doctor_without_a_key(shell: Shell) -> None:
-    code, facts, text = doctor(shell, CEKURA_API_KEY="")
-    assert code == 1
-    assert (facts["key"], facts["answers"], facts["accepted"]) == (None, True, None)
-    assert "--api-key-file FILE" in text
-
-
-def test_doctor_with_a_key_that_is_not_accepted(shell: Shell) -> None:
-    code, facts, text = doctor(shell, CEKURA_API_KEY="wrong-key")
-    assert code == 1
-    assert (facts["key"], facts["answers"], facts["accepted"]) == ("CEKURA_API_KEY", True, False)
-    assert "wrong-key" not in text
-
-
-def test_doctor_when_nothing_answers(shell: Shell) -> None:
-    with closed_port() as url:
-        code, facts, _ = doctor(shell, CEKURA_API_URL=url)
-    assert code == 1
-    assert (facts["answers"], facts["accepted"]) == (False, None)
-
-
-@pytest.mark.parametrize(
-    "answer", [reply(200, b"<html>log in</html>", type="text/html"), reply(502, b"<html></html>", type="text/html")]
-)
-def test_doctor_when_something_else_answers(home: Path, tmp_path: Path, answer: bytes) -> None:
-    with scripted(answer) as server:
-        code, facts, _ = doctor(at(server.url, home, tmp_path))
-    assert code == 1
-    assert (facts["answers"], facts["accepted"]) == (False, None)
-
-
-def test_doctor_with_an_address_that_is_none(shell: Shell) -> None:
-    code, facts, text = doctor(shell, CEKURA_API_URL="nowhere")
-    assert code == 1
-    assert facts["address"] is None
-    assert "CEKURA_API_URL" in text
+# sandbox
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -647,7 +583,7 @@ def test_sandbox_on_a_port_that_is_taken(shell: Shell) -> None:
     with closed_port() as url:
         result = shell.run("sandbox", "--port", url.rsplit(":", 1)[1])
     assert result.returncode == 2
-    assert "cannot be listened on" in result.stderr
+    assert "cannot be used: Address already in use" in result.stderr
 
 
 # Signals
@@ -666,7 +602,7 @@ def test_ctrl_c_while_it_is_loaded(shell: Shell, sandbox: Sandbox, module: str) 
     command = [sys.executable, "-c", code, "generate", "--agent-id", "101", "--yes"]
     result = subprocess.run(command, env=shell.env, capture_output=True, text=True, check=False)
     assert result.returncode == 130
-    assert result.stderr == "\nInterrupted: nothing was sent yet.\n"
+    assert result.stderr == "\nInterrupted. Nothing was sent.\n"
     assert sandbox.requests == []
 
 

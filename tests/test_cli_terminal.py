@@ -44,21 +44,24 @@ def suggested(sandbox: Sandbox) -> list[dict[str, Any]]:
 
 def test_yes_saves(shell: Shell, sandbox: Sandbox) -> None:
     with shell.terminal("generate", "--agent-id", "101", "-n", "3") as terminal:
-        terminal.expect(re.escape("Save 3 metrics? [y]es / [n]o / [e]dit "))
+        terminal.expect(re.escape("Save 3 metrics? [y]es / [n]o / [e]dit / [?] help "))
         assert sandbox.metrics == []
         for metric in suggested(sandbox):
-            assert metric["name"].split(":")[0] in terminal.screen
+            assert metric["name"].split()[0] in terminal.screen
         terminal.answer_now("y")
         assert terminal.end() == 0
     assert [metric["id"] for metric in sandbox.metrics] == [1001, 1002, 1003]
     assert "1001" in terminal.screen
-    assert "3 saved metrics" in terminal.screen
+    assert "3 metrics created." in terminal.screen
     assert list(shell.folder.iterdir()) == []
 
 
 def test_no_saves_nothing_and_says_how_to_go_on(shell: Shell, sandbox: Sandbox) -> None:
     with shell.terminal("generate", "--agent-id", "101") as terminal:
         terminal.answer("what?")
+        terminal.expect("y  Save the metric.")
+        terminal.expect("n  Save nothing.")
+        terminal.expect("e  Open the suggestions in an editor")
         terminal.answer("")
         terminal.answer("NO")
         assert terminal.end() == 0
@@ -82,7 +85,7 @@ def test_results_go_where_they_belong(shell: Shell, sandbox: Sandbox) -> None:
     with shell.program("sh", "-c", line) as terminal:
         terminal.answer("y")
         assert terminal.end() == 0
-    assert [metric["id"] for metric in json.loads((shell.folder / "out.json").read_text())] == [1001]
+    assert [metric["id"] for metric in json.loads((shell.folder / "out.json").read_text())["created"]] == [1001]
 
 
 def test_ctrl_d_is_no_answer(shell: Shell, sandbox: Sandbox) -> None:
@@ -220,7 +223,7 @@ def test_ctrl_c_at_the_question(shell: Shell, sandbox: Sandbox) -> None:
 
 
 def test_ctrl_c_at_the_question_after_an_edit(shell: Shell, sandbox: Sandbox) -> None:
-    edit = editor(shell.folder, "path.write_text(text.replace('Judge', 'Weigh'))")
+    edit = editor(shell.folder, "path.write_text(text.replace('Did the', 'Has the'))")
     with shell.terminal("generate", "--agent-id", "101", "--output", "out.yaml", EDITOR=edit) as terminal:
         terminal.answer("e")
         terminal.expect(QUESTION)
@@ -228,7 +231,7 @@ def test_ctrl_c_at_the_question_after_an_edit(shell: Shell, sandbox: Sandbox) ->
         assert terminal.end() == 130
     assert not (shell.folder / KEPT).exists()
     [metric] = _files.parse((shell.folder / "out.yaml").read_text("utf-8"))
-    assert "Weigh" in metric["description"]
+    assert "Has the" in metric["description"]
 
 
 def test_a_terminal_that_is_closed_at_the_question(shell: Shell, sandbox: Sandbox) -> None:
@@ -248,7 +251,7 @@ def test_ctrl_c_in_the_editor(shell: Shell, sandbox: Sandbox) -> None:
         assert terminal.end() == 130
     assert sandbox.metrics == []
     assert kept(shell) == suggested(sandbox)
-    [text] = re.findall(r"Your text is kept in (\S+\.yaml)\.", terminal.screen.replace("\n", ""))
+    [text] = re.findall(r"Your changes are kept in\s+(\S+\.yaml)\.", terminal.screen.replace("\n", ""))
     assert Path(text).read_text() == "- name: half"
 
 
@@ -256,7 +259,7 @@ def test_ctrl_c_that_the_editor_takes_for_itself(shell: Shell, sandbox: Sandbox)
     body = (
         "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT]); print('READY', flush=True)\n"
         "signal.sigwait([signal.SIGINT]); print('TAKEN', flush=True)\n"
-        "path.write_text(text.replace('Judge', 'Weigh'))"
+        "path.write_text(text.replace('Did the', 'Has the'))"
     )
     with shell.terminal("generate", "--agent-id", "101", EDITOR=editor(shell.folder, body)) as terminal:
         terminal.answer("e")
@@ -265,7 +268,7 @@ def test_ctrl_c_that_the_editor_takes_for_itself(shell: Shell, sandbox: Sandbox)
         terminal.expect("TAKEN")
         terminal.answer("y")
         assert terminal.end() == 0
-    assert "Weigh" in sandbox.metrics[0]["description"]
+    assert "Has the" in sandbox.metrics[0]["description"]
 
 
 def test_ctrl_c_while_saving(shell: Shell) -> None:
@@ -282,7 +285,7 @@ def test_ctrl_c_while_saving(shell: Shell) -> None:
             terminal.press("c")
             assert terminal.end() == 130
         release.set()
-    assert "saving was interrupted" in terminal.flat
+    assert "Saving was interrupted." in terminal.flat
     assert kept(shell) == [METRIC]
     assert f"cekura-facade create {KEPT}" in terminal.flat
 
@@ -348,7 +351,7 @@ def test_an_edit_that_stays_broken_does_not_go_on_for_ever(shell: Shell, sandbox
     with shell.terminal("generate", "--agent-id", "101", EDITOR=edit) as terminal:
         terminal.answer("e")
         terminal.expect("line 1: expected a metric")
-        terminal.expect(r"Your text is kept in")
+        terminal.expect(r"Your changes are kept in")
         terminal.answer("y")
         assert terminal.end() == 0
     assert sandbox.metrics[0]["name"] == suggested(sandbox)[0]["name"]
@@ -358,8 +361,8 @@ def test_an_edit_that_stays_broken_does_not_go_on_for_ever(shell: Shell, sandbox
     ("chosen", "said"),
     [
         ("no-such-editor --wait", "no-such-editor: No such file"),
-        ("sh -c 'exit 3'", "ended with 3"),
-        ("true", "Nothing is changed"),
+        ("sh -c 'exit 3'", "ended with exit code 3"),
+        ("true", "Nothing was changed"),
         ("rm", "No such file"),
         ("'unclosed", "No such file"),
     ],
@@ -376,7 +379,7 @@ def test_an_editor_that_does_not_edit(shell: Shell, sandbox: Sandbox, chosen: st
 def test_without_any_editor(shell: Shell, sandbox: Sandbox) -> None:
     with shell.terminal("generate", "--agent-id", "101", PATH="/nowhere") as terminal:
         terminal.answer("e")
-        terminal.expect("set VISUAL or EDITOR")
+        terminal.expect("Set VISUAL or EDITOR")
         terminal.answer("n")
         assert terminal.end() == 0
 
@@ -386,7 +389,7 @@ def test_when_all_are_deleted_nothing_is_saved(shell: Shell, sandbox: Sandbox, l
     edit = editor(shell.folder, f"path.write_text({left!r})")
     with shell.terminal("generate", "--agent-id", "101", EDITOR=edit) as terminal:
         terminal.answer("e")
-        terminal.expect("No metric is left")
+        terminal.expect("No metrics are left")
         assert terminal.end() == 0
     assert sandbox.metrics == []
     assert "cekura-facade resume" in terminal.flat

@@ -173,7 +173,8 @@ def test_the_demo_saves_metrics(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     assert "agent 101: Done" in result.stderr
     assert "1005" in result.stdout
-    assert "The sandbox holds 5 metrics" in result.stdout  # though they were saved, and saved again from a file
+    assert "The second save created 0 metrics" in result.stdout
+    assert "The sandbox has 5 metrics" in result.stdout
 
 
 def test_the_pictures_show_what_the_command_prints(tmp_path: Path) -> None:

@@ -37,8 +37,10 @@ def progress(status: str = "completed", **fields: Any) -> httpx.Response:
     return httpx.Response(200, content=json.dumps(state(status, **fields)))
 
 
-def wait_for(http: FakeHTTP, timeout: float = 600.0, on_progress: Any = None) -> list[facade.GeneratedMetric]:
-    return run(wait(http, Handle(GENERATION, JOB), timeout, on_progress))
+def wait_for(
+    http: FakeHTTP, timeout: float = 600.0, on_progress: Any = None, *, is_new: bool = False
+) -> list[facade.GeneratedMetric]:
+    return run(wait(http, Handle(GENERATION, JOB, is_new=is_new), timeout, on_progress))
 
 
 def generate_and_create(http: FakeHTTP, review: Any = None) -> list[facade.Metric]:
@@ -242,14 +244,15 @@ def test_a_poll_that_fails_does_not_end_the_wait() -> None:
         httpx.Response(404, json={"detail": "?"}),
     ]
     http = FakeHTTP(*failures, progress("completed", metrics=[SUGGESTED]), max_retries=0)
-    assert [metric.to_dict() for metric in wait_for(http, timeout=30)] == [SUGGESTED]
+    assert [metric.to_dict() for metric in wait_for(http, timeout=30, is_new=True)] == [SUGGESTED]
 
 
 def test_both_clients_wait_on_after_a_poll_that_fails(client: Callable[..., Either]) -> None:
     page = reply(200, b"<html>login</html>", type="text/html")
+    started = reply(200, {"progress_id": JOB})
     polls = [reply(500), page, b"", reply(404, {"detail": "?"}), reply(200, state(metrics=[SUGGESTED]))]
-    with scripted(*polls) as server:
-        metrics = client("key", base_url=server.url, max_retries=0).metrics.job(JOB).wait(timeout=30)
+    with scripted(started, *polls) as server:
+        metrics = client("key", base_url=server.url, max_retries=0).metrics.generate(agent_id=1).wait(timeout=30)
     assert [metric.to_dict() for metric in metrics] == [SUGGESTED]
 
 
@@ -271,10 +274,17 @@ def test_a_job_that_stays_unknown_is_an_error(timeout: float, ends: float) -> No
     """Whichever comes first: the end of the wait, or the first poll after ten seconds."""
     http = FakeHTTP(httpx.Response(404, json={"detail": "Not found."}))
     with pytest.raises(facade.NotFoundError) as caught:
-        wait_for(http, timeout=timeout)
+        wait_for(http, timeout=timeout, is_new=True)
     assert caught.value.progress_id == JOB
     assert len(http.requests) > 1
     assert min(timeout, 10) <= http.now() <= ends
+
+
+def test_a_resumed_job_that_is_unknown_is_an_error_at_once() -> None:
+    http = FakeHTTP(httpx.Response(404, json={"detail": "Not found."}))
+    with pytest.raises(facade.NotFoundError):
+        wait_for(http)
+    assert (len(http.requests), http.now()) == (1, 0.0)
 
 
 def test_a_job_that_was_known_may_be_unknown_for_ten_seconds_again() -> None:

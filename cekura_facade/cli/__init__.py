@@ -1,10 +1,11 @@
 """The command `cekura-facade`: suggest, review and save metrics at the terminal. Needs the extra `cli`.
 
-Nothing is imported here that a command may not need: `--help` answers before httpx is loaded.
+Nothing is imported here that a command may not need: `--help` is printed before httpx is loaded.
 """
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import os
 import signal
@@ -16,14 +17,46 @@ def main() -> NoReturn:
     """Run the command with the arguments of this process, and end it with the exit code."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupted_at_once)
+    code: object = 0
+    try:
+        _run()
+    except SystemExit as end:
+        code = end.code
+    except OSError as error:
+        code = _cannot_write(error)
+    try:
+        if sys.stdout is not None and not sys.stdout.closed:
+            sys.stdout.flush()
+    except OSError as error:
+        code = _cannot_write(error) or code
+    sys.exit(code if isinstance(code, int | str | None) else 1)
+
+
+def _run() -> None:
+    """Run the command, which ends with SystemExit."""
+    if sys.argv[1:] in (["--version"], ["-V"]):  # Works without the extra, because a bug report needs it.
+        from cekura_facade._version import __version__
+
+        print(f"cekura-facade {__version__}")
+        return
     if missing := [name for name in ("typer", "rich", "yaml") if importlib.util.find_spec(name) is None]:
-        sys.exit(f"cekura-facade: {', '.join(missing)} not found: pip install 'cekura-facade[cli]'")
+        need = f"The command needs {', '.join(missing)}."
+        sys.exit(f"cekura-facade: {need} Install the extra: pip install 'cekura-facade[cli]'")
     from .app import app
 
     app(prog_name="cekura-facade")
-    sys.exit(0)
+
+
+def _cannot_write(error: OSError) -> int:
+    """Say that standard output cannot be written to, unless nobody reads it any more. Returns the exit code."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())  # Otherwise, Python would try again at its end.
+    if error.errno in (errno.EPIPE, errno.EIO, errno.EBADF):
+        return 0
+    os.write(2, f"Error: Standard output cannot be written to: {error.strerror}.\n".encode())
+    return 1
 
 
 def _interrupted_at_once(*_: object) -> NoReturn:
-    os.write(2, b"\nInterrupted: nothing was sent yet.\n")
+    os.write(2, b"\nInterrupted. Nothing was sent.\n")
     os._exit(130)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from rich import box
+from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -13,6 +14,7 @@ from cekura_facade import Cekura
 from cekura_facade.contract import Contract, Dependence, Remaining, Result
 
 from . import _files
+from ._asking import ask
 from ._errors import ExitCode, Failed, WrongUsage
 from ._report import Report
 from ._text import json_text, visible
@@ -27,36 +29,24 @@ _DEPENDENCES: dict[Dependence, str] = {
 def check_contract(report: Report, agent_id: int, *, yes: bool, output: Path | None) -> None:
     """Ask, run the checks, and show and write the results, however the run ends."""
     if not (yes or report.output.asks):
-        raise WrongUsage("There is no terminal to ask at. Pass --yes to create and delete metrics.")
+        raise WrongUsage("No terminal to ask on. Pass --yes to create and delete metrics.")
     if output is not None:
         _files.check_output(output)
     with Cekura(**report.options.client()) as cekura:
         base_url = cekura.transport.settings.base_url
-        report.output.say(
+        say = report.output.say if yes else report.output.alert
+        say(
             f"The command creates up to 4 metrics for agent {agent_id} at {base_url}, and deletes them, also "
             "if you interrupt it. Their names start with 'cekura-facade check'. They are disabled for "
             "simulation and observability, and are not assigned to new agents."
         )
-        if not yes and not _ask(report, "Create and delete these metrics?"):
+        choices = {"yes": "Create the metrics, check the service, and delete them.", "no": "Send nothing."}
+        if not yes and ask(report.output, "Create and delete these metrics?", choices) == "n":
             report.notes.append("Nothing was sent.")
             return
         contract = Contract(cekura, agent_id)
         report.at_end.append(lambda: _conclude(report, contract, output))
         contract.run()
-
-
-def _ask(report: Report, question: str) -> bool:
-    while True:
-        report.output.err.print(f"{question} [y]es / [n]o ", end="", soft_wrap=True)
-        report.output.err.file.flush()
-        try:
-            if not (line := sys.stdin.readline()):
-                raise KeyboardInterrupt  # Ctrl-D is not an answer.
-        except KeyboardInterrupt:
-            report.output.say()
-            raise
-        if line.strip().lower() in ("y", "yes", "n", "no"):
-            return line.strip().lower().startswith("y")
 
 
 def _conclude(report: Report, contract: Contract, output: Path | None) -> None:
@@ -79,8 +69,10 @@ def _conclude(report: Report, contract: Contract, output: Path | None) -> None:
             report.notes.append(f"Results written to {visible(output)}.")
 
 
-def _table(report: Report, contract: Contract) -> Table:
-    table = Table(box=box.ROUNDED if report.output.out.encoding.startswith("utf") else box.ASCII)
+def _table(report: Report, contract: Contract) -> RenderableType:
+    if report.output.is_narrow:
+        return Group(*(part for result in contract.results for part in _paragraph(result)))
+    table = Table(box=box.ROUNDED if report.output.is_unicode else box.ASCII)
     for title in ("Assumption", "Observed", "Result", "Client"):
         table.add_column(title, overflow="fold")
     for result in contract.results:
@@ -88,6 +80,13 @@ def _table(report: Report, contract: Contract) -> Table:
         dependence = _DEPENDENCES[result.dependence]
         table.add_row(Text(result.assumption), Text(visible(result.observed)), Text(words, style), Text(dependence))
     return table
+
+
+def _paragraph(result: Result) -> tuple[RenderableType, ...]:
+    words, style = _verdict(result)
+    verdict = Text.assemble((words, style), f" ({_DEPENDENCES[result.dependence]})")
+    lines = (verdict, Text(visible(result.observed), "dim"))
+    return (Text(result.assumption, "bold"), *(Padding(line, (0, 0, 0, 2)) for line in lines), Text())
 
 
 def _verdict(result: Result) -> tuple[str, str]:
@@ -108,6 +107,6 @@ def _not_deleted(metric: Remaining) -> str:
     if metric.id is None:
         return (
             f"The metric {visible(metric.name)!r} may exist. Its creation had no clear response, and no list shows it. "
-            "Look for it later, and delete it."
+            "Check again later, and delete it."
         )
     return f"Metric {metric.id} ({visible(metric.name)}) could not be deleted. Delete it."

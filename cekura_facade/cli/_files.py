@@ -64,6 +64,8 @@ def parse(text: str) -> list[dict[str, Any]]:
         problem = error
     except (ValueError, RecursionError):
         found = None
+    if problem is None and isinstance(found, dict):  # What `generate --json` prints.
+        found = found.get("suggested") or found.get("unfinished")
     if (
         problem is None
         and isinstance(found, list)
@@ -114,7 +116,7 @@ def write(path: Path, metrics: Sequence[Mapping[str, Any]], header: str) -> Path
 def check_output(path: Path) -> None:
     """Raise WrongUsage if a file cannot be written there: before a job is started, and not after."""
     if str(path) == "-":
-        raise WrongUsage("--output needs a file. For standard output there is --dry-run --format json.")
+        raise WrongUsage("--output needs a file. To print the suggestions, pass --dry-run --json.")
     if path.is_dir():
         raise WrongUsage(f"--output {visible(path)} is a folder: name a file.")
     if not path.parent.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):

@@ -16,7 +16,8 @@ def show(report: Report, scope: dict[str, Any]) -> None:
     if len(scope) != 1:
         raise WrongUsage("Whose metrics? Give one of --agent-id, --assistant-id and --project-id.")
     with Cekura(**report.options.client()) as cekura:
-        report.metrics = [metric.to_dict() for metric in cekura.metrics.list(**scope)]
-    if not report.metrics:
+        metrics = [metric.to_dict() for metric in cekura.metrics.list(**scope)]
+    report.document = metrics
+    if not metrics:
         report.notes.append("There are no metrics.")
-    report.show(report.metrics, plural(len(report.metrics), "metric"), saved=True)
+    report.show(metrics, plural(len(metrics), "metric"), saved=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,9 +17,9 @@ from rich.text import Text
 from ._text import json_text, visible
 
 _NARROW = 72  # columns; below, a metric is shown as a paragraph and not as a row
-_WIDE = 100
-_SHOWN = 320  # characters of a description in a table
+_SHOWN = 400  # characters of a description in a table
 _WIDTH_OF_A_LOG = 120
+_INDENTED = 4  # columns of each line after the first one of a message, so that none looks like another message
 
 
 class Output:
@@ -27,59 +28,140 @@ class Output:
     Attributes:
         out: Standard output.
         err: Standard error.
+        quiet: Whether only errors and questions are printed on standard error.
         asks: Whether there is somebody to ask: standard input and standard error are a terminal.
         animates: Whether standard error is a terminal that may be drawn on.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, quiet: bool = False) -> None:
         sys.stdout, sys.stderr = (stream or Path(os.devnull).open("w") for stream in (sys.stdout, sys.stderr))  # noqa: SIM115
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
         self.out, self.err = _console(sys.stdout), _console(sys.stderr)
+        self.quiet = quiet
         self.asks = sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
-        self.animates = self.err.is_terminal
+        self.animates = self.err.is_terminal and not quiet
+
+    @property
+    def is_unicode(self) -> bool:
+        """Whether standard output can express more than ASCII."""
+        return self.out.encoding.startswith("utf")
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether a result is shown as paragraphs, because a table would be too narrow to read."""
+        return self.out.width < _NARROW
 
     def say(self, text: str = "", style: str = "") -> None:
-        """A message: wrapped at words on a terminal, and on one line elsewhere."""
-        self.err.print(Text(text, style), soft_wrap=not sys.stderr.isatty())
+        """Print information: nothing if the command is quiet."""
+        if not self.quiet:
+            self.alert(text, style)
 
-    def command(self, text: str) -> None:
-        """A command to copy: never wrapped."""
-        self.err.print(Text("  " + text, "bold"), soft_wrap=True)
+    def alert(self, text: str = "", style: str = "") -> None:
+        """Print an error or a part of a dialog: wrapped at words on a terminal, and on one line elsewhere."""
+        if not sys.stderr.isatty():
+            self.err.print(Text(text, style), soft_wrap=True)
+            return
+        for line in text.split("\n"):
+            wrapped = Text(line, style).wrap(self.err, max(self.err.width - _INDENTED, 1))
+            for nth, part in enumerate(wrapped):
+                self.err.print(Text.assemble(" " * _INDENTED if nth else "", part), no_wrap=True)
+
+    def verbatim(self, text: str) -> None:
+        """Print lines to copy, whatever their width."""
+        self.err.print(Text(text), soft_wrap=True)
+
+    def command(self, words: Sequence[str]) -> None:
+        """Print a command to copy, given as quoted words. On a terminal, a long one is continued on the next line."""
+        lines = [f"  {words[0]}"]
+        for word in words[1:]:
+            if sys.stderr.isatty() and len(lines[-1]) + len(word) + 3 > self.err.width:
+                lines[-1] += " \\"
+                lines.append(f"    {word}")
+            else:
+                lines[-1] += f" {word}"
+        for line in lines:
+            self.err.print(Text(line, "bold"), soft_wrap=True)
 
     def json(self, document: object) -> None:
-        """The one JSON document."""
-        self.out.file.write(json_text(document, ascii=not self.out.encoding.startswith("utf")) + "\n")
+        """Print the one JSON document."""
+        self.out.write(json_text(document, ascii=not self.is_unicode) + "\n")
 
     def show(
-        self, console: Console, metrics: Sequence[Mapping[str, Any]], title: str, *, saved: bool, brief: bool = False
+        self,
+        console: Console,
+        metrics: Sequence[Mapping[str, Any]],
+        title: str,
+        *,
+        saved: bool,
+        marks: Sequence[str] | None = None,
     ) -> None:
-        """Metrics as a table; on a narrow terminal as paragraphs.
+        """Show metrics as a table; on a narrow terminal as paragraphs.
 
         Args:
             console: Where.
             metrics: The fields of each.
             title: What they are.
             saved: Whether they are saved, and have ids.
-            brief: Whether to leave out descriptions, because they were shown before.
+            marks: For metrics that were shown before: what became of each one. Replaces their descriptions.
         """
-        if brief:
+        if marks is not None:
             metrics = [{name: value for name, value in each.items() if name != "description"} for each in metrics]
         keys = [visible(metric.get("id", "")) if saved else str(n) for n, metric in enumerate(metrics, 1)]
         several = len({_agent(metric) for metric in metrics}) > 1
         console.print(Text(title, "bold"))
         if console.width < _NARROW:
-            console.print(_paragraphs(metrics, keys, several=several))
+            console.print(_paragraphs(metrics, keys, marks, several=several))
         else:
-            console.print(_table(metrics, keys, console.width, several=several, saved=saved))
+            console.print(_table(metrics, keys, marks, several=several, saved=saved))
         if any(_description(metric).endswith("…") for metric in metrics):
-            self.say("Long descriptions are cut here. In an editor, in a file and with --format json they are whole.")
+            self.say("Long descriptions are cut here. In an editor, in a file and with --json they are complete.")
+
+    def finish(self) -> OSError | None:
+        """Write what is left. Returns why results could not be written, unless nobody reads them any more."""
+        for console in (self.out, self.err):
+            console.flush()
+        failure = self.out.failure
+        return None if failure is None or failure.errno in (errno.EPIPE, errno.EIO, errno.EBADF) else failure
 
 
-class _Console(Console):
+class StreamConsole(Console):
+    """A console that goes on without its stream if that fails.
+
+    Attributes:
+        failure: Why writing failed.
+    """
+
+    failure: OSError | None = None
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print, as rich does."""
+        try:
+            super().print(*objects, **options)
+        except OSError as error:
+            self._give_up(error)
+
+    def write(self, text: str) -> None:
+        """Write a string as it is."""
+        try:
+            self.file.write(text)
+        except OSError as error:
+            self._give_up(error)
+
+    def flush(self) -> None:
+        """Write what is buffered."""
+        try:
+            self.file.flush()
+        except OSError as error:
+            self._give_up(error)
+
     def on_broken_pipe(self) -> None:
-        # Nobody reads on, which is no failure of what was to be done; rich would end the process here.
+        """Go on: nobody reads on, which is not a failure. Rich would end the process."""
+        silence(self.file)
+
+    def _give_up(self, error: OSError) -> None:
+        self.failure = self.failure or error
         silence(self.file)
 
 
@@ -90,10 +172,10 @@ def silence(stream: IO[str]) -> None:
     os.close(nowhere)
 
 
-def _console(stream: TextIO) -> Console:
+def _console(stream: TextIO) -> StreamConsole:
     plain = not stream.isatty() or bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") in ("dumb", "unknown")
     anywhere = any(each is not None and each.isatty() for each in (sys.stdin, sys.stdout, sys.stderr))
-    return _Console(
+    return StreamConsole(
         file=stream,
         force_terminal=not plain,
         force_interactive=not plain,
@@ -105,31 +187,45 @@ def _console(stream: TextIO) -> Console:
 
 
 def _table(
-    metrics: Sequence[Mapping[str, Any]], keys: Sequence[str], width: int, *, several: bool, saved: bool
+    metrics: Sequence[Mapping[str, Any]],
+    keys: Sequence[str],
+    marks: Sequence[str] | None,
+    *,
+    several: bool,
+    saved: bool,
 ) -> RenderableType:
-    table = Table(box=box.ROUNDED, show_lines=any(map(_description, metrics)))
-    table.add_column("ID" if saved else "#", justify="right", no_wrap=True, style="cyan")
-    if several:
-        table.add_column("Agent", no_wrap=True)
-    table.add_column("Name", ratio=2, overflow="fold", style="bold")
-    table.add_column("Type", no_wrap=width >= _WIDE, overflow="fold")
     described = any(map(_description, metrics))
+    table = Table(box=box.ROUNDED, show_lines=described)
+    table.add_column("ID" if saved else "#", justify="right", no_wrap=True, style="cyan")
+    if marks is not None:
+        table.add_column("Result", no_wrap=True)
+    if several:
+        table.add_column("Agent", overflow="fold")
+    table.add_column("Name", ratio=2, overflow="fold", style="bold")
+    table.add_column("Type", overflow="fold")
     if described:
         table.add_column("Description", ratio=3, overflow="fold")
-    for key, metric in zip(keys, metrics, strict=True):
-        agent = [_agent(metric)] if several else []
-        description = [_description(metric)] if described else []
-        table.add_row(*map(Text, (key, *agent, visible(metric.get("name", "")), _kind(metric), *description)))
+    for nth, (key, metric) in enumerate(zip(keys, metrics, strict=True)):
+        cells = [Text(key)]
+        cells += [] if marks is None else [_mark(marks[nth])]
+        cells += [Text(_agent(metric))] if several else []
+        cells += [Text(visible(metric.get("name", ""))), Text(_kind(metric))]
+        cells += [Text(_description(metric))] if described else []
+        table.add_row(*cells)
     return table
 
 
-def _paragraphs(metrics: Sequence[Mapping[str, Any]], keys: Sequence[str], *, several: bool) -> RenderableType:
+def _paragraphs(
+    metrics: Sequence[Mapping[str, Any]], keys: Sequence[str], marks: Sequence[str] | None, *, several: bool
+) -> RenderableType:
     grid = Table.grid(padding=(0, 1))
     grid.add_column(justify="right", no_wrap=True, style="cyan")
     grid.add_column(overflow="fold")
-    for key, metric in zip(keys, metrics, strict=True):
-        kind = f"{_kind(metric)}, agent {_agent(metric)}" if several else _kind(metric)
-        text = Text.assemble((visible(metric.get("name", "")), "bold"), "\n", (kind, "dim"))
+    for nth, (key, metric) in enumerate(zip(keys, metrics, strict=True)):
+        about = [_kind(metric), *([f"agent {_agent(metric)}"] if several else [])]
+        text = Text.assemble((visible(metric.get("name", "")), "bold"), "\n", (", ".join(about), "dim"))
+        if marks is not None:
+            text.append(", ").append(_mark(marks[nth]))
         if description := _description(metric):
             text.append("\n" + description)
         grid.add_row()
@@ -137,9 +233,13 @@ def _paragraphs(metrics: Sequence[Mapping[str, Any]], keys: Sequence[str], *, se
     return grid
 
 
+def _mark(mark: str) -> Text:
+    return Text(mark, "green" if mark == "new" else "dim")
+
+
 def _description(metric: Mapping[str, Any]) -> str:
     text = visible(metric.get("description") or "", lines=True).strip()
-    return text if len(text) <= _SHOWN else text[:_SHOWN].rstrip() + "…"
+    return text if len(text) <= _SHOWN else text[:_SHOWN].rsplit(None, 1)[0].rstrip() + " …"
 
 
 def _kind(metric: Mapping[str, Any]) -> str:

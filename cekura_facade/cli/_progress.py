@@ -1,4 +1,4 @@
-"""How far things are: a live line for each on a terminal, elsewhere one line per change."""
+"""Progress: on a terminal, a live line for each job; elsewhere, one line for each change."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _NARROW = 88  # columns; below, the progress id has a line of its own
 
 @dataclass
 class Line:
-    """What is known of one thing that is waited for.
+    """The progress of one job.
 
     Attributes:
-        label: What it is.
-        step: Where it is.
-        progress_id: The job's, once there is one.
-        end: What came of it, once it has ended.
+        label: What it is for.
+        step: The step that it is at.
+        progress_id: Its progress id, once it has one.
+        end: Its outcome, once it has ended.
     """
 
     label: str
@@ -39,13 +39,13 @@ class Line:
 
     @property
     def elapsed(self) -> str:
-        """The time since it was started, as minutes and seconds."""
+        """Time since the start, as minutes and seconds."""
         minutes, seconds = divmod(int(time.monotonic() - self.started), 60)
         return f"{minutes}:{seconds:02}"
 
 
 class Progress:
-    """Shows lines while it is entered. What has ended stays on the screen."""
+    """Shows lines while it is entered. Those that have ended stay on the screen."""
 
     def __init__(self, output: Output, lines: list[Line]) -> None:
         self._output = output
@@ -73,20 +73,20 @@ class Progress:
             self._live.stop()
 
     def step(self, line: Line, step: str) -> None:
-        """A line is at a step, which may be the one it was at already."""
+        """Show a step, which may be the same as before."""
         if step != line.step:
             line.step = step
             if self._live is None:
                 self._output.say(f"{line.label}: {visible(step)}")
 
     def start(self, line: Line, progress_id: str) -> None:
-        """A line has its job."""
+        """Show that a job was started."""
         line.progress_id = progress_id
         if self._live is None:
             self._output.say(f"{line.label}: started, progress id {progress_id}")
 
     def finish(self, line: Line, end: str) -> None:
-        """A line has ended, and how."""
+        """Show the outcome of a job."""
         line.end = end
         after = f" after {line.elapsed}"
         about = f" (progress id {line.progress_id})" if line.progress_id else ""

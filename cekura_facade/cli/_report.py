@@ -1,36 +1,34 @@
-"""What came of a command: collected while it runs, and said at its end however it ends."""
+"""The outcome of a command: collected while it runs, and reported at its end, however it ends."""
 
 from __future__ import annotations
 
 import asyncio
 import functools
-import itertools
-import os
 import shlex
 import signal
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
 import typer
 
-from ._errors import ExitCode, WrongUsage, as_json, exit_code, explain, trace
-from ._output import Output, silence
+from ._errors import ExitCode, Failed, WrongUsage, as_json, exit_code, explain, trace
+from ._output import Output
+from ._signals import ignore_signals, interrupt_on_signals
 from ._text import visible
-
-_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 @dataclass(frozen=True)
 class Options:
-    """What every command that talks to the service has in common."""
+    """The options that every command has."""
 
     base_url: str | None
     api_key_file: Path | None
     as_json: bool
     verbose: bool
+    quiet: bool = False
 
     def client(self) -> dict[str, Any]:
         """The arguments for a client. Raises WrongUsage."""
@@ -43,54 +41,86 @@ class Options:
         try:
             key = self.api_key_file.read_text("utf-8").strip()
         except OSError as error:
-            raise WrongUsage(f"{name} cannot be read: {error.strerror}.") from None
+            raise WrongUsage(f"{name} cannot be read: {error.strerror}. Pass a file that contains the key.") from None
         except UnicodeDecodeError:
-            raise WrongUsage(f"{name} is not UTF-8 text.") from None
+            raise WrongUsage(f"{name} is not UTF-8 text. Pass a file that contains the key and nothing else.") from None
         if not key:
-            raise WrongUsage(f"{name} is empty: put the API key into it.")
+            raise WrongUsage(f"{name} is empty. Write the API key to it.")
         return key
 
-    def command(self, *words: str) -> str:
-        """A command of ours that is given the same options, for a shell."""
+    def command(self, *words: str) -> list[str]:
+        """A command with the same options, as words that are quoted for a shell."""
         options = [] if self.base_url is None else ["--base-url", self.base_url]
         options += [] if self.api_key_file is None else ["--api-key-file", str(self.api_key_file)]
-        return visible(shlex.join(["cekura-facade", *words, *options]))
+        return [visible(shlex.quote(word)) for word in ["cekura-facade", *words, *options]]
+
+
+@dataclass
+class Saving:
+    """The outcome of a command that saves metrics. Metrics are mappings with all that is known of them.
+
+    Attributes:
+        created: Metrics that the command created.
+        existing: Metrics that existed before.
+        suggested: With --dry-run, the metrics that would be saved.
+        unconfirmed: Metrics that may or may not be saved.
+        unfinished: Metrics that were suggested, or read from a file, and are not all saved.
+        file: Where the unfinished metrics are.
+    """
+
+    created: list[dict[str, Any]] = field(default_factory=list)
+    existing: list[dict[str, Any]] = field(default_factory=list)
+    suggested: list[dict[str, Any]] = field(default_factory=list)
+    unconfirmed: list[dict[str, Any]] = field(default_factory=list)
+    unfinished: list[dict[str, Any]] = field(default_factory=list)
+    file: str | None = None
+
+
+@dataclass(frozen=True)
+class Next:
+    """A command that continues from here.
+
+    Attributes:
+        heading: When to run it, or what for.
+        words: The command, quoted for a shell.
+        works_as_is: Whether it can succeed although nothing else is changed.
+    """
+
+    heading: str
+    words: Sequence[str]
+    works_as_is: bool
 
 
 @dataclass
 class Report:
-    """What came of a command.
+    """The outcome of a command.
 
     Attributes:
-        metrics: Its result: metrics with all that is known of them.
-        unconfirmed: Metrics that may or may not be saved.
-        unfinished: Metrics that were suggested, or read, and are not all saved.
-        failures: What went wrong, each with what it is about, if that is not all of the command.
-        file: Where the unfinished metrics are.
-        commands: What goes on from here.
-        notes: What else is to be said at the end.
-        at_end: What is to be done at the end, however the work ends, and is not interrupted.
-        document: The JSON document, if it is none of metrics.
-        ending: The exit code, if it is none that follows from the rest.
-        signal: What interrupted it.
-        cancel: Cancels what runs, if that is a coroutine.
+        saving: The outcome of a command that saves metrics.
+        document: The JSON document of any other command.
+        failures: Each error, with what it is about, if that is not the whole command.
+        next: The commands that continue from here.
+        notes: Other messages for the end.
+        rescued: Metrics that could not be written to a file, as text to copy.
+        at_end: Called at the end, however the work ends. They are not interrupted.
+        ending: The exit code, if it does not follow from the failures.
+        signal: The number of the signal that interrupted the command.
+        cancel: Cancels the coroutine that runs.
     """
 
     options: Options
     output: Output
-    metrics: list[dict[str, Any]] = field(default_factory=list)
-    unconfirmed: list[dict[str, Any]] = field(default_factory=list)
-    unfinished: list[dict[str, Any]] = field(default_factory=list)
+    saving: Saving | None = None
+    document: object = None
     failures: list[tuple[str, Exception]] = field(default_factory=list)
-    file: str | None = None
-    commands: dict[str, None] = field(default_factory=dict)
+    next: list[Next] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    saves: bool = False
+    rescued: str = ""
     at_end: list[Callable[[], None]] = field(default_factory=list)
-    document: dict[str, Any] | None = None
     ending: ExitCode | None = None
-    signal: int | None = None  # its number
+    signal: int | None = None
     cancel: Callable[[], object] | None = None
+    has_printed_document: bool = False
 
     def run(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine, which is cancelled by a signal. Raises KeyboardInterrupt then."""
@@ -109,18 +139,41 @@ class Report:
         if self.signal is not None:
             raise KeyboardInterrupt
 
+    def interrupt(self, number: int) -> None:
+        """Interrupt the command because of a signal."""
+        self.signal = number
+        if self.cancel is None:
+            raise KeyboardInterrupt
+        self.cancel()
+
     def fail(self, error: Exception, about: str = "") -> None:
-        """Something went wrong."""
+        """Add an error."""
         self.failures.append((about, error))
 
-    def show(self, metrics: list[dict[str, Any]], title: str, *, saved: bool, brief: bool = False) -> None:
-        """Show metrics as a result, if results are shown as tables."""
-        if metrics and not self.options.as_json:
-            self.output.show(self.output.out, metrics, title, saved=saved, brief=brief)
+    def has_failed_with(self, *kinds: type[Exception]) -> bool:
+        """Whether there is an error of one of these kinds."""
+        return any(isinstance(error, kinds) for _, error in self.failures)
 
-    def go_on(self, *words: str) -> None:
-        """A command of ours that goes on from here."""
-        self.commands[self.options.command(*words)] = None
+    @property
+    def has_sent_nothing(self) -> bool:
+        """Whether the command was refused before anything was sent."""
+        return any(not about and exit_code(error) is ExitCode.WRONG_USAGE for about, error in self.failures)
+
+    def show(
+        self, metrics: list[dict[str, Any]], title: str, *, saved: bool, marks: Sequence[str] | None = None
+    ) -> None:
+        """Show metrics as a result, unless the result is a JSON document."""
+        if metrics and not self.options.as_json:
+            self.output.show(self.output.out, metrics, title, saved=saved, marks=marks)
+
+    def continue_with(self, heading: str, *words: str, works_as_is: bool = True) -> None:
+        """Name a command that continues from here."""
+        self.next.append(Next(heading, self.options.command(*words), works_as_is))
+
+    def print_document(self, document: object) -> None:
+        """Print the JSON document now, because the command does not end by itself."""
+        self.output.json(document)
+        self.has_printed_document = True
 
     @property
     def exit_code(self) -> int:
@@ -130,121 +183,94 @@ class Report:
         if self.ending is not None:
             return self.ending
         codes = {exit_code(error) for _, error in self.failures}
-        if codes and self.saves and self.metrics:
+        if codes and self.saving is not None and (self.saving.created or self.saving.existing):
             return ExitCode.IN_PART
         order = (ExitCode.IN_PART, ExitCode.FAILED, ExitCode.WRONG_USAGE, ExitCode.TIMED_OUT)
         return next((code for code in order if code in codes), ExitCode.DONE)
 
     def close(self) -> None:
-        """Say it: the errors and what to do, and the JSON document if that is wanted."""
+        """Print the errors and what to do, and the JSON document if there is to be one."""
         output = self.output
-        said: dict[str, list[str]] = {}
+        self._print_errors()
+        if self.signal is not None:
+            output.alert("Interrupted.", "yellow")
+        # After a failure, the rest says what is left and what to do, which is a part of it.
+        say = output.alert if self.exit_code != ExitCode.DONE else output.say
+        for note in self.notes:
+            say(note)
+        if self.rescued:
+            output.verbatim(self.rescued)
+        heading = ""
+        for each in self.next if say == output.alert or not output.quiet else ():
+            if each.heading != heading:
+                say(heading := each.heading)
+            output.command(each.words)
+        if self.options.as_json and not self.has_printed_document:
+            output.json(self._document())
+
+    def _print_errors(self) -> None:
+        messages: dict[str, list[str]] = {}
         for about, error in self.failures:
-            said.setdefault(explain(error), []).append(about)
-        for message, abouts in said.items():
+            messages.setdefault(explain(error, about), []).append(about)
+        for message, abouts in messages.items():
             about = ", ".join(filter(None, abouts))
-            output.say(f"{about}: {message}" if about else f"Error: {message}", "red")
+            named = message.lower().startswith(f"{about} was not found".lower())
+            self.output.alert(message if about and named else f"{about or 'Error'}: {message}", "red")
         if self.options.verbose:
             for _, error in self.failures:
-                output.say(trace(error))
-        if self.signal is not None:
-            output.say("Interrupted.", "yellow")
-        for note in self.notes:
-            output.say(note)
-        if self.commands:
-            output.say("To go on:")
-            for command in self.commands:
-                output.command(command)
-        if self.options.as_json and (self.exit_code != ExitCode.WRONG_USAGE):
-            finished = self.metrics if self.exit_code == ExitCode.DONE else self._unfinished_document()
-            output.json(finished if self.document is None else self.document)
+                self.output.alert(trace(error))
 
-    def _unfinished_document(self) -> dict[str, Any]:
-        return {
-            "exit_code": int(self.exit_code),
-            "errors": [({"about": about} if about else {}) | as_json(error) for about, error in self.failures],
-            "saved": self.metrics if self.saves else [],
-            "unconfirmed": self.unconfirmed,
-            "unfinished": self.unfinished,
-            "file": self.file,
-            "next": list(self.commands),
+    def _document(self) -> object:
+        """The one JSON document of the command."""
+        if self.saving is None and self.document is not None:
+            return self.document
+        document: dict[str, object] = {"exit_code": int(self.exit_code)}
+        errors = [as_json(error, about) for about, error in self.failures]
+        if (saving := self.saving) is None:
+            return document | {"errors": errors}
+        return document | {
+            "created": saving.created,
+            "existing": saving.existing,
+            "suggested": saving.suggested,
+            "errors": errors,
+            "unconfirmed": saving.unconfirmed,
+            "unfinished": saving.unfinished,
+            "file": saving.file,
+            "next": [" ".join(each.words) for each in self.next if each.works_as_is],
         }
 
 
 def carry_out(options: Options, work: Callable[[Report], None]) -> NoReturn:
-    """Do the work of a command, say what came of it, and end with the exit code."""
-    output = Output()
+    """Do the work of a command, report its outcome, and end with the exit code."""
+    output = Output(quiet=options.quiet)
     report = Report(options, output)
     if options.verbose:
         _show_log(output)
     # The outer one is for signals, which may come while an error is being handled.
     try:
-        _let_signals_interrupt(report)
+        interrupt_on_signals(report.interrupt)
         try:
             work(report)
         except Exception as error:  # noqa: BLE001 - The command reports every error, and ends with its exit code.
             report.fail(error)
-        _ignore_signals()
+        ignore_signals()
     except KeyboardInterrupt:
         report.signal = report.signal or signal.SIGINT
-        _ignore_signals()
+        ignore_signals()
     for conclude in report.at_end:
         conclude()
-    _say(report)
+    report.close()
+    if (failure := output.finish()) is not None:
+        _lose_results(report, failure)
     raise typer.Exit(report.exit_code)
 
 
-def _say(report: Report) -> None:
-    try:
-        report.close()
-        report.output.out.file.flush()
-    except OSError:
-        # Nobody reads on: the terminal was closed, or the other end of a pipe.
-        silence(report.output.out.file)
-        silence(report.output.err.file)
-
-
-def _let_signals_interrupt(report: Report) -> None:
-    """Let a request to end, and a terminal that is closed, interrupt the work as Ctrl-C does.
-
-    Once: what follows must not interrupt the keeping of what there is. Should that hang, the third one ends it.
-    """
-    interrupts = itertools.count(1)
-
-    def interrupt(number: int, _frame: object) -> None:
-        report.signal = report.signal or number
-        nth = next(interrupts)
-        if nth > 2:
-            os._exit(128 + report.signal)
-        if nth == 1 and report.cancel is None:
-            raise KeyboardInterrupt
-        if nth == 1 and report.cancel is not None:
-            report.cancel()
-
-    # Whoever started us may have us ignore some, as a shell does in the background, or nohup.
-    for number in _SIGNALS:
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, interrupt)
-
-
-def _ignore_signals() -> None:
-    for number in _SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-
-
-@contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Drop signals while another program gets them as well."""
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
-    for number, handler in before.items():
-        if handler is not signal.SIG_IGN:
-            # Not SIG_IGN: a program that is started would inherit that.
-            signal.signal(number, lambda *_: None)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _lose_results(report: Report, failure: OSError) -> None:
+    lost = Failed(f"The results could not be written to standard output: {failure.strerror}.")
+    report.output.alert(f"Error: {lost}", "red")
+    report.output.finish()
+    if report.exit_code == ExitCode.DONE:
+        report.ending = ExitCode.FAILED
 
 
 def _show_log(output: Output) -> None:

@@ -1,4 +1,4 @@
-"""The review of what was suggested: a question, and an editor."""
+"""The review of suggestions: a question, and an editor."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from . import _files, _yaml
+from ._asking import ask
 from ._output import Output
-from ._report import uninterrupted
+from ._signals import uninterrupted
 from ._text import plural, visible
 
 _HEADER = (
-    "# Delete the metrics that are not to be saved, change what you like, then save the file and close the editor.",
-    "# Lines like these are left out.",
+    "# Change the metrics, and delete those that you do not want to save. Then save this file and close the editor.",
+    "# Lines that start with # are ignored.",
     "#",
     "",
     "",
@@ -29,11 +30,11 @@ _HEADER = (
 
 @dataclass
 class Reviewed:
-    """Suggestions, as they are reviewed.
+    """Suggestions that are being reviewed.
 
     Attributes:
-        metrics: As they are now.
-        about: What they were suggested for.
+        metrics: The suggestions, with the changes so far.
+        about: What they are for, such as `agent 101`.
     """
 
     metrics: list[dict[str, Any]]
@@ -41,15 +42,21 @@ class Reviewed:
 
 
 def review(output: Output, draft: Reviewed) -> bool:
-    """Show the suggestions, and ask until the answer is yes or no; meanwhile they may be edited."""
+    """Show the suggestions, and ask whether to save them. Returns the answer. They may be edited meanwhile."""
     while draft.metrics:
         show(output, draft)
-        while (answer := _ask(output, f"Save {plural(len(draft.metrics), 'metric')}?")) == "e":
+        number = len(draft.metrics)
+        choices = {
+            "yes": "Save the metric." if number == 1 else f"Save all {number} metrics.",
+            "no": "Save nothing.",
+            "edit": "Open the suggestions in an editor, where you can change and delete metrics.",
+        }
+        while (answer := ask(output, f"Save {plural(number, 'metric')}?", choices)) == "e":
             if _edit(output, draft):
                 break
         if answer != "e":
             return answer == "y"
-    output.say("No metric is left.")
+    output.say("No metrics are left.")
     return False
 
 
@@ -59,25 +66,11 @@ def show(output: Output, draft: Reviewed) -> None:
     output.show(output.err, draft.metrics, title, saved=False)
 
 
-def _ask(output: Output, question: str) -> str:
-    while True:
-        output.err.print(f"{question} [y]es / [n]o / [e]dit ", end="", soft_wrap=True)
-        output.err.file.flush()
-        try:
-            if not (line := sys.stdin.readline()):
-                raise KeyboardInterrupt  # Ctrl-D: nobody answers, which is not a no.
-        except KeyboardInterrupt:
-            output.say()
-            raise
-        if line.strip().lower() in ("y", "yes", "n", "no", "e", "edit"):
-            return line.strip().lower()[0]
-
-
 def _edit(output: Output, draft: Reviewed) -> bool:
-    """Have the suggestions edited. Returns whether they were changed; the draft is only what could be read."""
+    """Open the suggestions in an editor. Returns whether they were changed."""
     editor = _editor()
     if not editor:
-        output.say("There is no editor: set VISUAL or EDITOR.", "red")
+        output.alert("No editor was found. Set VISUAL or EDITOR.", "red")
         return False
     handle, name = tempfile.mkstemp(prefix="cekura-", suffix=".yaml")
     os.close(handle)
@@ -91,33 +84,33 @@ def _edit(output: Output, draft: Reviewed) -> bool:
                 kept = changed
                 raise KeyboardInterrupt
             if code != 0:
-                output.say(f"The editor ended with {code}: nothing is changed.", "red")
+                output.alert(f"The editor ended with exit code {code}, so nothing was changed.", "red")
                 return False
             edited, found = _read(path)
             if found == draft.metrics:
-                output.say("Nothing is changed.")
+                output.say("Nothing was changed.")
                 return False
             if not isinstance(found, _yaml.BrokenText):
                 draft.metrics = found
                 return True
-            output.say(f"The file cannot be used: {visible(found)}", "red")
+            output.alert(f"The file cannot be used: {visible(found)}", "red")
             if not changed:
                 kept = True
-                output.say("It came back as it was. The suggestions are as they were before.")
+                output.alert("You did not change it, so the suggestions stay as they were.")
                 return False
             text = _with_problem(edited, str(found))
     except OSError as error:
-        output.say(f"{visible(editor[0])}: {error.strerror}. Set VISUAL or EDITOR.", "red")
+        output.alert(f"{visible(editor[0])}: {error.strerror}. Set VISUAL or EDITOR to your editor.", "red")
         return False
     finally:
         if kept:
-            output.say(f"Your text is kept in {visible(name)}.")
+            output.alert(f"Your changes are kept in {visible(name)}.")
         else:
             path.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> tuple[str, list[dict[str, Any]] | _yaml.BrokenText]:
-    """Return the text of a file, with the metrics in it, or with why it cannot be used."""
+    """Return the text of a file, with the metrics in it or the reason why it cannot be used."""
     content = path.read_bytes()
     try:
         text = content.decode("utf-8-sig")
@@ -136,19 +129,19 @@ def _editor() -> list[str]:
     try:
         if chosen and (words := shlex.split(chosen)):
             return words
-    except ValueError:  # such as a quote that is not closed: then it is the name of a program
+    except ValueError:  # Such as a quote that is not closed. It is then the name of a program.
         return [str(chosen)]
     return [name for name in ("sensible-editor", "editor", "nano", "vim", "vi", "notepad") if shutil.which(name)][:1]
 
 
 def _run(command: list[str]) -> int:
-    # Ctrl-C is the editor's affair while it runs; standard output may be a pipe.
+    # The editor handles Ctrl-C while it runs. Standard output may be a pipe.
     with uninterrupted():
         return subprocess.run(command, stdout=sys.stderr, check=False).returncode  # noqa: S603 - The user chose the editor.
 
 
 def _with_problem(text: str, problem: str) -> str:
-    """The text with the problem in its header, on a line that is there already: so no other line changes its number."""
+    """The text with the problem in its header, on a line that exists, so that no other line changes its number."""
     lines = text.split("\n")
     if len(lines) > 2 and lines[2].startswith("#"):
         lines[2] = f"# Cannot be used: {visible(problem)}"

@@ -1,4 +1,4 @@
-"""Saving metrics, and what to do when that does not work out."""
+"""Saving metrics, and what to do with those that cannot be saved."""
 
 from __future__ import annotations
 
@@ -7,65 +7,117 @@ import json
 from pathlib import Path
 from typing import Any
 
-from cekura_facade import AsyncCekura, BulkCreateUncertainError, CekuraError, Metric
+import attrs
+
+from cekura_facade import (
+    AsyncCekura,
+    AuthenticationError,
+    BadRequestError,
+    BulkCreateUncertainError,
+    CekuraError,
+    PermissionDeniedError,
+    SavedMetrics,
+)
 
 from . import _files
 from ._progress import Line, Progress
-from ._report import Report
+from ._report import Report, Saving
 from ._text import plural, visible
 
 _SCOPE = ("agent", "agents", "assistant_id", "project")
 
+Saved = dict[int, tuple[dict[str, Any], bool]]
+"""By position: the saved metric, and whether it is new."""
 
-def save(report: Report, metrics: list[dict[str, Any]]) -> bool:
+
+def save(report: Report, saving: Saving, metrics: list[dict[str, Any]]) -> bool:
     """Save metrics, those of one agent apart from those of another, and show what is saved.
 
     Returns:
         Whether all of them are. If not, the report says why.
     """
-    report.saves = True
     groups: dict[str, list[int]] = {}
     for position, metric in enumerate(metrics):
         scope = json.dumps([metric.get(name) for name in _SCOPE], sort_keys=True)
         groups.setdefault(scope, []).append(position)
-    saved: dict[int, dict[str, Any]] = {}
-    line, end = Line(plural(len(metrics), "metric"), "Saving"), "saving was interrupted"
+    saved: Saved = {}
+    line = Line(f"Saving {plural(len(metrics), 'metric')}", "")
+    if not report.output.animates:
+        report.output.say(f"{line.label}.")
     try:
-        with Progress(report.output, [line]) as progress:
-            try:
-                report.run(_save_groups(report, metrics, list(groups.values()), saved))
-                end = "saved" if len(saved) == len(metrics) else f"{len(saved) or 'none'} known to be saved"
-            finally:
-                progress.finish(line, end)
+        with Progress(report.output, [line]):
+            report.run(_save_groups(report, saving, metrics, list(groups.values()), saved))
     finally:
-        report.metrics = [saved[position] for position in sorted(saved)]
-        report.show(report.metrics, plural(len(saved), "saved metric"), saved=True, brief=True)
+        shown = [saved[position] for position in sorted(saved)]
+        saving.created = [metric for metric, is_new in shown if is_new]
+        saving.existing = [metric for metric, is_new in shown if not is_new]
+        _show(report, saving, len(metrics), shown)
     return len(saved) == len(metrics)
 
 
+def _show(report: Report, saving: Saving, number: int, shown: list[tuple[dict[str, Any], bool]]) -> None:
+    if report.has_sent_nothing:
+        return
+    summary = summarize(len(saving.created), len(saving.existing), number, len(saving.unconfirmed))
+    if report.signal is not None:
+        known = f" {summary}" if shown else ""
+        report.notes.append(f"Saving was interrupted.{known} It is not known whether the other metrics were saved.")
+        summary = f"{plural(len(shown), 'metric')} saved before the interruption."
+    marks = ["new" if is_new else "existing" for _, is_new in shown]
+    report.show([metric for metric, _ in shown], summary, saved=True, marks=marks)
+    if report.signal is None and not shown:
+        report.notes.append(summary)
+    elif report.options.as_json:
+        report.output.say(summary)
+
+
+def summarize(created: int, existing: int, wanted: int, unconfirmed: int = 0) -> str:
+    """What became of the metrics, in a sentence."""
+    if existing == wanted:
+        return f"{plural(existing, 'metric')} already existed; nothing was created."
+    if not created + existing + unconfirmed:
+        return "No metrics were saved."
+    missing = wanted - created - existing - unconfirmed
+    parts = (
+        (created, "created"),
+        (existing, "already existed"),
+        (missing, "was not saved" if missing == 1 else "were not saved"),
+        (unconfirmed, "may or may not be saved"),
+    )
+    numbers = [(number, what) for number, what in parts if number]
+    first = f"{plural(numbers[0][0], 'metric')} {numbers[0][1]}"
+    return ", ".join([first, *(f"{number} {what}" for number, what in numbers[1:])]) + "."
+
+
 async def _save_groups(
-    report: Report, metrics: list[dict[str, Any]], groups: list[list[int]], saved: dict[int, dict[str, Any]]
+    report: Report, saving: Saving, metrics: list[dict[str, Any]], groups: list[list[int]], saved: Saved
 ) -> None:
     async def save_group(positions: list[int]) -> None:
-        # Side by side, for no metric of one group could be taken for one of another.
+        # Concurrently, because no metric of one group could be mistaken for one of another.
         group = [metrics[position] for position in positions]
         try:
-            done: list[Metric] = await cekura.metrics.create_in_bulk(group)
+            done = await cekura.metrics.create_in_bulk(group)
         except CekuraError as error:
+            if isinstance(error, BadRequestError):
+                error.problems = [
+                    each if each.index is None else attrs.evolve(each, index=positions[each.index])
+                    for each in error.problems
+                ]
             report.fail(error, _about(group[0]) if len(groups) > 1 else "")
-            done = list(error.created)
+            done = error.created if isinstance(error.created, SavedMetrics) else SavedMetrics(error.created)
             if isinstance(error, BulkCreateUncertainError):
-                report.unconfirmed.extend(error.unconfirmed)
-        saved.update(zip(positions, (metric.to_dict() for metric in done), strict=False))
+                saving.unconfirmed.extend(error.unconfirmed)
+        new = {metric.id for metric in done.created}
+        saved.update(zip(positions, ((metric.to_dict(), metric.id in new) for metric in done), strict=False))
 
     async with AsyncCekura(**report.options.client()) as cekura:
         await asyncio.gather(*map(save_group, groups))
 
 
-def keep(report: Report, metrics: list[dict[str, Any]], about: str, path: Path | None = None) -> None:
-    """Write metrics that are not all saved to a file, and say which command saves the rest."""
+def keep(report: Report, saving: Saving, metrics: list[dict[str, Any]], about: str, path: Path | None = None) -> None:
+    """Write metrics that are not all saved to a file, and name the command that saves the rest."""
     header = _files.header(metrics, about)
-    report.unfinished = metrics
+    saving.unfinished = metrics
     try:
         if path is not None:
             _files.write(path, metrics, header)
@@ -74,12 +126,17 @@ def keep(report: Report, metrics: list[dict[str, Any]], about: str, path: Path |
     try:
         path = path or _files.rescue(metrics, header)
     except OSError as error:
-        report.notes.append(f"No file could be written ({error.strerror}). What is not saved:\n")
-        report.notes.append(_files.as_text(metrics, header))
+        report.notes.append(f"The metrics could not be written to a file: {error.strerror}. Copy them from here:")
+        report.rescued = _files.as_text(metrics, header)
         return
-    report.file = str(path)
-    report.notes.append(f"{plural(len(metrics), 'metric')} kept in {visible(path)}; none is saved twice.")
-    report.go_on("create", str(path))
+    saving.file = str(path)
+    report.notes.append(f"{plural(len(metrics), 'metric')} written to {visible(path)}.")
+    if report.has_failed_with(BadRequestError):
+        report.continue_with("After you fix the metrics in the file, run:", "create", str(path), works_as_is=False)
+    elif report.has_failed_with(AuthenticationError, PermissionDeniedError):
+        report.continue_with("After you fix the API key, run:", "create", str(path), works_as_is=False)
+    else:
+        report.continue_with("To save them, without saving any twice:", "create", str(path))
 
 
 def _about(metric: dict[str, Any]) -> str:

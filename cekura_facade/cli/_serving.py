@@ -1,4 +1,4 @@
-"""`sandbox`: the sandbox as a server of its own."""
+"""`sandbox`: run the sandbox until it is interrupted."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ._text import plural, visible
 
 
 def serve(report: Report, port: int, job_seconds: float, behavior: str) -> None:
-    """Serve the sandbox until the command is interrupted, and print what points others at it."""
+    """Run the sandbox until the command is interrupted, and print the settings that point others at it."""
     if missing := [name for name in ("starlette", "uvicorn") if importlib.util.find_spec(name) is None]:
-        raise Failed(f"{', '.join(missing)} not found: pip install 'cekura-facade[sandbox]'")
+        raise Failed(f"{', '.join(missing)} not found. Install the extra: pip install 'cekura-facade[sandbox]'")
     from cekura_facade.sandbox import BEHAVIORS, Sandbox
 
     output = report.output
@@ -24,18 +24,26 @@ def serve(report: Report, port: int, job_seconds: float, behavior: str) -> None:
     try:
         sandbox = Sandbox(port=port, job_seconds=job_seconds, behavior=BEHAVIORS[behavior]).start()
     except OSError as error:
-        raise WrongUsage(f"Port {port} cannot be listened on: {error.strerror}.") from None
+        why = f"Port {port} cannot be used: {error.strerror}. Pass another --port, or 0 for a free one."
+        raise WrongUsage(why) from None
     try:
-        # Printed as it is: a shell is to read it.
-        print(f"export CEKURA_API_KEY={shlex.quote(sandbox.api_key)}")
-        print(f"export CEKURA_API_URL={shlex.quote(sandbox.url)}", flush=True)
+        agents = {number: str(agent["agent_name"]) for number, agent in sandbox.agents.items()}
+        if report.options.as_json:
+            listed = [{"id": number, "name": name} for number, name in agents.items()]
+            report.print_document({"api_key": sandbox.api_key, "api_url": sandbox.url, "agents": listed})
+        else:
+            for name, value in (("CEKURA_API_KEY", sandbox.api_key), ("CEKURA_API_URL", sandbox.url)):
+                output.out.write(f"export {name}={shlex.quote(value)}\n")
+        if output.finish() is not None:
+            return
         proxies = (f"{kind}_proxy" for kind in ("http", "https", "all"))
         if any(os.environ.get(name) or os.environ.get(name.upper()) for name in proxies):
-            output.say("A proxy is set here. It has no way to the sandbox: also set NO_PROXY=127.0.0.1")
-        agents = ", ".join(f"{number} ({visible(agent['agent_name'])})" for number, agent in sandbox.agents.items())
-        output.say(f"The sandbox is at {sandbox.url}, in memory. Agents: {agents}. Ctrl-C ends it.")
+            output.say("Your environment sets a proxy, which cannot reach the sandbox. Also set NO_PROXY=127.0.0.1.")
+        names = ", ".join(f"{number} ({visible(name)})" for number, name in agents.items())
+        output.say(f"The sandbox runs at {sandbox.url} and keeps its data in memory. Agents: {names}.")
+        output.say("Press Ctrl-C to stop it.")
         threading.Event().wait()
     finally:
         sandbox.stop()
         requests, metrics = plural(len(sandbox.requests), "request"), plural(len(sandbox.metrics), "saved metric")
-        report.notes.append(f"The sandbox has ended, after {requests}, and its {metrics} with it.")
+        report.notes.append(f"The sandbox stopped after {requests}, and discarded {metrics}.")

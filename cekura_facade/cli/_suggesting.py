@@ -1,9 +1,10 @@
-"""`generate` and `resume`: jobs side by side, the review of what they suggest, and saving it."""
+"""`generate` and `resume`: wait for jobs concurrently, have their suggestions reviewed, and save them."""
 
 from __future__ import annotations
 
 import asyncio
 import math
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,39 +17,40 @@ from cekura_facade._jobs import GENERATION, Handle
 from . import _files
 from ._errors import Failed, WrongUsage
 from ._progress import Line, Progress
-from ._report import Report
+from ._report import Report, Saving
 from ._review import Reviewed, review
 from ._saving import keep, save
 from ._text import plural, visible
 
 _AGENT = {"agent_id", "assistant_id"}
-_AT_ONCE = 50  # jobs; connections are shared among those
+_AT_ONCE = 50  # jobs
 
 
 @dataclass
 class Job:
-    """A job, to be started or picked up.
+    """A job, to be started or resumed.
 
     Attributes:
-        line: What is shown of it.
-        request: The arguments that start it; None for one that exists.
+        line: Its progress.
+        request: The arguments that start it, or None for a job that exists.
         agent: The agent that it is for, as far as that is known: arguments of `metrics.job`.
-        suggestions: What it suggested, once it has.
+        suggestions: Its suggestions, once it has some.
+        is_over: Whether resuming it is of no use, because it failed or does not exist.
     """
 
     line: Line
     request: dict[str, Any] | None = None
     agent: dict[str, Any] = field(default_factory=dict)
     suggestions: list[dict[str, Any]] | None = None
-    failed: bool = False
+    is_over: bool = False
 
 
 @dataclass
 class Draft(Reviewed):
-    """Suggestions on their way to being saved.
+    """Suggestions until they are saved.
 
     Attributes:
-        settled: Whether nothing is to be kept, because all are saved, or none is to be.
+        settled: Whether nothing needs to be kept, because all are saved or you declined to save them.
         saved: Whether all are saved.
     """
 
@@ -56,14 +58,14 @@ class Draft(Reviewed):
     saved: bool = False
 
     def take(self, jobs: list[Job]) -> None:
-        """Take what the jobs suggested."""
+        """Take the suggestions of the jobs."""
         self.metrics = [metric for job in jobs for metric in job.suggestions or ()]
         self.about = ", ".join(_name(job) for job in jobs if job.suggestions)
 
 
 @dataclass(frozen=True)
 class Handling:
-    """What is to be done with the suggestions."""
+    """What to do with the suggestions."""
 
     yes: bool
     dry_run: bool
@@ -73,8 +75,6 @@ class Handling:
 
 def started(agent_ids: Sequence[int], assistant_ids: Sequence[str], num_metrics: int) -> list[Job]:
     """Jobs to be started: one for each agent."""
-    if not agent_ids and not assistant_ids:
-        raise WrongUsage("For which agent? Give --agent-id or --assistant-id.")
     jobs = [Job(Line(f"agent {one}"), {"agent_id": one}) for one in dict.fromkeys(agent_ids)]
     jobs += [Job(Line(f"assistant {visible(one)}"), {"assistant_id": one}) for one in dict.fromkeys(assistant_ids)]
     for job in jobs:
@@ -104,14 +104,10 @@ def resume_arguments(jobs: Sequence[Job]) -> list[list[str]]:
 
 def suggest_and_save(report: Report, jobs: list[Job], handling: Handling) -> None:
     """Wait for the suggestions of jobs, have them reviewed, and save them."""
-    if not (handling.yes or handling.dry_run or report.output.asks):
-        raise WrongUsage("There is no terminal to ask at: give --yes to save, or --dry-run to save nothing.")
-    if math.isnan(handling.timeout):
-        raise WrongUsage("--timeout nan: give seconds, 0 or more.")
-    if handling.output is not None:
-        _files.check_output(handling.output)
+    saving = report.saving = Saving()
+    _check(report, jobs, handling)
     draft = Draft([], "")
-    report.at_end.append(lambda: _conclude(report, draft, handling, jobs))
+    report.at_end.append(lambda: _conclude(report, saving, draft, handling, jobs))
     with Progress(report.output, [job.line for job in jobs]) as progress:
         report.run(_collect(report, jobs, handling.timeout, progress))
     draft.take(jobs)
@@ -120,45 +116,81 @@ def suggest_and_save(report: Report, jobs: list[Job], handling: Handling) -> Non
     if handling.output is not None:
         _write(report, draft, handling.output)
     if handling.dry_run:
-        report.metrics = report.unfinished = draft.metrics
+        saving.suggested = draft.metrics
+        saving.unfinished = draft.metrics if report.failures else []
         draft.settled = True
         report.show(draft.metrics, f"{plural(len(draft.metrics), 'suggestion')} for {draft.about}", saved=False)
-        report.notes.append("Nothing is saved, as --dry-run says.")
+        report.notes.append("Nothing was saved because of --dry-run.")
         return
     before = draft.metrics
     if not handling.yes and not review(report.output, draft):
         draft.settled = True
-        report.notes.append("Nothing is saved.")
+        report.notes.append("Nothing was saved.")
         return
     if handling.output is not None and draft.metrics != before:
         _write(report, draft, handling.output)
-    draft.saved = draft.settled = save(report, draft.metrics)
+    draft.saved = draft.settled = save(report, saving, draft.metrics)
 
 
-def _conclude(report: Report, draft: Draft, handling: Handling, jobs: list[Job]) -> None:
-    """Keep what is neither saved nor declined, and say how to go on."""
+def _check(report: Report, jobs: list[Job], handling: Handling) -> None:
+    """Raise WrongUsage if the command cannot succeed, before anything is sent."""
+    if not jobs:
+        raise WrongUsage("No agent was given. Pass --agent-id or --assistant-id.")
+    if invalid := [job.line.progress_id or "" for job in jobs if job.request is None and not _is_uuid(job)]:
+        which = ", ".join(repr(one) for one in invalid)
+        what = "is not a valid progress id" if len(invalid) == 1 else "are not valid progress ids"
+        raise WrongUsage(f"{which} {what}. Pass a UUID such as 3f2b8c1e-5d4a-4f6b-9a7c-0e1d2c3b4a5f from `generate`.")
+    if not (handling.yes or handling.dry_run or report.output.asks):
+        raise WrongUsage("No terminal to ask on. Pass --yes to save all suggestions or --dry-run to only show them.")
+    if math.isnan(handling.timeout):
+        raise WrongUsage("--timeout nan is not a number of seconds. Pass 0 or more.")
+    if handling.output is not None:
+        _files.check_output(handling.output)
+
+
+def _is_uuid(job: Job) -> bool:
+    text = job.line.progress_id or ""
+    try:
+        return str(uuid.UUID(text)) == text.lower()
+    except ValueError:
+        return False
+
+
+def _conclude(report: Report, saving: Saving, draft: Draft, handling: Handling, jobs: list[Job]) -> None:
+    """Keep suggestions that are neither saved nor declined, and name the commands that continue."""
     if not draft.about:
         draft.take(jobs)
     if draft.metrics and not draft.settled:
-        keep(report, draft.metrics, draft.about, handling.output)
+        keep(report, saving, draft.metrics, draft.about, handling.output)
+    if report.has_sent_nothing and not draft.metrics:
+        return
     declined = draft.settled and not draft.saved
     if declined and handling.output is not None:
-        report.go_on("create", str(handling.output))
-    again = [job for job in jobs if job.suggestions is None or (declined and handling.output is None)]
-    for arguments in resume_arguments([job for job in again if not job.failed]):
-        report.go_on("resume", *arguments)
+        report.continue_with("To save them:", "create", str(handling.output))
+    if declined and handling.output is None:
+        _resume(report, "To save them:", [job for job in jobs if job.suggestions])
+    waiting = [job for job in jobs if job.suggestions is None]
+    if report.has_failed_with(facade.AuthenticationError, facade.PermissionDeniedError):
+        _resume(report, "After you fix the API key, run:", waiting, works_as_is=False)
+    else:
+        _resume(report, "To resume:", waiting)
     unknown = [job.request or {} for job in jobs if job.line.progress_id is None]
     if report.signal is not None and unknown:
-        report.notes.append("A job may have been started, but its progress id had not come. Nothing is saved of it.")
+        report.notes.append("A job may have been started, but the service had not returned its progress id yet.")
         options = [
             f"--{name.replace('_', '-')}={request[name]}" for request in unknown for name in _AGENT & request.keys()
         ]
-        report.go_on("generate", *options, f"--num-metrics={unknown[0]['num_metrics']}")
+        report.continue_with("To start again:", "generate", *options, f"--num-metrics={unknown[0]['num_metrics']}")
+
+
+def _resume(report: Report, heading: str, jobs: list[Job], *, works_as_is: bool = True) -> None:
+    for arguments in resume_arguments([job for job in jobs if not job.is_over]):
+        report.continue_with(heading, "resume", *arguments, works_as_is=works_as_is)
 
 
 def _write(report: Report, draft: Draft, path: Path) -> None:
     before = _files.write(path, draft.metrics, _files.header(draft.metrics, draft.about))
-    moved = f" What was there is now {visible(before)}." if before else ""
+    moved = f" The previous file is now {visible(before)}." if before else ""
     report.output.say(f"Suggestions written to {visible(path)}.{moved}")
 
 
@@ -179,7 +211,9 @@ async def _collect(report: Report, jobs: list[Job], timeout: float, progress: Pr
                     progress.start(line, handle.progress_id)
                 found = await handle.wait(timeout=timeout, on_progress=show)
         except CekuraError as error:
-            job.failed = isinstance(error, facade.GenerationFailedError | facade.NotFoundError)
+            job.is_over = isinstance(
+                error, facade.GenerationFailedError | facade.NotFoundError | facade.BadRequestError
+            )
             report.fail(error, _name(job))
             progress.finish(line, "timed out" if isinstance(error, facade.GenerationTimeoutError) else "failed")
         except asyncio.CancelledError:
@@ -189,11 +223,12 @@ async def _collect(report: Report, jobs: list[Job], timeout: float, progress: Pr
             job.suggestions = [metric.to_dict() for metric in found]
             progress.finish(line, plural(len(found), "suggestion"))
             if not found:
-                report.fail(Failed("The service suggested no metrics."), _name(job))
+                why = "The service suggested no metrics. Check the agent's description, then start another job."
+                report.fail(Failed(why), _name(job))
 
     async with AsyncCekura(**report.options.client()) as cekura:
         redact = cekura.transport.settings.credential.redact
-        # All ids are looked at before the first request.
+        # All ids are checked before the first request.
         handles = [None if job.request else cekura.metrics.job(job.line.progress_id or "", **job.agent) for job in jobs]
         await asyncio.gather(*map(collect, jobs, handles))
 

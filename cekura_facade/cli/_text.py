@@ -1,4 +1,4 @@
-"""Text that comes from elsewhere, made fit for a terminal: control characters are shown, and not obeyed."""
+"""Strings from the service, from files and from the user, made safe to print."""
 
 from __future__ import annotations
 
@@ -8,16 +8,22 @@ import re
 # C0, DEL and C1 controls; what turns the direction of writing; other line ends; half surrogate pairs.
 _UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 _UNFIT_IN_JSON = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+_BREAK = re.compile("[ \t]*[\r\n\u0085\u2028\u2029]\\s*")
 
 
 def visible(text: object, *, lines: bool = False) -> str:
-    r"""A text with its control characters as escapes, such as `\x1b`. With `lines`, line breaks and tabs stay."""
+    r"""A string with its control characters as escapes, such as `\x1b`. With `lines`, line breaks and tabs stay."""
 
     def escaped(found: re.Match[str]) -> str:
         character = found[0]
         return character if lines and character in "\n\t" else character.encode("unicode_escape").decode("ascii")
 
     return _UNFIT.sub(escaped, str(text).replace("\r\n", "\n"))
+
+
+def one_line(text: object) -> str:
+    """A string on one line, with a space for each line break, so that no part of it looks like a message of ours."""
+    return visible(_BREAK.sub(" ", str(text)).strip())
 
 
 def json_text(value: object, *, ascii: bool = False) -> str:

@@ -1,4 +1,4 @@
-"""Suggested metrics: common criteria for voice agents, applied to the topics of an agent's description."""
+"""Suggested metrics: first those for the topics of an agent's description, then those for every voice agent."""
 
 from __future__ import annotations
 
@@ -6,82 +6,88 @@ import hashlib
 import re
 from typing import Any
 
-_CRITERIA: tuple[tuple[str, str, str], ...] = (
-    ("Goal completion", "binary", "Was what the caller wanted achieved, or was the next step made clear?"),
-    ("Instruction adherence", "binary", "Did the agent do this the way its description says?"),
-    ("Accuracy of information", "binary", "Was everything the agent said correct and free of inventions?"),
-    (
-        "Caller verification",
-        "binary",
-        "Was the caller verified before anything personal was said or changed?",
-    ),
-    ("Confirmation of details", "binary", "Were names, dates and numbers repeated and confirmed?"),
-    ("Empathy", "continuous_qualitative", "How well did the agent notice and answer the caller's feelings?"),
-    ("Clarity", "continuous_qualitative", "How easy were the agent's sentences to follow by ear?"),
-    ("Turns to resolution", "numeric", "How many turns did the agent need?"),
-    ("Outcome", "enum", "How did this end?"),
-    ("Escalation to a person", "binary", "Was the call handed over when it should have been, and only then?"),
-    ("Recovery from misunderstanding", "binary", "Did the agent notice a misunderstanding and repair it?"),
-    (
-        "Handling of interruptions",
-        "continuous_qualitative",
-        "How well did the agent stop, listen and resume?",
-    ),
-    ("Conciseness", "continuous_qualitative", "How free was the agent of repetition and filler?"),
-    ("Response time", "numeric", "How many seconds did the caller wait, on average, for an answer?"),
-    ("Privacy", "binary", "Did the agent keep personal data from everyone but the verified caller?"),
-    (
-        "Refusal of out-of-scope requests",
-        "binary",
-        "Was a request outside the agent's task declined politely?",
-    ),
-    ("Tone", "continuous_qualitative", "How professional and friendly did the agent sound?"),
-    ("Caller sentiment", "enum", "How did the caller feel when this was over?"),
-    ("Context retention", "binary", "Did the agent remember what the caller had said, and not ask twice?"),
-    ("Handling of silence", "binary", "Did the agent check whether the caller was still there?"),
-    ("Questions asked in order", "binary", "Were the needed questions asked, one at a time and in order?"),
-    ("Transparency about limits", "binary", "Did the agent say so when it did not know or could not help?"),
-    ("Pronunciation", "continuous_qualitative", "How well were names, numbers and terms pronounced?"),
-    ("Corrections by the caller", "numeric", "How many times did the caller have to correct the agent?"),
-    ("Language consistency", "binary", "Did the agent stay in the caller's language?"),
-)
-_ENUM_VALUES = {
-    "Outcome": ["resolved", "handed over", "caller gave up"],
-    "Caller sentiment": ["positive", "neutral", "negative"],
-}
-_MOMENTS = ("opening of the call", "an unsure caller", "an impatient caller", "end of the call")
+from cekura_facade.sandbox._criteria import GENERAL, SITUATIONS, Criterion
+from cekura_facade.sandbox._topics import TOPICS
 
+_LONGEST_QUOTE = 180  # Characters. A longer sentence is not quoted, because it would have to be cut.
+_WIDE_ENDS = "\u3002\uff01\uff1f"  # The full stop, exclamation mark and question mark of Chinese and Japanese.
+_ITEM = re.compile(r"\s*(?:[-*•#>]+|\d+[.)])\s+")  # The beginning of a list item or heading.
+_ABBREVIATION = re.compile(r"(?:\b(?:[A-Z]|Dr|Mr|Mrs|Ms|St|No|vs|etc|approx)|\b[a-z]\.[a-z])\.$")
 
-def _topics(description: str) -> list[str]:
-    """Return the topics of a description: its clauses, each cut to a few words."""
-    printable = "".join(letter if letter.isprintable() else " " for letter in description)
-    clauses = (clause.strip().removeprefix("and ") for clause in re.split(r"[.!?;:,]\s", f"{printable} "))
-    labels = [" ".join(clause.split()[:14])[:80] for clause in clauses if len(clause) >= 12]
-    return list(dict.fromkeys(labels)) or [printable.strip()[:80]]
+_Suggested = tuple[Criterion, str, str]
+"""What is suggested, why, and what the description says about it."""
 
 
 def suggest(agent_id: int, description: str, count: int) -> list[dict[str, Any]]:
     """Return up to 100 suggestions with distinct names. The same description always gives the same ones."""
     digest = hashlib.sha256(description.encode("utf-8", "replace")).digest()
-    topics = _topics(description)
-    subjects = topics + [moment for moment in _MOMENTS if moment not in topics]
-    first = digest[0] % len(_CRITERIA)
-    criteria = _CRITERIA[first:] + _CRITERIA[:first]
+    sentences = _sentences(description)
+    first = digest[0] % len(GENERAL)
+    about = f'The agent is described as follows: "{sentences[0]}"' if sentences else ""
+    general = [(each, "This matters for every voice agent.", about) for each in GENERAL[first:] + GENERAL[:first]]
+    criteria = _mixed(_by_topic(description, sentences), general)
     suggestions: list[dict[str, Any]] = []
     for number in range(count):
         lap, place = divmod(number, len(criteria))
-        name, eval_type, question = criteria[place]
-        # Each pass over the criteria pairs them with other subjects, so no name occurs twice.
-        subject = subjects[(place + lap) % len(subjects)]
+        criterion, rationale, context = criteria[place]
+        name, parts = criterion.name, [criterion.question, context]
+        if lap > 0:
+            callers, condition = SITUATIONS[lap - 1]
+            name, parts = f"{name} ({callers})", [criterion.question, condition, context]
         suggestion: dict[str, Any] = {
-            "name": f"{name}: {subject}",
-            "description": f'{question} Judge the part of the call that is about "{subject}".',
+            "name": name,
+            "description": " ".join(filter(None, parts)),
             "agent": agent_id,
-            "eval_type": eval_type,
+            "eval_type": criterion.eval_type,
             "scenarios": sorted({5000 + digest[number % 32] + step * 300 for step in range(1 + number % 3)}),
-            "rationale": (f'The description says: "{subject}".' if subject in topics else "It is part of many calls."),
+            "rationale": rationale,
         }
-        if eval_type == "enum":
-            suggestion["enum_values"] = list(_ENUM_VALUES[name])
+        if criterion.enum_values:
+            suggestion["enum_values"] = list(criterion.enum_values)
         suggestions.append(suggestion)
     return suggestions
+
+
+def _mixed(topical: list[_Suggested], general: list[_Suggested]) -> list[_Suggested]:
+    """Return all of them, with a general one after every two that are about a topic."""
+    mixed: list[_Suggested] = []
+    for start in range(0, len(topical), 2):
+        mixed += topical[start : start + 2] + general[start // 2 : start // 2 + 1]
+    return mixed + general[(len(topical) + 1) // 2 :]
+
+
+def _by_topic(description: str, sentences: list[str]) -> list[_Suggested]:
+    """Return the metrics for the topics of a description: one for each topic, then the next one for each, and so on."""
+    found: list[tuple[int, Criterion, str, str]] = []
+    for topic in TOPICS:
+        patterns = [re.compile(rf"\b{words}", re.IGNORECASE) for words in topic.words]
+        if not any(pattern.search(description) for pattern in patterns):
+            continue
+        quotes = (each for pattern in patterns for each in sentences if pattern.search(each))
+        quote = next(quotes, None)
+        context = f'The agent\'s description says: "{quote}"' if quote else ""
+        rationale = f"The description mentions {topic.name}."
+        found += [(nth, criterion, rationale, context) for nth, criterion in enumerate(topic.criteria)]
+    return [(criterion, rationale, context) for _, criterion, rationale, context in sorted(found, key=lambda x: x[0])]
+
+
+def _sentences(description: str) -> list[str]:
+    """Return the whole sentences of a description that can be quoted."""
+    printable = "".join(each if each.isprintable() or each == "\n" else " " for each in description)
+    blocks: list[str] = [""]
+    for line in printable.split("\n"):
+        if not line.strip() or _ITEM.match(line):
+            blocks.append("")
+        blocks[-1] += " " + _ITEM.sub("", line, count=1).strip()
+    quotes: list[str] = []
+    for block in blocks:
+        sentence = ""
+        for part in re.split(rf"(?<=[.!?])\s+|(?<=[{_WIDE_ENDS}])", " ".join(block.split())):
+            sentence = f"{sentence} {part}".strip()
+            if _ABBREVIATION.search(sentence):
+                continue
+            is_whole = sentence[-1:] in f".!?{_WIDE_ENDS}" and not sentence[:1].islower()
+            if is_whole and len(sentence) <= _LONGEST_QUOTE and '"' not in sentence and re.search(r"\w", sentence):
+                quotes.append(sentence)
+            sentence = ""
+    return list(dict.fromkeys(quotes))
