@@ -3,7 +3,7 @@
 from cekura_facade import Cekura
 
 with Cekura() as cekura:
-    metrics = cekura.metrics.generate_and_create(agent_id=123, num_metrics=10)
+    metrics = cekura.metrics.generate_and_create(agent_id=101, num_metrics=10)
 """
 
 from importlib import import_module

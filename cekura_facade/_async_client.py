@@ -84,7 +84,7 @@ class AsyncCekura(AsyncAPI):
 
     @property
     def api(self) -> AuthenticatedClient:
-        """The generated client, for every covered endpoint: `await get_agent.asyncio(123, client=cekura.api)`.
+        """The generated client, for every covered endpoint: `await get_agent.asyncio(101, client=cekura.api)`.
 
         Credentials, retries and errors are those of this client.
         """

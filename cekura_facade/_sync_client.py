@@ -85,7 +85,7 @@ class Cekura(API):
 
     @property
     def api(self) -> AuthenticatedClient:
-        """The generated client, for every covered endpoint: `get_agent.sync(123, client=cekura.api)`.
+        """The generated client, for every covered endpoint: `get_agent.sync(101, client=cekura.api)`.
 
         Credentials, retries and errors are those of this client.
         """

@@ -25,7 +25,7 @@ from tests.terminal import NEXT_PICTURE, Shell, Terminal, environment, until
 
 ROOT = Path(__file__).resolve().parent.parent
 COLUMNS = 100
-QUESTION = re.escape("[e]dit ")
+QUESTION = re.escape("[?] help ")
 # What differs from one run to the next, and what stands for it; no longer and no shorter, so that nothing moves.
 IDS = ("3f2b8c1e-5d4a-4f6b-9a7c-0e1d2c3b4a5f", "8a61d0c4-72be-4c19-b5f3-6d9e01a7c2b8")
 UUID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")

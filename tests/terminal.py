@@ -19,7 +19,7 @@ import pyte
 
 COMMAND = str(Path(sys.executable).with_name("cekura-facade"))
 NEXT_PICTURE = "\r\x1b[2K"  # how a live display begins to draw itself again
-JSON = ("--format", "json")
+JSON = ("--json",)
 SECONDS = 600  # only a test that hangs takes as long, whatever else the machine does
 VIRTUAL_TIME = str(Path(__file__).with_name("virtual_time"))
 

@@ -18,7 +18,7 @@ from cekura_facade import Cekura, __version__
 from cekura_facade.cli import _files
 from cekura_facade.sandbox import BEHAVIORS, Sandbox
 from tests.support import Received, closed_port, finish_jobs, reply, scripted, slow_down
-from tests.terminal import COMMAND, SECONDS, Shell, environment, until
+from tests.terminal import COMMAND, JSON, SECONDS, Shell, environment, until
 
 PROGRESS_ID = "3f2b8c1e-5d4a-4f6b-9a7c-0e1d2c3b4a5f"
 STARTED = reply(200, {"progress_id": PROGRESS_ID})
@@ -43,47 +43,6 @@ def job(sandbox: Sandbox, number: int = 2) -> tuple[str, list[dict[str, Any]]]:
     with Cekura(sandbox.api_key, base_url=sandbox.url) as cekura:
         progress_id = cekura.metrics.generate(agent_id=101, num_metrics=number).progress_id
     return progress_id, sandbox.jobs[progress_id].suggestions
-
-
-# Help
-
-
-def test_help_has_the_commands_and_the_exit_codes(shell: Shell) -> None:
-    result = shell.run("--help")
-    assert result.returncode == 0
-    for text in (
-        "generate",
-        "resume",
-        "create",
-        "list",
-        "sandbox",
-        "doctor",
-        "check",
-        "--install-completion",
-        "timed out",
-    ):
-        assert text in result.stdout
-    assert re.search(r"^ +130  interrupted$", result.stdout, re.MULTILINE)
-
-
-@pytest.mark.parametrize("command", ["generate", "resume", "create", "list", "sandbox", "doctor", "check"])
-def test_every_command_has_help(shell: Shell, command: str) -> None:
-    result = shell.run(command, "--help")
-    assert result.returncode == 0
-    assert f"Usage: cekura-facade {command}" in result.stdout
-
-
-def test_help_imports_no_more_than_it_needs(shell: Shell) -> None:
-    result = subprocess.run(
-        [sys.executable, "-X", "importtime", COMMAND, "--help"],
-        env=shell.env,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    imported = {line.split("|")[-1].strip() for line in result.stderr.splitlines()}
-    assert "typer" in imported
-    assert not imported & {"httpx", "attrs", "yaml", "rich", "asyncio", "starlette", "cekura_api"}
 
 
 def test_the_version(shell: Shell) -> None:
@@ -165,14 +124,14 @@ def test_one_of_several_agents_fails(shell: Shell, sandbox: Sandbox) -> None:
     assert result.returncode == 4
     assert len(sandbox.metrics) == 1
     assert "Agent 999 was not found. Check the id and the base URL." in result.stderr
-    document = json.loads(shell.run(*arguments, "--format", "json").stdout)
+    document = json.loads(shell.run(*arguments, "--json").stdout)
     assert document["exit_code"] == 4
     assert [metric["id"] for metric in document["existing"]] == [1001]
     assert [(error["about"], error["status_code"]) for error in document["errors"]] == [("agent 999", 404)]
 
 
 def test_json_is_one_document(shell: Shell) -> None:
-    line = f"{shlex.quote(COMMAND)} generate --agent-id 101 -n 2 --yes --format json | {sys.executable} -m json.tool"
+    line = f"{shlex.quote(COMMAND)} generate --agent-id 101 -n 2 --yes --json | {sys.executable} -m json.tool"
     result = subprocess.run(
         line, shell=True, cwd=shell.folder, env=shell.env, capture_output=True, text=True, check=True
     )
@@ -180,7 +139,7 @@ def test_json_is_one_document(shell: Shell) -> None:
 
 
 def test_a_dry_run_saves_nothing_and_its_json_can_be_created(shell: Shell, sandbox: Sandbox) -> None:
-    result = shell.run("generate", "--agent-id", "101", "-n", "2", "--dry-run", "--format", "json")
+    result = shell.run("generate", "--agent-id", "101", "-n", "2", "--dry-run", "--json")
     assert result.returncode == 0
     assert sandbox.metrics == []
     [suggested] = (job.suggestions for job in sandbox.jobs.values())
@@ -191,7 +150,7 @@ def test_a_dry_run_saves_nothing_and_its_json_can_be_created(shell: Shell, sandb
 
 def test_a_dry_run_of_which_a_part_fails_has_the_rest(shell: Shell, sandbox: Sandbox) -> None:
     arguments = ["generate", "--agent-id", "101", "--agent-id", "999", "--dry-run"]
-    result = shell.run(*arguments, "--format", "json")
+    result = shell.run(*arguments, "--json")
     assert result.returncode == 1
     document = json.loads(result.stdout)
     assert document["unfinished"] == [metric for job in sandbox.jobs.values() for metric in job.suggestions]
@@ -243,7 +202,7 @@ def test_without_a_terminal_it_refuses_before_it_starts(shell: Shell, sandbox: S
 
 def test_resume(shell: Shell, sandbox: Sandbox) -> None:
     progress_id, suggested = job(sandbox)
-    result = shell.run("resume", progress_id, "--yes", "--format", "json")
+    result = shell.run("resume", progress_id, "--yes", "--json")
     assert result.returncode == 0
     created = json.loads(result.stdout)["created"]
     assert [metric["name"] for metric in created] == [metric["name"] for metric in suggested]
@@ -265,7 +224,7 @@ def test_a_job_that_is_not_done_in_time_can_be_resumed(shell: Shell, sandbox: Sa
 
 def test_a_job_that_fails(shell: Shell, sandbox: Sandbox) -> None:
     sandbox.fail_next_job("out of \x1b[31mideas")
-    result = shell.run("generate", "--agent-id", "101", "--yes", "--format", "json")
+    result = shell.run("generate", "--agent-id", "101", "--yes", "--json")
     assert result.returncode == 1
     [progress_id] = sandbox.jobs
     [error] = json.loads(result.stdout)["errors"]
@@ -299,7 +258,7 @@ def test_suggestions_that_cannot_be_saved_are_kept(shell: Shell, sandbox: Sandbo
         assert "eval_type" in result.stderr
         assert f"cekura-facade create {name}" in result.stderr
         assert _files.parse((shell.folder / name).read_text("utf-8")) == suggested
-    result = shell.run("resume", progress_id, "--yes", "--output", "out.yaml", "--format", "json")
+    result = shell.run("resume", progress_id, "--yes", "--output", "out.yaml", "--json")
     assert json.loads(result.stdout)["file"] == "out.yaml"
     assert json.loads(result.stdout)["unfinished"] == suggested
     assert not (shell.folder / "cekura-suggestions-3.yaml").exists()
@@ -312,7 +271,7 @@ def test_suggestions_are_kept_elsewhere_where_nothing_can_be_written(shell: Shel
     gone.mkdir()
     remove = f"import os, sys; os.rmdir({str(gone)!r}); os.execv(sys.argv[1], sys.argv[1:])"
     result = subprocess.run(
-        [sys.executable, "-c", remove, COMMAND, "resume", progress_id, "--yes", "--format", "json"],
+        [sys.executable, "-c", remove, COMMAND, "resume", progress_id, "--yes", "--json"],
         cwd=gone,
         env=shell.env,
         capture_output=True,
@@ -332,7 +291,7 @@ def test_what_may_or_may_not_be_saved(home: Path, tmp_path: Path) -> None:
         return reply(200, []) if before else b""
 
     with scripted(STARTED, completed(*metrics), answer) as server:
-        result = at(server.url, home, tmp_path).run("generate", "--agent-id", "1", "--yes", "--format", "json")
+        result = at(server.url, home, tmp_path).run("generate", "--agent-id", "1", "--yes", "--json")
     assert result.returncode == 4
     document = json.loads(result.stdout)
     assert document["unconfirmed"] == metrics
@@ -399,7 +358,7 @@ def test_without_a_key(shell: Shell) -> None:
 @pytest.mark.parametrize("written", [json.dumps, lambda metrics: _files.as_text(metrics, "# mine\n")])
 def test_create_takes_json_and_yaml(shell: Shell, sandbox: Sandbox, written: Callable[[Any], str]) -> None:
     metrics = [{"name": "Tone 😀", "eval_type": "binary", "agent": 101, "description": "a\nb"}]
-    result = shell.run("create", "-", "--format", "json", input=written(metrics))
+    result = shell.run("create", "-", "--json", input=written(metrics))
     assert result.returncode == 0
     assert sandbox.metrics[0]["name"] == "Tone 😀"
     assert sandbox.metrics[0]["description"] == "a\nb"
@@ -434,19 +393,19 @@ def test_create_keeps_what_came_by_a_pipe(shell: Shell) -> None:
 
 def test_list(shell: Shell, sandbox: Sandbox) -> None:
     assert "no metrics" in shell.run("list", "--agent-id", "101").stderr
-    assert shell.run("list", "--agent-id", "101", "--format", "json").stdout == "[]\n"
+    assert shell.run("list", "--agent-id", "101", "--json").stdout == "[]\n"
     shell.run("generate", "--agent-id", "101", "-n", "2", "--yes")
     for scope in (["--agent-id", "101"], ["--project-id", "11"], ["--assistant-id", "asst_sandbox_101"]):
         result = shell.run("list", *scope)
         assert result.returncode == 0
         assert "1001" in result.stdout
         assert "1002" in result.stdout
-        assert [each["id"] for each in json.loads(shell.run("list", *scope, "--format", "json").stdout)] == [1001, 1002]
+        assert [each["id"] for each in json.loads(shell.run("list", *scope, "--json").stdout)] == [1001, 1002]
 
 
 def test_a_reader_that_has_gone_is_no_error(shell: Shell, sandbox: Sandbox) -> None:
     shell.run("create", "-", input="- {name: Tone, eval_type: binary, agent: 101}")
-    for command in (["list", "--agent-id", "101"], ["list", "--agent-id", "101", "--format", "json"], ["doctor"]):
+    for command in (["list", "--agent-id", "101"], ["list", "--agent-id", "101", "--json"], ["doctor"]):
         with shell.start(COMMAND, *command) as process:
             assert process.stdout is not None
             process.stdout.close()
@@ -469,7 +428,7 @@ def test_control_characters_are_shown_and_not_obeyed(home: Path, tmp_path: Path)
     outputs = []
     with scripted(reply(200, [metric])) as server:
         listing = at(server.url, home, tmp_path)
-        outputs += [listing.run("list", "--agent-id", "1", "--format", format) for format in ("table", "json")]
+        outputs += [listing.run("list", "--agent-id", "1", *more) for more in ((), JSON)]
     assert json.loads(outputs[1].stdout)[0]["name"] == HOSTILE
     with scripted(STARTED, step, failed) as server:
         outputs.append(at(server.url, home, tmp_path).run("generate", "--agent-id", "1", "--yes", "--verbose"))
@@ -489,7 +448,7 @@ def test_the_key_is_never_shown(home: Path, tmp_path: Path) -> None:
     with scripted(reply(500, echo)) as server, closed_port() as nowhere:
         for url in (server.url, nowhere, f"http://{KEY}@127.0.0.1", KEY):
             runs = [
-                [*command, *more, "--verbose", "--format", "json"]
+                [*command, *more, "--verbose", "--json"]
                 for command in (["list", "--agent-id", "1"], ["doctor"], ["generate", "--agent-id", "1", "--yes"])
                 for more in ([], ["--api-key-file", "key"])
             ]
@@ -519,7 +478,7 @@ def test_a_stream_that_cannot_express_all(home: Path, tmp_path: Path) -> None:
         for command in (["list", "--agent-id", "1"], ["doctor"]):
             table = shell.run(*command, PYTHONIOENCODING="ascii")
             assert (table.returncode, table.stderr, table.stdout.isascii()) == (0, "", True)
-        document = shell.run("list", "--agent-id", "1", "--format", "json", PYTHONIOENCODING="ascii")
+        document = shell.run("list", "--agent-id", "1", "--json", PYTHONIOENCODING="ascii")
     assert json.loads(document.stdout) == [metric]
 
 
@@ -565,7 +524,7 @@ def test_sandbox_with_a_behavior(shell: Shell) -> None:
         exports = (shlex.split(process.stdout.readline())[1] for _ in range(2))
         other = Shell(shell.folder, shell.env | dict(pair.split("=", 1) for pair in exports))
         assert other.run("generate", "--agent-id", "101", "-n", "2", "--yes").returncode == 0
-        assert len(json.loads(other.run("list", "--agent-id", "101", "--format", "json").stdout)) == 1
+        assert len(json.loads(other.run("list", "--agent-id", "101", "--json").stdout)) == 1
 
 
 def test_the_help_of_sandbox_names_the_behaviors(shell: Shell) -> None:
@@ -609,7 +568,7 @@ def test_ctrl_c_while_it_is_loaded(shell: Shell, sandbox: Sandbox, module: str) 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_while_it_waits(shell: Shell, sandbox: Sandbox, number: signal.Signals, home: Path) -> None:
     slow_down(sandbox)
-    command = [COMMAND, "generate", "--agent-id", "101", "--agent-id", "102", "--yes", "--format", "json"]
+    command = [COMMAND, "generate", "--agent-id", "101", "--agent-id", "102", "--yes", "--json"]
     with shell.start(*command) as process:
         until(lambda: {each.query.get("progress_id") for each in list(sandbox.requests)} >= {*sandbox.jobs} != set())
         process.send_signal(number)

@@ -12,7 +12,7 @@ import pytest
 
 from cekura_facade.sandbox import Behavior, Sandbox
 from tests.support import Received, closed_port, reply, scripted
-from tests.terminal import COMMAND, SECONDS, Shell, environment, until
+from tests.terminal import COMMAND, JSON, SECONDS, Shell, environment, until
 
 KEY = "a-key-that-nobody-may-see"
 QUESTION = re.escape("Create and delete these metrics? [y]es / [n]o ")
@@ -50,7 +50,7 @@ def test_a_table_and_a_file_with_the_results(shell: Shell, sandbox: Sandbox) -> 
 
 def test_what_the_client_requires_and_is_not_true_fails(shell: Shell, sandbox: Sandbox) -> None:
     sandbox.agents[101]["project"] = None
-    result = shell.run("check", "--agent-id", "101", "--yes", "--format", "json")
+    result = shell.run("check", "--agent-id", "101", "--yes", "--json")
     assert result.returncode == 1
     record: dict[str, Any] = json.loads(result.stdout)
     assert record["holds"] is False
@@ -62,10 +62,10 @@ def test_what_the_client_requires_and_is_not_true_fails(shell: Shell, sandbox: S
 
 
 def test_without_a_terminal_nothing_is_sent_unless_yes_is_passed(shell: Shell, sandbox: Sandbox) -> None:
-    for more in ([], ["--format", "json"]):
+    for more in ([], ["--json"]):
         result = shell.run("check", "--agent-id", "101", *more)
         assert (result.returncode, result.stdout) == (2, "")
-        assert result.stderr == "Error: There is no terminal to ask at. Pass --yes to create and delete metrics.\n"
+        assert result.stderr == "Error: No terminal to ask on. Pass --yes to create and delete metrics.\n"
     assert sandbox.requests == []
 
 
@@ -111,7 +111,7 @@ def test_another_answer_sends_nothing(shell: Shell, sandbox: Sandbox, answer: st
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_deletes_what_was_created(shell: Shell, sandbox: Sandbox, number: signal.Signals) -> None:
     sandbox.behavior = Behavior(list_lag=3600)
-    with shell.start(COMMAND, "check", "--agent-id", "101", "--yes", "--format", "json") as process:
+    with shell.start(COMMAND, "check", "--agent-id", "101", "--yes", "--json") as process:
         until(lambda: any("filters" in request.query for request in list(sandbox.requests)))
         assert len(sandbox.metrics) == 3
         process.send_signal(number)
@@ -126,9 +126,9 @@ def test_an_interruption_deletes_what_was_created(shell: Shell, sandbox: Sandbox
 def test_a_service_that_refuses_everything_or_is_not_there(home: Path, tmp_path: Path) -> None:
     agent, unknown = reply(200, {"id": 101, "project": 11}), reply(404, {"detail": KEY})
     with scripted(reply(401, {"detail": KEY})) as refusing, scripted(agent, unknown) as other, closed_port() as nowhere:
-        for url, format in ((refusing.url, "table"), (other.url, "json"), (nowhere, "json")):
+        for url, more in ((refusing.url, ()), (other.url, JSON), (nowhere, JSON)):
             shell = Shell(tmp_path, environment(home, url, KEY))
-            result = shell.run("check", "--agent-id", "101", "--yes", "--format", format)
+            result = shell.run("check", "--agent-id", "101", "--yes", *more)
             assert result.returncode == 1
             assert "Traceback" not in result.stderr
             assert KEY not in result.stdout + result.stderr
@@ -145,7 +145,7 @@ def test_a_metric_that_cannot_be_deleted_is_named(home: Path, tmp_path: Path) ->
     with scripted(respond) as server:
         shell = Shell(tmp_path, environment(home, server.url, KEY))
         table = shell.run("check", "--agent-id", "101", "--yes")
-        document = shell.run("check", "--agent-id", "101", "--yes", "--format", "json")
+        document = shell.run("check", "--agent-id", "101", "--yes", "--json")
     assert table.returncode == document.returncode == 1
     for number in (7001, 7002, 7003):
         line = rf"^Metric {number} \(.*cekura-facade check .*\) could not be deleted. Delete it.$"

@@ -277,10 +277,10 @@ def test_text_of_the_service_stays_indented_where_it_is_wrapped(home: Path, tmp_
     "command",
     [
         "list --agent-id 101",
-        "list --agent-id 101 --format json",
+        "list --agent-id 101 --json",
         "doctor",
         "generate --agent-id 101 --yes",
-        "generate --agent-id 101 --dry-run --format json",
+        "generate --agent-id 101 --dry-run --json",
         "sandbox",
         "--help",
         "--version",
@@ -293,7 +293,7 @@ def test_output_that_cannot_be_written_is_an_error(shell: Shell, command: str) -
     write(shell, metrics("a"))
     shell.run("create", "m.yaml")
     result = subprocess.run(
-        f"{COMMAND} {command.replace('--format json', ' '.join(JSON))} > /dev/full",
+        f"{COMMAND} {command} > /dev/full",
         shell=True,
         cwd=shell.folder,
         env=shell.env,

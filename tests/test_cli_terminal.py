@@ -81,7 +81,7 @@ def test_resume_asks_as_well(shell: Shell, sandbox: Sandbox) -> None:
 
 def test_results_go_where_they_belong(shell: Shell, sandbox: Sandbox) -> None:
     # Standard output is a file: there is somebody to ask all the same.
-    line = f"{COMMAND} generate --agent-id 101 --format json > out.json"
+    line = f"{COMMAND} generate --agent-id 101 --json > out.json"
     with shell.program("sh", "-c", line) as terminal:
         terminal.answer("y")
         assert terminal.end() == 0

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,8 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 import cekura_facade
-from cekura_facade.cli.app import app
 from cekura_facade.sandbox import Sandbox
-from cekura_facade.sandbox._agents import default_agents
+from tests.commands import every_command, leaves, options_of
 from tests.installing import require_registry
 from tests.once import once
 from tests.pages import INSTALL, PAGES, ROOT, as_shown, blocks, follow, name
@@ -30,6 +30,7 @@ TELLING = {
     "CONTRIBUTING.md",
     "docs/index.md",
     "docs/internals/design.md",
+    "docs/reference/command-line.md",
     "docs/reference/configuration.md",
 }
 NOT_RUN = {"CONTRIBUTING.md": 3, "README.md": 1, "docs/guides/your-own-sdk.md": 4, "docs/internals/keeping-up.md": 1}
@@ -62,13 +63,11 @@ def test_a_page_works_from_top_to_bottom(page: Path, checkout: Path, home: Path,
         require_registry()
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    agent = next(iter(default_agents().values()))
-    agents = default_agents() | {number: agent | {"id": number} for number in (123, 124)}
     ours = ("PYTHONPATH", "PYTHONUNBUFFERED", "VIRTUAL_ENV", "CI")
     environment = {key: value for key, value in os.environ.items() if key not in ours}
     # No page needs the audit of `./scripts/build`, which asks a service about vulnerabilities.
     environment |= {"VENV": sys.prefix, "UV_OFFLINE": "1"}
-    with Sandbox(job_seconds=0.3, agents=agents) as sandbox:
+    with Sandbox(job_seconds=0.3) as sandbox:
         if name(page) in TELLING:
             (home / ".cekura").mkdir()
             (home / ".cekura" / "config.toml").write_text(f'api_key = "{sandbox.api_key}"\napi_url = "{sandbox.url}"\n')
@@ -136,24 +135,56 @@ def rows(page: Path) -> list[list[str]]:
 
 
 def test_every_command_and_option_is_in_the_reference() -> None:
-    group = get_command(app)
-    assert isinstance(group, TyperGroup)
-    accepted: dict[str, set[str]] = {"-h": set(group.commands), "--help": set(group.commands)}
-    for command in group.commands.values():
-        for option in (each for parameter in command.params for each in parameter.opts if each.startswith("-")):
-            accepted.setdefault(option, set()).add(str(command.name))
-    accepted |= {option: set() for parameter in group.params for option in parameter.opts}
+    every = every_command()
+    found = {words: command for words, command in leaves().items() if not words.startswith("api ")}
+    position = [*every].index("api")
+    names = [words for words in [*every][:position] if words in found] + ["api OPERATION"]
+    names += [words for words in [*every][position:] if words in found]
+    found["api OPERATION"] = every["api update_metric"]
+    accepted: dict[str, set[str]] = {"-h": set(found), "--help": set(found), "--list": {"api"}}
+    for words, command in found.items():
+        for parameter in command.params:
+            if not str(parameter.name).startswith(("body_", "parameter_")):  # These follow the API.
+                for option in (each for each in parameter.opts if each.startswith("-")):
+                    accepted.setdefault(option, set()).add(words)
+    accepted |= {option: set() for option in options_of(every[""])}
 
     commands: list[str] = []
     options: dict[str, set[str]] = {}
     for first, second, *_ in rows(ROOT / "docs" / "reference" / "command-line.md"):
         if first.startswith("`-"):
-            named = set(re.findall(r"`(\w+)`", second))
-            meant = set(group.commands) - named if second.startswith("all") else named
+            named = set(re.findall(r"`([^`]+)`", second))
+            meant = set(found) - named if second.startswith("all") else named
             options |= dict.fromkeys(re.findall(r"`(--?[\w-]+)", first), meant)
-        commands += re.findall(r"^`([a-z]+)", first)
-    assert commands == list(group.commands)
+        commands += re.findall(r"^`([a-z]+(?: [a-z]+| OPERATION)?)(?= [A-Z]|`)", first)
+    assert commands == names
     assert options == accepted
+
+
+def test_every_command_of_the_vendor_has_an_equivalent_or_a_reason() -> None:
+    (entry,) = (each for each in entry_points(group="console_scripts") if each.name == "cekura")
+    vendor = get_command(entry.load())
+    assert isinstance(vendor, TyperGroup)
+    meant = {"version"}
+    for section in ("metrics", "agents", "auth", "config"):
+        group = vendor.commands[section]
+        assert isinstance(group, TyperGroup)
+        meant |= {f"{section} {command}" for command in group.commands}
+    table = {
+        theirs.strip("`"): ours
+        for theirs, ours, *_ in rows(ROOT / "docs" / "guides" / "switching.md")
+        if theirs.startswith("`") and theirs != "`cekura`"
+    }
+    assert table.keys() == meant
+    ours = leaves()
+    for words, text in table.items():
+        if text.startswith("None"):
+            assert len(text) > len("None yet."), words
+            continue
+        for command in re.findall(r"`([^`-][^`]*)`", text):
+            known = max((each for each in ours if f"{command} ".startswith(f"{each} ")), key=len, default=None)
+            assert known, (words, command)
+            assert set(re.findall(r"--[\w-]+", command)) <= options_of(ours[known]), (words, command)
 
 
 def test_every_argument_of_a_client_is_in_the_reference() -> None:

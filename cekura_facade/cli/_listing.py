@@ -14,7 +14,7 @@ from ._text import plural
 def show(report: Report, scope: dict[str, Any]) -> None:
     """Show the metrics of a scope: one of agent_id, assistant_id and project_id."""
     if len(scope) != 1:
-        raise WrongUsage("Whose metrics? Give one of --agent-id, --assistant-id and --project-id.")
+        raise WrongUsage("Pass one of --agent-id, --assistant-id and --project-id.")
     with Cekura(**report.options.client()) as cekura:
         metrics = [metric.to_dict() for metric in cekura.metrics.list(**scope)]
     report.document = metrics

@@ -5,7 +5,7 @@ from cekura_facade import Cekura
 from cekura_facade.contract import Contract
 
 with Cekura() as cekura:
-    for result in Contract(cekura, agent_id=123).run():
+    for result in Contract(cekura, agent_id=101).run():
         print(result.id, result.held, result.observed)
 ```
 """

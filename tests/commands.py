@@ -1,0 +1,119 @@
+"""All commands of the command line, and many runs of it in one process."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import attrs
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from cekura_facade.cli.app import app
+from tests.terminal import SECONDS, VIRTUAL_TIME, Shell
+
+STYLE = re.compile(r"\x1b\[[0-9;]*m")
+_START, _END = "\x02", "\x03"
+# Runs the command several times in one process, which takes less time. What each run prints is in files of its own, or
+# between two marks on the terminal.
+_PROGRAM = """
+import json, pathlib, sys
+from cekura_facade.cli import main
+folder, runs = sys.argv[1], json.loads(sys.argv[2])
+for number, arguments in enumerate(runs):
+    sys.argv[1:] = arguments
+    if folder:
+        sys.stdout = open(f"{folder}/{number}.out", "w", encoding="utf-8")
+        sys.stderr = open(f"{folder}/{number}.err", "w", encoding="utf-8")
+    else:
+        print("\\x02", end="", flush=True)
+    code = 0
+    try:
+        main()
+    except SystemExit as end:
+        code = end.code
+    if folder:
+        sys.stdout.close()
+        sys.stderr.close()
+        pathlib.Path(folder, f"{number}.code").write_text(str(code))
+    else:
+        print("\\x03", end="", flush=True)
+"""
+
+
+@attrs.frozen
+class Run:
+    """What a run of the command printed, and how it ended."""
+
+    arguments: tuple[str, ...]
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:
+        return json.loads(self.out)
+
+
+def every_command() -> dict[str, Any]:
+    """Each command and group, by its words. The command itself is ""."""
+    found: dict[str, Any] = {}
+
+    def add(words: list[str], command: Any) -> None:
+        found[" ".join(words)] = command
+        if isinstance(command, TyperGroup):
+            context: Any = command.make_context("", ["x"], resilient_parsing=True)
+            for name in command.list_commands(context):
+                add([*words, name], command.get_command(context, name))
+
+    add([], get_command(app))
+    return {words: command for words, command in found.items() if not command.hidden}
+
+
+def leaves() -> dict[str, Any]:
+    """Each command that is not a group."""
+    return {words: command for words, command in every_command().items() if not isinstance(command, TyperGroup)}
+
+
+def options_of(command: Any) -> set[str]:
+    """The options of a command."""
+    return {option for parameter in command.params for option in parameter.opts if option.startswith("-")}
+
+
+def run_each(shell: Shell, runs: list[list[str]], **env: str) -> list[Run]:
+    """Run the command with each of these arguments, as a plain process."""
+    folder = shell.folder / f"runs-{sum(1 for _ in shell.folder.glob('runs-*'))}"
+    folder.mkdir()
+    subprocess.run(
+        [sys.executable, "-c", _PROGRAM, str(folder), json.dumps(runs)],
+        cwd=shell.folder,
+        env=shell.env | {"PYTHONPATH": VIRTUAL_TIME} | env,
+        stdin=subprocess.DEVNULL,
+        check=True,
+        timeout=SECONDS,
+    )
+    return [_run(folder, number, arguments) for number, arguments in enumerate(runs)]
+
+
+def _run(folder: Path, number: int, arguments: list[str]) -> Run:
+    code, out, err = ((folder / f"{number}.{end}").read_text("utf-8") for end in ("code", "out", "err"))
+    return Run(tuple(arguments), int(code), out, err)
+
+
+def run_each_in_terminal(shell: Shell, runs: list[list[str]], columns: int, **env: str) -> list[str]:
+    """What the command prints with each of these arguments in a terminal of this width, without its styles."""
+    program = [sys.executable, "-c", _PROGRAM, "", json.dumps(runs)]
+    with shell.program(*program, columns=columns, PYTHONPATH=VIRTUAL_TIME, **env) as terminal:
+        assert terminal.end() == 0
+        parts = re.findall(f"{_START}([^{_END}]*){_END}", terminal.raw)
+    assert len(parts) == len(runs)
+    return [part.replace("\r\n", "\n") for part in parts]
+
+
+def plain(text: str) -> str:
+    """A text without styles."""
+    return STYLE.sub("", text)
