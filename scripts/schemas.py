@@ -287,8 +287,8 @@ HEAD = """\
 With `--json`, every command prints a single JSON document on standard output, also if it fails or if an option is
 misspelt. Standard error has the errors in words.
 
-If a command fails before it has a result, its document is a [failure](#failure). `api` always prints JSON: the response
-of the service, or a failure.
+If a command fails before it has a result, its document is a [failure](#failure). `api` prints the response of the
+service as JSON, also without `--json`.
 
 The package contains a [JSON Schema](https://json-schema.org/) (2020-12) for each command. This program prints one:
 

@@ -140,7 +140,7 @@ def test_json_is_a_document_also_for_a_mistake_in_the_options(shell: Shell) -> N
         Draft202012Validator(schema(words)).validate(document)
         assert document["exit_code"] == 2
         assert "--no-such-option" in document["errors"][0]["message"]
-    [api, text] = run_each(shell, [["api", "get_agent", "--no"], ["agents", "get", "x"]])
+    [api, text] = run_each(shell, [["api", "get_agent", "--no", "--json"], ["agents", "get", "x"]])
     assert api.document["exit_code"] == 2
     assert text.out == ""
 
@@ -205,9 +205,9 @@ def test_names_of_wide_and_escaped_characters_fit_the_terminal(shell: Shell, col
     assert max(map(cell_len, plain(shown).splitlines())) <= columns
 
 
-def test_a_progress_id_is_not_separated_from_its_bracket_on_a_narrow_terminal(shell: Shell) -> None:
+def test_a_progress_id_has_a_line_of_its_own_on_a_narrow_terminal(shell: Shell) -> None:
     arguments = ["metrics", "preview", "--progress-id", PROGRESS_ID]
 
     [shown] = run_each_in_terminal(shell, [arguments], 40, TERM="dumb")
 
-    assert f"{PROGRESS_ID})" in shown
+    assert f"    {PROGRESS_ID}" in shown.splitlines()

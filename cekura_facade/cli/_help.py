@@ -263,8 +263,7 @@ class Root(Group):
         try:
             code = super().main(*args, **{**options, "standalone_mode": False})
         except _USAGE_ERROR as error:
-            given = sys.argv[1:]
-            _show_usage_error(cast(UsageError, error), as_json="--json" in given or given[:1] == ["api"])
+            _show_usage_error(cast(UsageError, error), as_json="--json" in sys.argv)
             sys.exit(2)
         sys.exit(code if isinstance(code, int) else 0)
 

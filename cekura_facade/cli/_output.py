@@ -18,7 +18,7 @@ from ._text import json_text, visible
 _NARROW = 72  # columns; below, a metric is shown as a paragraph and not as a row
 _SHOWN = 400  # characters of a description in a table
 _WIDTH_OF_A_LOG = 120
-_INDENTED = 2  # columns of each line after the first one of a message, so that none looks like another message
+_INDENTED = 4  # columns of each line after the first one of a message, so that none looks like another message
 
 
 class Output:

@@ -89,7 +89,7 @@ class Progress:
         """Show the outcome of a job."""
         line.end = end
         after = f" after {line.elapsed}"
-        about = f" (progress id {line.progress_id})" if line.progress_id else ""
+        about = f", progress id {line.progress_id}" if line.progress_id else ""
         self._output.say(f"{line.label}: {end}{after}{about}")
 
     def _render(self) -> RenderableType:
