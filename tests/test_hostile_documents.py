@@ -175,7 +175,10 @@ def test_a_header_that_http_cannot_send_is_an_error_before_sending(value: str) -
 
 @pytest.mark.parametrize(
     "path",
-    ["//evil.example/x", "http://evil.example/x", "x", "/a?b=c", "/a#b", "/a/../b", "/a\\b", "/a b", "/a\u202eb"],
+    [
+        *("//evil.example/x", "http://evil.example/x", "x", "", "/a?b=c", "/a#b", "/a/../b", "/a\\b", "/a b"),
+        *("/a\u202eb", "/a{b", "/a}b/", "/{a}{", "/{a}}/", "/{a{b}}", "/{}/"),
+    ],
 )
 def test_a_path_that_leads_elsewhere_is_refused(path: str) -> None:
     with pytest.raises(RegenerationError, match=r"GET .*would not go to this path") as refused:

@@ -7,10 +7,11 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from .documents import Document, Schema, resolve
+from .documents import Document, Schema, all_schemas, resolve, walk
 from .errors import RegenerationError
 
 NULL: Schema = {"type": "null"}
+_KINDS = {"binary": "file", "date-time": "time", "date": "time"}
 _MOST_SCHEMAS = 20_000  # What is published has at most some hundreds.
 _ANY_OBJECT = {"required", "description", "title", "nullable", "readOnly", "writeOnly", "default"}
 _WORDING = {"description", "title", "example", "examples", "deprecated"}
@@ -57,6 +58,41 @@ def _inline(document: Document, schema: Schema, where: str, above: tuple[str, ..
     return _flatten(result)
 
 
+def join_members(document: Document) -> int:
+    """Make one schema of each `allOf` of several. Returns how many there were."""
+    parts = 0
+    joined: set[int] = set()
+
+    def join_in(schema: Schema, above: tuple[int, ...] = ()) -> None:
+        nonlocal parts
+        members = schema.get("allOf")
+        if not isinstance(members, list) or not (len(members) > 1 or "properties" in schema):
+            return
+        targets = []
+        for member in members:
+            target, passed = member, {*above, id(schema)}
+            while "$ref" in target and id(target) not in passed:
+                passed.add(id(target))
+                target = resolve(document, target["$ref"])
+            if id(target) not in passed:  # It cannot be a part of itself.
+                join_in(target, (*above, id(schema)))
+                targets.append(target)
+        result = _joined([*targets, {key: value for key, value in schema.items() if key != "allOf"}])
+        parts += sum(1 for _ in walk(result))
+        if parts > _MOST_SCHEMAS:
+            raise RegenerationError(
+                f"The schemas that consist of others (`allOf`) have more than {_MOST_SCHEMAS:,} parts. "
+                "Use another version, or correct a copy of it."
+            )
+        schema.clear()
+        schema.update(copy.deepcopy(result))
+        joined.add(id(schema))
+
+    for schema in all_schemas(document):
+        join_in(schema)
+    return len(joined)
+
+
 def _flatten(schema: Schema) -> Schema:
     """Put the members of `allOf` into the schema itself: all of one member, or of members that are all objects."""
     members = schema.get("allOf")
@@ -64,8 +100,13 @@ def _flatten(schema: Schema) -> Schema:
         return schema
     if len(members) > 1 and not all(is_object(member) or not set(member) - _ANY_OBJECT for member in members):
         return schema
+    return _joined([*members, {key: value for key, value in schema.items() if key != "allOf"}])
+
+
+def _joined(members: list[Schema]) -> Schema:
+    """One schema with the keywords of all, and the properties of all."""
     result: Schema = {}
-    for member in (*members, {key: value for key, value in schema.items() if key != "allOf"}):
+    for member in members:
         for key, value in member.items():
             if key == "properties":
                 result[key] = {**result.get(key, {}), **value}
@@ -109,6 +150,26 @@ def types(schema: Schema) -> list[str]:
     """The values of `type`, an empty list if it is missing."""
     declared = schema.get("type", [])
     return list(declared) if isinstance(declared, list) else [declared]
+
+
+def kinds(document: Document, schema: Schema) -> set[str]:
+    """The types of the values that a schema allows, with those that its references and alternatives allow."""
+    found: set[str] = set()
+    followed: set[str] = set()
+    todo = [schema]
+    while todo:
+        each = todo.pop()
+        members = [member for key in ("allOf", "anyOf", "oneOf") for member in each.get(key, [])]
+        if (reference := each.get("$ref")) is not None:
+            todo += [] if reference in followed else [resolve(document, reference)]
+            followed.add(reference)
+        elif members:
+            todo += members
+        elif types(each) == ["string"]:
+            found.add(_KINDS.get(each.get("format", ""), "string"))
+        else:
+            found |= set(types(each)) or {"object" if is_object(each) else "anything"}
+    return found
 
 
 def is_object(schema: Schema) -> bool:
