@@ -33,7 +33,8 @@ from regeneration.documents import JSON, Document, is_success, load_specificatio
 from regeneration.errors import RegenerationError
 from regeneration.escaping import as_line
 from regeneration.naming import bare
-from regeneration.operations import Operation, load_operations
+from regeneration.operations import Operation
+from regeneration.operations_file import load_operations
 from regeneration.pipeline import build
 from regeneration.schemas import is_object
 from regeneration.select import ALL, choose

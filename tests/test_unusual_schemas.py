@@ -108,7 +108,7 @@ def test_unusual_schemas_give_a_sound_client_wherever_they_are(selection: str) -
             values = {key: value for key in SCHEMAS if value is not None or key != "number"}
             assert getattr(models, name).from_dict(values).to_dict() == values
         (build_request,) = [each.build_request for each in modules if hasattr(each, "build_request")]
-        arguments = {
+        arguments: dict[str, Any] = {
             name: [] if "list" in str(parameter.annotation) else 7 if "int" in str(parameter.annotation) else "x"
             for name, parameter in inspect.signature(build_request).parameters.items()
             if name != "body" and not re.fullmatch("time_(path|query|cookie)", name)
@@ -205,7 +205,7 @@ def test_a_refusal_of_the_generator_names_the_operation_and_what_to_do() -> None
 
 def test_many_missing_operations_are_counted() -> None:
     entries = tuple(Operation(f"do_{each}", "things", "get", f"/v2/{each}/", None, Body("Got")) for each in range(30))
-    with pytest.raises(RegenerationError, match="25 more covered operations are missing") as caught:
+    with pytest.raises(RegenerationError, match="22 more are missing") as caught:
         derive(operation(), Operations(entries, {}), {"overlay": "1.0.0", "actions": []})
     assert len(one_line(caught)) < 2000
 

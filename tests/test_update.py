@@ -20,7 +20,7 @@ import httpx
 import pytest
 import yaml
 from regeneration.documents import load, operations as each_operation
-from regeneration.operations import load_operations
+from regeneration.operations_file import load_operations
 from regeneration.pipeline import derive, differing_files
 from regeneration.place import put_in_place, scratch
 from regeneration.report import Change, Kind, Report, compare, markdown, with_changes

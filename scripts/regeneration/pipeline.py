@@ -16,7 +16,8 @@ from .interface import KNOWN_VALUE, Member, interface
 from .lenience import make_lenient
 from .locate import moves
 from .normalise import normalise
-from .operations import Operation, Operations, load_operations
+from .operations import Operation, Operations
+from .operations_file import load_operations
 from .overlay import AppliedAction, apply_overlay, drop_unused
 from .select import ALL, EXPOSED, choose, select
 from .shape import check_components, check_depth, check_expansion, check_operations

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-import itertools
-from collections.abc import Iterator
 from typing import Any
+
+from cekura_facade.cli._yaml import MAX_DEPTH
 
 from .documents import Document, Schema, all_schemas, resolve, walk
 from .errors import RegenerationError
@@ -17,20 +17,12 @@ _ANY_OBJECT = {"required", "description", "title", "nullable", "readOnly", "writ
 _WORDING = {"description", "title", "example", "examples", "deprecated"}
 
 
-def inline(document: Document, schema: Schema, where: str) -> Schema:
+def inline(document: Document, schema: Schema, where: str, above: tuple[str, ...] = ()) -> Schema:
     """A copy of a schema with every reference replaced by what it points at.
 
-    The result depends on no schema name, and those are what the vendor renames. `where` is named in errors.
+    The result depends on no schema name, and those are what the vendor renames. `where` is named in errors, and `above` are the
+    references that lead to the schema.
     """
-    return _inline(document, schema, where, (), itertools.count(1))
-
-
-def _inline(document: Document, schema: Schema, where: str, above: tuple[str, ...], number: Iterator[int]) -> Schema:
-    if next(number) > _MOST_SCHEMAS:
-        raise RegenerationError(
-            f"{where}: the schema has more than {_MOST_SCHEMAS:,} parts with all that it refers to. "
-            "Take the operation out of spec/operations.yaml until it is published otherwise."
-        )
     if isinstance(reference := schema.get("$ref"), str):
         if reference in above:
             chain = " -> ".join(name.rsplit("/", 1)[-1] for name in (*above, reference))
@@ -38,21 +30,19 @@ def _inline(document: Document, schema: Schema, where: str, above: tuple[str, ..
                 f"{where}: the schema refers to itself ({chain}), which no stable name can be derived for. "
                 "Take the operation out of spec/operations.yaml until it is published otherwise."
             )
-        target = _inline(document, resolve(document, reference), where, (*above, reference), number)
+        target = inline(document, resolve(document, reference), where, (*above, reference))
         siblings = {key: value for key, value in schema.items() if key != "$ref"}
-        return {**target, **_inline(document, siblings, where, above, number)} if siblings else target
+        return {**target, **inline(document, siblings, where, above)} if siblings else target
     result: Schema = {}
     for key, value in schema.items():
         if key == "properties" and isinstance(value, dict):
             result[key] = {
-                name: _inline(document, child, where, above, number)
-                for name, child in value.items()
-                if isinstance(child, dict)
+                name: inline(document, child, where, above) for name, child in value.items() if isinstance(child, dict)
             }
         elif key in ("items", "additionalProperties", "not") and isinstance(value, dict):
-            result[key] = _inline(document, value, where, above, number)
+            result[key] = inline(document, value, where, above)
         elif key in ("allOf", "anyOf", "oneOf", "prefixItems") and isinstance(value, list):
-            result[key] = [_inline(document, child, where, above, number) for child in value if isinstance(child, dict)]
+            result[key] = [inline(document, child, where, above) for child in value if isinstance(child, dict)]
         else:
             result[key] = copy.deepcopy(value)
     return _flatten(result)
@@ -79,10 +69,10 @@ def join_members(document: Document) -> int:
                 targets.append(target)
         result = _joined([*targets, {key: value for key, value in schema.items() if key != "allOf"}])
         parts += sum(1 for _ in walk(result))
-        if parts > _MOST_SCHEMAS:
+        if parts > _MOST_SCHEMAS or len(above) > MAX_DEPTH:
             raise RegenerationError(
-                f"The schemas that consist of others (`allOf`) have more than {_MOST_SCHEMAS:,} parts. "
-                "Use another version, or correct a copy of it."
+                f"The schemas that consist of others (`allOf`) have more than {_MOST_SCHEMAS:,} parts, or more than "
+                f"{MAX_DEPTH} levels. Use another version, or correct a copy of it."
             )
         schema.clear()
         schema.update(copy.deepcopy(result))
