@@ -6,6 +6,7 @@ Each rule changes the document that is passed, a copy, and returns how many plac
 from __future__ import annotations
 
 import copy
+import json
 import re
 from typing import Any
 
@@ -218,23 +219,21 @@ def _repeated_values(document: Document) -> int:
     for _, path, operation in operations(document):
         for holder in (operation, document["paths"][path]):
             declared = holder.get("parameters", [])
-            by_name = {(parameter["in"], parameter["name"]): parameter for parameter in reversed(declared)}
-            if len(by_name) < len(declared):
-                holder["parameters"] = list(reversed(by_name.values()))
+            first: dict[tuple[str, str], dict[str, Any]] = {}
+            for parameter in declared:
+                first.setdefault((parameter["in"], parameter["name"]), parameter)
+            if len(first) < len(declared):
+                holder["parameters"] = list(first.values())
                 fired += 1
     for schema in all_schemas(document):
         for key in ("type", "required", "enum"):
             values = schema.get(key)
             if isinstance(values, list):
-                distinct = [value for index, value in enumerate(values) if not _stands_in(value, values[:index])]
+                # As text, because True == 1 in Python.
+                distinct = {json.dumps(value, sort_keys=True): value for value in values}
                 fired += len(distinct) < len(values)
-                schema[key] = distinct
+                schema[key] = list(distinct.values())
     return fired
-
-
-def _stands_in(value: object, values: list[Any]) -> bool:
-    # In Python, True == 1. In JSON, they differ.
-    return any(type(other) is type(value) and other == value for other in values)
 
 
 def _reference_as_member(schema: Schema) -> Schema:

@@ -20,8 +20,8 @@ _WORDING = {"description", "title", "example", "examples", "deprecated"}
 def inline(document: Document, schema: Schema, where: str, above: tuple[str, ...] = ()) -> Schema:
     """A copy of a schema with every reference replaced by what it points at.
 
-    The result depends on no schema name, and those are what the vendor renames. `where` is named in errors, and `above` are the
-    references that lead to the schema.
+    The result depends on no schema name, and those are what the vendor renames. `where` is named in errors, and `above`
+    are the references that lead to the schema.
     """
     if isinstance(reference := schema.get("$ref"), str):
         if reference in above:
