@@ -112,11 +112,7 @@ async def preview(
     """Start a job that evaluates a metric on calls or runs, which are among the given fields of the request."""
     from cekura_api.api.metrics import preview_metric
 
-    optional = {
-        name: list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
-        for name, value in given.items()
-        if value is not None
-    }
+    optional = {name: value for name, value in given.items() if value is not None}
     if not {"call_log_ids", "run_ids"} & optional.keys():
         raise InvalidRequestError("Pass call_log_ids or run_ids: the calls or runs to evaluate.")
     fields = _fields("metric", metric)

@@ -130,7 +130,7 @@ def test_the_preview_on_the_page_changes_nothing(checkout: Path) -> None:
         (["--output", "o", "--package", HOSTILE], r"\x1b[31m"),
         (["a", HOSTILE], r"\x1b[31m"),
         ([f"missing{HOSTILE}.json"], r"missing\x1b[31m"),
-        ([f"http://127.0.0.1:1/{HOSTILE}"], r"\x1b[31m"),
+        ([f"http://127.0.0.1:1/{HOSTILE}"], r"team\n\u202e is not a valid URL"),
         (["--output", "o", "--select", f"missing{HOSTILE}"], r"\x1b[31m"),
     ],
 )

@@ -41,5 +41,4 @@ def call_operation(report: Report, operation: Operation, passed: Passed, data: P
         report.options = dataclasses.replace(report.options, as_json=False)
         sys.stdout.buffer.write(result.payload.read())
         return
-    # A response without a body has no JSON, and standard output has one document.
-    report.document = {"exit_code": 0, "errors": []} if result is None else plain(result)
+    report.document = plain(result)

@@ -81,13 +81,13 @@ def json_body(model: type[M], body: M | Mapping[str, object] | Unset, *, require
         return UNSET
     if not isinstance(body, Mapping | model):
         raise ValueError(f"body={shown(body)}: expected a {model.__name__} or a mapping.")
-    sent = body.to_dict() if isinstance(body, Model) else dict(body)
+    sent = plain(body if isinstance(body, Model) else dict(body))
     if not sent and not required:
         return UNSET
     if not sent and not model.required_fields():
         raise ValueError("Nothing to send: pass `body`, or at least one of its fields.")
     model.check(sent)
-    return plain(sent)
+    return sent
 
 
 def check_success(response: httpx.Response) -> None:

@@ -258,7 +258,7 @@ def plain(value: Any) -> Any:
         return value
     if isinstance(value, Model):
         return value.to_dict()
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | range):
         return [plain(item) for item in value]
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
