@@ -284,8 +284,8 @@ def _description(part: Schema) -> str:
 HEAD = """\
 # JSON output
 
-With `--json`, every command prints a single JSON document on standard output, also if it fails. Only a mistake in the
-options themselves, such as a misspelt option, prints nothing there. Standard error has the errors in words.
+With `--json`, every command prints a single JSON document on standard output, also if it fails or if an option is
+misspelt. Standard error has the errors in words.
 
 If a command fails before it has a result, its document is a [failure](#failure). `api` always prints JSON: the response
 of the service, or a failure.

@@ -14,6 +14,9 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+# Python finds what is beside this file, but not the tests.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
 from cekura_facade.sandbox import Sandbox
 from tests.commands import Run, every_command, run_each
 from tests.terminal import Shell, environment

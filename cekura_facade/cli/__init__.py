@@ -10,6 +10,7 @@ import importlib.util
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 
@@ -17,6 +18,8 @@ def main() -> NoReturn:
     """Run the command with the arguments of this process, and end it with the exit code."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupted_at_once)
+    # A closed stream is None.
+    sys.stdout, sys.stderr = (stream or Path(os.devnull).open("w") for stream in (sys.stdout, sys.stderr))  # noqa: SIM115
     code: object = 0
     try:
         _run()
@@ -25,7 +28,7 @@ def main() -> NoReturn:
     except OSError as error:
         code = _cannot_write(error)
     try:
-        if sys.stdout is not None and not sys.stdout.closed:
+        if not sys.stdout.closed:
             sys.stdout.flush()
     except OSError as error:
         code = _cannot_write(error) or code

@@ -9,7 +9,7 @@ import typer
 from ._help import Group
 from ._options import ProjectId, Work, command
 
-commands: typer.Typer = typer.Typer(cls=Group, rich_markup_mode=None)
+commands: typer.Typer = typer.Typer(cls=Group, rich_markup_mode=None, add_completion=False)
 
 
 @commands.callback()

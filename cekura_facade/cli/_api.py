@@ -23,6 +23,7 @@ class OperationGroup(Group):
     """A group with a command for each operation."""
 
     called = "The operation"
+    otherwise = " `cekura-facade api --list` lists the operations."
 
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # noqa: ARG002
         """The names of the operations."""
@@ -50,7 +51,9 @@ class OperationGroup(Group):
         formatter.write(page.text)
 
 
-commands: typer.Typer = typer.Typer(cls=OperationGroup, rich_markup_mode=None, invoke_without_command=True)
+commands: typer.Typer = typer.Typer(
+    cls=OperationGroup, rich_markup_mode=None, add_completion=False, invoke_without_command=True
+)
 
 
 @commands.callback()
@@ -122,7 +125,11 @@ def destination(field: Field) -> str:
 def passed(fields: Iterable[Field], given: Mapping[str, Any]) -> list[tuple[Field, list[str]]]:
     """The values that were passed, with their fields."""
     found = [(each, given.get(destination(each))) for each in fields]
-    return [(each, [value] if isinstance(value, str) else list(value)) for each, value in found if value]
+    return [
+        (each, [value] if isinstance(value, str) else list(value))
+        for each, value in found
+        if value not in (None, (), [])
+    ]
 
 
 def _docstring(operation: Operation) -> str:

@@ -24,6 +24,8 @@ _OPTIONS = (
     ("from api_key=", "from --api-key-file"),
     ("(api_key=)", "(--api-key-file)"),
 )
+# How a message about an argument begins, if an option sets it.
+_PARAMETER = re.compile("^(agent_id|assistant_id|project_id|num_metrics|timeout)=")
 
 
 class ExitCode(enum.IntEnum):
@@ -66,6 +68,8 @@ def explain(error: Exception, about: str = "") -> str:
         text = str(error)
         for code, option in _OPTIONS:
             text = text.replace(code, option)
+        if isinstance(error, errors.InvalidRequestError):
+            text = _PARAMETER.sub(lambda found: f"--{found[1].replace('_', '-')} ", text)
         return one_line(text)
     if isinstance(error, OSError) and error.strerror:
         return one_line(f"{error.filename or 'input or output'}: {error.strerror}.")

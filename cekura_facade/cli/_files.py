@@ -22,7 +22,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     """The metrics in a file, or in standard input if the path is `-`. Raises WrongUsage, saying where and why."""
     name = "standard input" if str(path) == "-" else visible(path)
     try:
-        metrics = parse(_read(path, name).decode("utf-8-sig"))
+        metrics = parse(read_bytes(path, name).decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise WrongUsage(f"{name}, line {line}: this is not UTF-8 text.") from None
@@ -35,20 +35,25 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     return metrics
 
 
-def _read(path: Path, name: str) -> bytes:
-    """The content of a file or of standard input, neither of which needs to have an end."""
+def read_bytes(path: Path, name: str, limit: int = _LIMIT) -> bytes:
+    """The content of a file, or of standard input if the path is `-`. Either may be endless.
+
+    Raises:
+        WrongUsage: It cannot be read, or is too large.
+        OSError: The file cannot be opened.
+    """
     if str(path) != "-":
         try:
             with path.open("rb") as file:
-                content = file.read(_LIMIT + 1)
+                content = file.read(limit + 1)
         except ValueError:  # such as a null character in it
             raise WrongUsage(f"{name} is not a valid path.") from None
     elif sys.stdin is None:
-        raise WrongUsage("Standard input is closed. Pass a file, or pipe the metrics to this command.")
+        raise WrongUsage("Standard input is closed. Pass a file, or pipe the content to this command.")
     else:
-        content = sys.stdin.buffer.read(_LIMIT + 1)
-    if len(content) > _LIMIT:
-        raise WrongUsage(f"{name} is larger than {_LIMIT // 2**20} MB, the limit for a file of metrics. Split it.")
+        content = sys.stdin.buffer.read(limit + 1)
+    if len(content) > limit:
+        raise WrongUsage(f"{name} is larger than {limit // 2**20} MB, the limit for this kind of file.")
     return content
 
 

@@ -17,6 +17,8 @@ from typing import Any, NamedTuple, NoReturn, Protocol, cast
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
+from ._text import json_text, visible
+
 MAX_WIDTH = 100
 _DESCRIPTION = 36  # If there are fewer columns for descriptions, they are below the names and not beside them.
 _INDENT = 2
@@ -31,6 +33,13 @@ _SECTIONS = (  # in the order in which they are shown
 )
 # The base class of all errors in the arguments has no public name in Typer.
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
+# What the parser says about a number, and how to say it.
+_IN_WORDS = (
+    (r"is not a valid int(?:eger)?(?: range)?\.", "is not an integer."),
+    (r"is not a valid float(?: range)?\.", "is not a number."),
+    (r"is not in the range x>=(\S+)\.", r"is not a number from \1."),
+    (r"is not in the range (\S+)<=x<=(\S+)\.", r"is not a number from \1 to \2."),
+)
 
 EXIT_CODES = (
     ("0", "The command succeeded."),
@@ -168,6 +177,14 @@ def longest(rows: Iterable[tuple[str, str]]) -> int:
 class Command(TyperCommand):
     """A command whose docstring has its examples and the name of its page in the documentation."""
 
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        """Parse the arguments. An error names this command, also if the parser does not."""
+        try:
+            return super().parse_args(ctx, args)
+        except _USAGE_ERROR as error:
+            cast(UsageError, error).ctx = ctx
+            raise
+
     def format_help(self, ctx: typer.Context, formatter: Writer) -> None:  # type: ignore[override]
         """Write the help page."""
         page, text = start_page(_usage(self, ctx), self.help)
@@ -181,6 +198,7 @@ class Group(TyperGroup):
     """A command with subcommands. Without a subcommand, it prints its help."""
 
     called = "The command"
+    otherwise = ""
 
     def format_help(self, ctx: typer.Context, formatter: Writer) -> None:  # type: ignore[override]
         """Write the help page, with the subcommands in sections."""
@@ -217,7 +235,7 @@ class Group(TyperGroup):
             close = difflib.get_close_matches(args[0].replace("-", "_"), names, n=2, cutoff=0.7)
             close = close or difflib.get_close_matches(args[0], names, n=2)
             hint = f" Did you mean {' or '.join(f'`{ctx.command_path} {names[each]}`' for each in close)}?"
-            ctx.fail(f"{self.called} {args[0]!r} does not exist.{hint if close else ''}")
+            ctx.fail(f"{self.called} {args[0]!r} does not exist.{hint if close else self.otherwise}")
         return super().resolve_command(ctx, args)
 
     def write_more(self, page: Page) -> None:
@@ -245,20 +263,26 @@ class Root(Group):
         try:
             code = super().main(*args, **{**options, "standalone_mode": False})
         except _USAGE_ERROR as error:
-            _show_usage_error(cast(UsageError, error))
+            given = sys.argv[1:]
+            _show_usage_error(cast(UsageError, error), as_json="--json" in given or given[:1] == ["api"])
             sys.exit(2)
         sys.exit(code if isinstance(code, int) else 0)
 
 
-def _show_usage_error(error: UsageError) -> None:
+def _show_usage_error(error: UsageError, *, as_json: bool) -> None:
     """Print what is wrong with the arguments, and which command prints the help."""
     width = shutil.get_terminal_size((MAX_WIDTH, 24)).columns if sys.stderr.isatty() else sys.maxsize
     message = error.format_message()
     if possible := getattr(error, "possibilities", None):
         message = f"{error.message.rstrip('.')}. Did you mean {' or '.join(sorted(possible))}?"
+    for pattern, words in _IN_WORDS:
+        message = re.sub(pattern, words, message)
+    message = visible(message)
     path = error.ctx.command_path if error.ctx else "cekura-facade"
     for text in (f"Error: {message}", f"`{path} --help` shows how it is used."):
         print("\n".join(wrapped(text, width)), file=sys.stderr)
+    if as_json:
+        print(json_text({"exit_code": 2, "errors": [{"type": "WrongUsage", "message": message}]}, ascii=True))
 
 
 def _usage(command: TyperCommand | TyperGroup, ctx: typer.Context) -> str:

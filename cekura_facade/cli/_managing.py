@@ -57,7 +57,7 @@ def update_metric(report: Report, metric_id: int, passed: Passed, data: Path | N
     with Cekura(**report.options.client()) as cekura:
         metric = cekura.metrics.update(metric_id, fields).to_dict()
     report.document = metric
-    _records.show_fields(report, {"id": metric["id"], **{name: metric.get(name) for name in fields}})
+    _records.show_fields(report, {"id": metric["id"], **{name: metric.get(name) for name in fields}}, with_empty=True)
     report.notes.append(f"Metric {metric_id} updated.")
 
 

@@ -34,7 +34,7 @@ class MetricsGroup(Group):
         return found  # type: ignore[no-any-return]
 
 
-commands: typer.Typer = typer.Typer(cls=MetricsGroup, rich_markup_mode=None)
+commands: typer.Typer = typer.Typer(cls=MetricsGroup, rich_markup_mode=None, add_completion=False)
 
 
 @commands.callback()

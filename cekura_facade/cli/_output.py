@@ -6,7 +6,6 @@ import errno
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import IO, Any, TextIO
 
 from rich import box
@@ -19,7 +18,7 @@ from ._text import json_text, visible
 _NARROW = 72  # columns; below, a metric is shown as a paragraph and not as a row
 _SHOWN = 400  # characters of a description in a table
 _WIDTH_OF_A_LOG = 120
-_INDENTED = 4  # columns of each line after the first one of a message, so that none looks like another message
+_INDENTED = 2  # columns of each line after the first one of a message, so that none looks like another message
 
 
 class Output:
@@ -34,7 +33,6 @@ class Output:
     """
 
     def __init__(self, *, quiet: bool = False) -> None:
-        sys.stdout, sys.stderr = (stream or Path(os.devnull).open("w") for stream in (sys.stdout, sys.stderr))  # noqa: SIM115
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
+from rich.cells import cell_len, set_cell_size
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -19,30 +21,27 @@ def show_rows(report: Report, rows: Sequence[Sequence[str]], titles: Sequence[st
     if report.options.as_json or not rows:
         return
     console = report.output.out
-    widths = [max(len(row[column]) for row in [*rows, *([titles] if titles else [])]) for column in range(len(rows[0]))]
-    is_log = not console.is_terminal
-    if not is_log and sum(widths) + 2 * (len(widths) - 1) > console.width:
-        for row in rows:
-            console.print(Text(visible(row[0]), "bold cyan"))
-            for cell in filter(None, row[1:]):
-                grid = Table.grid(padding=(0, 0, 0, 2))
-                grid.add_column(overflow="fold")
-                grid.add_row(Text(visible(cell)))
-                console.print(grid)
+    table = [[visible(cell) for cell in row] for row in ([titles, *rows] if titles else rows)]
+    widths = [max(map(cell_len, column)) for column in zip(*table, strict=True)]
+    if console.is_terminal and sum(widths) + 2 * (len(widths) - 1) > console.width:
+        for name, *cells in table[bool(titles) :]:
+            console.print(Text(name, "bold cyan", overflow="fold"))
+            for cell in filter(None, cells):
+                console.print(Padding(Text(cell, overflow="fold"), (0, 0, 0, 2)))
         return
-    if titles:
-        console.print(Text("  ".join(map(str.ljust, titles, widths)).rstrip(), "bold"), soft_wrap=True)
-    for row in rows:
-        name, *cells = map(str.ljust, map(visible, row), widths)
-        console.print(Text.assemble((name, "cyan"), "  ", "  ".join(cells).rstrip()), soft_wrap=True)
+    for number, row in enumerate(table):
+        name, *cells = map(set_cell_size, row, widths)
+        is_title = bool(titles) and number == 0
+        line = Text.assemble((name, "" if is_title else "cyan"), "  ", "  ".join(cells).rstrip())
+        console.print(Text("", "bold").append(line) if is_title else line, soft_wrap=True)
 
 
-def show_fields(report: Report, fields: Mapping[str, object]) -> None:
-    """Show the fields of a record that are set."""
+def show_fields(report: Report, fields: Mapping[str, object], *, with_empty: bool = False) -> None:
+    """Show the fields of a record: those that are set, or with `with_empty` all of them."""
     if report.options.as_json:
         return
     console = report.output.out
-    shown = {name: _text(value) for name, value in fields.items() if value not in (None, "", [], {})}
+    shown = {name: _text(value) for name, value in fields.items() if with_empty or value not in (None, "", [], {})}
     width = max(map(len, shown), default=0)
     if not console.is_terminal:
         for name, text in shown.items():
@@ -55,12 +54,15 @@ def show_fields(report: Report, fields: Mapping[str, object]) -> None:
         grid.add_column(no_wrap=True, style="cyan")
     grid.add_column(overflow="fold")
     for name, text in shown.items():
-        cells = [Text(visible(name), "cyan"), Text(text)]
-        for row in [[each] for each in cells] if is_narrow else [cells]:
-            grid.add_row(*row)
+        title, content = Text(visible(name), "cyan"), Text(text)
+        if is_narrow:
+            grid.add_row(title)
+            grid.add_row(Padding(content, (0, 0, 0, 2)))
+        else:
+            grid.add_row(title, content)
     console.print(grid)
 
 
 def _text(value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False)
     return visible(text, lines=True).strip()

@@ -15,9 +15,10 @@ from typing import Any, NoReturn
 import typer
 
 from ._errors import ExitCode, Failed, WrongUsage, as_json, exit_code, explain, trace
+from ._files import read_bytes
 from ._output import Output
 from ._signals import ignore_signals, interrupt_on_signals
-from ._text import visible
+from ._text import one_line, visible
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Options:
             return None
         name = f"--api-key-file {visible(self.api_key_file)}"
         try:
-            key = self.api_key_file.read_text("utf-8").strip()
+            key = read_bytes(self.api_key_file, name).decode("utf-8-sig").strip()
         except OSError as error:
             raise WrongUsage(f"{name} cannot be read: {error.strerror}. Pass a file that contains the key.") from None
         except UnicodeDecodeError:
@@ -244,8 +245,7 @@ def carry_out(options: Options, work: Callable[[Report], None]) -> NoReturn:
     """Do the work of a command, report its outcome, and end with the exit code."""
     output = Output(quiet=options.quiet)
     report = Report(options, output)
-    if options.verbose:
-        _show_log(output)
+    _show_log(output, verbose=options.verbose)
     # The outer one is for signals, which may come while an error is being handled.
     try:
         interrupt_on_signals(report.interrupt)
@@ -273,13 +273,14 @@ def _lose_results(report: Report, failure: OSError) -> None:
         report.ending = ExitCode.FAILED
 
 
-def _show_log(output: Output) -> None:
+def _show_log(output: Output, *, verbose: bool) -> None:
+    """Show what the client logs: each request if verbose, and otherwise only warnings."""
     import logging
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            output.say(visible(record.getMessage()), "dim")
+            output.say(one_line(record.getMessage()), "dim")
 
     logger = logging.getLogger("cekura_facade")
-    logger.setLevel(logging.INFO)
-    logger.addHandler(Handler())
+    logger.setLevel(logging.INFO if verbose else logging.WARNING)
+    logger.handlers = [Handler()]

@@ -36,6 +36,8 @@ def preview_metric(
     _check_either(metric is not None, progress_id, "a metric")
     if progress_id is None and not scope.keys() & {"call_log_ids", "run_ids"}:
         raise WrongUsage("Pass --call-log-id or --run-id: the calls or runs to evaluate. Nothing was sent.")
+    if progress_id is not None and scope:
+        raise WrongUsage("Pass --progress-id alone, because the job has its calls and runs already. Nothing was sent.")
     given = None if metric is None or metric.isdigit() else _only_metric(Path(metric))
     with Cekura(**report.options.client()) as cekura:
 
@@ -44,7 +46,7 @@ def preview_metric(
                 return cekura.metrics.preview_job(progress_id)
             return cekura.metrics.preview(cekura.metrics.get(int(metric or 0)) if given is None else given, **scope)
 
-        state = _wait(report, start, "preview", timeout)
+        state = _wait(report, start, "preview", progress_id, timeout)
     results = state.get("results")
     for number, each in enumerate(results if isinstance(results, list) else [state]):
         if number and not report.options.as_json:
@@ -59,6 +61,8 @@ def simplify_prompt(
     require("simplify_prompt")
     _check_either(metric_id is not None or prompt is not None, progress_id, "a metric or --prompt")
     text = None if prompt is None else read_text(prompt)
+    if text is not None and not text.strip():
+        raise WrongUsage("--prompt is empty. Pass the prompt to shorten. Nothing was sent.")
     with Cekura(**report.options.client()) as cekura:
 
         def start() -> Job[SimplifyPromptProgress, SimplifyPromptProgress]:
@@ -73,15 +77,17 @@ def simplify_prompt(
                 raise Failed(f"Metric {number} has no prompt and no description. Pass --prompt.")
             return str(saved)
 
-        state = _wait(report, start, "simplify", timeout)
+        state = _wait(report, start, "simplify", progress_id, timeout)
     if not report.options.as_json:
         console = report.output.out
         console.print(visible(state["simplified_prompt"], lines=True), soft_wrap=not console.is_terminal)
 
 
-def _wait(report: Report, start: Callable[[], Job[Any, Any]], command: str, timeout: float) -> dict[str, Any]:
+def _wait(
+    report: Report, start: Callable[[], Job[Any, Any]], command: str, progress_id: str | None, timeout: float
+) -> dict[str, Any]:
     """Start or resume a job, and wait for its result. However that ends, say how to resume the job."""
-    line = Line(command.capitalize())
+    line = Line(command.capitalize(), progress_id=progress_id)
     resumable: list[str] = []
 
     def conclude() -> None:
@@ -98,8 +104,9 @@ def _wait(report: Report, start: Callable[[], Job[Any, Any]], command: str, time
         try:
             job = start()
             if job.progress_id:
-                progress.start(line, job.progress_id)
                 resumable.append(job.progress_id)
+            if job.progress_id and job.progress_id != progress_id:
+                progress.start(line, job.progress_id)
             state: Model = job.wait(timeout=timeout, on_progress=show)
             resumable.clear()
             end = "completed"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import sys
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NoReturn, get_args, get_type_hints
@@ -13,12 +12,15 @@ from cekura_api.model import Model, fields_of, reader
 from cekura_api.transport import Endpoint
 from cekura_api.types import File
 
+from . import _yaml
 from ._api import option
 from ._errors import WrongUsage
+from ._files import read_bytes
 from ._operations import Field, Operation
 from ._text import visible
 
 _NO_JSON = object()
+_UPLOAD = 2**28  # bytes of a file that is sent as it is
 Passed = list[tuple[Field, list[str]]]
 
 
@@ -29,7 +31,7 @@ def arguments(
     hints = get_type_hints(endpoint.build_request)
     found = {each.name: read_option(each, texts, hints[each.name]) for each, texts in passed if not each.key}
     if missing := [each for each in operation.fields if each.is_required and not each.key and each.name not in found]:
-        raise WrongUsage(f"Missing {', '.join(map(option, missing))}. Nothing was sent.")
+        raise WrongUsage(f"Missing {' and '.join(map(option, missing))}. Nothing was sent.")
     if operation.has_body:
         found["body"] = _body(operation, hints["body"], passed, data)
     elif data is not None:
@@ -42,7 +44,7 @@ def body_fields(model: type[Model], passed: Passed, data: Path | None) -> dict[s
     known = {each.key: each for each in fields_of[model]}
     body = {} if data is None else read_data(data)
     if not isinstance(body, dict):
-        raise WrongUsage(f"{_name(data)}: expected a JSON object with the fields of the body.")
+        raise WrongUsage(f"{_name(data)}: expected a JSON object with the fields of the body. Nothing was sent.")
     for key in body:
         if key not in known and (meant := difflib.get_close_matches(key, known, cutoff=0.75)):
             raise WrongUsage(f"{_name(data)}: there is no field {key!r}. Did you mean {meant[0]!r}? Nothing was sent.")
@@ -53,9 +55,22 @@ def read_data(path: Path) -> object:
     """The JSON in a file, or in standard input if the path is `-`. Raises WrongUsage."""
     raw = _read(path)
     try:
-        return json.loads(raw, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise WrongUsage(f"{_name(path)} is not JSON: {visible(error)}. Nothing was sent.") from None
+        value = json.loads(raw, parse_constant=_no_constant, parse_int=_yaml.integer, object_pairs_hook=_yaml.unique)
+        _yaml.check(value)
+    except UnicodeDecodeError:
+        raise WrongUsage(f"{_name(path)} is not UTF-8 text. Nothing was sent.") from None
+    except RecursionError:
+        raise WrongUsage(f"{_name(path)}: nested more than {_yaml.MAX_DEPTH} levels deep. Nothing was sent.") from None
+    except _yaml.BrokenText as error:
+        raise WrongUsage(f"{_name(path)}: {visible(error)} Nothing was sent.") from None
+    except ValueError as error:
+        raise WrongUsage(f"{_name(path)} is not JSON: {visible(error).rstrip('.')}. Nothing was sent.") from None
+    if _yaml.has_half_character(value):
+        raise WrongUsage(
+            f"{_name(path)} contains half of a surrogate pair, such as \\ud800, which cannot be sent. Remove it. "
+            "Nothing was sent."
+        )
+    return value
 
 
 def read_text(text: str) -> str:
@@ -127,10 +142,12 @@ def _body(operation: Operation, kind: object, passed: Passed, data: Path | None)
     if model is not None and getattr(kind, "__origin__", None) is not list:
         fields = body_fields(model, passed, data)
         if missing := [each for each in operation.fields if each.key and each.is_required and each.key not in fields]:
+            instead = "it, or its field" if len(missing) == 1 else "them, or their fields"
             raise WrongUsage(
-                f"Missing {', '.join(map(option, missing))}. Pass it, or its field in the file of --data. "
-                "Nothing was sent."
+                f"Missing {' and '.join(map(option, missing))}. Pass {instead} in the file of --data. Nothing was sent."
             )
+        if not fields:
+            raise WrongUsage("Nothing to send. Pass at least one option for a field of the body, or --data.")
         return fields if len(kinds) > 1 else model.from_dict(fields)  # A form is sent by its model.
     if data is None:
         raise WrongUsage(f"{operation.name} needs --data with the body. Nothing was sent.")
@@ -146,12 +163,12 @@ def _file(field: Field, text: str) -> File:
     if not text.startswith("@") or text.startswith("@@"):
         raise WrongUsage(f"{option(field)} needs a file: write @FILE. Nothing was sent.")
     path = Path(text[1:])
-    return File(payload=BytesIO(_read(path)), file_name=path.name)
+    return File(payload=BytesIO(_read(path, _UPLOAD)), file_name=path.name)
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, limit: int = 2**24) -> bytes:
     try:
-        return sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+        return read_bytes(path, _name(path), limit)
     except OSError as error:
         raise WrongUsage(f"{_name(path)} cannot be read: {error.strerror}. Nothing was sent.") from None
 

@@ -21,7 +21,7 @@ class Agent(Model):
     """Agent: returned by `get_agent`"""
 
     id: int
-    """ Id, given by the service. """
+    """ Id, set by the service. """
     project: int | Unset = UNSET
     """ Id of the project. """
     agent_name: str | Unset = UNSET
@@ -39,7 +39,7 @@ class Agent(Model):
     chat_assistant_id: str | Unset = UNSET
     """ Id of the assistant for chat. """
     websocket_url: None | str | Unset = UNSET
-    """ Address for chat over a websocket. """
+    """ URL for chat over a websocket. """
     websocket_headers: Any | Unset = UNSET
     """ Headers for the websocket. """
     llm_system_prompt: str | Unset = UNSET
@@ -49,7 +49,7 @@ class Agent(Model):
     llm_temperature: float | Unset = UNSET
     """ Sampling temperature of a chat agent. """
     llm_max_tokens: int | Unset = UNSET
-    """ Longest answer of a chat agent, in tokens. """
+    """ Maximum length of a response of a chat agent, in tokens. """
     outbound_auto_call: bool | Unset = UNSET
     """ Whether outbound calls start by themselves. """
     sip_endpoint: None | str | Unset = UNSET
@@ -57,7 +57,7 @@ class Agent(Model):
     sip_auth: Any | None | Unset = UNSET
     """ SIP credentials. """
     websocket_voice_url: None | str | Unset = UNSET
-    """ Address for voice over a websocket. """
+    """ URL for voice over a websocket. """
     websocket_auth: Any | None | Unset = UNSET
     """ Credentials for the websocket. """
     knowledge_base_files: str | Unset = UNSET
@@ -155,7 +155,7 @@ class Agent(Model):
     agent_gives_first_message: bool | None | Unset = UNSET
     """ Whether the agent speaks first. """
     webhook_url: str | Unset = UNSET
-    """ Address that results are sent to. """
+    """ URL that results are sent to. """
     webhook_secret_configured: str | Unset = UNSET
     """ Whether a webhook secret is set. """
     email_id: None | str | Unset = UNSET

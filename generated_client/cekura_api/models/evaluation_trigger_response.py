@@ -27,7 +27,7 @@ class EvaluationTriggerResponse(Model):
     """Evaluation trigger response: returned by `generate_evaluation_trigger`"""
 
     id: int | Unset = UNSET
-    """ Id, given by the service. """
+    """ Id, set by the service. """
     slug: None | str | Unset = UNSET
     """ Readable identifier. """
     project: int | None | Unset = UNSET
@@ -37,19 +37,20 @@ class EvaluationTriggerResponse(Model):
     name: str | Unset = UNSET
     """ Name. """
     description: str | Unset = UNSET
-    """ What is evaluated; for an llm_judge metric this is the criterion itself. """
+    """ What is evaluated. For an llm_judge metric, this is the criterion itself. """
     type_: KnownType | str | Unset = UNSET
-    """ How the metric is evaluated; basic and custom_prompt are deprecated. """
+    """ How the metric is evaluated. The types basic and custom_prompt are deprecated. """
     eval_type: KnownEvalType | str | Unset = UNSET
-    """ Shape of the score. The older binary_workflow_adherence and binary_qualitative are taken as binary. """
+    """ Type of the score. The service reads the older values binary_workflow_adherence and binary_qualitative as
+    binary. """
     enum_values: Any | Unset = UNSET
-    """ The values that a metric of eval_type enum can take. """
+    """ Values that a metric of eval_type enum can have. """
     audio_enabled: bool | Unset = UNSET
     """ Whether the audio of the call is evaluated too. """
     prompt: str | Unset = UNSET
     """ Prompt that the evaluation uses. """
     evaluation_trigger: KnownEvaluationTrigger | str | Unset = UNSET
-    """ When the metric is evaluated: always, when the service finds it fitting, or on a condition of your own. """
+    """ When the metric is evaluated: always, when the service considers it relevant, or on a custom condition. """
     trigger_type: KnownTriggerType | str | Unset = UNSET
     """ What decides a custom trigger: a prompt or code. """
     evaluation_trigger_prompt: str | Unset = UNSET
@@ -59,7 +60,7 @@ class EvaluationTriggerResponse(Model):
     priority_assignment_prompt: str | Unset = UNSET
     """ Prompt that assigns a priority. """
     configuration: Any | Unset = UNSET
-    """ Settings of the metric; some predefined metrics hold them by agent id. """
+    """ Settings of the metric. Some predefined metrics have them by agent id. """
     overall_score: str | Unset = UNSET
     """ Overall score. """
     total_score: str | Unset = UNSET
@@ -85,7 +86,7 @@ class EvaluationTriggerResponse(Model):
     significant_change_alert_status: KnownSignificantChangeAlertStatus | str | Unset = UNSET
     """ Whether alerts on a significant change are on. """
     significant_change_alert_direction: KnownSignificantChangeAlertDirection | str | Unset = UNSET
-    """ Direction of change that alerts; empty means both. """
+    """ Direction of change that triggers an alert. Empty means both. """
     function_name: None | str | Unset = UNSET
     """ Name of the function behind a predefined metric. """
     custom_code: str | Unset = UNSET
@@ -103,7 +104,7 @@ class EvaluationTriggerResponse(Model):
     add_to_new_agents: bool | None | Unset = UNSET
     """ Whether agents created later in the project get the metric. """
     pending_optimisation_proposal: Any | None | Unset = UNSET
-    """ Proposal for a better metric that waits for a decision. """
+    """ Pending proposal for a better metric. """
     _names: ClassVar[dict[str, str]] = {"type_": "type"}
     _limits: ClassVar[dict[str, dict[str, float]]] = {
         "slug": {"maxLength": 255},

@@ -20,7 +20,7 @@ class EvaluationTriggerResponseReviewsItem(Model):
     """The object at `EvaluationTriggerResponse.reviews[]`."""
 
     id: int | Unset = UNSET
-    """ Id, given by the service. """
+    """ Id, set by the service. """
     test_set: EvaluationTriggerResponseReviewsItemTestSet | None | Unset = UNSET
     """ Test set under review. """
     metric: int | Unset = UNSET
@@ -30,7 +30,7 @@ class EvaluationTriggerResponseReviewsItem(Model):
     actual_value: Any | None | Unset = UNSET
     """ Value that was measured. """
     explanation: Any | Unset = UNSET
-    """ Why the value came out so. """
+    """ Why the value was measured. """
     feedback: str | Unset = UNSET
     """ What the reviewer wrote. """
     created_at: str | Unset = UNSET

@@ -16,7 +16,7 @@ class EvaluationTriggerResponseReviewsItemTestSet(Model):
     """The object at `EvaluationTriggerResponse.reviews[].test_set`."""
 
     id: int | Unset = UNSET
-    """ Id, given by the service. """
+    """ Id, set by the service. """
     agent: int | Unset = UNSET
     """ Id of the agent. """
     name: str | Unset = UNSET
@@ -24,7 +24,7 @@ class EvaluationTriggerResponseReviewsItemTestSet(Model):
     transcript: str | Unset = UNSET
     """ Transcript of the call. """
     voice_recording_url: str | Unset = UNSET
-    """ Address of the recording. """
+    """ URL of the recording. """
     call_end_reason: str | Unset = UNSET
     """ Why the call ended. """
     duration: str | Unset = UNSET

@@ -19,7 +19,7 @@ class GenerateMetricsProgress(Model):
     """State of a metric generation job."""
 
     status: KnownStatus | str
-    """ State of the job. A value that is not listed means that it is not finished. """
+    """ State of the job. Any value that is not listed means that the job is not finished. """
     agent_id: int | Unset = UNSET
     """ Id of the agent that metrics are suggested for. """
     current_step: str | Unset = UNSET

@@ -15,11 +15,11 @@ class GenerateMetricsRequest(Model):
     """Generate metrics request: sent by `generate_metrics`"""
 
     agent_id: int | Unset = UNSET
-    """ Id of the agent to suggest metrics for. Give this or assistant_id. """
+    """ Id of the agent to suggest metrics for. Pass either this or assistant_id. """
     assistant_id: str | Unset = UNSET
-    """ Assistant id of the agent to suggest metrics for. Give this or agent_id. """
+    """ Assistant id of the agent to suggest metrics for. Pass either this or agent_id. """
     num_metrics: int | Unset = UNSET
-    """ How many metrics to suggest, 1 to 100. """
+    """ Number of metrics to suggest, from 1 to 100. """
     _limits: ClassVar[dict[str, dict[str, float]]] = {
         "agent_id": {"minimum": 1, "maximum": 9223372036854775807},
         "assistant_id": {"minLength": 1},

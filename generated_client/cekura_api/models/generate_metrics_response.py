@@ -12,4 +12,4 @@ class GenerateMetricsResponse(Model):
     """Generate metrics response: returned by `generate_metrics`"""
 
     progress_id: str
-    """ Id of the job, to ask the progress operation about. """
+    """ Id of the job, for the progress operation. """

@@ -10,7 +10,7 @@ from ..types import UNSET, Unset
 
 @_attrs_define(repr=False)
 class GeneratedMetric(Model):
-    """A metric that the service suggests; not saved yet."""
+    """A suggested metric, which is not saved yet."""
 
     name: str | Unset = UNSET
     """ Name. """
@@ -19,6 +19,6 @@ class GeneratedMetric(Model):
     agent: int | Unset = UNSET
     """ Id of the agent. """
     eval_type: str | Unset = UNSET
-    """ Shape of the score. """
+    """ Type of the score. """
     scenarios: list[int] | None | Unset = UNSET
-    """ Ids of the scenarios it fits. """
+    """ Ids of the scenarios that the metric fits. """

@@ -28,11 +28,11 @@ class Metric(Model):
     """Metric: returned by `create_metrics_in_bulk`, `list_metrics`, `create_metric` and others."""
 
     id: int
-    """ Id, given by the service. """
+    """ Id, set by the service. """
     name: str
     """ Name. """
     description: str | Unset = UNSET
-    """ What is evaluated; for an llm_judge metric this is the criterion itself. """
+    """ What is evaluated. For an llm_judge metric, this is the criterion itself. """
     audio_enabled: bool | Unset = UNSET
     """ Whether the audio of the call is evaluated too. """
     prompt: str | Unset = UNSET
@@ -44,15 +44,16 @@ class Metric(Model):
     assistant_id: str | Unset = UNSET
     """ Id of the assistant at the voice provider. """
     type_: KnownType | str | Unset = UNSET
-    """ How the metric is evaluated; basic and custom_prompt are deprecated. """
+    """ How the metric is evaluated. The types basic and custom_prompt are deprecated. """
     eval_type: KnownEvalType | str | Unset = UNSET
-    """ Shape of the score. The older binary_workflow_adherence and binary_qualitative are taken as binary. """
+    """ Type of the score. The service reads the older values binary_workflow_adherence and binary_qualitative as
+    binary. """
     enum_values: list[str] | None | Unset = UNSET
-    """ The values that a metric of eval_type enum can take. """
+    """ Values that a metric of eval_type enum can have. """
     display_order: int | Unset = UNSET
     """ Position in the dashboard. """
     configuration: Any | Unset = UNSET
-    """ Settings of the metric; some predefined metrics hold them by agent id. """
+    """ Settings of the metric. Some predefined metrics have them by agent id. """
     add_to_new_agents: bool | None | Unset = UNSET
     """ Whether agents created later in the project get the metric. """
     simulation_enabled: bool | Unset = UNSET
@@ -62,7 +63,7 @@ class Metric(Model):
     sampling_enabled: bool | Unset = UNSET
     """ Whether the project's sample rate applies. """
     evaluation_trigger: KnownEvaluationTrigger | str | Unset = UNSET
-    """ When the metric is evaluated: always, when the service finds it fitting, or on a condition of your own. """
+    """ When the metric is evaluated: always, when the service considers it relevant, or on a custom condition. """
     evaluation_trigger_prompt: str | Unset = UNSET
     """ Condition in words, for a custom trigger of type llm_judge. """
     trigger_type: KnownTriggerType | str | Unset = UNSET
@@ -92,7 +93,7 @@ class Metric(Model):
     significant_change_alert_status: KnownSignificantChangeAlertStatus | str | Unset = UNSET
     """ Whether alerts on a significant change are on. """
     significant_change_alert_direction: KnownSignificantChangeAlertDirection | str | Unset = UNSET
-    """ Direction of change that alerts; empty means both. """
+    """ Direction of change that triggers an alert. Empty means both. """
     window_size: int | Unset = UNSET
     """ Number of values in the rolling statistics. """
     std_multiplier: float | Unset = UNSET
@@ -116,7 +117,7 @@ class Metric(Model):
     reviews: list[MetricReviewsItem] | None | Unset = UNSET
     """ Reviews of the metric. """
     pending_optimisation_proposal: Any | None | Unset = UNSET
-    """ Proposal for a better metric that waits for a decision. """
+    """ Pending proposal for a better metric. """
     _names: ClassVar[dict[str, str]] = {"type_": "type"}
     _limits: ClassVar[dict[str, dict[str, float]]] = {
         "slug": {"maxLength": 255},

@@ -13,11 +13,11 @@ class MetricKnowledgeBaseFilesItem(Model):
     """The object at `Metric.knowledge_base_files[]`."""
 
     id: int | Unset = UNSET
-    """ Id, given by the service. """
+    """ Id, set by the service. """
     agent: int | Unset = UNSET
     """ Id of the agent. """
     file_url: str | Unset = UNSET
-    """ Address of the file. """
+    """ URL of the file. """
     file_name: str | Unset = UNSET
     """ Name of the file. """
     file_type: str | Unset = UNSET

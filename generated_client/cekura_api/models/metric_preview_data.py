@@ -18,26 +18,26 @@ class MetricPreviewData(Model):
     name: str
     """ Name. """
     type_: KnownType | str
-    """ How it is evaluated; basic and custom_prompt are older names. """
+    """ How the metric is evaluated. The names basic and custom_prompt are older. """
     eval_type: KnownEvalType | str
-    """ Shape of the score. The older values binary_workflow_adherence and binary_qualitative are taken for
+    """ Type of the score. The service reads the older values binary_workflow_adherence and binary_qualitative as
     binary. """
     evaluation_trigger: KnownEvaluationTrigger | str | Unset = UNSET
-    """ Which calls are evaluated: all, those that the service picks, or those that fit the trigger. """
+    """ Which calls are evaluated: all, those that the service selects, or those that match the trigger. """
     trigger_type: KnownTriggerType | str | Unset = UNSET
     """ What decides about a custom trigger: a prompt or code. """
     evaluation_trigger_prompt: str | Unset = UNSET
-    """ The prompt of a custom trigger; needed when its type is llm_judge. """
+    """ Prompt of a custom trigger. Required if its type is llm_judge. """
     evaluation_trigger_custom_code: str | Unset = UNSET
-    """ The Python code of a custom trigger; needed when its type is custom_code. """
+    """ Python code of a custom trigger. Required if its type is custom_code. """
     description: str | Unset = UNSET
-    """ What is evaluated; needed when the type is basic. """
+    """ What is evaluated. Required if the type is basic. """
     prompt: str | Unset = UNSET
-    """ The prompt; needed when the type is custom_prompt. """
+    """ Prompt. Required if the type is custom_prompt. """
     custom_code: str | Unset = UNSET
-    """ The Python code; needed when the type is custom_code. """
+    """ Python code. Required if the type is custom_code. """
     enum_values: list[str] | Unset = UNSET
-    """ The possible values; needed when eval_type is enum. """
+    """ Possible values. Required if eval_type is enum. """
     audio_enabled: bool | Unset = UNSET
     """ Whether the judge listens to the recording. """
     _names: ClassVar[dict[str, str]] = {"type_": "type"}

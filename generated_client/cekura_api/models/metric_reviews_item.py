@@ -18,7 +18,7 @@ class MetricReviewsItem(Model):
     """The object at `Metric.reviews[]`."""
 
     id: int | Unset = UNSET
-    """ Id, given by the service. """
+    """ Id, set by the service. """
     test_set: MetricReviewsItemTestSet | None | Unset = UNSET
     """ Test set under review. """
     metric: int | Unset = UNSET
@@ -28,7 +28,7 @@ class MetricReviewsItem(Model):
     actual_value: Any | None | Unset = UNSET
     """ Value that was measured. """
     explanation: Any | Unset = UNSET
-    """ Why the value came out so. """
+    """ Why the value was measured. """
     feedback: str | Unset = UNSET
     """ What the reviewer wrote. """
     created_at: str | Unset = UNSET

@@ -18,7 +18,7 @@ class MetricUpdate(Model):
     name: str | Unset = UNSET
     """ Name. """
     description: str | Unset = UNSET
-    """ What is evaluated; for an llm_judge metric this is the criterion itself. """
+    """ What is evaluated. For an llm_judge metric, this is the criterion itself. """
     audio_enabled: bool | Unset = UNSET
     """ Whether the audio of the call is evaluated too. """
     prompt: str | Unset = UNSET
@@ -30,15 +30,16 @@ class MetricUpdate(Model):
     assistant_id: str | Unset = UNSET
     """ Id of the assistant at the voice provider. """
     type_: KnownType | str | Unset = UNSET
-    """ How the metric is evaluated; basic and custom_prompt are deprecated. """
+    """ How the metric is evaluated. The types basic and custom_prompt are deprecated. """
     eval_type: KnownEvalType | str | Unset = UNSET
-    """ Shape of the score. The older binary_workflow_adherence and binary_qualitative are taken as binary. """
+    """ Type of the score. The service reads the older values binary_workflow_adherence and binary_qualitative as
+    binary. """
     enum_values: list[str] | Unset = UNSET
-    """ The values that a metric of eval_type enum can take. """
+    """ Values that a metric of eval_type enum can have. """
     display_order: int | Unset = UNSET
     """ Position in the dashboard. """
     configuration: Any | Unset = UNSET
-    """ Settings of the metric; some predefined metrics hold them by agent id. """
+    """ Settings of the metric. Some predefined metrics have them by agent id. """
     add_to_new_agents: bool | None | Unset = UNSET
     """ Whether agents created later in the project get the metric. """
     simulation_enabled: bool | Unset = UNSET
@@ -48,7 +49,7 @@ class MetricUpdate(Model):
     sampling_enabled: bool | Unset = UNSET
     """ Whether the project's sample rate applies. """
     evaluation_trigger: KnownEvaluationTrigger | str | Unset = UNSET
-    """ When the metric is evaluated: always, when the service finds it fitting, or on a condition of your own. """
+    """ When the metric is evaluated: always, when the service considers it relevant, or on a custom condition. """
     evaluation_trigger_prompt: str | Unset = UNSET
     """ Condition in words, for a custom trigger of type llm_judge. """
     trigger_type: KnownTriggerType | str | Unset = UNSET

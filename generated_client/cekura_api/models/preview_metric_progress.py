@@ -15,8 +15,8 @@ class PreviewMetricProgress(Model):
     """State of a preview."""
 
     status: str
-    """ State of the job: completed, failed, or one in which it is not finished. """
+    """ State of the job: completed, failed, or another one while it is not finished. """
     results: Any | Unset = UNSET
-    """ What the evaluations gave, in a form that is not documented. """
+    """ Results of the evaluations, in a form that is not documented. """
     error: None | str | Unset = UNSET
     """ Why the job failed. """

@@ -20,13 +20,13 @@ class PreviewMetricRequest(Model):
     metric_data: MetricPreviewData
     """ Metric data. """
     agent_id: int | Unset = UNSET
-    """ Id of the agent that all calls and runs must be of. """
+    """ Id of the agent that all calls and runs belong to. """
     project_id: int | Unset = UNSET
-    """ Id of the project that all calls and runs must be of. """
+    """ Id of the project that all calls and runs belong to. """
     call_log_ids: list[int] | Unset = UNSET
-    """ Ids of the calls to evaluate, up to 10. Needed without run_ids. """
+    """ Ids of the calls to evaluate, up to 10. Required if there are no run_ids. """
     run_ids: list[int] | Unset = UNSET
-    """ Ids of the runs to evaluate, up to 10. Needed without call_log_ids. """
+    """ Ids of the runs to evaluate, up to 10. Required if there are no call_log_ids. """
     _limits: ClassVar[dict[str, dict[str, float]]] = {
         "agent_id": {"minimum": 1, "maximum": 9223372036854775807},
         "project_id": {"minimum": 1, "maximum": 9223372036854775807},

@@ -9,7 +9,7 @@ from ..model import Model
 
 @_attrs_define(repr=False)
 class PreviewMetricResponse(Model):
-    """A preview that has been started."""
+    """A preview that was started."""
 
     progress_id: str
-    """ Id of the job, to ask the progress operation about. """
+    """ Id of the job, for the progress operation. """

@@ -15,10 +15,10 @@ class SimplifyPromptRequest(Model):
     """Simplify prompt request: sent by `simplify_prompt`"""
 
     original_prompt: str
-    """ The prompt to make shorter. """
+    """ Prompt to shorten. """
     metric_id: int | Unset = UNSET
-    """ Id of the metric that the prompt is of. For one that is optimised already, the instructions that are
-    stored come back. """
+    """ Id of the metric that the prompt belongs to. For a metric that is already optimised, the service returns
+    the stored instructions. """
     _limits: ClassVar[dict[str, dict[str, float]]] = {
         "metric_id": {"minimum": 1, "maximum": 9223372036854775807}
     }

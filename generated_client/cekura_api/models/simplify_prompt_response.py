@@ -19,4 +19,4 @@ class SimplifyPromptResponse(Model):
     skipped_simplification: bool | Unset = UNSET
     """ Skipped simplification. """
     progress_id: str | Unset = UNSET
-    """ Id of the job, if it is not done at once. """
+    """ Id of the job, if there is one. """

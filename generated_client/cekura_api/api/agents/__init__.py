@@ -27,7 +27,7 @@ class Agents:
     def get(self, agent_id: int) -> Agent:
         """Get an agent.
 
-        Reads one voice agent.
+        Returns a voice agent.
 
         Args:
             agent_id: Id of the agent.
@@ -54,14 +54,13 @@ class Agents:
     ) -> Iterator[Agent]:
         """List agents.
 
-        Lists the agents that the caller may see, in pages. The count is not reliable: the last page is the
-        one whose next is null.
+        Lists the agents of the account, in pages. On the last page, next is null. The count is not reliable.
 
         Args:
             page: Number of the page, from 1.
-            page_size: How many agents a page holds.
+            page_size: Number of agents per page.
             project_id: Only agents of this project.
-            q: Only agents whose name holds this text, or whose id is this number.
+            q: Only agents whose name contains this string, or whose id is this number.
 
         Returns:
             An iterator over the items of all pages. It requests a page when it needs it.
@@ -95,7 +94,7 @@ class AsyncAgents:
     async def get(self, agent_id: int) -> Agent:
         """Get an agent.
 
-        Reads one voice agent.
+        Returns a voice agent.
 
         Args:
             agent_id: Id of the agent.
@@ -122,14 +121,13 @@ class AsyncAgents:
     ) -> AsyncIterator[Agent]:
         """List agents.
 
-        Lists the agents that the caller may see, in pages. The count is not reliable: the last page is the
-        one whose next is null.
+        Lists the agents of the account, in pages. On the last page, next is null. The count is not reliable.
 
         Args:
             page: Number of the page, from 1.
-            page_size: How many agents a page holds.
+            page_size: Number of agents per page.
             project_id: Only agents of this project.
-            q: Only agents whose name holds this text, or whose id is this number.
+            q: Only agents whose name contains this string, or whose id is this number.
 
         Returns:
             An asynchronous iterator over the items of all pages. It requests a page when it needs it.

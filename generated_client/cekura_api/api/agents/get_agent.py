@@ -34,7 +34,7 @@ def sync_detailed(agent_id: int, *, client: AuthenticatedClient) -> Response[Age
 def sync(agent_id: int, *, client: AuthenticatedClient) -> Agent:
     """Get an agent.
 
-    Reads one voice agent.
+    Returns a voice agent.
 
     Args:
         client: The client that sends the request.

@@ -55,18 +55,18 @@ class Metrics:
     ) -> builtins.list[Metric]:
         """List metrics.
 
-        Lists the metrics of an account as one array, without pages. Give agent_id or project_id to narrow it:
-        with agent_id come the metrics of the agent and those of its project.
+        Lists the metrics of the account, in an array without pages. Pass agent_id to list the metrics of an
+        agent and its project, or project_id to list those of a project.
 
         Args:
             agent_id: Only metrics of this agent and of its project.
             project_id: Only metrics of this project.
             assistant_id: Only metrics of the agent that has this assistant id at its voice provider.
-            agents: Only metrics that name one of these agents: ids separated by commas.
+            agents: Only metrics of these agents, as ids separated by commas.
             slug: Only the metric with this slug.
-            filters: A filter as JSON text: an operator and conditions on agents__id, eval_type, type or name,
-                with in, eq or contains.
-            include_scores: Whether the list also holds the overall and total score.
+            filters: Filter, as JSON. It has an operator, and conditions on agents__id, eval_type, type or
+                name, with in, eq or contains.
+            include_scores: Whether the list includes the overall and total score.
 
         Returns:
             A list of `Metric`.
@@ -118,32 +118,32 @@ class Metrics:
     ) -> Metric:
         """Create a metric.
 
-        Saves one metric. Sent twice, it is saved twice: there is no idempotency key. The types basic and
-        custom_prompt are refused, and a metric belongs to a project: one that names an agent alone is put
-        into that agent's project.
+        Saves a metric. There is no idempotency key. If the request is sent twice, the metric is saved twice.
+        The types basic and custom_prompt are refused. A metric without a project is saved in the project of
+        its agent.
 
         Args:
             body: The body of the request. A `MetricCreate`, or a mapping. Keyword arguments override its
                 fields.
             name: Name.
-            eval_type: Shape of the score. The older binary_workflow_adherence and binary_qualitative are
-                taken as binary.
-            description: What is evaluated; for an llm_judge metric this is the criterion itself.
+            eval_type: Type of the score. The service reads the older values binary_workflow_adherence and
+                binary_qualitative as binary.
+            description: What is evaluated. For an llm_judge metric, this is the criterion itself.
             audio_enabled: Whether the audio of the call is evaluated too.
             prompt: Prompt that the evaluation uses.
             project: Id of the project.
             agents: Ids of the agents that the metric is enabled for.
             assistant_id: Id of the assistant at the voice provider.
-            type_: How the metric is evaluated; basic and custom_prompt are deprecated.
-            enum_values: The values that a metric of eval_type enum can take.
+            type_: How the metric is evaluated. The types basic and custom_prompt are deprecated.
+            enum_values: Values that a metric of eval_type enum can have.
             display_order: Position in the dashboard.
-            configuration: Settings of the metric; some predefined metrics hold them by agent id.
+            configuration: Settings of the metric. Some predefined metrics have them by agent id.
             add_to_new_agents: Whether agents created later in the project get the metric.
             simulation_enabled: Whether the metric runs on simulated calls.
             observability_enabled: Whether the metric runs on observed calls.
             sampling_enabled: Whether the project's sample rate applies.
-            evaluation_trigger: When the metric is evaluated: always, when the service finds it fitting, or on
-                a condition of your own.
+            evaluation_trigger: When the metric is evaluated: always, when the service considers it relevant,
+                or on a custom condition.
             evaluation_trigger_prompt: Condition in words, for a custom trigger of type llm_judge.
             trigger_type: What decides a custom trigger: a prompt or code.
             evaluation_trigger_custom_code: Condition in Python, for a custom trigger of type custom_code.
@@ -194,7 +194,7 @@ class Metrics:
     def get(self, metric_id: int) -> Metric:
         """Get a metric.
 
-        Reads one metric by its id or its slug.
+        Returns a metric by its id or slug.
 
         Args:
             metric_id: Id of the metric.
@@ -214,7 +214,7 @@ class Metrics:
     def delete(self, metric_id: int) -> None:
         """Delete a metric.
 
-        Deletes the metric for good, and takes it off every agent, evaluator and dashboard that used it.
+        Deletes a metric for good, and removes it from all agents, evaluators and dashboards.
 
         Args:
             metric_id: Id of the metric.
@@ -260,32 +260,32 @@ class Metrics:
     ) -> Metric:
         """Update a metric.
 
-        Changes the fields that are sent and leaves the others as they are. Project and agent stay what they
-        were when the metric was created.
+        Changes the fields that are sent, and no others. The project and the agent of a metric cannot be
+        changed.
 
         Args:
             metric_id: Id of the metric.
             body: The body of the request. A `MetricUpdate`, or a mapping. Keyword arguments override its
                 fields.
             name: Name.
-            description: What is evaluated; for an llm_judge metric this is the criterion itself.
+            description: What is evaluated. For an llm_judge metric, this is the criterion itself.
             audio_enabled: Whether the audio of the call is evaluated too.
             prompt: Prompt that the evaluation uses.
             project: Id of the project.
             agents: Ids of the agents that the metric is enabled for.
             assistant_id: Id of the assistant at the voice provider.
-            type_: How the metric is evaluated; basic and custom_prompt are deprecated.
-            eval_type: Shape of the score. The older binary_workflow_adherence and binary_qualitative are
-                taken as binary.
-            enum_values: The values that a metric of eval_type enum can take.
+            type_: How the metric is evaluated. The types basic and custom_prompt are deprecated.
+            eval_type: Type of the score. The service reads the older values binary_workflow_adherence and
+                binary_qualitative as binary.
+            enum_values: Values that a metric of eval_type enum can have.
             display_order: Position in the dashboard.
-            configuration: Settings of the metric; some predefined metrics hold them by agent id.
+            configuration: Settings of the metric. Some predefined metrics have them by agent id.
             add_to_new_agents: Whether agents created later in the project get the metric.
             simulation_enabled: Whether the metric runs on simulated calls.
             observability_enabled: Whether the metric runs on observed calls.
             sampling_enabled: Whether the project's sample rate applies.
-            evaluation_trigger: When the metric is evaluated: always, when the service finds it fitting, or on
-                a condition of your own.
+            evaluation_trigger: When the metric is evaluated: always, when the service considers it relevant,
+                or on a custom condition.
             evaluation_trigger_prompt: Condition in words, for a custom trigger of type llm_judge.
             trigger_type: What decides a custom trigger: a prompt or code.
             evaluation_trigger_custom_code: Condition in Python, for a custom trigger of type custom_code.
@@ -376,23 +376,23 @@ class Metrics:
             body: The body of the request. A `EvaluationTriggerRequest`, or a mapping. Keyword arguments
                 override its fields.
             name: Name.
-            eval_type: Shape of the score. The older binary_workflow_adherence and binary_qualitative are
-                taken as binary.
+            eval_type: Type of the score. The service reads the older values binary_workflow_adherence and
+                binary_qualitative as binary.
             slug: Readable identifier.
             project: Id of the project.
             agents: Ids of the agents that the metric is enabled for.
-            description: What is evaluated; for an llm_judge metric this is the criterion itself.
-            type_: How the metric is evaluated; basic and custom_prompt are deprecated.
-            enum_values: The values that a metric of eval_type enum can take.
+            description: What is evaluated. For an llm_judge metric, this is the criterion itself.
+            type_: How the metric is evaluated. The types basic and custom_prompt are deprecated.
+            enum_values: Values that a metric of eval_type enum can have.
             audio_enabled: Whether the audio of the call is evaluated too.
             prompt: Prompt that the evaluation uses.
-            evaluation_trigger: When the metric is evaluated: always, when the service finds it fitting, or on
-                a condition of your own.
+            evaluation_trigger: When the metric is evaluated: always, when the service considers it relevant,
+                or on a custom condition.
             trigger_type: What decides a custom trigger: a prompt or code.
             evaluation_trigger_prompt: Condition in words, for a custom trigger of type llm_judge.
             evaluation_trigger_custom_code: Condition in Python, for a custom trigger of type custom_code.
             priority_assignment_prompt: Prompt that assigns a priority.
-            configuration: Settings of the metric; some predefined metrics hold them by agent id.
+            configuration: Settings of the metric. Some predefined metrics have them by agent id.
             observability_enabled: Whether the metric runs on observed calls.
             simulation_enabled: Whether the metric runs on simulated calls.
             sampling_enabled: Whether the project's sample rate applies.
@@ -402,7 +402,7 @@ class Metrics:
             slack_workspace: Slack workspace for alerts.
             slack_channel_id: Slack channel for alerts of this metric.
             significant_change_alert_status: Whether alerts on a significant change are on.
-            significant_change_alert_direction: Direction of change that alerts; empty means both.
+            significant_change_alert_direction: Direction of change that triggers an alert. Empty means both.
             function_name: Name of the function behind a predefined metric.
             custom_code: Python code of a custom_code metric.
             vocera_defined_metric_code: Code of a predefined metric.
@@ -483,18 +483,18 @@ class AsyncMetrics:
     ) -> builtins.list[Metric]:
         """List metrics.
 
-        Lists the metrics of an account as one array, without pages. Give agent_id or project_id to narrow it:
-        with agent_id come the metrics of the agent and those of its project.
+        Lists the metrics of the account, in an array without pages. Pass agent_id to list the metrics of an
+        agent and its project, or project_id to list those of a project.
 
         Args:
             agent_id: Only metrics of this agent and of its project.
             project_id: Only metrics of this project.
             assistant_id: Only metrics of the agent that has this assistant id at its voice provider.
-            agents: Only metrics that name one of these agents: ids separated by commas.
+            agents: Only metrics of these agents, as ids separated by commas.
             slug: Only the metric with this slug.
-            filters: A filter as JSON text: an operator and conditions on agents__id, eval_type, type or name,
-                with in, eq or contains.
-            include_scores: Whether the list also holds the overall and total score.
+            filters: Filter, as JSON. It has an operator, and conditions on agents__id, eval_type, type or
+                name, with in, eq or contains.
+            include_scores: Whether the list includes the overall and total score.
 
         Returns:
             A list of `Metric`.
@@ -546,32 +546,32 @@ class AsyncMetrics:
     ) -> Metric:
         """Create a metric.
 
-        Saves one metric. Sent twice, it is saved twice: there is no idempotency key. The types basic and
-        custom_prompt are refused, and a metric belongs to a project: one that names an agent alone is put
-        into that agent's project.
+        Saves a metric. There is no idempotency key. If the request is sent twice, the metric is saved twice.
+        The types basic and custom_prompt are refused. A metric without a project is saved in the project of
+        its agent.
 
         Args:
             body: The body of the request. A `MetricCreate`, or a mapping. Keyword arguments override its
                 fields.
             name: Name.
-            eval_type: Shape of the score. The older binary_workflow_adherence and binary_qualitative are
-                taken as binary.
-            description: What is evaluated; for an llm_judge metric this is the criterion itself.
+            eval_type: Type of the score. The service reads the older values binary_workflow_adherence and
+                binary_qualitative as binary.
+            description: What is evaluated. For an llm_judge metric, this is the criterion itself.
             audio_enabled: Whether the audio of the call is evaluated too.
             prompt: Prompt that the evaluation uses.
             project: Id of the project.
             agents: Ids of the agents that the metric is enabled for.
             assistant_id: Id of the assistant at the voice provider.
-            type_: How the metric is evaluated; basic and custom_prompt are deprecated.
-            enum_values: The values that a metric of eval_type enum can take.
+            type_: How the metric is evaluated. The types basic and custom_prompt are deprecated.
+            enum_values: Values that a metric of eval_type enum can have.
             display_order: Position in the dashboard.
-            configuration: Settings of the metric; some predefined metrics hold them by agent id.
+            configuration: Settings of the metric. Some predefined metrics have them by agent id.
             add_to_new_agents: Whether agents created later in the project get the metric.
             simulation_enabled: Whether the metric runs on simulated calls.
             observability_enabled: Whether the metric runs on observed calls.
             sampling_enabled: Whether the project's sample rate applies.
-            evaluation_trigger: When the metric is evaluated: always, when the service finds it fitting, or on
-                a condition of your own.
+            evaluation_trigger: When the metric is evaluated: always, when the service considers it relevant,
+                or on a custom condition.
             evaluation_trigger_prompt: Condition in words, for a custom trigger of type llm_judge.
             trigger_type: What decides a custom trigger: a prompt or code.
             evaluation_trigger_custom_code: Condition in Python, for a custom trigger of type custom_code.
@@ -622,7 +622,7 @@ class AsyncMetrics:
     async def get(self, metric_id: int) -> Metric:
         """Get a metric.
 
-        Reads one metric by its id or its slug.
+        Returns a metric by its id or slug.
 
         Args:
             metric_id: Id of the metric.
@@ -642,7 +642,7 @@ class AsyncMetrics:
     async def delete(self, metric_id: int) -> None:
         """Delete a metric.
 
-        Deletes the metric for good, and takes it off every agent, evaluator and dashboard that used it.
+        Deletes a metric for good, and removes it from all agents, evaluators and dashboards.
 
         Args:
             metric_id: Id of the metric.
@@ -688,32 +688,32 @@ class AsyncMetrics:
     ) -> Metric:
         """Update a metric.
 
-        Changes the fields that are sent and leaves the others as they are. Project and agent stay what they
-        were when the metric was created.
+        Changes the fields that are sent, and no others. The project and the agent of a metric cannot be
+        changed.
 
         Args:
             metric_id: Id of the metric.
             body: The body of the request. A `MetricUpdate`, or a mapping. Keyword arguments override its
                 fields.
             name: Name.
-            description: What is evaluated; for an llm_judge metric this is the criterion itself.
+            description: What is evaluated. For an llm_judge metric, this is the criterion itself.
             audio_enabled: Whether the audio of the call is evaluated too.
             prompt: Prompt that the evaluation uses.
             project: Id of the project.
             agents: Ids of the agents that the metric is enabled for.
             assistant_id: Id of the assistant at the voice provider.
-            type_: How the metric is evaluated; basic and custom_prompt are deprecated.
-            eval_type: Shape of the score. The older binary_workflow_adherence and binary_qualitative are
-                taken as binary.
-            enum_values: The values that a metric of eval_type enum can take.
+            type_: How the metric is evaluated. The types basic and custom_prompt are deprecated.
+            eval_type: Type of the score. The service reads the older values binary_workflow_adherence and
+                binary_qualitative as binary.
+            enum_values: Values that a metric of eval_type enum can have.
             display_order: Position in the dashboard.
-            configuration: Settings of the metric; some predefined metrics hold them by agent id.
+            configuration: Settings of the metric. Some predefined metrics have them by agent id.
             add_to_new_agents: Whether agents created later in the project get the metric.
             simulation_enabled: Whether the metric runs on simulated calls.
             observability_enabled: Whether the metric runs on observed calls.
             sampling_enabled: Whether the project's sample rate applies.
-            evaluation_trigger: When the metric is evaluated: always, when the service finds it fitting, or on
-                a condition of your own.
+            evaluation_trigger: When the metric is evaluated: always, when the service considers it relevant,
+                or on a custom condition.
             evaluation_trigger_prompt: Condition in words, for a custom trigger of type llm_judge.
             trigger_type: What decides a custom trigger: a prompt or code.
             evaluation_trigger_custom_code: Condition in Python, for a custom trigger of type custom_code.
@@ -804,23 +804,23 @@ class AsyncMetrics:
             body: The body of the request. A `EvaluationTriggerRequest`, or a mapping. Keyword arguments
                 override its fields.
             name: Name.
-            eval_type: Shape of the score. The older binary_workflow_adherence and binary_qualitative are
-                taken as binary.
+            eval_type: Type of the score. The service reads the older values binary_workflow_adherence and
+                binary_qualitative as binary.
             slug: Readable identifier.
             project: Id of the project.
             agents: Ids of the agents that the metric is enabled for.
-            description: What is evaluated; for an llm_judge metric this is the criterion itself.
-            type_: How the metric is evaluated; basic and custom_prompt are deprecated.
-            enum_values: The values that a metric of eval_type enum can take.
+            description: What is evaluated. For an llm_judge metric, this is the criterion itself.
+            type_: How the metric is evaluated. The types basic and custom_prompt are deprecated.
+            enum_values: Values that a metric of eval_type enum can have.
             audio_enabled: Whether the audio of the call is evaluated too.
             prompt: Prompt that the evaluation uses.
-            evaluation_trigger: When the metric is evaluated: always, when the service finds it fitting, or on
-                a condition of your own.
+            evaluation_trigger: When the metric is evaluated: always, when the service considers it relevant,
+                or on a custom condition.
             trigger_type: What decides a custom trigger: a prompt or code.
             evaluation_trigger_prompt: Condition in words, for a custom trigger of type llm_judge.
             evaluation_trigger_custom_code: Condition in Python, for a custom trigger of type custom_code.
             priority_assignment_prompt: Prompt that assigns a priority.
-            configuration: Settings of the metric; some predefined metrics hold them by agent id.
+            configuration: Settings of the metric. Some predefined metrics have them by agent id.
             observability_enabled: Whether the metric runs on observed calls.
             simulation_enabled: Whether the metric runs on simulated calls.
             sampling_enabled: Whether the project's sample rate applies.
@@ -830,7 +830,7 @@ class AsyncMetrics:
             slack_workspace: Slack workspace for alerts.
             slack_channel_id: Slack channel for alerts of this metric.
             significant_change_alert_status: Whether alerts on a significant change are on.
-            significant_change_alert_direction: Direction of change that alerts; empty means both.
+            significant_change_alert_direction: Direction of change that triggers an alert. Empty means both.
             function_name: Name of the function behind a predefined metric.
             custom_code: Python code of a custom_code metric.
             vocera_defined_metric_code: Code of a predefined metric.

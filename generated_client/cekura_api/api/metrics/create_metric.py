@@ -37,9 +37,9 @@ def sync_detailed(
 def sync(*, client: AuthenticatedClient, body: MetricCreate | Mapping[str, object]) -> Metric:
     """Create a metric.
 
-    Saves one metric. Sent twice, it is saved twice: there is no idempotency key. The types basic and
-    custom_prompt are refused, and a metric belongs to a project: one that names an agent alone is put into
-    that agent's project.
+    Saves a metric. There is no idempotency key. If the request is sent twice, the metric is saved twice. The
+    types basic and custom_prompt are refused. A metric without a project is saved in the project of its
+    agent.
 
     Args:
         client: The client that sends the request.

@@ -34,8 +34,8 @@ def sync_detailed(*, client: AuthenticatedClient, body: list[MetricCreate]) -> R
 def sync(*, client: AuthenticatedClient, body: list[MetricCreate]) -> list[Metric]:
     """Create metrics in bulk.
 
-    Saves every metric of the array. The request has no idempotency key: sent twice, the metrics are saved
-    twice.
+    Saves each metric of the array. There is no idempotency key. If the request is sent twice, the metrics are
+    saved twice.
 
     Args:
         client: The client that sends the request.

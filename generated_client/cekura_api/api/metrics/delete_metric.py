@@ -35,7 +35,7 @@ def sync_detailed(metric_id: int, *, client: AuthenticatedClient) -> Response[No
 def sync(metric_id: int, *, client: AuthenticatedClient) -> None:
     """Delete a metric.
 
-    Deletes the metric for good, and takes it off every agent, evaluator and dashboard that used it.
+    Deletes a metric for good, and removes it from all agents, evaluators and dashboards.
 
     Args:
         client: The client that sends the request.

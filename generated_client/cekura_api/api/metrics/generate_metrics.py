@@ -43,9 +43,8 @@ def sync(
 ) -> GenerateMetricsResponse:
     """Generate metrics.
 
-    Starts a background job that suggests metrics for one agent, and answers with the id to ask for its
-    progress. Nothing is saved: hand the suggestions to the bulk create operation. The description of the
-    agent must have 100 characters or more.
+    Starts a job that suggests metrics for an agent, and returns its progress id. Nothing is saved. Pass the
+    suggestions to the bulk create operation. The agent's description must have at least 100 characters.
 
     Args:
         client: The client that sends the request.

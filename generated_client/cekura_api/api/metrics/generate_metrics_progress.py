@@ -38,11 +38,11 @@ def sync_detailed(*, client: AuthenticatedClient, progress_id: str) -> Response[
 def sync(*, client: AuthenticatedClient, progress_id: str) -> GenerateMetricsProgress:
     """Generate metrics progress.
 
-    Tells how far a metric generation job has come and, once it is completed, the metrics that it suggests.
+    Returns the state of a job that suggests metrics and, once it is completed, the suggested metrics.
 
     Args:
         client: The client that sends the request.
-        progress_id: The id that the generate operation answered with.
+        progress_id: Progress id that the generate operation returned.
 
     Returns:
         The `GenerateMetricsProgress`.

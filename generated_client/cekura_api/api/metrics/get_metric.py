@@ -34,7 +34,7 @@ def sync_detailed(metric_id: int, *, client: AuthenticatedClient) -> Response[Me
 def sync(metric_id: int, *, client: AuthenticatedClient) -> Metric:
     """Get a metric.
 
-    Reads one metric by its id or its slug.
+    Returns a metric by its id or slug.
 
     Args:
         client: The client that sends the request.

@@ -93,19 +93,19 @@ def sync(
 ) -> list[Metric]:
     """List metrics.
 
-    Lists the metrics of an account as one array, without pages. Give agent_id or project_id to narrow it:
-    with agent_id come the metrics of the agent and those of its project.
+    Lists the metrics of the account, in an array without pages. Pass agent_id to list the metrics of an agent
+    and its project, or project_id to list those of a project.
 
     Args:
         client: The client that sends the request.
         agent_id: Only metrics of this agent and of its project.
         project_id: Only metrics of this project.
         assistant_id: Only metrics of the agent that has this assistant id at its voice provider.
-        agents: Only metrics that name one of these agents: ids separated by commas.
+        agents: Only metrics of these agents, as ids separated by commas.
         slug: Only the metric with this slug.
-        filters: A filter as JSON text: an operator and conditions on agents__id, eval_type, type or name,
+        filters: Filter, as JSON. It has an operator, and conditions on agents__id, eval_type, type or name,
             with in, eq or contains.
-        include_scores: Whether the list also holds the overall and total score.
+        include_scores: Whether the list includes the overall and total score.
 
     Returns:
         A list of `Metric`.

@@ -41,8 +41,8 @@ def sync(
 ) -> PreviewMetricResponse:
     """Preview metric.
 
-    Starts a job that evaluates a metric, which need not be saved, on calls or runs that have taken place.
-    Answers with a progress_id for the progress operation.
+    Starts a job that evaluates a metric on past calls or runs, and returns its progress id. The metric does
+    not need to be saved.
 
     Args:
         client: The client that sends the request.

@@ -38,11 +38,11 @@ def sync_detailed(*, client: AuthenticatedClient, progress_id: str) -> Response[
 def sync(*, client: AuthenticatedClient, progress_id: str) -> PreviewMetricProgress:
     """Preview metric progress.
 
-    Tells how far a preview is, and its results once there are some.
+    Returns the state of a preview and, once there are some, its results.
 
     Args:
         client: The client that sends the request.
-        progress_id: The id that the preview operation answered with.
+        progress_id: Progress id that the preview operation returned.
 
     Returns:
         The `PreviewMetricProgress`.

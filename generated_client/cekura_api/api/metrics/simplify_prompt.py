@@ -43,7 +43,7 @@ def sync(
 ) -> SimplifyPromptResponse:
     """Simplify prompt.
 
-    Makes a prompt shorter. Answers with the new prompt, or with a progress_id if that takes longer.
+    Shortens a prompt. Returns the new prompt, or a progress id if it takes longer.
 
     Args:
         client: The client that sends the request.

@@ -38,11 +38,11 @@ def sync_detailed(*, client: AuthenticatedClient, progress_id: str) -> Response[
 def sync(*, client: AuthenticatedClient, progress_id: str) -> SimplifyPromptProgress:
     """Simplify prompt progress.
 
-    Tells how far the simplification of a prompt is, and the new prompt once it is done.
+    Returns the state of a job that shortens a prompt and, once it is completed, the new prompt.
 
     Args:
         client: The client that sends the request.
-        progress_id: The id that the simplify operation answered with.
+        progress_id: Progress id that the simplify operation returned.
 
     Returns:
         The `SimplifyPromptProgress`.

@@ -43,8 +43,7 @@ def sync_detailed(
 def sync(metric_id: int, *, client: AuthenticatedClient, body: MetricUpdate | Mapping[str, object]) -> Metric:
     """Update a metric.
 
-    Changes the fields that are sent and leaves the others as they are. Project and agent stay what they were
-    when the metric was created.
+    Changes the fields that are sent, and no others. The project and the agent of a metric cannot be changed.
 
     Args:
         client: The client that sends the request.
