@@ -46,7 +46,7 @@ def metric_id(sandbox: Sandbox) -> str:
 
 def test_a_data_file_that_cannot_be_used_is_refused_with_a_reason(shell: Shell) -> None:
     files = {
-        '{"name": "a", "name": "b"}': "'name' stands twice",
+        '{"name": "a", "name": "b"}': "the field 'name' appears twice",
         '{"name": "\\ud800"}': "half of a surrogate pair",
         '{"name": ' + "1" * 10_000 + "}": "too many digits",
         "[" * 100_000: "nested more than 100 levels deep",

@@ -31,7 +31,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     except OSError as error:
         raise WrongUsage(f"{name}: {error.strerror or 'it could not be read'}.") from None
     if not metrics:
-        raise WrongUsage(f"{name}: no metrics in it.")
+        raise WrongUsage(f"{name} has no metrics.")
     return metrics
 
 
@@ -58,7 +58,7 @@ def read_bytes(path: Path, name: str, limit: int = _LIMIT) -> bytes:
 
 
 def parse(text: str) -> list[dict[str, Any]]:
-    """The metrics in a text that is JSON or YAML. Raises BrokenText."""
+    """The metrics in a string of JSON or YAML. Raises BrokenText."""
     problem: _yaml.BrokenText | None = None
     found: object = None
     try:
@@ -92,10 +92,10 @@ def parse(text: str) -> list[dict[str, Any]]:
 
 
 def write(path: Path, metrics: Sequence[Mapping[str, Any]], header: str) -> Path | None:
-    """Write metrics to the file that was asked for, whole or not at all.
+    """Write metrics to the file of --output, whole or not at all.
 
     Returns:
-        Where what stood there before was moved to; None if nothing else did.
+        The new path of the previous file, or None if there was none with other content.
     """
     content = json_text(list(metrics)) + "\n" if path.suffix == ".json" else as_text(metrics, header)
     if path.exists() and not path.is_file():
@@ -123,13 +123,13 @@ def check_output(path: Path) -> None:
     if str(path) == "-":
         raise WrongUsage("--output needs a file. To print the suggestions, pass --dry-run --json.")
     if path.is_dir():
-        raise WrongUsage(f"--output {visible(path)} is a folder: name a file.")
+        raise WrongUsage(f"--output {visible(path)} is a folder. Pass the name of a file.")
     if not path.parent.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise WrongUsage(f"--output {visible(path)} cannot be written to.")
+        raise WrongUsage(f"--output {visible(path)} cannot be written to. Pass a file in an existing folder.")
 
 
 def rescue(metrics: Sequence[Mapping[str, Any]], header: str) -> Path:
-    """Write metrics to a new file of the current folder, or if need be of the one for temporary files."""
+    """Write metrics to a new file in the current folder, or else in the one for temporary files."""
     content = as_text(metrics, header)
     try:
         return _write_new(Path(_RESCUE), content)
@@ -146,7 +146,7 @@ def header(metrics: Sequence[object], about: str) -> str:
     """The comment at the top of a file of metrics."""
     return (
         f"# {plural(len(metrics), 'metric')}, suggested for {visible(about)}.\n"
-        "# Delete those that are not to be saved, change what you like. Then: cekura-facade create FILE\n\n"
+        "# Change them, and delete those that you do not want to save. Then run: cekura-facade create FILE\n\n"
     )
 
 

@@ -158,7 +158,7 @@ def start_page(usage: str, docstring: str | None) -> tuple[Page, Text]:
 
 
 def wrapped(text: str, width: int, *, indent: int = 0, hanging: int | None = None) -> list[str]:
-    """The lines of a text. A word is only divided if it is longer than a line."""
+    """The lines of a string. A word is only divided if it is longer than a line."""
     later = indent if hanging is None else hanging
     return textwrap.wrap(
         " ".join(text.split()),

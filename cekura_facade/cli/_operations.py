@@ -49,7 +49,7 @@ class Field:
         parts = [self.text] if self.text else []
         if self.values:
             parts.append(f"Known values: {', '.join(value or '(empty)' for value in self.values)}.")
-        if limits := _limits(self.limits):
+        if (limits := _limits(self.limits)) and not re.search(rf"\b{re.escape(limits)}\b", self.text):
             parts.append(f"{limits}.")
         if self.is_list:
             parts.append("Repeat it for several.")
@@ -59,7 +59,7 @@ class Field:
 
     @property
     def metavar(self) -> str:
-        """What stands for its value in the help."""
+        """The placeholder for its value in the help."""
         kinds = re.findall(r"\w+", self.kind.removeprefix("list"))
         for name, metavar in (("int", "NUMBER"), ("float", "NUMBER"), ("bool", "true|false"), ("File", "@FILE")):
             if name in kinds:

@@ -83,7 +83,7 @@ def started(agent_ids: Sequence[int], assistant_ids: Sequence[str], num_metrics:
     return jobs
 
 
-def picked_up(progress_ids: Sequence[str], agent_id: int | None, assistant_id: str | None) -> list[Job]:
+def resumed(progress_ids: Sequence[str], agent_id: int | None, assistant_id: str | None) -> list[Job]:
     """Jobs that exist, by their progress ids."""
     ids = list(dict.fromkeys(progress_ids))
     agent = {"agent_id": agent_id, "assistant_id": assistant_id}

@@ -87,10 +87,10 @@ def resume(
 
     Documentation: docs/guides/review.md
     """
-    from ._suggesting import Handling, picked_up, suggest_and_save
+    from ._suggesting import Handling, resumed, suggest_and_save
 
     handling = Handling(yes, dry_run, output, timeout)
-    return lambda report: suggest_and_save(report, picked_up(progress_id, agent_id, assistant_id), handling)
+    return lambda report: suggest_and_save(report, resumed(progress_id, agent_id, assistant_id), handling)
 
 
 @command(commands, "create")

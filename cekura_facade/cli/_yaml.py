@@ -15,9 +15,9 @@ import yaml
 
 _FIRST = ("name", "description", "type", "eval_type", "enum_values")
 MAX_DEPTH = 100  # levels of lists and mappings inside of each other
-MAX_VALUES = 500_000  # in a text, with those that aliases repeat
+MAX_VALUES = 500_000  # in a document, with those that aliases repeat
 MAX_DIGITS = 300  # of an integer: as many as a float can have
-_LONG = 100  # characters, from which on a text is folded
+_LONG = 100  # characters; a longer string is folded
 _NULL = re.compile("~|null|Null|NULL|")
 _BOOL = re.compile("true|True|TRUE|false|False|FALSE")
 _INT = re.compile("[-+]?[0-9]+")
@@ -93,13 +93,13 @@ def _ordered(metric: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def load(text: str) -> list[dict[str, Any]]:
-    """The metrics in a text. Raises BrokenText, with the line."""
+    """The metrics in a YAML document. Raises BrokenText, with the line."""
     node = compose(text, Loader)
     return [] if node is None else _metrics(node)
 
 
 def compose(text: str, loader: Callable[[str], Any]) -> yaml.Node | None:
-    """The nodes of the only document in a text, None if it is empty. Raises BrokenText, with the line.
+    """The nodes of the only document in a string, None if it is empty. Raises BrokenText, with the line.
 
     PyYAML composes recursively, its parser in C even without a limit, and an alias costs it nothing: ten lines can
     stand for a million million values. So depth and values, with those of aliases, are counted while they are read.
@@ -183,7 +183,7 @@ class _Composer:
             raise BrokenText(f"undefined alias {event.anchor!r}.", *_position(event))
         anchored = self._anchors[event.anchor]
         if anchored is None:
-            raise BrokenText(f"the alias {event.anchor!r} stands inside of what it repeats.", *_position(event))
+            raise BrokenText(f"the alias {event.anchor!r} is inside the value that it repeats.", *_position(event))
         node, nodes = anchored
         self._count(nodes, event)
         self._add(node, None, nodes)
@@ -212,7 +212,7 @@ def _explained(error: yaml.MarkedYAMLError) -> BrokenText:
     begun, noticed = error.context_mark, error.problem_mark or error.context_mark
     if noticed is None:
         return BrokenText(f"{problem}.")
-    # What is not closed is noticed far behind the line that is to be mended.
+    # The parser notices a missing quote or bracket far below the line that needs it.
     if begun is not None and begun.line != noticed.line and re.search("quoted|flow", error.context or ""):
         return BrokenText(f"{problem} in line {noticed.line + 1}.", begun.line + 1)
     return BrokenText(f"{problem}.", noticed.line + 1)
@@ -234,7 +234,7 @@ def _metric(node: yaml.Node) -> dict[str, Any]:
     if not named:
         raise BrokenText("this metric has no name.", _line(node))
     if not isinstance(fields["name"], str) or not fields["name"].strip():
-        raise BrokenText("the name of a metric must be a text, and not empty.", _line(named[0]))
+        raise BrokenText("the name of a metric must be a string that is not empty.", _line(named[0]))
     return fields
 
 
@@ -244,16 +244,16 @@ def value_of(node: yaml.Node) -> Any:  # noqa: ANN401 - YAML can hold any value.
         mapping: dict[str, Any] = {}
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                raise BrokenText("the name of a field must be a text.", _line(key))
+                raise BrokenText("the name of a field must be a string.", _line(key))
             if key.value in mapping:
-                raise BrokenText(f"{key.value!r} stands here twice.", _line(key))
+                raise BrokenText(f"the field {key.value!r} appears twice.", _line(key))
             mapping[key.value] = value_of(value)
         return mapping
     if isinstance(node, yaml.SequenceNode) and node.tag.endswith(":seq"):
         return [value_of(each) for each in node.value]
     kind = node.tag.removeprefix("tag:yaml.org,2002:")
     if kind not in (*_TAGS, "str") or not isinstance(node, yaml.ScalarNode):
-        raise BrokenText(f"the tag {node.tag!r} means nothing here.", _line(node))
+        raise BrokenText(f"the tag {node.tag!r} is not supported.", _line(node))
     return _scalar(kind, node)
 
 
@@ -262,7 +262,7 @@ def _scalar(kind: str, node: yaml.ScalarNode) -> str | float | bool | None:
     if kind == "str":
         return text
     if not _TAGS[kind].fullmatch(text):
-        raise BrokenText(f"{text!r} is no {kind}.", _line(node))
+        raise BrokenText(f"{text!r} is not a valid {kind}.", _line(node))
     try:
         if kind == "int":
             return integer(text)
@@ -294,7 +294,7 @@ def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: set[str] = set()
         for name, _ in pairs:
             if name in seen:
-                raise BrokenText(f"{name!r} stands twice in one object.")
+                raise BrokenText(f"the field {name!r} appears twice in one object.")
             seen.add(name)
     return fields
 
