@@ -201,8 +201,11 @@ def test_a_scheme_is_read_in_capitals_and_others_are_named() -> None:
         assert url.partition(":")[0].lower() in one_line(caught)
 
 
-@pytest.mark.parametrize("url", ["http://", "http://[::1", "http://user:hidden@host:port/", "https:///x"])
-def test_a_url_that_is_none_is_refused(url: str) -> None:
+@pytest.mark.parametrize(
+    "url",
+    ["http://", "http://[::1", "http://user:hidden@host:port/", "https:///x", "http://127.0.0.1:99999/", "http://x:0"],
+)
+def test_an_invalid_url_is_refused(url: str) -> None:
     with pytest.raises(RegenerationError) as caught:
         load(url)
     assert "hidden" not in one_line(caught)
@@ -219,6 +222,11 @@ def test_a_user_and_a_password_are_neither_sent_nor_shown() -> None:
             load_specification(url)
     for error in (caught, later):
         assert "hidden" not in one_line(error)
+
+
+def test_a_redirect_without_a_location_is_refused() -> None:
+    with scripted(reply(302)) as server, pytest.raises(RegenerationError, match="responded with 302"):
+        load(server.url)
 
 
 def test_a_redirect_stays_on_the_host() -> None:
