@@ -23,6 +23,7 @@ from typing import Any
 import attrs
 from regeneration.documents import Document, load_specification, operations as each_operation
 from regeneration.errors import MissingOperationError, RegenerationError
+from regeneration.escaping import as_line
 from regeneration.pipeline import build
 from regeneration.report import Report, compare
 
@@ -91,7 +92,7 @@ def summarize(outcomes: Sequence[Outcome]) -> int:
         if outcome.left_out:
             print(f"without optional operations: {outcome.version}: {', '.join(outcome.left_out)}")
         if outcome.result != "ok":
-            print(f"{outcome.result}: {outcome.version}: {outcome.reason}")
+            print(as_line(f"{outcome.result}: {outcome.version}: {outcome.reason}"))
     counted = [outcome for outcome in outcomes if outcome.result != "refused"]
     flowed = [outcome for outcome in counted if outcome.result == "ok"]
     print(f"{len(flowed)}/{len(counted)} versions flow in with no hand edit")

@@ -31,8 +31,10 @@ import attrs
 import httpx
 from regeneration.documents import JSON, Document, is_success, load_specification, operations
 from regeneration.errors import RegenerationError
+from regeneration.escaping import as_line
 from regeneration.naming import bare
-from regeneration.operations import Operation, load_operations
+from regeneration.operations import Operation
+from regeneration.operations_file import load_operations
 from regeneration.pipeline import build
 from regeneration.schemas import is_object
 from regeneration.select import ALL, choose
@@ -97,13 +99,13 @@ def main() -> int:
             counts = verify(published)
             types = run_mypy(Path(folder))
     except RegenerationError as error:
-        print(f"verify: {error}", file=sys.stderr)
+        print(as_line(f"verify: {error}"), file=sys.stderr)
         return 2
     for count in counts:
         print(count)
         for line in count.missing[:10]:
-            print(f"        {line}")
-    print(f"mypy: {types}")
+            print(f"        {as_line(line)}")
+    print(as_line(f"mypy: {types}"))
     return 1 if any(count.missing for count in counts) or not types.startswith("Success") else 0
 
 

@@ -172,6 +172,7 @@ def _containers(children: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.one_of(
         _objects(children),
         children.map(lambda items: {"type": "array", "items": items}),
+        st.lists(_objects(children), min_size=2, max_size=2).map(lambda members: {"allOf": members}),
         children.map(lambda extra: {"type": "object", "additionalProperties": extra}),
     )
 

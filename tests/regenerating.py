@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -23,6 +24,7 @@ import openapi_python_client
 import pytest
 import regenerate
 from regeneration import pipeline
+from regeneration.errors import RegenerationError
 from regeneration.generate import generate as generate_anew
 from regeneration.validate import check_openapi
 
@@ -132,3 +134,11 @@ def script(name: str, *arguments: str | Path, root: Path = ROOT, **settings: Any
     command = [sys.executable, str(root / "scripts" / name), *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, **settings)
     return Result(done.returncode, done.stdout, done.stderr)
+
+
+def one_line(error: pytest.ExceptionInfo[RegenerationError] | RegenerationError) -> str:
+    """The message of an error, which must be fit for a person who sees one line."""
+    text = str(error.value if isinstance(error, pytest.ExceptionInfo) else error)
+    assert "\n" not in text
+    assert not re.search(r"0x[0-9a-f]{6}|(Recursion|Type|Key|Value|Attribute)Error", text)
+    return text

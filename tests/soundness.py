@@ -69,8 +69,7 @@ def refusal(document: Document, selection: str) -> str | None:
         assert "\n" not in line
         assert " at 0x" not in line
         # These say that nobody thought of it.
-        assert "cannot be generated" not in line
-        assert "is malformed" not in line
+        assert "does not say why" not in line
         return line
     return None
 

@@ -62,10 +62,12 @@ def test_what_the_client_requires_and_is_not_true_fails(shell: Shell, sandbox: S
 
 
 def test_without_a_terminal_nothing_is_sent_unless_yes_is_passed(shell: Shell, sandbox: Sandbox) -> None:
-    for more in ([], ["--json"]):
-        result = shell.run("check", "--agent-id", "101", *more)
-        assert (result.returncode, result.stdout) == (2, "")
-        assert result.stderr == "Error: No terminal to ask on. Pass --yes to create and delete metrics.\n"
+    why = "No terminal to ask on. Pass --yes to create and delete metrics."
+    result = shell.run("check", "--agent-id", "101")
+    assert (result.returncode, result.stdout, result.stderr) == (2, "", f"Error: {why}\n")
+    result = shell.run("check", "--agent-id", "101", "--json")
+    assert (result.returncode, result.stderr) == (2, f"Error: {why}\n")
+    assert json.loads(result.stdout) == {"exit_code": 2, "errors": [{"type": "WrongUsage", "message": why}]}
     assert sandbox.requests == []
 
 

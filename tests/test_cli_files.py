@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import example, given, settings, strategies as st
+from hypothesis import assume, example, given, settings, strategies as st
 
 from cekura_facade.cli import _files, _text, _yaml
 from cekura_facade.cli._errors import WrongUsage
@@ -90,6 +90,7 @@ def test_other_readers_of_yaml_understand_the_same(metrics: list[dict[str, Any]]
 @given(st.lists(METRICS, min_size=1, max_size=3))
 @settings(deadline=None)
 def test_json_is_read_as_json(metrics: list[dict[str, Any]]) -> None:
+    assume(not re.search("[\ud800-\udfff]", json.dumps(metrics, ensure_ascii=False)))  # Refused: a test below.
     assert _files.parse(json.dumps(metrics)) == json.loads(json.dumps(metrics))
 
 

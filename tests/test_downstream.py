@@ -101,7 +101,7 @@ def pyright(environment: Environment, folder: Path, *what: str) -> subprocess.Co
 def test_it_works_against_the_sandbox(environment: Environment, tmp_path: Path) -> None:
     script = shutil.copy(SDK / "use_it.py", tmp_path)
     assert environment.run("-W", "error", script).splitlines() == [
-        "saved 3 of 3",
+        "saved 5 of 5",
         "listed True",
         "again []",
         "agent True acme_cekura",

@@ -17,7 +17,8 @@ from regeneration.documents import load, load_specification
 from regeneration.errors import MissingOperationError, RegenerationError
 from regeneration.interface import interface
 from regeneration.locate import locate
-from regeneration.operations import Operation, Operations, load_operations
+from regeneration.operations import Operation, Operations
+from regeneration.operations_file import load_operations
 from regeneration.pipeline import Derivation, build, derive
 from regeneration.report import Report, compare, markdown
 

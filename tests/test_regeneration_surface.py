@@ -30,7 +30,7 @@ from cekura_api.types import UNSET
 from hypothesis import given, settings, strategies as st
 from regeneration.documents import load
 from regeneration.errors import RegenerationError
-from regeneration.operations import load_operations
+from regeneration.operations_file import load_operations
 from regeneration.pipeline import derive
 from regeneration.select import choose
 
@@ -591,6 +591,20 @@ PUBLISHED = small({"/x/{id}/": {"get": {"parameters": [BY_ID], "responses": succ
         (ONE.format(more=", resource_method: get, workflow: true"), "part of a workflow, so it has no resource_method"),
         (ONE.format(more=", idempotent: 1"), "`idempotent` is true or false"),
         (ONE.format(more=", colour: red"), "colour, which is unknown"),
+        (ONE.format(more=", parameters: 5"), "entry 1 \\(do_it\\): `parameters` maps names"),
+        (ONE.format(more=", request: 5"), "`request` is the name of a class"),
+        (ONE.format(more="") + "  - {tag: t, path: /a/}", "entry 2 has no name and no method"),
+        (ONE.format(more="") + "  - 5", "entry 2: expected keys such as"),
+        (
+            ONE.format(more="") + "  - {name: a, tag: T, method: get, path: /a/}",
+            r"entry 2 \(a\): T is not a snake_case",
+        ),
+        (ONE.format(more="") + "  - {name: a, tag: t, method: 5, path: /a/}", "5 is not an HTTP method"),
+        (ONE.format(more="") + "parts: {Part: 5}", "`parts` maps names to places"),
+        (ONE.format(more="") + "promises: [Got]", "`promises` maps classes to fields"),
+        (ONE.format(more="") + "promise: {}", "promise is unknown"),
+        ("operations: 5", "`operations` is a list of entries"),
+        ("operations: []", "`operations` is a list of entries"),
         (
             (
                 "operations:\n"

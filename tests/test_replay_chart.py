@@ -18,7 +18,7 @@ from xml.etree import ElementTree as ET
 import pytest
 import replay
 from regeneration.documents import load
-from regeneration.operations import load_operations
+from regeneration.operations_file import load_operations
 from regeneration.pipeline import derive
 from replay_chart import ADDED, BREAKING, RESULTS, Version, draw
 

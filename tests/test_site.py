@@ -97,7 +97,7 @@ def test_all_that_is_public_is_in_the_reference() -> None:
         (
             "metrics",
             "cekura_facade.AsyncMetrics.job",
-            "job(progress_id: str) -> AsyncGenerationJob",
+            "job( progress_id: str, *, agent_id: int | None = None",
             "Nothing is sent.",
         ),
         ("metrics", "cekura_facade.Metrics.list", ") -> list[Metric]", summary("list_metrics")),

@@ -20,7 +20,7 @@ import httpx
 import pytest
 import yaml
 from regeneration.documents import load, operations as each_operation
-from regeneration.operations import load_operations
+from regeneration.operations_file import load_operations
 from regeneration.pipeline import derive, differing_files
 from regeneration.place import put_in_place, scratch
 from regeneration.report import Change, Kind, Report, compare, markdown, with_changes
@@ -137,10 +137,10 @@ NOWHERE = {"$ref": "#/components/schemas/Nowhere"}
         (answers("/metrics/{id}/", "patch", OTHER_TYPES), "update_metric", "would change Metric.id, Metric.name,"),
         (publishes("/metrics/", "post", requestBody=A_NUMBER), "create_metric", "would change MetricCreate.name,"),
         (answers("/aiagents/", "get", NO_RESULTS), "list_agents", "AgentPage.results"),
-        (publishes("/aiagents/", "get", parameters="x"), "list_agents", "malformed"),
-        (publishes("/aiagents/", "get", parameters=[None]), "list_agents", "malformed"),
-        (publishes("/metrics/preview/", "post", responses=[]), "preview_metric", "malformed"),
-        (publishes("/metrics/preview/", "post", requestBody="x"), "preview_metric", "malformed"),
+        (publishes("/aiagents/", "get", parameters="x"), "list_agents", "expected a list"),
+        (publishes("/aiagents/", "get", parameters=[None]), "list_agents", "expected an object"),
+        (publishes("/metrics/preview/", "post", responses=[]), "preview_metric", "expected an object"),
+        (publishes("/metrics/preview/", "post", requestBody="x"), "preview_metric", "expected an object"),
         (answers("/metrics/preview/", "post", NOWHERE), "preview_metric", "points at nothing"),
         (refers_to_itself, "preview_metric", "refers to itself"),
         (previews({"type": "string"}), "preview_metric", "MetricPreviewData"),

@@ -42,7 +42,7 @@ COMMANDS = {
 ALIASES = {"list": ("metrics", "list")}
 
 
-class Commands(Root):
+class _Commands(Root):
     """Finds a command in its module."""
 
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # noqa: ARG002
@@ -70,7 +70,7 @@ class Commands(Root):
 
 app: typer.Typer = typer.Typer(
     name="cekura-facade",
-    cls=Commands,
+    cls=_Commands,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,  # They show variables, which may contain the key.
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -13,6 +13,7 @@ import yaml
 from cekura_facade.cli._yaml import BrokenText, Dumper, Loader, check, compose, integer, unique, value_of
 
 from .errors import RegenerationError
+from .escaping import as_escape, is_hidden
 from .fetch import read, shown
 
 Document = dict[str, Any]
@@ -40,6 +41,15 @@ class _Dumper(yaml.CSafeDumper):
 
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - PyYAML names the parameter.
         return True
+
+
+def _represented(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    """A string. Only between double quotes can it have escapes."""
+    style = '"' if not text.isascii() and any(map(is_hidden, text)) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _represented)
 
 
 def parse(text: str, source: str) -> Document:
@@ -141,9 +151,11 @@ def _check_components(document: Document, name: str) -> None:
 
 
 def dump(document: Document, heading: str = "") -> str:
-    """Write YAML, the same text for the same document, under a heading of comment lines."""
-    text = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
-    return "".join(f"# {line}\n" for line in heading.splitlines()) + str(text)
+    """Write YAML under a heading of comment lines: the same text for the same document, without hidden characters."""
+    text = str(yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110))
+    if not text.isascii():
+        text = "".join(as_escape(each) if is_hidden(each) else each for each in text)
+    return "".join(f"# {line}\n" for line in heading.splitlines()) + text
 
 
 def operations(document: Document) -> Iterator[tuple[str, str, dict[str, Any]]]:

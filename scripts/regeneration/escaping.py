@@ -8,11 +8,12 @@ backslash does not help. It ignores them in code spans.
 from __future__ import annotations
 
 import re
+import unicodedata
 
 _LONGEST_LINE = 2000
 _LONGEST_CODE = 300
 # Characters that Python counts as printable, but that nobody sees.
-INVISIBLE = re.compile(
+_INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
 
@@ -33,7 +34,18 @@ def as_code(text: str) -> str:
     return f"{fence}{padding}{shown}{padding}{fence}"
 
 
-def _visible(character: str) -> str:
-    if character.isprintable() and not INVISIBLE.match(character):
-        return character
+def is_hidden(character: str) -> bool:
+    """Whether a character hides or reorders text, other than an ordinary line break or a tab."""
+    if character.isascii() and character.isprintable():
+        return False
+    is_control = unicodedata.category(character).startswith(("C", "Zl", "Zp")) and character not in "\n\t"
+    return is_control or _INVISIBLE.match(character) is not None
+
+
+def as_escape(character: str) -> str:
+    r"""An escape such as `\u202e` for a character, in Python, YAML and JavaScript."""
     return character.encode("unicode_escape").decode("ascii")
+
+
+def _visible(character: str) -> str:
+    return character if character.isprintable() and not _INVISIBLE.match(character) else as_escape(character)

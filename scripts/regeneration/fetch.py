@@ -20,6 +20,7 @@ MAX_REDIRECTS = 5
 _XZ = b"\xfd7zXZ\x00"
 _XZ_MEMORY = 256 * 2**20  # bytes, for the dictionary that an .xz file asks for
 _PORTS = {"http": 80, "https": 443}
+_LAST_PORT = 65_535
 
 
 def read(source: str | Path) -> bytes:
@@ -57,6 +58,8 @@ def _url(source: str | Path) -> httpx.URL | None:
         raise RegenerationError(f"{shown(source)}: {url.scheme}:// is not supported. Use http, https or a file.")
     if not url.host:
         raise RegenerationError(f"{shown(source)} has no host. Check the URL.")
+    if url.port is not None and not 0 < url.port <= _LAST_PORT:
+        raise RegenerationError(f"{shown(source)}: the port must be 1 to {_LAST_PORT}. Check the URL.")
     return url
 
 
@@ -152,7 +155,7 @@ async def _follow(client: httpx.AsyncClient, start: httpx.URL) -> bytes:
         request = client.build_request("GET", url.copy_with(username=None, password=None))
         response = await client.send(request, stream=True)
         try:
-            if response.is_redirect:
+            if response.has_redirect_location:
                 url = redirected(start, url, response)
                 continue
             if not response.is_success:

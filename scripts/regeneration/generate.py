@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
@@ -78,10 +79,18 @@ def generate(specification: Path, configuration: Path, package: Path) -> None:
     document = load(specification)
     try:
         problems = _build(document, config)
-    except (AttributeError, KeyError, TypeError, ValueError, RecursionError, StopIteration) as error:
+    except (
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+        ArithmeticError,
+        RecursionError,
+        StopIteration,
+    ) as error:
         raise RegenerationError(
-            f"The specification cannot be generated: {type(error).__name__}: {readable(str(error))}. "
-            "A rule in scripts/regeneration has to know of this fault."
+            "openapi-python-client cannot make a client from this document, and does not say why. Use another version, "
+            "or find the operation by taking entries out of a copy of spec/operations.yaml."
         ) from error
     for problem in problems:
         if _EXPECTED_WARNING not in (problem.detail or ""):
@@ -98,7 +107,12 @@ def _build(document: Document, config: Config) -> Sequence[GeneratorError]:
 
 
 def _refused(problem: GeneratorError) -> RegenerationError:
-    return RegenerationError(readable(f"openapi-python-client: {problem.header}: {problem.detail}"))
+    # Such as "WARNING parsing GET /path/ within tag. Endpoint will not be generated."
+    where = re.sub(r"^WARNING parsing (.*) within .*$", r"\1", problem.header, flags=re.DOTALL)
+    why = readable(f"{where}: {problem.detail or 'no reason is given'}").rstrip(".")
+    return RegenerationError(
+        f"openapi-python-client cannot make a client. {why}. Use another version, or correct a copy of it."
+    )
 
 
 @contextlib.contextmanager

@@ -26,12 +26,20 @@ from .operations import Operations
 from .parts import name_parts
 from .python_names import name_in_python, name_placeholders
 from .rules import Rule, run
-from .schemas import NULL, is_anything, is_object, nullable, types, without_null
+from .schemas import NULL, is_anything, is_object, kinds, nullable, types, without_null
 
 # In this form the generator types a value as `Any | None` and returns it; for `{}` it drops it and returns None.
 ANYTHING: Schema = {"anyOf": [{}, NULL]}
 PROMISED = "x-promised"
 _PARSED_FORMATS = {"date-time", "date", "uuid"}
+_SIMPLE = {"string", "integer", "number", "boolean"}
+# What the generator accepts.
+_PLAIN = {
+    "path": _SIMPLE | {"time"},
+    "query": _SIMPLE | {"time", "null", "anything", "object", "array"},
+    "header": _SIMPLE | {"null"},
+    "cookie": _SIMPLE | {"time", "null"},
+}
 
 
 def make_lenient(document: Document, covered: Operations) -> tuple[Document, dict[str, int]]:
@@ -220,16 +228,22 @@ def _free_form_objects(document: Document) -> int:
     return fired
 
 
-def _json_in_query(document: Document) -> int:
-    """A query parameter that is an object would be taken apart, key by key; what services expect is JSON text."""
+def _plain_parameters(document: Document) -> int:
+    """What a path, a header or a cookie can contain is a string. In a query, an object is sent as JSON text."""
     fired = 0
     for _, path, operation in operations(document):
         for holder in (operation, document["paths"][path]):
             for parameter in holder.get("parameters", []):
-                schema = parameter.get("schema")
-                if parameter.get("in") == "query" and isinstance(schema, dict) and is_object(schema):
+                place, found = parameter.get("in"), kinds(document, parameter["schema"])
+                if "file" in found or (place == "query" and found == {"object"}):
                     parameter["schema"] = {"type": "string", "contentMediaType": JSON}
-                    fired += 1
+                elif not found <= _PLAIN[str(place)]:
+                    parameter["schema"] = {"type": "string"}
+                elif place != "path" or parameter.get("required") is True:
+                    continue
+                if place == "path":
+                    parameter["required"] = True
+                fired += 1
     return fired
 
 
@@ -304,7 +318,7 @@ RULES = (
         "a time or id in another form raises ValueError, and comes back changed",
         _each_response(_strings_as_sent),
     ),
-    Rule("json-in-query", "an object in the query is sent key by key", _json_in_query),
+    Rule("plain-parameters", "a parameter has a type that its place in the request cannot express", _plain_parameters),
     Rule("free-form-objects", "an object of any shape becomes a class instead of a dict", _free_form_objects),
     Rule("limits-of-parameters", "a request is sent that no service can answer, such as for id 0", _limits_of_ids),
     Rule("no-defaults", "defaults are sent along, and overwrite what is stored", _no_defaults),

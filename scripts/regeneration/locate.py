@@ -16,6 +16,7 @@ from .operations import SNAKE_CASE, Operation, Operations, placeholders, shape
 _COMPARABLE = re.compile(r"/[\w/{}.:~-]{0,200}", re.ASCII)
 _MOST_COMPARED = 5000
 _LEAST_LIKENESS = 0.6
+_MOST_NAMED = 8
 
 
 def locate(document: Document, covered: Operations) -> Operations:
@@ -77,7 +78,9 @@ def _difference(old: str, new: str) -> tuple[str, str]:
 def refusal(document: Document, missing: Sequence[Operation]) -> str:
     """Why a document without these operations is refused, with the operations of it that resemble them most."""
     most = 3 if len(missing) == 1 else 1
-    sentences = [_absence(entry, closest(document, entry)[:most]) for entry in missing]
+    sentences = [_absence(entry, closest(document, entry)[:most]) for entry in missing[:_MOST_NAMED]]
+    if len(missing) > _MOST_NAMED:
+        sentences.append(f"{len(missing) - _MOST_NAMED} more are missing.")
     return (
         f"{' '.join(sentences)} If an operation moved, add its new path to its entry in spec/operations.yaml. "
         "If it is gone, remove the entry."

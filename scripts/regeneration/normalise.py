@@ -6,6 +6,7 @@ Each rule changes the document that is passed, a copy, and returns how many plac
 from __future__ import annotations
 
 import copy
+import json
 import re
 from typing import Any
 
@@ -13,11 +14,12 @@ from .documents import JSON, SCHEMA_KEYWORDS, Document, Schema, all_schemas, bod
 from .naming import name_operations
 from .operations import Operations
 from .rules import Rule, run
-from .schemas import nullable
+from .schemas import join_members, kinds, nullable, types
 from .untrusted import RULES as HOSTILE, check_strings
 
 MULTIPART = "multipart/form-data"
 OCTETS = "application/octet-stream"
+_STATUS = r"default|[1-5](\d\d|XX)"
 
 
 def normalise(document: Document, covered: Operations) -> tuple[Document, dict[str, int]]:
@@ -97,7 +99,11 @@ def _incomplete_parts(document: Document) -> int:
 
 def _complete_schema(schema: Schema) -> int:
     fired = 0
-    if schema.get("type") == "array" and not isinstance(schema.get("items"), dict):
+    for key in ("type", "enum", "allOf", "anyOf", "oneOf"):
+        if schema.get(key) == []:
+            del schema[key]
+            fired += 1
+    if "array" in types(schema) and not isinstance(schema.get("items"), dict):
         schema["items"] = {}
         fired += 1
     for key in ("exclusiveMinimum", "exclusiveMaximum"):
@@ -114,11 +120,18 @@ def _complete_schema(schema: Schema) -> int:
 def _complete_operations(document: Document) -> int:
     fired = 0
     for _, path, operation in operations(document):
+        responses = operation.get("responses", {})
+        for status in [status for status in responses if not re.fullmatch(_STATUS, status, re.ASCII)]:
+            del responses[status]
+            fired += 1
         for parameter in (*document["paths"][path].get("parameters", []), *operation.get("parameters", [])):
             if isinstance(parameter, dict) and "$ref" not in parameter and "schema" not in parameter:
                 content: dict[str, Any] = next(iter((parameter.pop("content", None) or {}).values()), {})
                 parameter["schema"] = content.get("schema", {"type": "string"})
                 fired += 1
+        if "requestBody" in operation and not {"$ref", "content"} & operation["requestBody"].keys():
+            operation["requestBody"]["content"] = {}
+            fired += 1
         for body in operation.get("responses", {}).values():
             if isinstance(body, dict) and "$ref" not in body and "description" not in body:
                 body["description"] = ""
@@ -140,26 +153,34 @@ def _names_of_json(document: Document) -> int:
 
 
 def _one_request_body(document: Document) -> int:
-    """A body is sent as JSON, which the service takes wherever it takes a form; as multipart where that is all."""
+    """A body is sent as JSON, which the service takes wherever it takes a form, or as multipart where an object is."""
     fired = 0
     for _, _, operation in operations(document):
         content = (operation.get("requestBody") or {}).get("content")
-        if isinstance(content, dict) and content and list(content) not in ([JSON], [MULTIPART]):
-            body = content.get(JSON) or next(iter(content.values()))
-            operation["requestBody"]["content"] = {JSON: body}
+        if not isinstance(content, dict) or not content:
+            continue
+        body = content.get(JSON) or next(iter(content.values()))
+        kinds_of_body = kinds(document, body.get("schema", {}))
+        if list(content) != [JSON] and not (list(content) == [MULTIPART] and kinds_of_body == {"object"}):
+            operation["requestBody"]["content"] = content = {JSON: body}
+            fired += 1
+        if list(content) == [JSON] and "file" in kinds_of_body:
+            body["schema"] = {"type": "string"}  # JSON cannot contain a file.
             fired += 1
     return fired
 
 
-def _file_in_json(document: Document) -> int:
+def _files(document: Document) -> int:
     fired = 0
     for _, _, operation in operations(document):
         for body in operation.get("responses", {}).values():
             content = body.get("content") if isinstance(body, dict) else None
-            schema = content.get(JSON, {}).get("schema", {}) if isinstance(content, dict) else {}
-            if schema.get("format") == "binary":
-                body["content"] = {OCTETS: {"schema": schema}}
-                fired += 1
+            if not isinstance(content, dict) or not content:
+                continue
+            is_readable = JSON in content or re.fullmatch(r"text/[\w.+-]+(;.*)?", next(iter(content)), re.ASCII)
+            if not is_readable or content.get(JSON, {}).get("schema", {}).get("format") == "binary":
+                body["content"] = {OCTETS: {"schema": {"type": "string", "format": "binary"}}}
+                fired += list(content) != [OCTETS]
     return fired
 
 
@@ -195,19 +216,24 @@ def _openapi_3_0_nullable(document: Document) -> int:
 
 def _repeated_values(document: Document) -> int:
     fired = 0
+    for _, path, operation in operations(document):
+        for holder in (operation, document["paths"][path]):
+            declared = holder.get("parameters", [])
+            first: dict[tuple[str, str], dict[str, Any]] = {}
+            for parameter in declared:
+                first.setdefault((parameter["in"], parameter["name"]), parameter)
+            if len(first) < len(declared):
+                holder["parameters"] = list(first.values())
+                fired += 1
     for schema in all_schemas(document):
         for key in ("type", "required", "enum"):
             values = schema.get(key)
             if isinstance(values, list):
-                distinct = [value for index, value in enumerate(values) if not _stands_in(value, values[:index])]
+                # As text, because True == 1 in Python.
+                distinct = {json.dumps(value, sort_keys=True): value for value in values}
                 fired += len(distinct) < len(values)
-                schema[key] = distinct
+                schema[key] = list(distinct.values())
     return fired
-
-
-def _stands_in(value: object, values: list[Any]) -> bool:
-    # In Python, True == 1. In JSON, they differ.
-    return any(type(other) is type(value) and other == value for other in values)
 
 
 def _reference_as_member(schema: Schema) -> Schema:
@@ -259,7 +285,7 @@ RULES = (
         "a body is declared up to three times: all three are filled, multipart is sent",
         _one_request_body,
     ),
-    Rule("file-in-json", "a file is declared as JSON, and cannot be read as that", _file_in_json),
+    Rule("files", "a file is declared as JSON or in a format that the generator does not know", _files),
     Rule(
         "any-error-body",
         "errors are declared with the one shape that they do not have: others crash",
@@ -274,6 +300,11 @@ RULES = (
         "nullable",
         "`nullable: true` is OpenAPI 3.0 and means nothing in a 3.1 document",
         _openapi_3_0_nullable,
+    ),
+    Rule(
+        "joined-members",
+        "the generator does not join every `allOf`, and names classes itself",
+        join_members,
     ),
     Rule("titles", "titles become class names, and duplicates of them drop schemas", _titles),
     Rule("examples-and-extensions", "examples do not match their own schemas", _examples_and_extensions),

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import keyword
 import re
 from collections.abc import Collection, Mapping
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import attrs
-
-from .documents import METHODS, load
-from .errors import RegenerationError
 
 Direction = Literal["request", "response"]
 DIRECTIONS: tuple[Direction, ...] = ("request", "response")
@@ -19,12 +14,6 @@ COLLECTION_METHODS = {"get": "list", "post": "create", "put": "replace", "patch"
 ITEM_METHODS = {"put": "replace", "patch": "update"}
 SNAKE_CASE = r"[a-z][a-z0-9_]*"
 _LONGEST = 150
-_KEYS = {"name", "tag", "method", "path", "request", "response", "optional"} | {
-    "resource_method",
-    "workflow",
-    "idempotent",
-    "parameters",
-}
 
 
 @attrs.frozen
@@ -164,65 +153,3 @@ def _resource(method: str, path: str) -> tuple[str, str]:
     if len(rest) == 1 and rest[0].startswith("{"):
         return tag, ITEM_METHODS.get(method, method)
     return tag, _snake("_".join([method, *_words("/".join(rest))]))
-
-
-def load_operations(path: Path) -> Operations:
-    """Read and check `operations.yaml`."""
-    document = load(path)
-    try:
-        entries = tuple(_operation(entry) for entry in document["operations"])
-        parts = {place: name for name, place in document.get("parts", {}).items()}
-        promises = {name: tuple(map(str, fields)) for name, fields in document.get("promises", {}).items()}
-    except (KeyError, TypeError, AttributeError) as error:
-        raise RegenerationError(f"{path}: an entry is incomplete or of the wrong shape: {error}") from None
-    names = [entry.name for entry in entries]
-    for name in names:
-        if names.count(name) > 1:
-            raise RegenerationError(f"{path}: two operations have the name {name}.")
-    methods = [(entry.tag, entry.resource_method) for entry in entries if entry.resource_method]
-    for tag, method in methods:
-        if methods.count((tag, method)) > 1:
-            raise RegenerationError(f"{path}: two operations of {tag} have the resource method {method}.")
-    places = [(entry.method, shape(listed)) for entry in entries for listed in entry.paths]
-    for method, listed in places:
-        if places.count((method, listed)) > 1:
-            raise RegenerationError(f"{path}: {method.upper()} {listed} is listed twice. Remove one of the two.")
-    return Operations(entries, parts, promises=promises)
-
-
-def _operation(entry: dict[str, Any]) -> Operation:
-    if unknown := entry.keys() - _KEYS:
-        raise RegenerationError(f"operations.yaml: {entry['name']} has {', '.join(sorted(unknown))}, which is unknown.")
-    for key in ("optional", "workflow", "idempotent"):
-        if not isinstance(entry.get(key, False), bool):
-            raise RegenerationError(f"operations.yaml: {entry['name']}: `{key}` is true or false.")
-    if entry.get("workflow") and "resource_method" in entry:
-        raise RegenerationError(
-            f"operations.yaml: {entry['name']} is part of a workflow, so it has no resource_method."
-        )
-    resource_method = None if entry.get("workflow") else entry.get("resource_method", entry["name"])
-    parameters = dict(entry.get("parameters", {}))
-    for name in (resource_method, *parameters.values()):
-        if name is not None and not (re.fullmatch(SNAKE_CASE, str(name)) and not keyword.iskeyword(name)):
-            raise RegenerationError(f"operations.yaml: {entry['name']}: {name} is not a snake_case name.")
-    paths = entry["path"] if isinstance(entry["path"], list) else [entry["path"]]
-    if not paths or not all(isinstance(path, str) and path.startswith("/") for path in paths):
-        raise RegenerationError(
-            f"operations.yaml: {entry['name']}: `path` is a path such as /metrics/{{id}}/, or a list of such paths."
-        )
-    operation = Operation(
-        name=entry["name"],
-        tag=entry["tag"],
-        method=entry["method"].lower(),
-        path=paths[0],
-        paths=tuple(paths),
-        request=Body.parse(entry["request"]) if "request" in entry else None,
-        response=Body.parse(entry["response"]) if "response" in entry else None,
-        optional=entry.get("optional", False),
-        resource_method=resource_method,
-        idempotent=entry.get("idempotent", False),
-        parameters=parameters,
-    )
-    if operation.method not in METHODS or not re.fullmatch(SNAKE_CASE, operation.name):
-        raise RegenerationError(f"operations.yaml: {operation} needs a snake_case name and an HTTP method.")
-    return operation

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,8 @@ from .interface import KNOWN_VALUE, Member, interface
 from .lenience import make_lenient
 from .locate import moves
 from .normalise import normalise
-from .operations import Operation, Operations, load_operations
+from .operations import Operation, Operations
+from .operations_file import load_operations
 from .overlay import AppliedAction, apply_overlay, drop_unused
 from .select import ALL, EXPOSED, choose, select
 from .shape import check_components, check_depth, check_expansion, check_operations
@@ -128,6 +128,7 @@ def _derive(published: Document, operations: Operations, overlay: Document) -> D
 def _stages(published: Document, operations: Operations, overlay: Document) -> Derivation:
     check_operations(published, operations)
     upstream = select(published, operations)
+    check_paths(upstream)
     check_components(upstream)
     check_expansion(upstream, operations)
     normal, fired = normalise(upstream, operations)
@@ -136,21 +137,24 @@ def _stages(published: Document, operations: Operations, overlay: Document) -> D
     effective, fired_after = make_lenient(overlaid, operations)
     check_promises(effective, operations)
     check_depth(effective)
-    check_paths(effective)
     return Derivation(operations, upstream, effective, fired | fired_after, tuple(actions))
 
 
 def _unforeseen(published: Document, operations: Operations, overlay: Document) -> str:
-    """The operation that the stages fail on."""
-    for entry in operations.entries:
-        others = [other for other in operations.entries if other is not entry]
+    """The operation that the stages fail on, which one half of the operations has, or the half that fails."""
+    entries = operations.entries
+    if len(entries) == 1:
+        return str(entries[0])
+    middle = len(entries) // 2
+    for left_out in (entries[middle:], entries[:middle]):
+        half = operations.without(left_out)
         try:
-            _stages(published, operations.without(others), overlay)
+            _stages(published, half, overlay)
         except RegenerationError:
             continue
         except _UNFORESEEN:
-            return str(entry)
-    return "The covered operations together"
+            return _unforeseen(published, half, overlay)
+    return f"{entries[0]} and the {len(entries) - 1} operations after it, together"
 
 
 def build(
@@ -165,26 +169,8 @@ def build(
         specification = Path(folder, "openapi.json")
         specification.write_text(json.dumps(derivation.effective), encoding="utf-8")
         with validated_beside(specification):
-            _generate(specification, spec / "generator.yaml", target / package)
+            generate(specification, spec / "generator.yaml", target / package)
     return derivation
-
-
-def _generate(specification: Path, configuration: Path, package: Path) -> None:
-    try:
-        generate(specification, configuration, package)
-    except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:
-            raise
-        name = Path(str(error.filename)).stem
-        raise RegenerationError(
-            f"A name in the document is too long for a file: {name[:60]}… ({len(name)} characters). "
-            "Use another version, or correct a copy of it."
-        ) from None
-    except _UNFORESEEN as error:
-        raise RegenerationError(
-            "The generator cannot make a client from this document. Use another version, or find the operation by "
-            "taking entries out of a copy of spec/operations.yaml."
-        ) from error
 
 
 def write_documents(derivation: Derivation, target: Path) -> None:

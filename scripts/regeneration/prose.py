@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 import textwrap
-import unicodedata
 
 from openapi_python_client import strings
 
 from .documents import Schema
-from .escaping import INVISIBLE
+from .escaping import is_hidden
 
 _WIDTH = 110
 _LINE_BREAKS = r"\r\n|[\r\v\f\x1c-\x1e\x85\u2028\u2029]"
@@ -17,8 +16,7 @@ _LINE_BREAKS = r"\r\n|[\r\v\f\x1c-\x1e\x85\u2028\u2029]"
 
 def visible(text: str) -> str:
     """A text without characters that hide or reorder what a reader sees, and with ordinary line breaks."""
-    text = INVISIBLE.sub("", re.sub(_LINE_BREAKS, "\n", text))
-    return "".join(each for each in text if each in "\n\t" or not unicodedata.category(each).startswith("C"))
+    return "".join(each for each in re.sub(_LINE_BREAKS, "\n", text) if not is_hidden(each))
 
 
 def prose(text: str) -> str:

@@ -99,9 +99,9 @@ def unique(wanted: Mapping[K, str], taken: Iterable[str], published: Mapping[K, 
     reserved |= groups.keys()
     result = {keys[0]: name for name, keys in groups.items()}
     for name, keys in sorted(groups.items()):
+        numbered = map(f"{name.rstrip('_')}_{{}}".format, itertools.count(2))
         for key in keys[1:]:
             own = [published[key]] if _is_usable(published[key]) else []
-            numbered = (f"{name.rstrip('_')}_{number}" for number in itertools.count(2))
             result[key] = next(each for each in itertools.chain(own, numbered) if each not in reserved)
             reserved.add(result[key])
     return result

@@ -3,33 +3,26 @@
 from __future__ import annotations
 
 import copy
-import itertools
-from collections.abc import Iterator
 from typing import Any
 
-from .documents import Document, Schema, resolve
+from cekura_facade.cli._yaml import MAX_DEPTH
+
+from .documents import Document, Schema, all_schemas, resolve, walk
 from .errors import RegenerationError
 
 NULL: Schema = {"type": "null"}
+_KINDS = {"binary": "file", "date-time": "time", "date": "time"}
 _MOST_SCHEMAS = 20_000  # What is published has at most some hundreds.
 _ANY_OBJECT = {"required", "description", "title", "nullable", "readOnly", "writeOnly", "default"}
 _WORDING = {"description", "title", "example", "examples", "deprecated"}
 
 
-def inline(document: Document, schema: Schema, where: str) -> Schema:
+def inline(document: Document, schema: Schema, where: str, above: tuple[str, ...] = ()) -> Schema:
     """A copy of a schema with every reference replaced by what it points at.
 
-    The result depends on no schema name, and those are what the vendor renames. `where` is named in errors.
+    The result depends on no schema name, and those are what the vendor renames. `where` is named in errors, and `above`
+    are the references that lead to the schema.
     """
-    return _inline(document, schema, where, (), itertools.count(1))
-
-
-def _inline(document: Document, schema: Schema, where: str, above: tuple[str, ...], number: Iterator[int]) -> Schema:
-    if next(number) > _MOST_SCHEMAS:
-        raise RegenerationError(
-            f"{where}: the schema has more than {_MOST_SCHEMAS:,} parts with all that it refers to. "
-            "Take the operation out of spec/operations.yaml until it is published otherwise."
-        )
     if isinstance(reference := schema.get("$ref"), str):
         if reference in above:
             chain = " -> ".join(name.rsplit("/", 1)[-1] for name in (*above, reference))
@@ -37,24 +30,57 @@ def _inline(document: Document, schema: Schema, where: str, above: tuple[str, ..
                 f"{where}: the schema refers to itself ({chain}), which no stable name can be derived for. "
                 "Take the operation out of spec/operations.yaml until it is published otherwise."
             )
-        target = _inline(document, resolve(document, reference), where, (*above, reference), number)
+        target = inline(document, resolve(document, reference), where, (*above, reference))
         siblings = {key: value for key, value in schema.items() if key != "$ref"}
-        return {**target, **_inline(document, siblings, where, above, number)} if siblings else target
+        return {**target, **inline(document, siblings, where, above)} if siblings else target
     result: Schema = {}
     for key, value in schema.items():
         if key == "properties" and isinstance(value, dict):
             result[key] = {
-                name: _inline(document, child, where, above, number)
-                for name, child in value.items()
-                if isinstance(child, dict)
+                name: inline(document, child, where, above) for name, child in value.items() if isinstance(child, dict)
             }
         elif key in ("items", "additionalProperties", "not") and isinstance(value, dict):
-            result[key] = _inline(document, value, where, above, number)
+            result[key] = inline(document, value, where, above)
         elif key in ("allOf", "anyOf", "oneOf", "prefixItems") and isinstance(value, list):
-            result[key] = [_inline(document, child, where, above, number) for child in value if isinstance(child, dict)]
+            result[key] = [inline(document, child, where, above) for child in value if isinstance(child, dict)]
         else:
             result[key] = copy.deepcopy(value)
     return _flatten(result)
+
+
+def join_members(document: Document) -> int:
+    """Make one schema of each `allOf` of several. Returns how many there were."""
+    parts = 0
+    joined: set[int] = set()
+
+    def join_in(schema: Schema, above: tuple[int, ...] = ()) -> None:
+        nonlocal parts
+        members = schema.get("allOf")
+        if not isinstance(members, list) or not (len(members) > 1 or "properties" in schema):
+            return
+        targets = []
+        for member in members:
+            target, passed = member, {*above, id(schema)}
+            while "$ref" in target and id(target) not in passed:
+                passed.add(id(target))
+                target = resolve(document, target["$ref"])
+            if id(target) not in passed:  # It cannot be a part of itself.
+                join_in(target, (*above, id(schema)))
+                targets.append(target)
+        result = _joined([*targets, {key: value for key, value in schema.items() if key != "allOf"}])
+        parts += sum(1 for _ in walk(result))
+        if parts > _MOST_SCHEMAS or len(above) > MAX_DEPTH:
+            raise RegenerationError(
+                f"The schemas that consist of others (`allOf`) have more than {_MOST_SCHEMAS:,} parts, or more than "
+                f"{MAX_DEPTH} levels. Use another version, or correct a copy of it."
+            )
+        schema.clear()
+        schema.update(copy.deepcopy(result))
+        joined.add(id(schema))
+
+    for schema in all_schemas(document):
+        join_in(schema)
+    return len(joined)
 
 
 def _flatten(schema: Schema) -> Schema:
@@ -64,8 +90,13 @@ def _flatten(schema: Schema) -> Schema:
         return schema
     if len(members) > 1 and not all(is_object(member) or not set(member) - _ANY_OBJECT for member in members):
         return schema
+    return _joined([*members, {key: value for key, value in schema.items() if key != "allOf"}])
+
+
+def _joined(members: list[Schema]) -> Schema:
+    """One schema with the keywords of all, and the properties of all."""
     result: Schema = {}
-    for member in (*members, {key: value for key, value in schema.items() if key != "allOf"}):
+    for member in members:
         for key, value in member.items():
             if key == "properties":
                 result[key] = {**result.get(key, {}), **value}
@@ -109,6 +140,26 @@ def types(schema: Schema) -> list[str]:
     """The values of `type`, an empty list if it is missing."""
     declared = schema.get("type", [])
     return list(declared) if isinstance(declared, list) else [declared]
+
+
+def kinds(document: Document, schema: Schema) -> set[str]:
+    """The types of the values that a schema allows, with those that its references and alternatives allow."""
+    found: set[str] = set()
+    followed: set[str] = set()
+    todo = [schema]
+    while todo:
+        each = todo.pop()
+        members = [member for key in ("allOf", "anyOf", "oneOf") for member in each.get(key, [])]
+        if (reference := each.get("$ref")) is not None:
+            todo += [] if reference in followed else [resolve(document, reference)]
+            followed.add(reference)
+        elif members:
+            todo += members
+        elif types(each) == ["string"]:
+            found.add(_KINDS.get(each.get("format", ""), "string"))
+        else:
+            found |= set(types(each)) or {"object" if is_object(each) else "anything"}
+    return found
 
 
 def is_object(schema: Schema) -> bool:

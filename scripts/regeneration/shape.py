@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from cekura_facade.cli._yaml import MAX_DEPTH
@@ -19,7 +18,6 @@ MAX_EXPANDED = 50_000  # values in the schemas of the covered operations, with e
 _NAMES = {dict: "an object", list: "a list", str: "a string", bool: "true or false", int: "a number", float: "a number"}
 _IN = ("path", "query", "header", "cookie")
 _TYPES = ("string", "integer", "number", "boolean", "object", "array", "null")
-_PATH = re.compile(r"/([^{}]|\{[^{}]*\})*")
 _LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
 _STRINGS = ("$ref", "format", "description", "title")
 _FLAGS = ("nullable", "readOnly", "writeOnly")
@@ -38,8 +36,6 @@ def check_operations(document: Document, operations: Operations) -> None:
     """Check the covered operations, without what they refer to. Raises Malformed."""
     for entry in operations.entries:
         item = document["paths"].get(entry.path)
-        if not _PATH.fullmatch(entry.path):
-            raise Malformed(f"paths.{entry.path}", "expected a path that begins with / and whose braces are in pairs")
         if isinstance(item, dict) and isinstance(item.get(entry.method), dict):
             _check_operation(item, entry)
 

@@ -48,7 +48,7 @@ def _strings(node: object, where: tuple[str, ...]) -> Iterator[tuple[tuple[str, 
 def check_paths(document: Document) -> None:
     """Raise RegenerationError if a request for a path would go to another host, or to another path."""
     for method, path, _ in operations(document):
-        rest = re.sub(r"\{[^{}]*\}", "x", path)  # The names of parameters are not sent.
+        rest = re.sub(r"\{[^{}]+\}", "x", path)  # The names of parameters are not sent.
         is_plain = re.fullmatch(r"/(?!/)[^?#\\\s{}]*", rest) is not None and rest.isprintable()
         if not is_plain or {".", ".."} & set(rest.split("/")):
             raise RegenerationError(

@@ -74,9 +74,25 @@ def check_openapi(document: Document) -> None:
             "Use another version."
         ) from unforeseen
     if error is not None:
-        where = "/".join(str(part) for part in getattr(error, "absolute_path", ())) or "the document"
-        reason = str(error.args[0]).replace("\n", " ")[:300]
-        raise RegenerationError(f"The effective specification is not valid OpenAPI 3.1, at {where}: {reason}")
+        # Of a schema, the validator knows only the path inside of it.
+        steps = tuple(map(str, getattr(error, "absolute_path", ())))
+        where = _place(document, steps, getattr(error, "instance", None)) or ".".join(steps) or "the document"
+        reason = " ".join(str(error.args[0]).partition("\n\nFailed validating")[0].split())[:300]
+        raise RegenerationError(
+            f"{where} is not valid OpenAPI 3.1: {reason}. Use another version, or correct a copy of it."
+        )
+
+
+def _place(document: Document, end: tuple[str, ...], wanted: object) -> str | None:
+    """The place of a value, whose path ends in `end`."""
+    todo: list[tuple[object, tuple[str, ...]]] = [(document, ())]
+    while todo:
+        node, steps = todo.pop()
+        if node is wanted and steps[len(steps) - len(end) :] == end:
+            return ".".join(steps)
+        children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+        todo += [(child, (*steps, str(key))) for key, child in children]
+    return None
 
 
 @contextmanager
