@@ -156,7 +156,7 @@ def test_what_a_person_types_is_what_is_sent(typed: str, read: object) -> None:
         ("- name: a\n  x: " + "[" * 200_000, 2, "more than 100 levels"),
         ('[{"name": "a",\n "x": ' + "[" * 101 + "]" * 101 + "}]", 2, "more than 100 levels"),
         ("- name: a\n" + BOMB, 8, "more than 500,000 values"),
-        ("- name: a\n  x: &a [*a]\n", 2, "inside of what it repeats"),
+        ("- name: a\n  x: &a [*a]\n", 2, "inside the value that it repeats"),
         ("- name: a\n  x: !!binary aGk=\n", 2, "is not supported"),
         ("- name: a\n  x: .inf\n", 2, "not finite"),
         ('[{"name": "a",\n "name": "b"}]', 2, "twice"),
