@@ -543,13 +543,13 @@ def test_no_name_and_no_text_breaks_the_code(regenerate: Callable[..., ModuleTyp
         "requestBody": {**json_body(schema), "description": HOSTILE, "required": True},
         "responses": success({**schema, "properties": {**fields, "kind": values}}),
     }
-    entry = "{name: do_it, tag: metrics, method: post, path: '/a\"b{{}}/', request: Sent, response: Got}"
-    package = regenerate(small({'/a"b{{}}/': {"post": operation}}), f"operations: [{entry}]")
+    entry = "{name: do_it, tag: metrics, method: post, path: '/a\"b$x/', request: Sent, response: Got}"
+    package = regenerate(small({'/a"b$x/': {"post": operation}}), f"operations: [{entry}]")
     body = dict.fromkeys(fields, HOSTILE)
     fake = Fake(body)
     result = package.API(fake).metrics.do_it(body)
     assert fake.sent[0]["json"] == body
-    assert fake.sent[0]["url"] == '/a"b{{}}/'
+    assert fake.sent[0]["url"] == '/a"b$x/'
     assert result.to_dict() == body
     assert pickle.loads(pickle.dumps(result)) == result
     # Each field and each parameter is a keyword as well.
