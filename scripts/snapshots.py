@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import socket
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,6 +26,8 @@ ROOT = Path(__file__).resolve().parent.parent
 COLUMNS = "100"
 UUID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 UNKNOWN = "3f2b8c1e-5d4a-4f6b-9a7c-0e1d2c3b4a5f"
+# What the snapshots show in place of an address at which nothing listens.
+NOBODY = "http://127.0.0.1:9999"
 # Of one metric, the service refuses the type.
 REFUSED = [
     {"name": "Greeting", "eval_type": "binary", "agents": [101]},
@@ -55,7 +58,7 @@ RESULTS: dict[str, list[list[str]]] = {
     ],
     "agents": [["agents", "list"], ["agents", "get", "101"]],
     "api": [["api", "--list"], ["api", "get_agent", "--agent-id", "101"]],
-    "doctor": [["doctor"], ["doctor", "--json"], ["doctor", "--base-url", "http://127.0.0.1:1"]],
+    "doctor": [["doctor"], ["doctor", "--json"], ["doctor", "--base-url", NOBODY]],
     "check": [["check", "--agent-id", "101", "--yes"]],
     "errors": [
         ["generat", "--agent-id", "101"],
@@ -104,11 +107,19 @@ def results() -> dict[str, str]:
     """The results, by the path of their snapshot."""
     found = {}
     for name, runs in RESULTS.items():
-        with TemporaryDirectory() as scratch, Sandbox(job_seconds=3600 if name == "timeout" else 0) as sandbox:
+        with (
+            TemporaryDirectory() as scratch,
+            Sandbox(job_seconds=3600 if name == "timeout" else 0) as sandbox,
+            socket.socket() as taken,
+        ):
+            # A port that is bound, and at which nobody listens, refuses connections.
+            taken.bind(("127.0.0.1", 0))
+            nobody = f"http://127.0.0.1:{taken.getsockname()[1]}"
             shell = Shell(Path(scratch), environment(Path(scratch), sandbox.url, sandbox.api_key))
             (shell.folder / "refused.json").write_text(json.dumps(REFUSED), "utf-8")
-            ran = run_each(shell, runs, COLUMNS=COLUMNS)
-            found[f"results/{name}.txt"] = "\n".join(shown(run, sandbox.url) for run in ran)
+            words = [[nobody if word == NOBODY else word for word in run] for run in runs]
+            ran = run_each(shell, words, COLUMNS=COLUMNS)
+            found[f"results/{name}.txt"] = "\n".join(shown(run, sandbox.url) for run in ran).replace(nobody, NOBODY)
     return found
 
 
