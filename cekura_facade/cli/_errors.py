@@ -23,6 +23,7 @@ _OPTIONS = (
     ("from base_url=", "from --base-url"),
     ("from api_key=", "from --api-key-file"),
     ("(api_key=)", "(--api-key-file)"),
+    ("Review the new plan, which is the attribute `plan` of this error, and apply that.", "Run the command again."),
 )
 # How a message about an argument begins, if an option sets it.
 _PARAMETER = re.compile("^(agent_id|assistant_id|project_id|num_metrics|timeout)=")
@@ -36,6 +37,7 @@ class ExitCode(enum.IntEnum):
     WRONG_USAGE = 2
     TIMED_OUT = 3
     IN_PART = 4
+    CHANGES = 5
     INTERRUPTED = 130
 
 
