@@ -10,7 +10,7 @@ import functools
 import html
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeGuard
 
 from cekura_api.models import Agent, Metric
@@ -20,8 +20,24 @@ _LONGEST_NAME = 255  # characters
 _LONGEST_SPELLING = 1000  # characters: more does not fit into a URL with others
 _FORMER_BINARY = ("binary_workflow_adherence", "binary_qualitative")
 _ESCAPES = 3  # how often a string may have been escaped; each round reads all of it
-_SCOPE = ("agent", "agents", "project", "assistant_id")
+SCOPE = ("agent", "agents", "project", "assistant_id")  # fields that say where a metric belongs
+CODE = "vocera_defined_metric_code"  # of a predefined metric
 Fields = Mapping[str, object]
+NOTHING: tuple[object, ...] = (None, "", [], {})
+# What a service may do to a string, apart from escaping it.
+_CHANGES: tuple[Callable[[str], str], ...] = (
+    str.strip,
+    functools.partial(re.sub, r"\s+", " "),
+    functools.partial(re.sub, r"\r?\n", "\r\n"),
+    functools.partial(re.sub, r"\r\n", "\n"),
+    functools.partial(unicodedata.normalize, "NFC"),
+    functools.partial(unicodedata.normalize, "NFD"),
+)
+_ESCAPINGS: tuple[Callable[[str], str], ...] = (
+    html.escape,
+    functools.partial(html.escape, quote=False),
+    lambda text: html.escape(text).replace("&#x27;", "&#39;"),
+)
 
 
 def comparable(value: object) -> str:
@@ -62,6 +78,41 @@ def is_cut(saved: str, name: str) -> bool:
     return len(saved) == _LONGEST_NAME and nfd(comparable(name)).startswith(nfd(beginning))
 
 
+def is_saved_as(saved: object, wanted: object) -> bool:
+    """Whether a service that was sent a value may have saved it like this. Nothing and an empty value are equal."""
+    if saved in NOTHING and wanted in NOTHING:
+        return True
+    if isinstance(saved, bool) or isinstance(wanted, bool):  # True is not 1 in JSON.
+        return saved is wanted
+    if isinstance(wanted, str):
+        return isinstance(saved or "", str) and _is_saved_text(str(saved or ""), wanted)
+    if isinstance(saved, Mapping) and isinstance(wanted, Mapping):
+        return saved.keys() == wanted.keys() and all(is_saved_as(saved[key], wanted[key]) for key in wanted)
+    if isinstance(saved, list | tuple) and isinstance(wanted, list | tuple):
+        return len(saved) == len(wanted) and all(map(is_saved_as, saved, wanted))
+    return saved == wanted
+
+
+def _is_saved_text(saved: str, wanted: str) -> bool:
+    """Whether changes of a service lead from one string to another. The other way round, a person made the change."""
+    if saved == wanted or comparable(saved) != comparable(wanted):
+        return saved == wanted
+    forms = _changed([wanted])
+    for _ in range(_ESCAPES if "&" in saved else 0):
+        if saved in forms:
+            return True
+        forms = _changed(escape(form) for form in forms for escape in _ESCAPINGS)
+    return saved in forms
+
+
+def _changed(forms: Iterable[str]) -> list[str]:
+    """Strings, and what any sequence of changes makes of them."""
+    every = list(dict.fromkeys(forms))
+    for form in every:  # It grows meanwhile.
+        every.extend(other for change in _CHANGES if (other := change(form)) not in every)
+    return every
+
+
 def score_type(eval_type: object) -> object:
     """An eval_type by its present name."""
     return "binary" if eval_type in _FORMER_BINARY else eval_type
@@ -69,7 +120,7 @@ def score_type(eval_type: object) -> object:
 
 def fields_of(metric: Metric) -> dict[str, object]:
     """What the service says of a metric that is compared, whether this version of the specification knows it or not."""
-    known = {name: getattr(metric, name, UNSET) for name in ("name", "description", "eval_type", *_SCOPE)}
+    known = {name: getattr(metric, name, UNSET) for name in ("name", "description", "eval_type", *SCOPE, CODE)}
     return metric.additional_properties | {name: value for name, value in known.items() if value is not UNSET}
 
 
@@ -103,7 +154,7 @@ def leaves_out(saved: Fields, wanted: Fields) -> bool:
     """Whether the list leaves out what it takes to compare a saved metric with a wanted one."""
     if any(not saved.get(each) for each in ("name", "description", "eval_type") if wanted.get(each)):
         return True
-    return any(wanted.get(each) for each in _SCOPE) and not any(saved.get(each) for each in _SCOPE)
+    return any(wanted.get(each) for each in SCOPE) and not any(saved.get(each) for each in SCOPE)
 
 
 def is_same_text(saved: Fields, wanted: Fields) -> bool:

@@ -11,6 +11,7 @@ from cekura_api.models import Metric
 from ._errors import APIError, BulkCreateUncertainError, CekuraError
 from ._failures import may_be_processed
 from ._matching import (
+    CODE,
     Fields,
     agents_of,
     comparable,
@@ -142,7 +143,7 @@ class Wanted:
         for i in positions:
             scopes.setdefault(tuple(self._scope(i).items()), []).append(i)
         for scope, some in scopes.items():
-            for names in _in_urls(itertools.chain.from_iterable(spellings(self.sent_names[i]) for i in some)):
+            for names in in_urls(itertools.chain.from_iterable(spellings(self.sent_names[i]) for i in some)):
                 conditions = [{"field": "name", "op": "in", "value": names}]
                 yield {**dict(scope), "filters": json.dumps({"operator": "and", "conditions": conditions})}
             if scope:
@@ -198,11 +199,13 @@ class Wanted:
         wanted, found = self.compared[position].get("eval_type"), saved.get("eval_type")
         if wanted and found and isinstance(found, str) and score_type(wanted) != score_type(found):
             return False
+        if saved.get(CODE) and not self.compared[position].get(CODE):
+            return False
         description = saved.get("description")
         return not isinstance(description, str) or comparable(description) == self.descriptions[position]
 
 
-def _in_urls(names: Iterable[str]) -> Iterator[list[str]]:
+def in_urls(names: Iterable[str]) -> Iterator[list[str]]:
     """Names without repetition, as many at a time as fit into a URL."""
     some: dict[str, None] = {}
     length = 0

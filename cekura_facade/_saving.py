@@ -34,7 +34,7 @@ from ._save_state import Query, Wanted, is_for_assistant
 
 MAX_METRICS = 100  # of one request
 _LOG = logging.getLogger("cekura_facade")
-_UNREADABLE = (NotFoundError, PermissionDeniedError, UnexpectedResponseError)
+UNREADABLE = (NotFoundError, PermissionDeniedError, UnexpectedResponseError)
 
 
 class SavedMetrics(list[Metric]):
@@ -53,7 +53,11 @@ class SavedMetrics(list[Metric]):
 
 async def create_in_bulk(http: HTTP, fields: Sequence[dict[str, object]]) -> SavedMetrics:
     """Save metrics. Returns them in the order given."""
-    wanted = Wanted(fields)
+    return await save(http, Wanted(fields))
+
+
+async def save(http: HTTP, wanted: Wanted) -> SavedMetrics:
+    """Save metrics. `wanted` says which ones are saved, also after an interruption."""
     found = wanted.saved  # Until something is sent, everything that is saved existed before.
     try:
         await _find_scopes(http, wanted)
@@ -87,7 +91,7 @@ async def _find_scopes(http: HTTP, wanted: Wanted) -> None:
         try:
             agent = await ask(http, get_agent, agent_id)
             wanted.projects[agent_id] = agent.project or None
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             _LOG.warning("Agent %d cannot be read, so metrics are listed by agent_id alone. %s", agent_id, error)
 
 
@@ -103,7 +107,7 @@ async def _find_agents(http: HTTP, wanted: Wanted, by_assistant: dict[int, objec
                     del by_assistant[i]
                     wanted.compared[i] = {**wanted.fields[i], "agents": [agent.id]}
                     wanted.projects[agent.id] = agent.project or None
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         _LOG.warning("The agents cannot be listed, so metrics are listed by assistant_id alone. %s", error)
 
 
@@ -216,7 +220,7 @@ async def _list(http: HTTP, wanted: Wanted, positions: Sequence[int], max_retrie
     queries = wanted.queries(positions)
     while positions and (query := next(queries, None)):
         try:
-            found = await _list_once(http, query, max_retries)
+            found = await list_once(http, query, max_retries)
         except BadRequestError:
             if not query.keys() & {"filters", "agents"}:
                 raise
@@ -226,7 +230,7 @@ async def _list(http: HTTP, wanted: Wanted, positions: Sequence[int], max_retrie
             wanted.filters_work = False
         for number in wanted.left_out(found):
             try:
-                wanted.details[number] = await _get(http, number, max_retries)
+                wanted.details[number] = await read(http, number, max_retries)
             except NotFoundError:  # It was deleted meanwhile.
                 found = [metric for metric in found if metric.id != number]
         wanted.listed |= {metric.id: metric for metric in found}
@@ -237,7 +241,8 @@ async def _list(http: HTTP, wanted: Wanted, positions: Sequence[int], max_retrie
         positions = unseen
 
 
-async def _list_once(http: HTTP, query: Query, max_retries: int | None) -> list[Metric]:
+async def list_once(http: HTTP, query: Query, max_retries: int | None = None) -> list[Metric]:
+    """List metrics. If the list leaves out names, each metric is read."""
     # An older specification may lack some of the parameters.
     request = {**list_metrics.build_request(), "params": query}
     response = await http.send(request, max_retries=max_retries)
@@ -248,11 +253,11 @@ async def _list_once(http: HTTP, query: Query, max_retries: int | None) -> list[
         ids = [item["id"] for item in items if isinstance(item, dict) and is_int(item.get("id"))]
         if not ids or len(ids) != len(items):
             raise
-    # The list leaves out names.
-    return [await _get(http, number, max_retries) for number in ids]
+    return [await read(http, number, max_retries) for number in ids]
 
 
-async def _get(http: HTTP, metric_id: int, max_retries: int | None = None) -> Metric:
+async def read(http: HTTP, metric_id: int, max_retries: int | None = None) -> Metric:
+    """Read a metric with all of its fields."""
     return get_metric.parse_response(await http.send(get_metric.build_request(metric_id), max_retries=max_retries))
 
 
@@ -265,7 +270,7 @@ async def _claim_hidden(http: HTTP, wanted: Wanted) -> None:
             if i in wanted.saved or any(metric.id == number for metric in wanted.saved.values()):
                 continue
             try:
-                wanted.saved[i] = await _get(http, number)
+                wanted.saved[i] = await read(http, number)
             except NotFoundError:
                 http.state.hidden.pop(number, None)
 
