@@ -51,8 +51,8 @@ def _reporting(done: Applied) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
+        vars(error)["applied"] = done  # Ctrl-C and cancellation have it, too.
         if isinstance(error, CekuraError):
-            error.applied = done
             error.created = error.created or done.created
         counts = {"created": done.created, "updated": done.updated, "deleted": done.deleted}
         said = ", ".join(f"{len(metrics)} {name}" for name, metrics in counts.items())

@@ -90,7 +90,7 @@ def exported(metrics: list[dict[str, Any]]) -> str:
             "Change the field, or the option.",
         ),
         (
-            'defaults:\n  agents: [102]\nmetrics:\n  - name: a\n',
+            "defaults:\n  agents: [102]\nmetrics:\n  - name: a\n",
             "line 2, column 11: agents: expected agent 101 of --agent-id, not 102. Change the field, or the option.",
         ),
         (
@@ -107,8 +107,14 @@ def exported(metrics: list[dict[str, Any]]) -> str:
             "line 2, column 3: `defaults` cannot have the field 'name'. Set it in a metric.",
         ),
         ("defaults: [a]\nmetrics: []\n", "line 1, column 11: expected fields as `name: value` in `defaults`."),
-        ("metrics: []\nversion: 1\n", "line 2, column 1: there is no top-level key 'version'. A file has `defaults` and `metrics`."),
-        ("default: {}\nmetrics: []\n", "line 1, column 1: there is no top-level key 'default'. Did you mean 'defaults'?"),
+        (
+            "metrics: []\nversion: 1\n",
+            "line 2, column 1: there is no top-level key 'version'. A file has `defaults` and `metrics`.",
+        ),
+        (
+            "default: {}\nmetrics: []\n",
+            "line 1, column 1: there is no top-level key 'default'. Did you mean 'defaults'?",
+        ),
         ("metric:\n  - name: a\n", "line 1, column 1: there is no top-level key 'metric'. Did you mean 'metrics'?"),
         (
             '[{"name": "\\ud800"}]',
@@ -205,7 +211,9 @@ def test_what_the_service_may_have_is_accepted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("fields", "is_refused"), [("project: 12", True), ("project: 11", False), ("agent: 7", False)])
 def test_a_file_for_a_project(tmp_path: Path, fields: str, is_refused: bool) -> None:
     problems = read(tmp_path, f"- name: a\n  {fields}\n", PROJECT).problems
-    message = "line 2, column 12: project: expected project 11 of --project-id, not 12. Change the field, or the option."
+    message = (
+        "line 2, column 12: project: expected project 11 of --project-id, not 12. Change the field, or the option."
+    )
     assert problems == ([f"m.yaml, {message}"] if is_refused else [])
 
 

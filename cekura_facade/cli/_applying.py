@@ -6,15 +6,29 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cekura_facade import Applied, BadRequestError, BulkCreateUncertainError, Cekura, Plan, PlanChangedError
+import attrs
+
+from cekura_facade import (
+    Applied,
+    AuthenticationError,
+    BadRequestError,
+    BulkCreateUncertainError,
+    Cekura,
+    PermissionDeniedError,
+    Plan,
+    PlanChangedError,
+)
 
 from . import _plan_text, _records
 from ._asking import ask
 from ._errors import ExitCode, WrongUsage, as_json
-from ._metrics_file import MetricsFile
+from ._metrics_file import CODE, MetricsFile
 from ._planning import Scope, find_plan, named, read_file
 from ._report import Report
 from ._text import plural, visible
+
+# Errors after which it is known that the last step was not done.
+_WITHOUT_EFFECT = (PlanChangedError, BadRequestError, AuthenticationError, PermissionDeniedError)
 
 
 @dataclass
@@ -87,28 +101,23 @@ def _apply(report: Report, cekura: Cekura, file: MetricsFile, outcome: Outcome) 
             report.fail(error)
             report.notes.append(f"Now the plan is: {_plan_text.summary(error.plan, prune=outcome.prune)}")
         elif isinstance(error, BadRequestError):
-            report.fail(error, _places(file, outcome.plan, error))
+            report.fail(error, _locate(file, outcome.plan, error))
         else:
             raise
 
 
-def _places(file: MetricsFile, plan: Plan, error: BadRequestError) -> str:
-    """Where the metrics are that the service refused."""
-    names = [problem.name for problem in error.problems if problem.name]
-    if not names:  # An update names its metric in the URL.
-        names = [change.metric.name for change in plan.update if f"/{change.metric.id}/" in error.url]
-    indices = [file.index_of(name) for name in names]
-    places = [
-        f"{file.at(file.place_of(each))} ({visible(file.entries[each].fields['name'])})"
-        for each in indices
-        if each is not None
-    ]
-    return ", ".join(dict.fromkeys(places))
+def _locate(file: MetricsFile, plan: Plan, error: BadRequestError) -> str:
+    """Say for each problem which metric of the file it is about. Returns where these metrics are."""
+    # An update names its metric in the URL.
+    updated = next((change.metric.name for change in plan.update if f"/{change.metric.id}/" in error.url), None)
+    problems = [attrs.evolve(each, name=each.name or updated) for each in error.problems]
+    error.problems = [attrs.evolve(each, index=file.index_of(each.name or "")) for each in problems]
+    found = [each.index for each in error.problems] or [file.index_of(updated or "")]
+    return ", ".join(dict.fromkeys(file.at(file.place_of(each)) for each in found if each is not None))
 
 
 def _conclude(report: Report, outcome: Outcome) -> None:
     applied = outcome.applied
-    is_done = not report.failures and report.signal is None
     done = (
         (applied.created, "created"),
         (applied.updated, "updated"),
@@ -118,14 +127,17 @@ def _conclude(report: Report, outcome: Outcome) -> None:
         report.ending = ExitCode.IN_PART
     rows = [(str(metric.id), what, metric.name) for metrics, what in done for metric in metrics]
     _records.show_rows(report, rows)
-    report.notes.append(_summary(outcome))
+    has_failed = bool(report.failures) or report.signal is not None
+    if _plan_text.has_work(outcome.plan, prune=True):
+        report.notes.append(_summary(outcome, is_known=not has_failed or report.has_failed_with(*_WITHOUT_EFFECT)))
     if outcome.unconfirmed:
-        names = ", ".join(visible(each.get("name")) for each in outcome.unconfirmed)
+        names = ", ".join(visible(each.get("name") or each.get(CODE)) for each in outcome.unconfirmed)
         report.notes.append(f"It is not known whether these metrics were created: {names}.")
     if report.signal is not None and outcome.has_begun:
         report.notes.append("It is not known whether the step that was interrupted was done.")
-    if not is_done and not report.has_sent_nothing and outcome.has_begun:
-        report.continue_with("To continue, without doing anything twice:", *outcome.again)
+    if has_failed and outcome.has_begun:
+        heading, works_as_is = _advice(report, outcome)
+        report.continue_with(heading, *outcome.again, works_as_is=works_as_is)
     report.document = {
         "exit_code": int(report.exit_code),
         "created": [metric.to_dict() for metric in applied.created],
@@ -138,7 +150,20 @@ def _conclude(report: Report, outcome: Outcome) -> None:
     }
 
 
-def _summary(outcome: Outcome) -> str:
+def _advice(report: Report, outcome: Outcome) -> tuple[str, bool]:
+    """When to run the same command again, and whether it can succeed although nothing else changes."""
+    if report.has_failed_with(BadRequestError):
+        return "After you fix the metric in the file, run:", False
+    if report.has_failed_with(AuthenticationError, PermissionDeniedError):
+        return "After you fix the API key, run:", False
+    if outcome.again[1] == "-":
+        return "To continue, run this with the same metrics on standard input:", False
+    if report.has_failed_with(PlanChangedError):
+        return "To apply the new plan:", True
+    return "To continue, without doing anything twice:", True
+
+
+def _summary(outcome: Outcome, *, is_known: bool) -> str:
     """What was done, and what was not."""
     plan, applied = outcome.plan, outcome.applied
     wanted = (
@@ -149,7 +174,7 @@ def _summary(outcome: Outcome) -> str:
     done = ", ".join(f"{number} {what}" for _, number, what in wanted if number)
     left = ", ".join(f"{total - number} {what}" for total, number, what in wanted if total > number)
     if not done:
-        return "Nothing was changed."
+        return "Nothing was changed." if is_known or not outcome.has_begun else "No change was confirmed."
     text = f"Metrics: {done}."
     return f"{text} Not {left}." if left else text
 

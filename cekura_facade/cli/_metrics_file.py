@@ -24,6 +24,7 @@ MAX_PROBLEMS = 10  # of a file in one run
 CODE = "vocera_defined_metric_code"
 END = "...\n"  # of an export
 _COMPLETE = "The last line (...) shows that the file is complete."
+_LONGEST_NAME = 255  # characters. The service may cut a longer one.
 _TOP_LEVEL = ("defaults", "metrics")
 _SCOPE = ("agent", "agents", "project", "assistant_id")
 
@@ -65,6 +66,7 @@ class MetricsFile:
         defaults: The fields that every metric has unless it sets them itself.
         problems: Why the file cannot be used, in the order of the file.
         unknown: The fields that the specification does not list as fields to write, each with a place.
+        is_export: Whether `export` wrote it, so that its values are those of a service.
         incomplete: Why the file may have been cut short, or an empty string.
     """
 
@@ -73,6 +75,7 @@ class MetricsFile:
     defaults: Entry = field(default_factory=lambda: Entry({}))
     problems: list[str] = field(default_factory=list)
     unknown: dict[str, Place | None] = field(default_factory=dict)
+    is_export: bool = False
     incomplete: str = ""
     _found: list[tuple[Place, str]] = field(default_factory=list)
 
@@ -135,13 +138,14 @@ def read(path: Path, scope: Mapping[str, int]) -> MetricsFile:
     """
     text, name = _files.read_text(path)
     file = MetricsFile(name)
+    file.is_export = any(line.startswith("#") and _COMPLETE in line for line in text.splitlines())
     try:
         value, node, is_json = _load(text)
         _take(file, value, node)
     except _yaml.BrokenText as error:
         raise WrongUsage(f"{name}, {visible(error)}" if error.line else f"{name}: {visible(error)}") from None
     if not is_json:
-        file.incomplete = _why_incomplete(text)
+        file.incomplete = _why_incomplete(text, is_export=file.is_export)
     for entry in (file.defaults, *file.entries):
         _check_fields(file, entry)
         _check_scope(file, entry, scope)
@@ -230,7 +234,7 @@ def _check_fields(file: MetricsFile, entry: Entry) -> None:
             if not isinstance(value, str) or not value.strip():
                 file.add(place, f"{key}: expected a string that is not empty.")
         elif key in known_fields():
-            if problem := _wrong(key, value):
+            if problem := _wrong(key, value) or ("" if file.is_export else _unlisted(key, value)):
                 file.add(place, f"{key}: {problem}")
         elif key not in _readable() and (meant := _meant(key)):
             file.add(entry.keys.get(key, entry.place), f"there is no field {key!r}. Did you mean {meant!r}?")
@@ -250,6 +254,13 @@ def _wrong(key: str, value: object) -> str:
         hint = f" Known values: {', '.join(values)}." if values else hint
         hint = " Remove the field, or set it." if value is None else hint
         return str(error).removeprefix(f"{key}={shown(value)}: ") + hint
+    return ""
+
+
+def _unlisted(key: str, value: object) -> str:
+    """Why a value is refused that the specification does not list. An export may have it: then the plan refuses it."""
+    documented = known_fields()[key].documented
+    values = documented.values if documented else ()
     if not values or not isinstance(value, str) or value in values:
         return ""
     if key == "eval_type" and score_type(value) in values:
@@ -286,18 +297,17 @@ def _check_names(file: MetricsFile) -> None:
             value = entry.fields.get(key)
             if not isinstance(value, str) or not value.strip() or (key == "name" and CODE in entry.fields):
                 continue
-            other = first.setdefault(comparable(value), entry)
+            other = first.setdefault(comparable(value[:_LONGEST_NAME]), entry)
             if other is not entry:
                 place = other.values.get(key)
                 where = f" in line {place[0]}" if place else ""
                 file.add(entry.values.get(key), f"{key}: another metric{where} has {what} {value!r}, too. Change one.")
 
 
-def _why_incomplete(text: str) -> str:
+def _why_incomplete(text: str, *, is_export: bool) -> str:
     if text and not text.endswith("\n"):
         return "it does not end with a line break"
-    lines = [line.rstrip() for line in text.splitlines() if line.strip()]
-    if any(line.startswith("#") and _COMPLETE in line for line in lines) and lines[-1] != END.strip():
+    if is_export and not f"\n{text.rstrip()}\n".endswith(f"\n{END}"):
         return "its last line is not `...`, the end of an export"
     return ""
 

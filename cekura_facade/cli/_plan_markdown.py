@@ -15,6 +15,7 @@ from ._text import one_line, plural, visible
 # GitHub accepts 65,536 characters. In bytes, this leaves room for what a workflow adds.
 _LIMIT = 60_000
 _LIMIT_OF_A_METRIC = 20_000
+_LIMIT_OF_A_LINE = 500  # of the last line that is shown
 _TITLES = {"create": "Create", "update": "Update", "delete": "Delete", "keep": "Only in the service"}
 
 
@@ -31,7 +32,11 @@ def markdown(plan: Plan, *, prune: bool) -> str:
         else:
             text += part
     if left:
-        text += f"\n{plural(left, 'more metric')} not shown, because a comment can only have 65,536 characters.\n"
+        are = "is" if left == 1 else "are"
+        text += (
+            f"\n{plural(left, 'more metric')} {are} not shown, because a comment can only have 65,536 characters. "
+            "`cekura-facade plan` without --markdown shows all of them.\n"
+        )
     return text
 
 
@@ -45,9 +50,10 @@ def _block(block: Block) -> str:
     for line in block.lines:
         pair = [("-", line.text), ("+", line.becomes)] if line.field else [(line.sign.replace("~", " "), line.text)]
         name = f"{visible(line.field)}: " if line.field else ""
-        shown = [f"{sign} {name}{visible(text, lines=True)}" for sign, text in pair]
+        shown = [f"{sign} {name}{visible(text, lines=True)}".rstrip() for sign, text in pair]
         size += sum(len(each.encode()) for each in shown)
         if size > _LIMIT_OF_A_METRIC:
+            lines += [f"{each[:_LIMIT_OF_A_LINE]}…" for each in shown]
             lines.append("  … The rest is not shown here. `cekura-facade plan` without --markdown shows it.")
             break
         lines += shown

@@ -55,9 +55,9 @@ class Block:
 
 def blocks(plan: Plan, *, prune: bool) -> Iterator[Block]:
     """What happens to each metric, except for those that do not change."""
-    for metric in plan.create:
-        lines = [line for key, value in metric.items() if key != "name" for line in _added(key, value)]
-        yield Block("+", "create", str(metric["name"]), lines=lines)
+    for fields in plan.create:
+        lines = [line for key, value in fields.items() if key != "name" for line in _added(key, value)]
+        yield Block("+", "create", str(fields["name"]), lines=lines)
     for code in plan.attach:
         yield Block("+", "create", code, "a predefined metric, which is copied into the project")
     for change in plan.update:
@@ -81,10 +81,10 @@ def summary(plan: Plan, *, prune: bool) -> str:
         (deleted, "to delete"),
         (len(plan.unchanged), "unchanged"),
     )
-    numbers = ", ".join(f"{number} {what}" for number, what in parts if number) or "0 to create"
+    numbers = ", ".join(f"{number} {what}" for number, what in parts if number)
     left = len(plan.only_in_service) - deleted
-    text = f"{numbers}; {left} only in the service." if left else f"{numbers}."
-    return text if has_work(plan, prune=prune) else f"Nothing to do: {text.replace('0 to create; ', '')}"
+    text = "; ".join(filter(None, (numbers, f"{left} only in the service" if left else "")))
+    return f"{text}." if has_work(plan, prune=prune) else f"Nothing to do: {text or 'there are no metrics'}."
 
 
 def has_work(plan: Plan, *, prune: bool) -> bool:
@@ -105,7 +105,7 @@ def show(output: Output, console: StreamConsole, plan: Plan, *, prune: bool) -> 
         for line in block.lines:
             text = visible(line.text, lines=True)
             text = f"{visible(line.field)}: {text} {arrow} {visible(line.becomes)}" if line.field else text
-            _print(console, Text(f"{line.sign} {text}", _STYLES[line.sign]), 4)
+            _print(console, Text(f"{line.sign} {text}".rstrip(), _STYLES[line.sign]), 4)
         if is_apart := bool(block.lines):
             console.print()
     if not is_apart:
@@ -148,7 +148,7 @@ def _added(key: str, value: object) -> list[Line]:
     text = _as_text(value)
     if _is_short(text):
         return [Line("+", f"{visible(key)}: {_quoted(value)}")]
-    return [Line("+", f"{visible(key)}:"), *(Line("+", f"  {line}".rstrip()) for line in text.split("\n"))]
+    return [Line("+", f"{visible(key)}:"), *(Line("+", f"  {line}".rstrip()) for line in text.rstrip("\n").split("\n"))]
 
 
 def _changed(key: str, before: object, after: object) -> list[Line]:
@@ -163,7 +163,8 @@ def _changed(key: str, before: object, after: object) -> list[Line]:
 
 def difference(old: str, new: str) -> list[Line]:
     """The lines that differ, with some around them. A long line is divided at its sentences."""
-    before, after = _units(old), _units(new)
+    is_long = any(len(line) > _LINE for text in (old, new) for line in text.split("\n"))
+    before, after = _units(old, divided=is_long), _units(new, divided=is_long)
     if before == after:  # Only white space differs, at which the texts were divided.
         return _closer(json.dumps(old, ensure_ascii=False), json.dumps(new, ensure_ascii=False))
     lines: list[Line] = []
@@ -185,12 +186,9 @@ def difference(old: str, new: str) -> list[Line]:
     return lines
 
 
-def _units(text: str) -> list[str]:
-    return [
-        unit
-        for line in text.split("\n")
-        for unit in (filter(None, _SENTENCE.split(line)) if len(line) > _LINE else (line,))
-    ]
+def _units(text: str, *, divided: bool) -> list[str]:
+    lines = text.split("\n")
+    return [unit for line in lines for unit in _SENTENCE.split(line) if unit or not line] if divided else lines
 
 
 def _closer(old: str, new: str) -> list[Line]:

@@ -88,8 +88,8 @@ def read_file(report: Report, path: Path, scope: Scope, *, prune: bool) -> Metri
             f"{visible(key)} (line {place[0]})" if place else visible(key) for key, place in file.unknown.items()
         )
         report.output.say(
-            f"Warning: the API does not list these fields of {file.name} as fields to write: {fields}. They are sent "
-            "as they are, except for those that it lists as read-only.",
+            f"Warning: {file.name} has fields that the API does not list as writable: {fields}. They are sent as they "
+            "are, except for those that it lists as read-only.",
             "yellow",
         )
     return file
