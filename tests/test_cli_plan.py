@@ -10,7 +10,6 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -37,6 +36,7 @@ FILE = """\
   eval_type: binary
   description: Is it new?
 """
+OTHER = "expected agent 101 of --agent-id, not 7. Change the field, or the option."
 HOSTILE = "`@joe` | <img src=x> [l](http://h) #1 ``` \x1b[31m\u202e*b*\n## head"
 
 
@@ -251,10 +251,10 @@ def test_the_plan_as_markdown(shell: Shell, saved: Sandbox) -> None:
         '```diff\n+ eval_type: "binary"\n+ description: "Is it new?"\n+ agents: [101]\n```\n\n'
         "**Update** `Closing` (1002, also assigned to agent 102)\n\n"
         '```diff\n- eval_type: "binary"\n+ eval_type: "numeric"\n```\n\n'
-        "**Only in the service** `Old` (1003, only in the service)\n\n"
-        "**Only in the service** `Shared` (1004, only in the service)\n\n"
-        "**Only in the service** `Everyone` (1005, only in the service)\n\n"
-        "**Only in the service** `Theirs` (1006, only in the service)\n"
+        "**Only in the service** `Old` (1003)\n\n"
+        "**Only in the service** `Shared` (1004)\n\n"
+        "**Only in the service** `Everyone` (1005)\n\n"
+        "**Only in the service** `Theirs` (1006)\n"
     )
 
 
@@ -277,8 +277,7 @@ def test_the_mistakes_of_a_file_are_printed_with_their_places(shell: Shell, sand
         assert run.err.splitlines() == [
             "Error: m.yaml, line 2, column 3: there is no field 'eval_typ'. Did you mean 'eval_type'?",
             "Error: m.yaml, line 3, column 9: name: another metric in line 1 has the name 'a', too. Change one.",
-            "Error: m.yaml, line 4, column 10: agent: expected agent 101 of --agent-id, not 7. "
-            "Change the field, or the option.",
+            f"Error: m.yaml, line 4, column 10: agent: {OTHER}",
             "Nothing was sent.",
         ]
         if "--json" in run.arguments:

@@ -11,11 +11,13 @@ from hypothesis import given, settings, strategies as st
 
 from cekura_facade.cli import _files, _metrics_file
 from cekura_facade.cli._errors import WrongUsage
-from cekura_facade.cli._metrics_file import MetricsFile
+from cekura_facade.cli._metrics_file import CODE, MetricsFile
 from tests.test_cli_files import BOMB, METRICS, TEXTS
 
 AGENT = {"agent_id": 101}
 PROJECT = {"project_id": 11}
+TYPES = "Known values: basic, custom_code, custom_prompt, llm_judge."
+CHANGE = "Change the field, or the option."
 EVAL_TYPES = "Known values: binary, continuous_qualitative, enum, numeric."
 
 
@@ -44,7 +46,7 @@ def exported(metrics: list[dict[str, Any]]) -> str:
         ),
         (
             "- name: a\n  vocera_defined_metric_code: x\n- name: b\n  vocera_defined_metric_code: x\n",
-            "line 4, column 31: vocera_defined_metric_code: another metric in line 2 has the code 'x', too. Change one.",
+            f"line 4, column 31: {CODE}: another metric in line 2 has the code 'x', too. Change one.",
         ),
         (
             "- name: a\n  descripton: b\n",
@@ -86,8 +88,7 @@ def exported(metrics: list[dict[str, Any]]) -> str:
         ),
         (
             "- name: a\n  agents: [103, 102]\n",
-            "line 2, column 11: agents: expected agent 101 of --agent-id, not 102, 103. "
-            "Change the field, or the option.",
+            f"line 2, column 11: agents: expected agent 101 of --agent-id, not 102, 103. {CHANGE}",
         ),
         (
             "defaults:\n  agents: [102]\nmetrics:\n  - name: a\n",
@@ -99,8 +100,7 @@ def exported(metrics: list[dict[str, Any]]) -> str:
         ),
         (
             "defaults:\n  type: basics\nmetrics:\n  - name: a\n",
-            "line 2, column 9: type: unknown value 'basics'. Did you mean 'basic'? "
-            "Known values: basic, custom_code, custom_prompt, llm_judge.",
+            f"line 2, column 9: type: unknown value 'basics'. Did you mean 'basic'? {TYPES}",
         ),
         (
             "defaults:\n  name: a\nmetrics:\n  - name: b\n",

@@ -41,7 +41,8 @@ def markdown(plan: Plan, *, prune: bool) -> str:
 
 
 def _block(block: Block) -> str:
-    about = f" ({visible(block.about)})" if block.about else ""
+    about = ", ".join(filter(None, (visible(block.about), block.reason)))
+    about = f" ({about})" if about else ""
     text = f"\n**{_TITLES[block.verb]}** {_code(block.name)}{about}\n"
     if not block.lines:
         return text

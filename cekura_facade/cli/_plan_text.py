@@ -43,6 +43,7 @@ class Block:
         verb: What happens, in a word.
         name: The name of the metric.
         about: What else is to be said, such as its id.
+        reason: Why it is kept, if that is a question.
         lines: The fields, or their differences.
     """
 
@@ -50,6 +51,7 @@ class Block:
     verb: str
     name: str
     about: str = ""
+    reason: str = ""
     lines: list[Line] = field(default_factory=list)
 
 
@@ -62,14 +64,14 @@ def blocks(plan: Plan, *, prune: bool) -> Iterator[Block]:
         yield Block("+", "create", code, "a predefined metric, which is copied into the project")
     for change in plan.update:
         lines = [line for key in change.after for line in _changed(key, change.before.get(key), change.after[key])]
-        yield Block("~", "update", change.metric.name, _about(plan, change), lines)
+        yield Block("~", "update", change.metric.name, _about(plan, change), lines=lines)
     deleted = {metric.id for metric in plan.deletable} if prune else set()
     for metric in plan.only_in_service:
         if metric.id in deleted:
-            yield Block("-", "delete", metric.name, f"{metric.id}, is deleted")
+            yield Block("-", "delete", metric.name, str(metric.id))
         else:
-            why = f", is kept: {_why_kept(plan, metric)}" if prune else ", only in the service"
-            yield Block("-", "keep", metric.name, f"{metric.id}{why}")
+            reason = _why_kept(plan, metric) if prune else ""
+            yield Block("-", "keep", metric.name, str(metric.id), reason)
 
 
 def summary(plan: Plan, *, prune: bool) -> str:
@@ -100,7 +102,8 @@ def show(output: Output, console: StreamConsole, plan: Plan, *, prune: bool) -> 
         if block.lines and not is_apart:
             console.print()
         style = "dim" if block.verb == "keep" else f"bold {_STYLES[block.sign]}"
-        about = f"  ({visible(block.about)})" if block.about else ""
+        about = ", ".join(filter(None, (visible(block.about), _said(block))))
+        about = f"  ({about})" if about else ""
         _print(console, Text.assemble((f"{block.sign} {visible(block.name)}", style), (about, "dim")), 0)
         for line in block.lines:
             text = visible(line.text, lines=True)
@@ -113,9 +116,10 @@ def show(output: Output, console: StreamConsole, plan: Plan, *, prune: bool) -> 
     _print(console, Text(summary(plan, prune=prune), "bold"), 0)
 
 
-def names(metrics: tuple[Metric, ...]) -> str:
-    """Metrics by name and id."""
-    return ", ".join(f"{visible(metric.name)} ({metric.id})" for metric in metrics)
+def _said(block: Block) -> str:
+    if block.verb == "keep":
+        return f"is kept: {block.reason}" if block.reason else "only in the service"
+    return "is deleted" if block.verb == "delete" else ""
 
 
 def _print(console: StreamConsole, text: Text, indent: int) -> None:
@@ -141,7 +145,7 @@ def _why_kept(plan: Plan, metric: Metric) -> str:
         return "it is a predefined metric"
     if plan.agent_id is not None and others:
         return f"also assigned to {'agent' if len(others) == 1 else 'agents'} {', '.join(map(str, sorted(others)))}"
-    return "only a plan with --project-id deletes a metric of the project" if plan.agent_id else "it changed"
+    return "only a plan with --project-id deletes a metric of the project" if plan.agent_id else "not of this project"
 
 
 def _added(key: str, value: object) -> list[Line]:
@@ -164,6 +168,8 @@ def _changed(key: str, before: object, after: object) -> list[Line]:
 def difference(old: str, new: str) -> list[Line]:
     """The lines that differ, with some around them. A long line is divided at its sentences."""
     is_long = any(len(line) > _LINE for text in (old, new) for line in text.split("\n"))
+    if old.rstrip("\n") != new.rstrip("\n"):
+        old, new = old.rstrip("\n"), new.rstrip("\n")
     before, after = _units(old, divided=is_long), _units(new, divided=is_long)
     if before == after:  # Only white space differs, at which the texts were divided.
         return _closer(json.dumps(old, ensure_ascii=False), json.dumps(new, ensure_ascii=False))
