@@ -69,8 +69,8 @@ def is_cut(saved: str, name: str) -> bool:
 
 def is_saved_as(saved: object, wanted: object) -> bool:
     """Whether a service that was sent a value may have saved it like this. Nothing and an empty value are equal."""
-    if isinstance(wanted, str) and isinstance(saved or "", str):
-        return _is_saved_text(str(saved or ""), wanted)
+    if isinstance(wanted, str) and isinstance(saved, str | None):
+        return _is_saved_text(saved or "", wanted)
     if isinstance(wanted, Mapping) and isinstance(saved, Mapping):
         return saved.keys() == wanted.keys() and all(is_saved_as(saved[key], wanted[key]) for key in wanted)
     if isinstance(wanted, list | tuple) and isinstance(saved, list):

@@ -153,7 +153,8 @@ async def compare(
     scope = await find_scope(http, agent_id, project_id)
     wanted = [_settable(each) for each in fields]
     by_name = [i for i, each in enumerate(wanted) if not each.get(CODE)]
-    existing, search = await find_existing(http, scope, [wanted[i] for i in by_name])
+    predefined = [each for each in wanted if each.get(CODE)]  # Their names help to find them.
+    existing, search = await find_existing(http, scope, [*(wanted[i] for i in by_name), *predefined])
     found = {by_name[position]: metric for position, metric in search.saved.items() if position < len(by_name)}
     copies = {code: metric for metric in reversed(existing) if (code := fields_of(metric).get(CODE))}
     found |= {i: copies[code] for i, each in enumerate(wanted) if (code := each.get(CODE)) in copies}
