@@ -520,8 +520,9 @@ def test_a_service_that_changes_after_the_plan_is_shown_is_left_alone(shell: She
         saved.metrics[0]["description"] = "Something else."
         terminal.answer_now("y")
         assert terminal.end() == 1
-    assert "these steps are needed now, too: update metric 1001 ('Tone'). Run the command again." in terminal.flat
-    assert "Now the plan is: 1 to create, 2 to update; 4 only in the service. Nothing was changed." in terminal.flat
+    assert "The service changed after the plan was computed, so the rest of the plan was not applied." in terminal.flat
+    assert "The new plan also shows: update Tone (1001)." in terminal.flat
+    assert "The new plan: 1 to create, 2 to update; 4 only in the service. Nothing was changed." in terminal.flat
     assert "To apply the new plan: cekura-facade apply m.yaml --agent-id 101" in terminal.flat
     assert writes(saved) == []
 

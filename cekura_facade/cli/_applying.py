@@ -99,7 +99,7 @@ def _apply(report: Report, cekura: Cekura, file: MetricsFile, outcome: Outcome) 
             outcome.unconfirmed = error.unconfirmed
         if isinstance(error, PlanChangedError):
             report.fail(error)
-            report.notes.append(f"Now the plan is: {_plan_text.summary(error.plan, prune=outcome.prune)}")
+            report.notes += _plan_text.news(outcome.plan, error.plan, prune=outcome.prune)
         elif isinstance(error, BadRequestError):
             report.fail(error, _locate(file, outcome.plan, error))
         else:

@@ -23,7 +23,6 @@ _OPTIONS = (
     ("from base_url=", "from --base-url"),
     ("from api_key=", "from --api-key-file"),
     ("(api_key=)", "(--api-key-file)"),
-    ("Review the new plan, which is the attribute `plan` of this error, and apply that.", "Run the command again."),
 )
 # How a message about an argument begins, if an option sets it.
 _PARAMETER = re.compile("^(agent_id|assistant_id|project_id|num_metrics|timeout)=")
@@ -66,6 +65,8 @@ def explain(error: Exception, about: str = "") -> str:
         return f"{subject[0].upper()}{subject[1:]} was not found. {_NOT_FOUND}"
     if isinstance(error, errors.GenerationTimeoutError | errors.GenerationFailedError):
         return _explain_job(error)
+    if isinstance(error, errors.PlanChangedError):
+        return "The service changed after the plan was computed, so the rest of the plan was not applied."
     if isinstance(error, errors.CekuraError | WrongUsage | Failed):
         text = str(error)
         for code, option in _OPTIONS:

@@ -89,6 +89,15 @@ def summary(plan: Plan, *, prune: bool) -> str:
     return f"{text}." if has_work(plan, prune=prune) else f"Nothing to do: {text or 'there are no metrics'}."
 
 
+def news(shown: Plan, now: Plan, *, prune: bool) -> list[str]:
+    """What a plan has that an earlier one does not show, in sentences."""
+    before = list(blocks(shown, prune=prune))
+    steps = [each for each in blocks(now, prune=prune) if each.verb != "keep" and each not in before]
+    named = [f"{each.verb} {visible(each.name)}{f' ({each.about})' if each.about else ''}" for each in steps]
+    said = [f"The new plan also shows: {', '.join(named)}."] if named else []
+    return [*said, f"The new plan: {summary(now, prune=prune)}"]
+
+
 def has_work(plan: Plan, *, prune: bool) -> bool:
     """Whether `apply` would do anything."""
     return plan.has_changes or (prune and bool(plan.deletable))
