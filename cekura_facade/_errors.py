@@ -269,8 +269,8 @@ class PlanChangedError(CekuraError):
         plan: The new plan.
     """
 
-    def __init__(self, message: str, *, plan: Plan) -> None:
-        super().__init__(message)
+    def __init__(self, what: str, plan: Plan) -> None:
+        super().__init__(f"The service changed after the plan was computed: {what}. Review the new plan, and apply it.")
         self.plan = plan
 
 

@@ -10,7 +10,7 @@ import functools
 import html
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import TypeGuard
 
 from cekura_api.models import Agent, Metric
@@ -24,20 +24,18 @@ SCOPE = ("agent", "agents", "project", "assistant_id")  # fields that say where 
 CODE = "vocera_defined_metric_code"  # of a predefined metric
 Fields = Mapping[str, object]
 NOTHING: tuple[object, ...] = (None, "", [], {})
-# What a service may do to a string, apart from escaping it.
+# What a service may do to a string.
 _CHANGES: tuple[Callable[[str], str], ...] = (
     str.strip,
-    functools.partial(re.sub, r"\s+", " "),
-    functools.partial(re.sub, r"\r?\n", "\r\n"),
-    functools.partial(re.sub, r"\r\n", "\n"),
+    lambda text: " ".join(text.split()),
+    lambda text: re.sub(r"\s+", " ", text),
+    lambda text: text.replace("\n", "\r\n"),
+    lambda text: text.replace("\r\n", "\n"),
+    html.escape,
     functools.partial(unicodedata.normalize, "NFC"),
     functools.partial(unicodedata.normalize, "NFD"),
 )
-_ESCAPINGS: tuple[Callable[[str], str], ...] = (
-    html.escape,
-    functools.partial(html.escape, quote=False),
-    lambda text: html.escape(text).replace("&#x27;", "&#39;"),
-)
+_CHANGES_AT_ONCE = 4
 
 
 def comparable(value: object) -> str:
@@ -50,16 +48,7 @@ def comparable(value: object) -> str:
 
 def spellings(name: str) -> list[str]:
     """The forms in which the service may have saved a name."""
-    forms = (
-        name,
-        name.strip(),
-        " ".join(name.split()),
-        name.replace("\n", "\r\n"),
-        html.escape(name),
-        unicodedata.normalize("NFC", name),
-        unicodedata.normalize("NFD", name),
-        name[:_LONGEST_NAME],
-    )
+    forms = (name, *(change(name) for change in _CHANGES), name[:_LONGEST_NAME])
     return [form for form in dict.fromkeys(forms) if len(form) <= _LONGEST_SPELLING]
 
 
@@ -80,37 +69,23 @@ def is_cut(saved: str, name: str) -> bool:
 
 def is_saved_as(saved: object, wanted: object) -> bool:
     """Whether a service that was sent a value may have saved it like this. Nothing and an empty value are equal."""
-    if saved in NOTHING and wanted in NOTHING:
-        return True
-    if isinstance(saved, bool) or isinstance(wanted, bool):  # True is not 1 in JSON.
-        return saved is wanted
-    if isinstance(wanted, str):
-        return isinstance(saved or "", str) and _is_saved_text(str(saved or ""), wanted)
-    if isinstance(saved, Mapping) and isinstance(wanted, Mapping):
+    if isinstance(wanted, str) and isinstance(saved, str | None):
+        return _is_saved_text(saved or "", wanted)
+    if isinstance(wanted, Mapping) and isinstance(saved, Mapping):
         return saved.keys() == wanted.keys() and all(is_saved_as(saved[key], wanted[key]) for key in wanted)
-    if isinstance(saved, list | tuple) and isinstance(wanted, list | tuple):
+    if isinstance(wanted, list | tuple) and isinstance(saved, list):
         return len(saved) == len(wanted) and all(map(is_saved_as, saved, wanted))
-    return saved == wanted
+    # In Python, True is 1.
+    is_equal = saved == wanted and isinstance(saved, bool) == isinstance(wanted, bool)
+    return is_equal or (saved in NOTHING and wanted in NOTHING)
 
 
 def _is_saved_text(saved: str, wanted: str) -> bool:
-    """Whether changes of a service lead from one string to another. The other way round, a person made the change."""
-    if saved == wanted or comparable(saved) != comparable(wanted):
-        return saved == wanted
-    forms = _changed([wanted])
-    for _ in range(_ESCAPES if "&" in saved else 0):
-        if saved in forms:
-            return True
-        forms = _changed(escape(form) for form in forms for escape in _ESCAPINGS)
+    """Whether changes of a service lead from the wanted string to the saved one, and not only back."""
+    forms = {wanted}
+    for _ in range(_CHANGES_AT_ONCE if comparable(saved) == comparable(wanted) else 0):
+        forms |= {change(form) for form in forms for change in _CHANGES}
     return saved in forms
-
-
-def _changed(forms: Iterable[str]) -> list[str]:
-    """Strings, and what any sequence of changes makes of them."""
-    every = list(dict.fromkeys(forms))
-    for form in every:  # It grows meanwhile.
-        every.extend(other for change in _CHANGES if (other := change(form)) not in every)
-    return every
 
 
 def score_type(eval_type: object) -> object:
@@ -158,8 +133,8 @@ def leaves_out(saved: Fields, wanted: Fields) -> bool:
 
 
 def is_same_text(saved: Fields, wanted: Fields) -> bool:
-    """Whether name and description are saved exactly as they were sent."""
-    return all((saved.get(each) or "") == (wanted.get(each) or "") for each in ("name", "description"))
+    """Whether name and description, as far as they are compared, are saved exactly as they were sent."""
+    return all((saved.get(each) or "") == (wanted[each] or "") for each in ("name", "description") if each in wanted)
 
 
 def is_same_scope(saved: Fields, wanted: Fields, project: int | None) -> bool:

@@ -5,11 +5,8 @@ A metric is identified by its name. Only the fields that the list sets are compa
 
 from __future__ import annotations
 
-import functools
-import itertools
-import json
-import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import importlib.util
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, get_args, get_origin
 
 from attrs import field, frozen
@@ -19,39 +16,14 @@ from cekura_api.api.metrics import list_metrics
 from cekura_api.model import Field, Model, check, fields_of as fields_of_model, shown
 from cekura_api.models import Metric, MetricCreate
 
-from ._errors import (
-    BadRequestError,
-    InvalidRequestError,
-    NotFoundError,
-    PermissionDeniedError,
-    Problem,
-    UnexpectedResponseError,
-)
+from . import _matching as matching
+from ._errors import InvalidRequestError, Problem
 from ._http import HTTP, ask, checked
-from ._matching import (
-    CODE,
-    NOTHING,
-    SCOPE,
-    Fields,
-    agents_of,
-    assistant_of,
-    comparable,
-    fields_of,
-    id_of,
-    is_cut,
-    is_int,
-    is_saved_as,
-    is_too_long,
-    may_be_in_scope,
-    score_type,
-    spellings,
-)
-from ._save_state import Query, in_urls
-from ._saving import list_once, read
+from ._matching import CODE, Fields, agents_of, fields_of, id_of
+from ._save_state import Wanted
+from ._saving import claim_hidden, find, read
 
 _LONGEST_NAME = 255  # characters
-_UPDATE: type[Model] = getattr(models, "MetricUpdate", MetricCreate)  # An older specification may lack it.
-_LOG = logging.getLogger("cekura_facade")
 
 
 @frozen
@@ -123,105 +95,78 @@ class Scope:
     """Whose metrics are compared: those of an agent, or those of a project.
 
     The metrics of an agent are those that are assigned to it, and those of its project that are assigned to no agent:
-    where the service stores a metric that is created for an agent, the published sources do not agree on.
+    the published sources do not agree on where the service stores a metric that is created for an agent.
     """
 
-    agent_id: int | None
-    project_id: int | None
+    agent: int | None
+    project: int | None
     assistant_id: object = None
 
-    def includes(self, metric: Metric) -> bool:
-        """Whether a metric that was listed belongs to the scope."""
-        wanted: Fields = {"project": self.project_id} if self.agent_id is None else {"agents": [self.agent_id]}
-        return may_be_in_scope(fields_of(metric), wanted, self.project_id)
+    @property
+    def fields(self) -> dict[str, object]:
+        """The fields by which a new metric belongs to the scope."""
+        return {"agents": [self.agent]} if self.agent else {"project": self.project}
 
     def owns(self, metric: Metric) -> bool:
         """Whether a metric belongs to the scope alone, and is not predefined. Only then it may be deleted."""
         saved = fields_of(metric)
-        if self.agent_id is None:
-            return id_of(saved.get("project")) == self.project_id and not saved.get(CODE)
-        return agents_of(saved) == {self.agent_id} and not saved.get(CODE)
+        is_own = agents_of(saved) == {self.agent} if self.agent else id_of(saved.get("project")) == self.project
+        return is_own and not saved.get(CODE)
 
-    @property
-    def ids(self) -> dict[str, int | None]:
-        """The id of the agent, or else of the project."""
-        return {"agent_id": self.agent_id} if self.agent_id else {"project_id": self.project_id}
-
-    def queries(self) -> list[Query]:
-        """What to list to see the metrics, whatever the service takes an agent_id to mean."""
-        both = {**self.ids, "project_id": self.project_id}
-        scope: Query = {name: number for name, number in both.items() if number is not None}
-        return [scope, {"agents": str(self.agent_id)}] if self.agent_id else [scope]
-
-    def problem(self, fields: Fields) -> tuple[str, str] | None:
-        """The field by which a metric is for another agent or project, and why that is wrong."""
-        agents, project = agents_of(fields), id_of(fields.get("project"))
-        if self.agent_id and agents and self.agent_id not in agents:
-            return "agents", f"it is for agent {min(agents)}, and not for agent {self.agent_id}"
-        if self.project_id and project and project != self.project_id:
-            return "project", f"it is for project {project}, and not for project {self.project_id}"
-        assistant_id = fields.get("assistant_id")
-        if assistant_id and self.assistant_id and assistant_id != self.assistant_id:
-            return "assistant_id", f"it is for {shown(assistant_id)}, and not for agent {self.agent_id}"
-        return None
-
-    def placed(self, fields: Fields) -> dict[str, object]:
-        """The fields of a metric as it is created in the scope."""
-        named = {name: fields[name] for name in ("project", "assistant_id") if fields.get(name)}
-        kept = {name: value for name, value in fields.items() if name not in SCOPE}
-        if self.agent_id is not None:
-            named.pop("assistant_id", None)
-            return {**kept, "agents": [self.agent_id], **named}
-        agents: dict[str, object] = {"agents": sorted(agents_of(fields))} if agents_of(fields) else {}
-        return {**kept, **agents, **named, "project": self.project_id}
+    def placed(self, wanted: Fields) -> dict[str, object]:
+        """The fields of a metric as it is created."""
+        replaced = ("agent", "agents", "assistant_id") if self.agent else ()
+        return {name: value for name, value in wanted.items() if name not in replaced} | self.fields
 
 
 async def find_scope(http: HTTP, agent_id: int | None, project_id: int | None) -> Scope:
-    """Find out what there is to know of an agent or project."""
+    """Find out which project an agent belongs to."""
     if (agent_id is None) == (project_id is None):
         raise InvalidRequestError("Pass either agent_id or project_id.")
     if agent_id is None:
         checked(list_metrics, project_id=project_id or 0)
         return Scope(None, project_id)
-    try:
-        agent = await ask(http, get_agent, agent_id)
-    except (PermissionDeniedError, UnexpectedResponseError) as error:
-        _LOG.warning("Agent %d cannot be read, so metrics are listed by agent_id alone. %s", agent_id, error)
-        return Scope(agent_id, None)
-    return Scope(agent_id, id_of(agent.project), assistant_of(agent))
+    agent = await ask(http, get_agent, agent_id)
+    return Scope(agent_id, id_of(agent.project), matching.assistant_of(agent))
+
+
+async def find_existing(http: HTTP, scope: Scope, wanted: Sequence[Fields] = ()) -> tuple[list[Metric], Wanted]:
+    """List the metrics of a scope, by id, and find those that have the name of a wanted one."""
+    # The last one is never found, so everything is listed.
+    search = Wanted([*map(scope.placed, wanted), {"name": "", **scope.fields}])
+    search.compared = [{"name": each["name"], **scope.fields} for each in search.fields]
+    if scope.agent:
+        search.projects[scope.agent] = scope.project
+    await find(http, search, 0.0)
+    await claim_hidden(http, search)
+    every = search.listed | search.details | {metric.id: metric for metric in search.saved.values()}
+    of_scope = [
+        each for each in every.values() if matching.may_be_in_scope(fields_of(each), scope.fields, scope.project)
+    ]
+    return sorted(of_scope, key=lambda metric: metric.id), search
 
 
 async def compare(
     http: HTTP, agent_id: int | None, project_id: int | None, fields: Sequence[dict[str, object]]
 ) -> Plan:
-    """The plan for a list of metrics."""
-    return await find_plan(http, await find_scope(http, agent_id, project_id), fields)
-
-
-async def find_plan(http: HTTP, scope: Scope, fields: Sequence[dict[str, object]]) -> Plan:
-    """Compare a list of metrics with those of the service."""
+    """Compare a list of metrics with those of an agent or project."""
+    scope = await find_scope(http, agent_id, project_id)
     wanted = [_settable(each) for each in fields]
-    _raise_if_any([*_repeated(wanted), *_invalid(wanted, scope)])
-    existing = await find_existing(http, scope, [str(each["name"]) for each in wanted if not each.get(CODE)])
-    candidates = [_candidates(each, existing, scope) for each in wanted]
-    _raise_if_any([*_ambiguous(wanted, candidates), *_unlisted(wanted, existing), *_unattachable(wanted, candidates)])
-    create: list[dict[str, object]] = []
-    attach: list[str] = []
-    changes: list[MetricChange] = []
-    for each, found in zip(wanted, candidates, strict=True):
-        if found:
-            changes.append(await _compare(http, found[0], _compared(each, scope)))
-        elif each.get(CODE):
-            attach.append(str(each[CODE]))
-        else:
-            create.append(scope.placed(each))
-    matched = {change.metric.id for change in changes}
-    others = tuple(metric for metric in existing if metric.id not in matched)
+    by_name = [i for i, each in enumerate(wanted) if not each.get(CODE)]
+    predefined = [each for each in wanted if each.get(CODE)]  # Their names help to find them.
+    existing, search = await find_existing(http, scope, [*(wanted[i] for i in by_name), *predefined])
+    found = {by_name[position]: metric for position, metric in search.saved.items() if position < len(by_name)}
+    copies = {code: metric for metric in reversed(existing) if (code := fields_of(metric).get(CODE))}
+    found |= {i: copies[code] for i, each in enumerate(wanted) if (code := each.get(CODE)) in copies}
+    _raise_if_invalid(scope, wanted, existing, found)
+    changes = [await _compare(http, scope, found[i], wanted[i]) for i in sorted(found)]
+    missing = [each for i, each in enumerate(wanted) if i not in found]
+    others = tuple(metric for metric in existing if metric.id not in {metric.id for metric in found.values()})
     return Plan(
-        agent_id=scope.ids.get("agent_id"),
-        project_id=scope.ids.get("project_id"),
-        create=tuple(create),
-        attach=tuple(attach),
+        agent_id=agent_id,
+        project_id=project_id,
+        create=tuple(scope.placed(each) for each in missing if not each.get(CODE)),
+        attach=tuple(str(each[CODE]) for each in missing if each.get(CODE)),
         update=tuple(change for change in changes if change.after),
         unchanged=tuple(change.metric for change in changes if not change.after),
         only_in_service=others,
@@ -233,207 +178,123 @@ async def find_plan(http: HTTP, scope: Scope, fields: Sequence[dict[str, object]
 async def export(
     http: HTTP, agent_id: int | None, project_id: int | None, *, with_agents: bool
 ) -> list[dict[str, object]]:
-    """The metrics of a scope, as a list that `find_plan` takes."""
-    scope = await find_scope(http, agent_id, project_id)
-    left_out = {*SCOPE, "configuration"} - ({"agents", "configuration"} if with_agents else set())
-    names = [each.key for each in fields_of_model[_UPDATE] if each.key not in left_out]
+    """The metrics of an agent or project, as a list that `compare` takes."""
+    left_out = {*matching.SCOPE, "configuration"} - ({"agents", "configuration"} if with_agents else set())
+    names = [name for name in _known(_update()) if name not in left_out]
     exported: list[dict[str, object]] = []
-    for metric in await find_existing(http, scope):
+    existing, _ = await find_existing(http, await find_scope(http, agent_id, project_id))
+    for metric in existing:
         saved = metric.to_dict()
-        if saved.get(CODE):
-            exported.append({"name": metric.name, CODE: saved[CODE]})
-            continue
-        if not saved.keys() >= set(names):
+        if not saved.get(CODE) and not saved.keys() >= set(names):
             saved = (await read(http, metric.id)).to_dict()
-        exported.append({name: saved[name] for name in names if saved.get(name) not in NOTHING})
+        kept = ["name", CODE] if saved.get(CODE) else names
+        exported.append({name: saved[name] for name in kept if saved.get(name) not in matching.NOTHING})
     return exported
 
 
-async def find_existing(http: HTTP, scope: Scope, names: Sequence[str] = ()) -> list[Metric]:
-    """List the metrics of a scope, by id. A list may be cut short, so metrics of these names are listed by name, too."""
-    listed: dict[int, Metric] = {}
-
-    async def add(query: Query) -> None:
-        try:
-            found = await list_once(http, query)
-        except BadRequestError:
-            if not query.keys() & {"filters", "agents"}:
-                raise
-            return
-        for metric in found:
-            needed = "project" if scope.agent_id is None else "agents"
-            listed[metric.id] = metric if needed in fields_of(metric) else await read(http, metric.id)
-
-    for query in scope.queries():
-        await add(query)
-    left, before = _unseen(names, filter(scope.includes, listed.values())), None
-    while left and left != before:  # A list by name that was cut short now shows the others.
-        for some in in_urls(itertools.chain.from_iterable(map(spellings, left))):
-            conditions = [{"field": "name", "op": "in", "value": some}]
-            await add({**scope.queries()[0], "filters": json.dumps({"operator": "and", "conditions": conditions})})
-        left, before = _unseen(left, filter(scope.includes, listed.values())), left
-    for number in list(http.state.hidden):  # What this client has created, and no list has shown so far.
-        try:
-            if number not in listed:
-                listed[number] = await read(http, number)
-                continue
-        except NotFoundError:
-            pass
-        http.state.hidden.pop(number, None)
-    return [metric for _, metric in sorted(listed.items()) if scope.includes(metric)]
-
-
-def _unseen(names: Iterable[str], metrics: Iterable[Metric]) -> list[str]:
-    """The names that none of the metrics has."""
-    saved = {comparable(metric.name): metric.name for metric in metrics}
-    unseen = [name for name in names if comparable(name) not in saved]
-    return [name for name in unseen if not is_too_long(name) or not any(is_cut(each, name) for each in saved.values())]
-
-
-def _candidates(wanted: Fields, existing: Iterable[Metric], scope: Scope) -> list[Metric]:
-    """The metrics that a wanted one may be: the best matches, which are as good as each other."""
-    code, name = wanted.get(CODE), str(wanted["name"])
-    if code:
-        return [metric for metric in existing if fields_of(metric).get(CODE) == code][:1]
-    agents = {scope.agent_id} if scope.agent_id else agents_of(wanted)
-    ranked: dict[tuple[bool, bool], list[Metric]] = {}
-    for metric in existing:
-        saved = fields_of(metric)
-        if not saved.get(CODE) and (comparable(metric.name) == comparable(name) or is_cut(metric.name, name)):
-            # In the order of PASSES: the exact or a comparable name, the same or a possible scope.
-            ranked.setdefault((metric.name != name, agents_of(saved) != agents), []).append(metric)
-    return ranked[min(ranked)] if ranked else []
-
-
-async def _compare(http: HTTP, metric: Metric, wanted: Fields) -> MetricChange:
-    after = _changes(metric.to_dict(), wanted)
-    if after or not wanted.keys() <= metric.to_dict().keys():  # The list may leave out fields, or show old values.
+async def _compare(http: HTTP, scope: Scope, metric: Metric, wanted: Fields) -> MetricChange:
+    """Compare the fields that a wanted metric sets with those of the metric that it is."""
+    left_out = {*matching.SCOPE, *(_known(MetricCreate).keys() - _known(_update()).keys())}
+    compared = {name: value for name, value in wanted.items() if name not in left_out and not wanted.get(CODE)}
+    if not scope.agent and {"agent", "agents"} & wanted.keys() and not wanted.get(CODE):
+        compared["agents"] = sorted(agents_of(wanted))
+    after = _changes(metric.to_dict(), compared)
+    if after or not compared.keys() <= metric.to_dict().keys():  # The list may leave out fields, or show old values.
         metric = await read(http, metric.id)
-        after = _changes(metric.to_dict(), wanted)
+        after = _changes(metric.to_dict(), compared)
     return MetricChange(metric, {name: metric.to_dict().get(name) for name in after}, after)
 
 
 def _changes(saved: Fields, wanted: Fields) -> dict[str, object]:
-    """The fields of a wanted metric that are not saved."""
-    updatable = _known(_UPDATE)
-    after: dict[str, object] = {}
-    for name, value in wanted.items():
-        found = saved.get(name)
-        if name == "configuration" and isinstance(value, Mapping) and isinstance(found, Mapping):
-            value = {**found, **value}  # noqa: PLW2901 - The service may replace all of it.
-        # What this specification does not have is compared if the service returns it.
-        if (name in saved or name in updatable) and not _is_same(name, saved, value):
-            after[name] = value
-    return after
+    """The wanted fields that are not saved. Fields that this specification lacks count if the service returns them."""
+    compared = {name: wanted[name] for name in wanted if name in {*saved, *_known(_update())}}
+    settings, saved_settings = wanted.get("configuration"), saved.get("configuration")
+    if isinstance(settings, Mapping) and isinstance(saved_settings, Mapping):
+        compared["configuration"] = {**saved_settings, **settings}  # The service may replace all of it.
+    return {name: value for name, value in compared.items() if not _is_same(name, saved.get(name), value)}
 
 
-def _is_same(name: str, saved: Fields, wanted: object) -> bool:
-    found = saved.get(name)
-    if name == "agents":
-        return agents_of(saved) == agents_of({name: wanted})
-    if isinstance(found, list) and isinstance(wanted, list | tuple) and all(map(is_int, [*found, *wanted])):
-        return set(found) == set(wanted)  # ids
-    if name == "name" and is_cut(str(found), str(wanted)):
-        return True
-    return is_saved_as(*map(score_type, (found, wanted))) if name == "eval_type" else is_saved_as(found, wanted)
+def _is_same(name: str, saved: object, wanted: object) -> bool:
+    if isinstance(saved, list) and isinstance(wanted, list) and all(map(matching.is_int, [*saved, *wanted])):
+        return set(saved) == set(wanted)  # ids
+    if name == "eval_type":
+        return matching.score_type(saved) == matching.score_type(wanted)
+    return matching.is_saved_as(saved, wanted) or (name == "name" and matching.is_cut(str(saved), str(wanted)))
 
 
-@functools.cache
+def _update() -> type[Model]:
+    return getattr(models, "MetricUpdate", MetricCreate)  # An older specification may lack it.
+
+
 def _known(*kinds: type[Model]) -> dict[str, Field]:
     return {each.key: each for kind in kinds for each in fields_of_model[kind]}
 
 
 def _settable(fields: Fields) -> dict[str, object]:
-    """The fields that count: without those that only the service sets, and without those that are not set.
-
-    A string that is null is empty. Other nulls, and an empty string that is one of several listed values, are not set.
-    """
-    known = _known(MetricCreate, _UPDATE)
-    read_only = _known(Metric).keys() - known.keys() - {CODE}
-    result: dict[str, object] = {}
-    for name, value in fields.items():
-        kind = get_args(known[name].kind) if name in known else ()
-        is_text = str in kind and not _values(known[name])
-        if name not in read_only and (value is not None or is_text) and (value != "" or is_text or name not in known):
-            result[name] = "" if value is None else value
-    return result
+    """The fields that count: without nulls, and without those that only the service sets."""
+    read_only = _known(Metric).keys() - _known(MetricCreate, _update()).keys() - {CODE}
+    return {name: value for name, value in fields.items() if name not in read_only and value is not None}
 
 
-def _compared(wanted: Fields, scope: Scope) -> dict[str, object]:
-    """The fields of a wanted metric that are compared with those of a saved one."""
-    if wanted.get(CODE):
-        return {}
-    left_out = {*SCOPE, *(_known(MetricCreate).keys() - _known(_UPDATE).keys())}
-    agents = (
-        {"agents": sorted(agents_of(wanted))} if scope.agent_id is None and {"agent", "agents"} & wanted.keys() else {}
-    )
-    return {name: value for name, value in wanted.items() if name not in left_out} | agents
-
-
-def _values(known: Field) -> list[str]:
-    """The values that the specification lists for a field."""
-    return [str(value) for kind in get_args(known.kind) if get_origin(kind) is Literal for value in get_args(kind)]
-
-
-def _raise_if_any(problems: Sequence[Problem]) -> None:
+def _raise_if_invalid(
+    scope: Scope, wanted: Sequence[Fields], existing: Sequence[Metric], found: Mapping[int, Metric]
+) -> None:
+    """Raise InvalidRequestError with everything that is wrong with a list of metrics."""
+    problems = []
+    first: dict[object, int] = {}
+    for i, each in enumerate(wanted):
+        code, name = each.get(CODE), str(each["name"])
+        before = first.setdefault((code, code or matching.comparable(name[:_LONGEST_NAME])), i)
+        messages = [] if code else [*_misplaced(scope, each), *_invalid(each, existing)]
+        if before != i:
+            messages.append(("name", f"metric {before} is the same. Remove or rename one of them"))
+        if not code and i in found and len(ids := _equals(scope, name, found[i], existing)) > 1:
+            messages.append(("name", f"several existing metrics have it (id {ids}). Rename or delete all but one"))
+        if code and i not in found and not importlib.util.find_spec("cekura_api.api.metrics.copy_predefined_metrics"):
+            messages.append((CODE, "it is missing, and this version of the client cannot copy predefined metrics"))
+        problems += [Problem(message, field_name, i, name) for field_name, message in messages]
     if problems:
-        more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
-        said = "; ".join(map(str, problems[:5]))
-        error = InvalidRequestError(f"The list of metrics is not valid: {said}{more}. Nothing was changed.")
+        error = InvalidRequestError(
+            f"The list of metrics is not valid: {'; '.join(map(str, problems[:5]))}. Nothing was changed."
+        )
         error.problems = tuple(problems)
         raise error
 
 
-def _repeated(wanted: Sequence[Fields]) -> Iterator[Problem]:
-    first: dict[tuple[str, str], int] = {}
-    for i, each in enumerate(wanted):
-        name = CODE if each.get(CODE) else "name"
-        # A service may cut the name.
-        before = first.setdefault((name, comparable(str(each[name])[:_LONGEST_NAME])), i)
-        if before != i:
-            yield _problem(i, each, name, f"metric {before} has it as well. Remove one, or change its {name}")
+def _equals(scope: Scope, name: str, found: Metric, existing: Sequence[Metric]) -> list[int]:
+    """Ids of the metrics that a wanted one may be just as well as the one that was found, which is among them."""
+
+    def rank(metric: Metric) -> tuple[bool, ...]:
+        saved = fields_of(metric)
+        is_named = matching.comparable(metric.name) == matching.comparable(name) or matching.is_cut(metric.name, name)
+        return is_named, not saved.get(CODE), metric.name == name, agents_of(saved) == agents_of(scope.fields)
+
+    return [metric.id for metric in existing if rank(metric) == rank(found)]
 
 
-def _invalid(wanted: Sequence[Fields], scope: Scope) -> Iterator[Problem]:
-    known = _known(MetricCreate, _UPDATE)
-    for i, each in enumerate(wanted):
-        if misplaced := scope.problem(each):
-            yield _problem(i, each, *misplaced)
-        for name in [name for name in each if name in known]:
-            limits = MetricCreate._limits.get(name, {})
-            try:
-                check(name, each[name], known[name].kind, **limits)
-            except ValueError as error:
-                yield _problem(i, each, name, str(error).removeprefix(f"{name}=").rstrip("."))
+def _misplaced(scope: Scope, wanted: Fields) -> Iterator[tuple[str, str]]:
+    """The fields by which a metric is for another agent or project, each with the reason."""
+    named: dict[str, tuple[object, set[object]]] = {
+        "agents": (scope.agent, {*agents_of(wanted)}),
+        "project": (scope.project, {id_of(wanted.get("project"))} - {None}),
+        "assistant_id": (scope.assistant_id, {wanted.get("assistant_id")} - {None}),
+    }
+    for name, (own, others) in named.items():
+        if own and others and own not in others:
+            yield name, f"it is for {shown(min(others, key=str))}, and not for {shown(own)}"
 
 
-def _unlisted(wanted: Sequence[Fields], existing: Iterable[Metric]) -> Iterator[Problem]:
-    """Values that neither the specification lists nor a metric of the service has."""
-    saved = [metric.to_dict() for metric in existing]
-    for i, each in enumerate(wanted):
-        for name, known in _known(MetricCreate, _UPDATE).items():
-            value, values = each.get(name), _values(known)
-            if name == "eval_type":
-                value, values = score_type(value), [*values, str(score_type("binary_qualitative"))]
-            if value and values and value not in [*values, *(other.get(name) for other in saved)]:
-                yield _problem(i, each, name, f"{shown(value)}: expected one of {', '.join(_values(known))}")
-
-
-def _ambiguous(wanted: Sequence[Fields], candidates: Sequence[Sequence[Metric]]) -> Iterator[Problem]:
-    for i, found in enumerate(candidates):
-        if len(found) > 1:
-            ids = ", ".join(str(metric.id) for metric in found)
-            yield _problem(i, wanted[i], "name", f"several metrics have it (id {ids}). Rename or delete all but one")
-
-
-def _unattachable(wanted: Sequence[Fields], candidates: Sequence[Sequence[Metric]]) -> Iterator[Problem]:
-    try:
-        from cekura_api.api.metrics import copy_predefined_metrics as _  # An older specification may lack it.
-    except ImportError:
-        for i, each in enumerate(wanted):
-            if each.get(CODE) and not candidates[i]:
-                yield _problem(i, each, CODE, "this version of the client cannot copy predefined metrics")
-
-
-def _problem(index: int, fields: Fields, name: str, message: str) -> Problem:
-    return Problem(message, name, index, str(fields["name"]))
+def _invalid(wanted: Fields, existing: Sequence[Metric]) -> Iterator[tuple[str, str]]:
+    """The fields of a metric that the specification does not allow, each with the reason."""
+    known = _known(MetricCreate, _update())
+    for name in filter(known.__contains__, wanted):
+        kind, value = known[name].kind, matching.score_type(wanted[name])
+        listed = [value for each in get_args(kind) if get_origin(each) is Literal for value in get_args(each)]
+        try:
+            check(name, wanted[name], kind)
+        except ValueError as error:
+            yield name, str(error).removeprefix(f"{name}=").rstrip(".")
+        # What the service itself returns is newer than this specification.
+        if listed and value and value not in map(matching.score_type, listed):
+            if value not in (metric.to_dict().get(name) for metric in existing):
+                yield name, f"{shown(value)}: expected one of {', '.join(listed)}"
