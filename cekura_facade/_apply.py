@@ -8,7 +8,7 @@ from contextlib import suppress
 from cekura_api.api.metrics import delete_metric
 from cekura_api.models import Metric
 
-from ._errors import APIError, CekuraError, NotFoundError, PlanChangedError
+from ._errors import APIError, NotFoundError, PlanChangedError
 from ._failures import may_be_processed
 from ._http import HTTP, ask
 from ._matching import CODE, Fields, fields_of
@@ -46,8 +46,7 @@ async def apply(http: HTTP, plan: Plan, *, prune: bool) -> Applied:
                 await ask(http, delete_metric, metric.id)
             done.deleted.append(metric)
     except BaseException as error:
-        if isinstance(error, CekuraError):
-            error.applied = done
+        vars(error)["applied"] = done  # Ctrl-C and cancellation have it, too.
         counts = f"{len(done.created)} created, {len(done.updated)} updated, {len(done.deleted)} deleted"
         error.add_note(f"metrics.apply: {counts}. Plan and apply again: what is done is not done twice.")
         raise

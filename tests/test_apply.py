@@ -444,6 +444,7 @@ def test_an_interruption_says_what_was_done(kind: Kind, step: str) -> None:
             "DELETE": "2 created, 1 up",
         }
         assert said[step] in caught.value.__notes__[-1]
+        assert vars(caught.value)["applied"].deleted == []
         service.clock.seconds += 60
         metrics.apply(plan, prune=True)
         assert not metrics.plan(wanted, agent_id=AGENT).has_changes

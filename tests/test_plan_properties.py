@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from typing import Any
 
@@ -59,7 +60,9 @@ EXISTING = st.lists(
     max_size=6,
 )
 SCOPES = st.sampled_from([{"agent_id": AGENT}, {"project_id": PROJECT}])
-SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+SETTINGS = settings(
+    max_examples=int(os.environ.get("PLAN_EXAMPLES", "60")), deadline=None, suppress_health_check=list(HealthCheck)
+)
 
 
 @SETTINGS
@@ -75,6 +78,8 @@ def test_after_apply_the_next_plan_is_empty(
     behavior: str, existing: list[Any], wanted: list[Any], scope: Any, prune: bool, kind: Kind
 ) -> None:
     service = Service(BEHAVIORS[behavior])
+    if service.behavior.text_change != "cut_name":  # Then the sandbox refuses a longer name.
+        wanted = [{**each, "name": each["name"][:255]} for each in wanted]
     for each in existing:
         service.save(**each)
     before = service.snapshot()
