@@ -137,7 +137,7 @@ async def _find(
     """
     # The last one is never found, so everything is listed.
     search = Wanted([*map(scope.placed, wanted), {"name": "", **scope.fields}])
-    search.compared = [{"name": each["name"], **scope.fields} for each in search.fields]
+    search.compared = [{"name": each["name"], CODE: each.get(CODE), **scope.fields} for each in search.fields]
     if scope.agent:
         search.projects[scope.agent] = scope.project
     await find(http, search, 0.0)
