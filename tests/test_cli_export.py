@@ -105,6 +105,13 @@ def test_an_agent_without_metrics(shell: Shell, sandbox: Sandbox) -> None:
     assert (plan.code, plan.out) == (0, "Nothing to do: there are no metrics.\n")
 
 
+def test_metrics_of_one_name_are_named(shell: Shell, sandbox: Sandbox) -> None:
+    create(sandbox, {"name": "One", "eval_type": "binary"}, {"name": " One", "eval_type": "numeric"})
+    [run] = run_each(shell, [EXPORT])
+    assert run.code == 0
+    assert run.err.startswith("Warning: several metrics have the name 'One'. Rename all but one to apply them.\n")
+
+
 def test_the_scope_is_needed(shell: Shell, sandbox: Sandbox) -> None:
     for arguments in ([], ["--agent-id", "101", "--project-id", "11"]):
         [run] = run_each(shell, [["export", *arguments]])

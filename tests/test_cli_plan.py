@@ -328,7 +328,7 @@ def test_two_existing_metrics_of_one_name_are_named_with_the_place(shell: Shell,
     saved.metrics[2]["name"] = "Tone"
     for run in run_each(shell, [PLAN, APPLY]):
         assert run.code == 2
-        assert run.err.startswith("Error: m.yaml, line 1, column 9: name: several metrics have it (id 1001, 1003).")
+        assert re.match("Error: m.yaml, line 1, column 9: name: several .*1001, 1003.*\\.\n", run.err)
         assert run.err.endswith("Nothing was changed.\n")
     assert writes(saved) == []
 
