@@ -38,7 +38,7 @@ def shell(sandbox: Sandbox, home: Path, tmp_path: Path) -> Shell:
 def create(sandbox: Sandbox, *metrics: dict[str, Any], agents: list[int] | None = None) -> None:
     with Cekura(sandbox.api_key, base_url=sandbox.url) as cekura:
         for metric in metrics:
-            cekura.metrics.create({"agents": agents or [101], **metric})  # type: ignore[arg-type]
+            cekura.metrics.create({"agents": agents or [101], **metric})
     sandbox.requests.clear()
 
 
