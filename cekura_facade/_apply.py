@@ -8,7 +8,7 @@ from contextlib import suppress
 from cekura_api.api.metrics import delete_metric
 from cekura_api.models import Metric
 
-from ._errors import APIError, BulkCreateUncertainError, NotFoundError, PlanChangedError
+from ._errors import APIError, NotFoundError, PlanChangedError
 from ._failures import may_be_processed
 from ._http import HTTP, ask
 from ._matching import CODE, Fields, fields_of
@@ -25,9 +25,13 @@ async def apply(http: HTTP, plan: Plan, *, prune: bool) -> Applied:
         shown = _steps(plan, prune=prune)
         unshown = [step for step, what in _steps(new, prune=prune).items() if step not in shown or shown[step] != what]
         if unshown:
-            raise PlanChangedError(", ".join(map(str, unshown)), new)
+            raise PlanChangedError(", ".join(f"{verb} {subject!r}" for verb, subject in unshown), new)
         done.unchanged.extend(new.unchanged)
-        await _create(http, new.create, done)
+        saving = Wanted(new.create)
+        try:
+            await save(http, saving)
+        finally:
+            done.created.extend(saving.in_order())
         if new.attach:
             await _attach(http, new, done)
         for change in new.update:
@@ -37,13 +41,14 @@ async def apply(http: HTTP, plan: Plan, *, prune: bool) -> Applied:
             done.updated.append(await ask(http, update_metric, change.metric.id, body=change.after))
         for metric in new.deletable if prune else ():
             with suppress(NotFoundError):  # Somebody else deleted it.
-                await _check(http, plan, metric, {"agents": metric.agents, "project": metric.project})
+                place = {"agents": metric.agents} if plan.agent_id else {"project": metric.project}
+                await _check(http, plan, metric, place)
                 await ask(http, delete_metric, metric.id)
             done.deleted.append(metric)
     except BaseException as error:
-        vars(error)["applied"] = done  # Also of Ctrl-C, so that a program can say what was done.
+        vars(error)["applied"] = done  # Ctrl-C and cancellation have it, too.
         counts = f"{len(done.created)} created, {len(done.updated)} updated, {len(done.deleted)} deleted"
-        error.add_note(f"metrics.apply: {counts}. Call it again to do the rest. It skips what is done.")
+        error.add_note(f"metrics.apply: {counts}. Plan and apply again: what is done is not done twice.")
         raise
     return done
 
@@ -66,41 +71,26 @@ async def _check(http: HTTP, plan: Plan, metric: Metric, before: Fields) -> None
         raise PlanChangedError(f"metric {metric.id} ({metric.name!r}) is different", new)
 
 
-async def _create(http: HTTP, fields: Sequence[dict[str, object]], done: Applied) -> None:
-    saving = Wanted(fields)
-    try:
-        if fields:
-            await save(http, saving)
-    finally:
-        done.created.extend(saving.in_order())
-
-
 async def _attach(http: HTTP, plan: Plan, done: Applied) -> None:
     """Copy predefined metrics. After a failure, the list shows which ones were copied."""
     from cekura_api.api.metrics import copy_predefined_metrics  # An older specification may lack it.
 
     place = {"agent_id": plan.agent_id} if plan.agent_id else {"project_id": plan.project_id}
+    saving = Wanted([{**each, **place} for each in plan.wanted if each.get(CODE) in plan.attach])
+    copied: Sequence[Metric] = ()
     try:
         copied = await ask(http, copy_predefined_metrics, body={**place, "metric_codes": list(plan.attach)})
     except APIError as error:
         if not may_be_processed(error):
             raise
-        missing = plan.attach
+        saving.failed = dict.fromkeys(saving.missing(), error)
         with suppress(APIError):
             await http.sleep(http.settings.settle_timeout)
-            new = await compare(http, plan.agent_id, plan.project_id, plan.wanted)
-            missing = new.attach
-            done.created.extend(metric for metric in new.unchanged if fields_of(metric).get(CODE) in plan.attach)
-        if missing:
-            raise BulkCreateUncertainError(
-                f"These predefined metrics may or may not be copied: {', '.join(missing)}. {error} Call it again later: "
-                "it copies those that do not exist by then.",
-                created=done.created,
-                unconfirmed=[{CODE: code} for code in missing],
-            ) from error
-    else:
-        done.created.extend(copied)
-        saved = Wanted([{"name": metric.name, **place} for metric in copied])
-        saved.saved = dict(enumerate(copied))
-        http.state.hidden.update({metric.id: None for metric in copied})
-        await confirm(http, saved)
+            copied = (await compare(http, plan.agent_id, plan.project_id, plan.wanted)).unchanged
+    by_code = {fields_of(metric).get(CODE): metric for metric in copied}
+    saving.saved = {i: by_code[each[CODE]] for i, each in enumerate(saving.fields) if each[CODE] in by_code}
+    done.created.extend(saving.in_order())
+    if saving.unclear():
+        raise saving.uncertain(saving.failed[0]) from saving.failed[0]
+    http.state.hidden.update({metric.id: None for metric in saving.in_order()})
+    await confirm(http, saving)

@@ -6,6 +6,7 @@ A metric is identified by its name. Only the fields that the list sets are compa
 from __future__ import annotations
 
 import importlib.util
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, get_args, get_origin
 
@@ -19,11 +20,12 @@ from cekura_api.models import Metric, MetricCreate
 from . import _matching as matching
 from ._errors import InvalidRequestError, Problem
 from ._http import HTTP, ask, checked
-from ._matching import CODE, Fields, agents_of, fields_of, id_of
+from ._matching import CODE, Fields, agents_of, comparable, fields_of, id_of, is_cut, may_be_in_scope, score_type
 from ._save_state import Wanted
 from ._saving import claim_hidden, find, read
 
 _LONGEST_NAME = 255  # characters
+_UPDATE: type[Model] = getattr(models, "MetricUpdate", MetricCreate)  # An older specification may lack it.
 
 
 @frozen
@@ -100,12 +102,8 @@ class Scope:
 
     agent: int | None
     project: int | None
+    fields: dict[str, object]  # by which a new metric belongs to the scope
     assistant_id: object = None
-
-    @property
-    def fields(self) -> dict[str, object]:
-        """The fields by which a new metric belongs to the scope."""
-        return {"agents": [self.agent]} if self.agent else {"project": self.project}
 
     def owns(self, metric: Metric) -> bool:
         """Whether a metric belongs to the scope alone, and is not predefined. Only then it may be deleted."""
@@ -125,9 +123,9 @@ async def find_scope(http: HTTP, agent_id: int | None, project_id: int | None) -
         raise InvalidRequestError("Pass either agent_id or project_id.")
     if agent_id is None:
         checked(list_metrics, project_id=project_id or 0)
-        return Scope(None, project_id)
+        return Scope(None, project_id, {"project": project_id})
     agent = await ask(http, get_agent, agent_id)
-    return Scope(agent_id, id_of(agent.project), matching.assistant_of(agent))
+    return Scope(agent_id, id_of(agent.project), {"agents": [agent_id]}, matching.assistant_of(agent))
 
 
 async def find_existing(http: HTTP, scope: Scope, wanted: Sequence[Fields] = ()) -> tuple[list[Metric], Wanted]:
@@ -140,10 +138,8 @@ async def find_existing(http: HTTP, scope: Scope, wanted: Sequence[Fields] = ())
     await find(http, search, 0.0)
     await claim_hidden(http, search)
     every = search.listed | search.details | {metric.id: metric for metric in search.saved.values()}
-    of_scope = [
-        each for each in every.values() if matching.may_be_in_scope(fields_of(each), scope.fields, scope.project)
-    ]
-    return sorted(of_scope, key=lambda metric: metric.id), search
+    metrics = (metric for _, metric in sorted(every.items()))
+    return [each for each in metrics if may_be_in_scope(fields_of(each), scope.fields, scope.project)], search
 
 
 async def compare(
@@ -152,12 +148,14 @@ async def compare(
     """Compare a list of metrics with those of an agent or project."""
     scope = await find_scope(http, agent_id, project_id)
     wanted = [_settable(each) for each in fields]
-    by_name = [i for i, each in enumerate(wanted) if not each.get(CODE)]
-    predefined = [each for each in wanted if each.get(CODE)]  # Their names help to find them.
-    existing, search = await find_existing(http, scope, [*(wanted[i] for i in by_name), *predefined])
-    found = {by_name[position]: metric for position, metric in search.saved.items() if position < len(by_name)}
+    # The names of predefined metrics help to list them. Otherwise only their codes count.
+    order = sorted(range(len(wanted)), key=lambda i: CODE in wanted[i])
+    existing, search = await find_existing(http, scope, [wanted[i] for i in order])
+    found = {
+        order[position]: metric for position, metric in search.saved.items() if CODE not in wanted[order[position]]
+    }
     copies = {code: metric for metric in reversed(existing) if (code := fields_of(metric).get(CODE))}
-    found |= {i: copies[code] for i, each in enumerate(wanted) if (code := each.get(CODE)) in copies}
+    found |= {i: copies[each[CODE]] for i, each in enumerate(wanted) if each.get(CODE) in copies}
     _raise_if_invalid(scope, wanted, existing, found)
     changes = [await _compare(http, scope, found[i], wanted[i]) for i in sorted(found)]
     missing = [each for i, each in enumerate(wanted) if i not in found]
@@ -165,8 +163,8 @@ async def compare(
     return Plan(
         agent_id=agent_id,
         project_id=project_id,
-        create=tuple(scope.placed(each) for each in missing if not each.get(CODE)),
-        attach=tuple(str(each[CODE]) for each in missing if each.get(CODE)),
+        create=tuple(scope.placed(each) for each in missing if CODE not in each),
+        attach=tuple(str(each[CODE]) for each in missing if CODE in each),
         update=tuple(change for change in changes if change.after),
         unchanged=tuple(change.metric for change in changes if not change.after),
         only_in_service=others,
@@ -180,10 +178,9 @@ async def export(
 ) -> list[dict[str, object]]:
     """The metrics of an agent or project, as a list that `compare` takes."""
     left_out = {*matching.SCOPE, "configuration"} - ({"agents", "configuration"} if with_agents else set())
-    names = [name for name in _known(_update()) if name not in left_out]
+    names = [name for name in _known(_UPDATE) if name not in left_out]
     exported: list[dict[str, object]] = []
-    existing, _ = await find_existing(http, await find_scope(http, agent_id, project_id))
-    for metric in existing:
+    for metric in (await compare(http, agent_id, project_id, [])).only_in_service:
         saved = metric.to_dict()
         if not saved.get(CODE) and not saved.keys() >= set(names):
             saved = (await read(http, metric.id)).to_dict()
@@ -194,9 +191,9 @@ async def export(
 
 async def _compare(http: HTTP, scope: Scope, metric: Metric, wanted: Fields) -> MetricChange:
     """Compare the fields that a wanted metric sets with those of the metric that it is."""
-    left_out = {*matching.SCOPE, *(_known(MetricCreate).keys() - _known(_update()).keys())}
-    compared = {name: value for name, value in wanted.items() if name not in left_out and not wanted.get(CODE)}
-    if not scope.agent and {"agent", "agents"} & wanted.keys() and not wanted.get(CODE):
+    left_out = {*matching.SCOPE, *(_known(MetricCreate).keys() - _known(_UPDATE).keys())}
+    compared = {name: value for name, value in wanted.items() if name not in left_out and CODE not in wanted}
+    if not scope.agent and {"agent", "agents"} & wanted.keys() and CODE not in wanted:
         compared["agents"] = sorted(agents_of(wanted))
     after = _changes(metric.to_dict(), compared)
     if after or not compared.keys() <= metric.to_dict().keys():  # The list may leave out fields, or show old values.
@@ -207,7 +204,7 @@ async def _compare(http: HTTP, scope: Scope, metric: Metric, wanted: Fields) -> 
 
 def _changes(saved: Fields, wanted: Fields) -> dict[str, object]:
     """The wanted fields that are not saved. Fields that this specification lacks count if the service returns them."""
-    compared = {name: wanted[name] for name in wanted if name in {*saved, *_known(_update())}}
+    compared = {name: wanted[name] for name in wanted if name in {*saved, *_known(_UPDATE)}}
     settings, saved_settings = wanted.get("configuration"), saved.get("configuration")
     if isinstance(settings, Mapping) and isinstance(saved_settings, Mapping):
         compared["configuration"] = {**saved_settings, **settings}  # The service may replace all of it.
@@ -218,12 +215,8 @@ def _is_same(name: str, saved: object, wanted: object) -> bool:
     if isinstance(saved, list) and isinstance(wanted, list) and all(map(matching.is_int, [*saved, *wanted])):
         return set(saved) == set(wanted)  # ids
     if name == "eval_type":
-        return matching.score_type(saved) == matching.score_type(wanted)
-    return matching.is_saved_as(saved, wanted) or (name == "name" and matching.is_cut(str(saved), str(wanted)))
-
-
-def _update() -> type[Model]:
-    return getattr(models, "MetricUpdate", MetricCreate)  # An older specification may lack it.
+        return score_type(saved) == score_type(wanted)
+    return matching.is_saved_as(saved, wanted) or (name == "name" and is_cut(str(saved), str(wanted)))
 
 
 def _known(*kinds: type[Model]) -> dict[str, Field]:
@@ -232,8 +225,8 @@ def _known(*kinds: type[Model]) -> dict[str, Field]:
 
 def _settable(fields: Fields) -> dict[str, object]:
     """The fields that count: without nulls, and without those that only the service sets."""
-    read_only = _known(Metric).keys() - _known(MetricCreate, _update()).keys() - {CODE}
-    return {name: value for name, value in fields.items() if name not in read_only and value is not None}
+    ignored = _known(Metric).keys() - _known(MetricCreate, _UPDATE).keys() - ({CODE} if fields.get(CODE) else set())
+    return {name: value for name, value in fields.items() if name not in ignored and value is not None}
 
 
 def _raise_if_invalid(
@@ -244,8 +237,8 @@ def _raise_if_invalid(
     first: dict[object, int] = {}
     for i, each in enumerate(wanted):
         code, name = each.get(CODE), str(each["name"])
-        before = first.setdefault((code, code or matching.comparable(name[:_LONGEST_NAME])), i)
-        messages = [] if code else [*_misplaced(scope, each), *_invalid(each, existing)]
+        before = first.setdefault((code, code or comparable(name[:_LONGEST_NAME])), i)
+        messages = [] if code else [*_invalid(scope, each, existing)]
         if before != i:
             messages.append(("name", f"metric {before} is the same. Remove or rename one of them"))
         if not code and i in found and len(ids := _equals(scope, name, found[i], existing)) > 1:
@@ -266,35 +259,30 @@ def _equals(scope: Scope, name: str, found: Metric, existing: Sequence[Metric]) 
 
     def rank(metric: Metric) -> tuple[bool, ...]:
         saved = fields_of(metric)
-        is_named = matching.comparable(metric.name) == matching.comparable(name) or matching.is_cut(metric.name, name)
+        is_named = comparable(metric.name) == comparable(name) or is_cut(metric.name, name)
         return is_named, not saved.get(CODE), metric.name == name, agents_of(saved) == agents_of(scope.fields)
 
     return [metric.id for metric in existing if rank(metric) == rank(found)]
 
 
-def _misplaced(scope: Scope, wanted: Fields) -> Iterator[tuple[str, str]]:
-    """The fields by which a metric is for another agent or project, each with the reason."""
-    named: dict[str, tuple[object, set[object]]] = {
-        "agents": (scope.agent, {*agents_of(wanted)}),
-        "project": (scope.project, {id_of(wanted.get("project"))} - {None}),
-        "assistant_id": (scope.assistant_id, {wanted.get("assistant_id")} - {None}),
-    }
-    for name, (own, others) in named.items():
+def _invalid(scope: Scope, wanted: Fields, existing: Sequence[Metric]) -> Iterator[tuple[str, str]]:
+    """The fields of a metric that are for another scope, or that the specification does not allow, with the reason."""
+    project = id_of(wanted.get("project"))
+    named = (("agents", scope.agent, agents_of(wanted)), ("project", scope.project, {project} if project else set()))
+    for name, own, others in named:
         if own and others and own not in others:
-            yield name, f"it is for {shown(min(others, key=str))}, and not for {shown(own)}"
-
-
-def _invalid(wanted: Fields, existing: Sequence[Metric]) -> Iterator[tuple[str, str]]:
-    """The fields of a metric that the specification does not allow, each with the reason."""
-    known = _known(MetricCreate, _update())
+            yield name, f"it is for {', '.join(map(str, sorted(others)))}, and not for {own}"
+    if scope.assistant_id and wanted.get("assistant_id") not in (None, scope.assistant_id):
+        yield "assistant_id", f"it is for {wanted['assistant_id']!r}, and not for {scope.assistant_id!r}"
+    known = _known(MetricCreate, _UPDATE)
     for name in filter(known.__contains__, wanted):
-        kind, value = known[name].kind, matching.score_type(wanted[name])
+        kind, value = known[name].kind, score_type(wanted[name])
         listed = [value for each in get_args(kind) if get_origin(each) is Literal for value in get_args(each)]
         try:
             check(name, wanted[name], kind)
         except ValueError as error:
             yield name, str(error).removeprefix(f"{name}=").rstrip(".")
         # What the service itself returns is newer than this specification.
-        if listed and value and value not in map(matching.score_type, listed):
-            if value not in (metric.to_dict().get(name) for metric in existing):
-                yield name, f"{shown(value)}: expected one of {', '.join(listed)}"
+        accepted = itertools.chain(map(score_type, listed), (metric.to_dict().get(name) for metric in existing))
+        if listed and value and value not in accepted:
+            yield name, f"{shown(value)}: expected one of {', '.join(listed)}"

@@ -51,7 +51,7 @@ async def save(http: HTTP, wanted: Wanted) -> SavedMetrics:
     found = wanted.saved  # Until something is sent, everything that is saved existed before.
     try:
         await _find_scopes(http, wanted)
-        await find(http, wanted, max(http.state.unsettled.get(wanted.key(i), 0.0) for i in wanted.missing()))
+        await find(http, wanted, max([0.0, *(http.state.unsettled.get(wanted.key(i), 0.0) for i in wanted.missing())]))
         await claim_hidden(http, wanted)
         found = dict(wanted.saved)
         wanted.listed_before = set(wanted.listed)

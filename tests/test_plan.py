@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import pickle
 import re
 import sys
 import unicodedata
@@ -19,8 +20,8 @@ from tests.support import Kind
 PREDEFINED = {"name": "Latency", "vocera_defined_metric_code": "latency"}
 
 
-def plan_of(service: Service, *wanted: Any, kind: Kind = "sync", **scope: int) -> facade.Plan:
-    with service.client(kind) as metrics:
+def plan_of(service: Service, *wanted: Any, **scope: int) -> facade.Plan:
+    with service.client("sync") as metrics:
         plan = metrics.plan(list(wanted), **(scope or {"agent_id": AGENT}))
     assert service.writes() == []
     assert isinstance(plan, facade.Plan)
@@ -362,8 +363,6 @@ def test_a_value_that_is_not_a_metric_is_refused(kind: Kind) -> None:
 
 
 def test_everything_that_is_wrong_is_listed_and_can_be_pickled() -> None:
-    import pickle
-
     service = Service()
     with service.client("sync") as metrics, pytest.raises(facade.InvalidRequestError) as caught:
         metrics.plan([metric("a", eval_type="x"), metric("a"), metric("b", agent=STRANGER)], agent_id=AGENT)

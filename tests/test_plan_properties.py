@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from contextlib import suppress
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings, strategies as st
@@ -59,7 +60,9 @@ EXISTING = st.lists(
     max_size=6,
 )
 SCOPES = st.sampled_from([{"agent_id": AGENT}, {"project_id": PROJECT}])
-SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+SETTINGS = settings(
+    max_examples=int(os.environ.get("PLAN_EXAMPLES", "60")), deadline=None, suppress_health_check=list(HealthCheck)
+)
 
 
 @SETTINGS
@@ -75,14 +78,17 @@ def test_after_apply_the_next_plan_is_empty(
     behavior: str, existing: list[Any], wanted: list[Any], scope: Any, prune: bool, kind: Kind
 ) -> None:
     service = Service(BEHAVIORS[behavior])
+    if service.behavior.text_change != "cut_name":  # Then the sandbox refuses a longer name.
+        wanted = [{**each, "name": each["name"][:255]} for each in wanted]
     for each in existing:
         service.save(**each)
     before = service.snapshot()
     with service.client(kind) as metrics:
-        try:
+        plan = None
+        with suppress(facade.InvalidRequestError):
             plan = metrics.plan(wanted, **scope)
-        except facade.InvalidRequestError as error:
-            assert may_be_refused(service, wanted), error
+        if plan is None:
+            assert may_be_refused(service, wanted)
             assert service.snapshot() == before
             return
         assert service.snapshot() == before
@@ -112,9 +118,8 @@ def may_be_refused(service: Service, wanted: list[Any]) -> bool:
 
 
 def _repeats(names: list[str]) -> bool:
-    same: Callable[[str, str], bool] = (
-        lambda one, other: (  # noqa: E731 - It is short, and used once.
-            comparable(one[:255]) == comparable(other[:255]) or is_cut(one, other) or is_cut(other, one)
-        )
+    pairs = [(one, other) for i, one in enumerate(names) for other in names[:i]]
+    return any(
+        comparable(one[:255]) == comparable(other[:255]) or is_cut(one, other) or is_cut(other, one)
+        for one, other in pairs
     )
-    return any(same(one, other) for i, one in enumerate(names) for other in names[:i])

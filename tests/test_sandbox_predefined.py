@@ -197,11 +197,11 @@ def test_an_update_changes_every_field_that_can_be_changed(sandbox: Sandbox, htt
 
 def test_a_project_and_an_agent_can_be_set_once(sandbox: Sandbox, http: httpx.Client) -> None:
     sandbox.metrics[:] = [{**METRIC, "id": 5, "agents": [], "project": None}]
-    done(http.patch("metrics/5/", json={"project": BANK_PROJECT}))
+    done(http.patch("metrics/5/", json={"project": 7}))  # It is the project of no agent.
     done(http.patch("metrics/5/", json={"project": CLINIC_PROJECT}))
     done(http.patch("metrics/5/", json={"agent": BANK}))
     done(http.patch("metrics/5/", json={"agent": CLINIC}))
-    assert (sandbox.metrics[0]["project"], sandbox.metrics[0]["agents"]) == (BANK_PROJECT, [BANK])
+    assert (sandbox.metrics[0]["project"], sandbox.metrics[0]["agents"]) == (7, [BANK])
 
 
 def test_an_update_of_settings_by_agent_changes_only_the_agents_that_it_names(
