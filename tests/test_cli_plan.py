@@ -229,8 +229,11 @@ def test_what_comes_from_elsewhere_is_code_in_markdown() -> None:
 
 
 def test_markdown_fits_a_comment() -> None:
-    long: tuple[dict[str, object], ...] = tuple({"name": f"Metric {n}", "prompt": "日本語\n" * 1500} for n in range(30))
-    longer: tuple[dict[str, object], ...] = tuple({"name": f"Metric {n}", "prompt": "a" * 60 + "\n" + "`日" * 10**5} for n in range(300))
+    def metric(number: int, prompt: str) -> dict[str, object]:
+        return {"name": f"Metric {number}", "prompt": prompt}
+
+    texts = {30: "日本語\n" * 1500, 300: "a" * 60 + "\n" + "`日" * 10**5}
+    long, longer = (tuple(metric(n, text) for n in range(number)) for number, text in texts.items())
     for metrics, left in ((long, 30), (longer, 300), (longer[:1], 0)):
         text = markdown(Plan(agent_id=1, project_id=None, create=metrics), prune=False)
         assert len(text.encode()) <= 65_000
