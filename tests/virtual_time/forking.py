@@ -55,5 +55,4 @@ if run := next_run():
     os.environ.update(run["env"])
     sys.argv = run["command"]
     sys.path[0] = os.path.dirname(sys.argv[0])  # noqa: PTH120 - As Python does it.
-    # The module is found by its name, as the program that pip installs does.
     runpy.run_path(sys.argv[0], run_name="__main__")
