@@ -46,11 +46,13 @@ if TYPE_CHECKING:
         InvalidRequestError,
         NotFoundError,
         PermissionDeniedError,
+        PlanChangedError,
         Problem,
         RateLimitError,
         UnexpectedResponseError,
     )
     from ._many import AsyncOutcomes, GenerationOutcome, Outcomes
+    from ._plan import Applied, MetricChange, Plan
     from ._saving import SavedMetrics
     from ._sync_client import Cekura
     from ._sync_jobs import GenerationJob, Job
@@ -65,6 +67,7 @@ __all__ = [
     "APITimeoutError",
     "Agent",
     "Agents",
+    "Applied",
     "AsyncAgents",
     "AsyncCekura",
     "AsyncGenerationJob",
@@ -90,6 +93,7 @@ __all__ = [
     "InvalidRequestError",
     "Job",
     "Metric",
+    "MetricChange",
     "MetricCreate",
     "MetricInput",
     "MetricUpdate",
@@ -98,6 +102,8 @@ __all__ = [
     "OnProgress",
     "Outcomes",
     "PermissionDeniedError",
+    "Plan",
+    "PlanChangedError",
     "PreviewMetricProgress",
     "Problem",
     "RateLimitError",
@@ -118,6 +124,7 @@ if not TYPE_CHECKING:
         "cekura_api.api.agents",
         "._saving",
         "._workflow",
+        "._plan",
         "._many",
         "._sync_jobs",
         "._sync_metrics",
