@@ -92,23 +92,6 @@ class Model:
         """The JSON names of the required fields."""
         return [each.key for each in fields_of[cls] if each.is_required]
 
-    @property
-    def additional_keys(self) -> list[str]:
-        """The names of the fields that the specification does not have."""
-        return list(self.additional_properties)
-
-    def __getitem__(self, key: str) -> Any:
-        return self.additional_properties[key]
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        self.additional_properties[key] = value
-
-    def __delitem__(self, key: str) -> None:
-        del self.additional_properties[key]
-
-    def __contains__(self, key: str) -> bool:
-        return key in self.additional_properties
-
     def __repr__(self) -> str:
         values = {
             each.name: getattr(self, each.name) for each in fields_of[type(self)]
