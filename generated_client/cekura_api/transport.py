@@ -33,11 +33,9 @@ class Transport(Protocol):
 
     def ask(self, endpoint: Endpoint[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """The parsed response of an endpoint."""
-        ...
 
     def pages(self, endpoint: Endpoint[P, Page[T]], /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
         """The items of all pages."""
-        ...
 
 
 class AsyncTransport(Protocol):
@@ -45,8 +43,6 @@ class AsyncTransport(Protocol):
 
     async def ask(self, endpoint: Endpoint[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """The parsed response of an endpoint."""
-        ...
 
     def pages(self, endpoint: Endpoint[P, Page[T]], /, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:
         """The items of all pages."""
-        ...
