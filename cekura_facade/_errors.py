@@ -83,6 +83,7 @@ class InvalidRequestError(CekuraError, ValueError):
     problems: Sequence[Problem] = ()
 
 
+@attrs.define(slots=False, eq=False, repr=False, auto_exc=False)
 class APIError(CekuraError):
     """A request did not end with a result.
 
@@ -92,11 +93,9 @@ class APIError(CekuraError):
         url: URL of the request, without credentials.
     """
 
-    def __init__(self, message: str, *, method: str, url: str) -> None:
-        super().__init__(message)
-        self.message = message
-        self.method = method
-        self.url = url
+    message: str
+    method: str = attrs.field(kw_only=True)
+    url: str = attrs.field(kw_only=True)
 
 
 class APIConnectionError(APIError):
@@ -107,23 +106,12 @@ class APITimeoutError(APIConnectionError):
     """The service did not respond in time."""
 
 
+@attrs.define(slots=False, eq=False, repr=False, auto_exc=False)
 class _ResponseError(APIError):
-    def __init__(
-        self,
-        message: str,
-        *,
-        method: str,
-        url: str,
-        status_code: int,
-        body: object = None,
-        request_id: str | None = None,
-        retry_after: float | None = None,
-    ) -> None:
-        super().__init__(message, method=method, url=url)
-        self.status_code = status_code
-        self.body: Any = body  # JSON, whose type nobody knows
-        self.request_id = request_id
-        self.retry_after = retry_after
+    status_code: int = attrs.field(kw_only=True)
+    body: Any = attrs.field(default=None, kw_only=True)  # JSON, whose type nobody knows
+    request_id: str | None = attrs.field(default=None, kw_only=True)
+    retry_after: float | None = attrs.field(default=None, kw_only=True)
 
 
 class APIStatusError(_ResponseError):
