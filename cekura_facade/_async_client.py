@@ -27,7 +27,7 @@ class AsyncCekura(AsyncAPI):
         base_url: Base URL of the service, with its scheme. Default: CEKURA_API_URL, then `api_url` from
             ~/.cekura/config.toml, then https://api.cekura.ai.
         timeout: How long each attempt of a request may take, from connecting to the last byte of the response, in
-            seconds, more than 0 (default 30). Behind a proxy, or with an `http_client`, the headers of a response may
+            seconds, 0.001 or more (default 30). Behind a proxy, or with an `http_client`, the headers of a response may
             take a blocking client longer.
         max_retries: Maximum number of retries per request, 0 or more (default 3). Reads and idempotent writes are
             always retried, other writes only if the service cannot have processed them. All calls of a client
@@ -94,7 +94,7 @@ class AsyncCekura(AsyncAPI):
         """Create a client with other options that shares the connections. Closing one closes both.
 
         Args:
-            timeout: How long each attempt of a request may take, in seconds, more than 0. Default: as in this client.
+            timeout: How long each attempt of a request may take, in seconds, 0.001 or more. Default: as in this client.
             max_retries: Maximum number of retries per request, 0 or more. Default: as in this client.
 
         Returns:

@@ -15,7 +15,8 @@ from urllib.parse import unquote
 
 import attrs
 import httpx
-from cekura_api.model import shown
+from cekura_api.calls import strings
+from cekura_api.model import check
 
 from ._errors import ConfigurationError
 
@@ -84,43 +85,29 @@ class Credential:
         raise TypeError("A credential cannot be pickled. Pass a progress id, and create a client where it is used.")
 
 
-Check = Callable[[object, "attrs.Attribute[Any]", Any], None]
-
-
-def _number(expected: str, fits: Callable[[float], bool]) -> Check:
-    """A validator for a number. Raises ConfigurationError if it cannot work."""
-
-    def check(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not fits(value):
-            raise ConfigurationError(f"{attribute.name}={shown(value)}: expected {expected}.")
-
-    return check
-
-
-def _integer(least: int) -> Check:
-    return _number(f"an integer >= {least}", lambda value: value >= least and isinstance(value, int))
-
-
-def _check_user_agent(_: object, __: attrs.Attribute[Any], value: object) -> None:
-    if value is None:
-        return
-    is_printable = isinstance(value, str) and value.isascii() and value.isprintable()
-    if not is_printable or str(value).strip() != value or not value:
-        raise ConfigurationError(f"user_agent={shown(value)}: expected printable ASCII such as 'acme/1.0'.")
-
-
 @attrs.frozen(kw_only=True)
 class Settings:
     """The configuration of a client."""
 
-    timeout: float = attrs.field(validator=_number("seconds, more than 0 to a million", lambda value: 0 < value <= 1e6))
-    max_retries: int = attrs.field(validator=_integer(0))
-    max_response_bytes: int = attrs.field(validator=_integer(1))
-    settle_timeout: float = attrs.field(validator=_number("seconds, 0 to a million", lambda value: 0 <= value <= 1e6))
-    user_agent: str | None = attrs.field(validator=_check_user_agent)
+    timeout: float
+    max_retries: int
+    max_response_bytes: int
+    settle_timeout: float
+    user_agent: str | None
     credential: Credential
     base_url: httpx.URL
     base_url_source: str
+
+    def __attrs_post_init__(self) -> None:
+        try:
+            check("timeout", self.timeout, float, minimum=0.001, maximum=1e6)
+            check("max_retries", self.max_retries, int, minimum=0)
+            check("max_response_bytes", self.max_response_bytes, int, minimum=1)
+            check("settle_timeout", self.settle_timeout, float, minimum=0, maximum=1e6)
+            check("user_agent", self.user_agent, str | None)
+            strings({"user_agent": self.user_agent})
+        except ValueError as error:
+            raise ConfigurationError(str(error)) from None
 
 
 def configure(api_key: Secret, bearer_token: Secret, base_url: str | None, **options: Any) -> Settings:

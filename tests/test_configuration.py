@@ -180,6 +180,9 @@ def test_a_key_that_cannot_be_sent_is_refused(client: Callable[..., Either], arg
     "settings",
     [
         {"timeout": 0},
+        {"timeout": 0.0},
+        {"settle_timeout": -1},
+        {"settle_timeout": float("nan")},
         {"timeout": -1},
         {"timeout": "5"},
         {"timeout": None},
@@ -193,7 +196,7 @@ def test_a_key_that_cannot_be_sent_is_refused(client: Callable[..., Either], arg
         {"http_client": 5},
         *(
             {"user_agent": value}
-            for value in ("", " ", "a ", "\ta", "a\nb", "a\r\nX: 1", "a\x00", "a\x7f", "é", b"a", 5)
+            for value in (" ", "a ", "\ta", "a\nb", "a\r\nX: 1", "a\x00", "a\x7f", "é", b"a", 5)
         ),
         {"bearer_token": "and a key"},
     ],
