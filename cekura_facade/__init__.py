@@ -30,27 +30,7 @@ if TYPE_CHECKING:
     from ._async_client import AsyncCekura
     from ._async_jobs import AsyncGenerationJob, AsyncJob
     from ._async_metrics import AsyncMetrics
-    from ._errors import (
-        APIConnectionError,
-        APIError,
-        APIStatusError,
-        APITimeoutError,
-        AuthenticationError,
-        BadRequestError,
-        BulkCreateUncertainError,
-        CekuraError,
-        ConfigurationError,
-        GenerationFailedError,
-        GenerationTimeoutError,
-        InternalServerError,
-        InvalidRequestError,
-        NotFoundError,
-        PermissionDeniedError,
-        PlanChangedError,
-        Problem,
-        RateLimitError,
-        UnexpectedResponseError,
-    )
+    from ._errors import *
     from ._many import AsyncOutcomes, GenerationOutcome, Outcomes
     from ._plan import Applied, MetricChange, Plan
     from ._saving import SavedMetrics
