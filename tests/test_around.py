@@ -55,7 +55,7 @@ def test_what_is_null_or_unknown_is_sent_as_it_is(client: Callable[..., Either])
     with scripted(reply(200, METRIC)) as server:
         metric = client("key", base_url=server.url).metrics.update(7, {"add_to_new_agents": None, "brand_new": [1]})
     assert server.received[0].json == {"add_to_new_agents": None, "brand_new": [1]}
-    assert metric["new"] == 1
+    assert metric.additional_properties["new"] == 1
 
 
 def test_what_is_given_by_name_counts(client: Callable[..., Either]) -> None:

@@ -396,7 +396,7 @@ def test_a_broken_encoding_is_no_result(client: Callable[..., Either]) -> None:
 def test_what_the_generated_client_asks_for_is_retried_as_well(client: Callable[..., Either]) -> None:
     with scripted(reply(503, b""), reply(200, {"id": 1, "agent_name": "a", "new": 5})) as server:
         agent = client("key", base_url=server.url).endpoint(get_agent, 1).parsed
-    assert (agent.agent_name, agent["new"]) == ("a", 5)
+    assert (agent.agent_name, agent.additional_properties["new"]) == ("a", 5)
     with scripted(reply(200, b"<html>")) as server, pytest.raises(facade.UnexpectedResponseError):
         client("key", base_url=server.url).endpoint(get_agent, 1)
 
