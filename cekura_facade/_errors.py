@@ -188,52 +188,33 @@ class InternalServerError(APIStatusError):
     """5xx: the service or a proxy failed. A write may have been processed, unless it is a 503 with `Retry-After`."""
 
 
+@attrs.define(slots=False, eq=False, repr=False, auto_exc=False)
 class GenerationFailedError(CekuraError):
     """The job `progress_id` failed. Start another one.
 
     Attributes:
+        message: What happened, and what to do.
         reason: The reason that the service gives, or None.
     """
 
-    progress_id: str
-
-    def __init__(
-        self, progress_id: str, reason: str | None, *, job: str = "Generation job", start: str = "metrics.generate"
-    ) -> None:
-        super().__init__(
-            f"{job} {progress_id} failed: {reason or 'the service gives no reason'}. "
-            f"Nothing was saved. Start another one with {start}(...)."
-        )
-        self.progress_id = progress_id
-        self.reason = reason
+    message: str
+    progress_id: str = attrs.field(kw_only=True)
+    reason: str | None = attrs.field(kw_only=True)
 
 
+@attrs.define(slots=False, eq=False, repr=False, auto_exc=False)
 class GenerationTimeoutError(CekuraError):
     """The job `progress_id` was not finished in time. It continues, and can be resumed.
 
     Attributes:
+        message: What happened, and what to do.
         last_progress: The last state that `poll` returned: a GenerateMetricsProgress, or the state of another kind of
             job. None if no poll succeeded.
     """
 
-    progress_id: str
-
-    def __init__(
-        self,
-        progress_id: str,
-        last_progress: JobState | None,
-        waited: float,
-        *,
-        job: str = "Generation job",
-        resume: str = "",
-    ) -> None:
-        state = f"its status was {last_progress.status!r}" if last_progress else "no poll succeeded, see the cause"
-        super().__init__(
-            f"{job} {progress_id} was not finished after {waited:g} seconds ({state}). "
-            f"It continues. Resume it with {resume or f'metrics.job({progress_id!r})'}.wait()."
-        )
-        self.progress_id = progress_id
-        self.last_progress = last_progress
+    message: str
+    progress_id: str = attrs.field(kw_only=True)
+    last_progress: JobState | None = attrs.field(kw_only=True)
 
 
 class BulkCreateUncertainError(CekuraError):

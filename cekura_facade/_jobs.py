@@ -129,7 +129,8 @@ async def poll(http: HTTP, job: Handle[Progress, Result], deadline: float = math
         return job.done
     endpoint = job.kind.endpoint
     with job.about():
-        response = await http.send(checked(endpoint, progress_id=job.progress_id, **job.scope), deadline=deadline)
+        request = checked(endpoint.build_request, progress_id=job.progress_id, **job.scope)
+        response = await http.send(request, deadline=deadline)
         progress = endpoint.parse_response(response)
         try:
             if progress.status == "completed":
@@ -177,8 +178,12 @@ async def wait(
                     return results[0]
                 _raise_if_failed(http, job, progress)
             if is_final:
+                state = f"its status was {last.status!r}" if last else "no poll succeeded, see the cause"
                 raise errors.GenerationTimeoutError(
-                    job.progress_id, last, timeout, job=job.kind.name, resume=job.hint
+                    f"{job.kind.name} {job.progress_id} was not finished after {timeout:g} seconds ({state}). "
+                    f"It continues. Resume it with {job.hint}.wait().",
+                    progress_id=job.progress_id,
+                    last_progress=last,
                 ) from failure
 
 
@@ -187,4 +192,9 @@ def _raise_if_failed(http: HTTP, job: Handle[Progress, Result], progress: Progre
         said: object = progress.error or None
         reason = said if said is None or isinstance(said, str) else json.dumps(said, ensure_ascii=False)
         reason = reason and http.settings.credential.redact(reason)
-        raise errors.GenerationFailedError(job.progress_id, reason, job=job.kind.name, start=job.kind.start)
+        raise errors.GenerationFailedError(
+            f"{job.kind.name} {job.progress_id} failed: {reason or 'the service gives no reason'}. "
+            f"Nothing was saved. Start another one with {job.kind.start}(...).",
+            progress_id=job.progress_id,
+            reason=reason,
+        )
