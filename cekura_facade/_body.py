@@ -37,8 +37,6 @@ class Body:
 
     def add(self, chunk: bytes) -> None:
         """Add a piece of the body."""
-        if not self.is_wanted:
-            return
         if self._foreign_encoding is not None:
             self._refuse(f"its body is encoded as {self._foreign_encoding!r}, which was not requested")
             return

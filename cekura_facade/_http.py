@@ -245,13 +245,13 @@ async def ask(http: HTTP, endpoint: Endpoint[P, T], /, *args: P.args, **kwargs: 
     Raises InvalidRequestError for arguments that are not valid, UnexpectedResponseError for a success that is not as
     specified, and the other APIErrors.
     """
-    return endpoint.parse_response(await http.send(checked(endpoint, *args, **kwargs)))
+    return endpoint.parse_response(await http.send(checked(endpoint.build_request, *args, **kwargs)))
 
 
-def checked(endpoint: Endpoint[P, object], /, *args: P.args, **kwargs: P.kwargs) -> dict[str, Any]:
-    """Build a request of an endpoint. Raises InvalidRequestError if the specification does not allow the arguments."""
+def checked(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a function that checks its arguments. Raises InvalidRequestError if they are not valid."""
     try:
-        return endpoint.build_request(*args, **kwargs)
+        return function(*args, **kwargs)
     except (ValueError, RecursionError) as error:
         raise InvalidRequestError(str(error)) from None
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import heapq
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Generator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Self
 
 import attrs
-from cekura_api.model import shown
+from cekura_api.model import check
 from cekura_api.models import GenerateMetricsRequest, Metric
 
 from ._errors import InvalidRequestError
-from ._workflow import GenerateAndCreate, GenerationRequest
+from ._http import checked
+from ._workflow import GenerateAndCreate, GenerationRequest, is_collection
 
 if TYPE_CHECKING:
     import asyncio
@@ -39,22 +40,17 @@ class _Outcomes:
     def __init__(
         self, flow: GenerateAndCreate, requests: Iterable[GenerationRequest], num_metrics: int, concurrency: int
     ) -> None:
-        if isinstance(requests, str | bytes | Mapping) or not isinstance(requests, Iterable):
+        if not is_collection(requests):
             raise InvalidRequestError(f"requests is a {type(requests).__name__}: expected a list of agent ids.")
-        if not isinstance(concurrency, int) or isinstance(concurrency, bool) or concurrency < 1:
-            raise InvalidRequestError(f"concurrency={shown(concurrency)}: expected an integer >= 1.")
+        checked(check, "concurrency", concurrency, int, minimum=1)
         self._flow = flow
         self._num_metrics = num_metrics
         self._concurrency = concurrency
         self._requests = enumerate(requests)
-        self._is_stopped = False
 
     def stop(self) -> None:
         """Start no more workflows. Those that are running continue, and their outcomes are returned."""
-        self._is_stopped = True
-
-    def _next(self) -> tuple[int, GenerationRequest] | None:
-        return None if self._is_stopped else next(self._requests, None)
+        self._requests = enumerate(())
 
     async def _outcome(self, index: int, request: GenerationRequest) -> GenerationOutcome:
         try:
@@ -95,7 +91,7 @@ class Outcomes(_Outcomes, Iterator[GenerationOutcome]):
         running: list[tuple[float, int, Coroutine[float, None, GenerationOutcome]]] = []  # by when each continues
         try:
             while True:
-                while len(running) < self._concurrency and (started := self._next()):
+                while len(running) < self._concurrency and (started := next(self._requests, None)):
                     heapq.heappush(running, (0.0, started[0], self._outcome(*started)))
                 if not running:
                     return
@@ -121,7 +117,6 @@ class AsyncOutcomes(_Outcomes, AsyncIterator[GenerationOutcome]):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._is_closed = False
         self._all = self._run()
 
     async def aclose(self) -> None:
@@ -129,7 +124,6 @@ class AsyncOutcomes(_Outcomes, AsyncIterator[GenerationOutcome]):
 
         Call it in the task that iterates. In a callback or another task, call `stop()` instead.
         """
-        self._is_closed = True
         await self._all.aclose()
 
     async def __aenter__(self) -> Self:
@@ -139,8 +133,6 @@ class AsyncOutcomes(_Outcomes, AsyncIterator[GenerationOutcome]):
         await self.aclose()
 
     async def __anext__(self) -> GenerationOutcome:
-        if self._is_closed:
-            raise StopAsyncIteration
         return await anext(self._all)
 
     async def _run(self) -> AsyncGenerator[GenerationOutcome]:
@@ -150,7 +142,7 @@ class AsyncOutcomes(_Outcomes, AsyncIterator[GenerationOutcome]):
         done: asyncio.Queue[asyncio.Task[GenerationOutcome]] = asyncio.Queue()
         try:
             while True:
-                while len(running) < self._concurrency and (started := self._next()):
+                while len(running) < self._concurrency and (started := next(self._requests, None)):
                     task = asyncio.create_task(self._outcome(*started))
                     task.add_done_callback(done.put_nowait)
                     running.add(task)

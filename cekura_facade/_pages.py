@@ -26,7 +26,7 @@ class Pages(Generic[T]):
 
     def __init__(self, http: HTTP, endpoint: Endpoint[P, Page[T]], /, *args: P.args, **kwargs: P.kwargs) -> None:
         self._http = http
-        self._request = checked(endpoint, *args, **kwargs)
+        self._request = checked(endpoint.build_request, *args, **kwargs)
         self._parse = endpoint.parse_response
         self._ids: set[int | str] = set()
         self._urls: set[object] = set()

@@ -122,7 +122,7 @@ async def find_scope(http: HTTP, agent_id: int | None, project_id: int | None) -
     if (agent_id is None) == (project_id is None):
         raise InvalidRequestError("Pass either agent_id or project_id.")
     if agent_id is None:
-        checked(list_metrics, project_id=project_id or 0)
+        checked(list_metrics.build_request, project_id=project_id or 0)
         return Scope(None, project_id, {"project": project_id})
     agent = await ask(http, get_agent, agent_id)
     return Scope(agent_id, id_of(agent.project), {"agents": [agent_id]}, matching.assistant_of(agent))

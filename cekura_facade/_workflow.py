@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import attrs
-from cekura_api.model import shown
+from cekura_api.calls import given
+from cekura_api.model import check, shown
 from cekura_api.models import GeneratedMetric, GenerateMetricsRequest, Metric, MetricCreate
 from cekura_api.types import UNSET, Unset
 
@@ -39,11 +40,7 @@ _LONGEST_ID = 1000  # characters
 
 def generation_request(agent_id: int | None, assistant_id: str | None, num_metrics: int) -> GenerateMetricsRequest:
     """The body of the generate call."""
-    return GenerateMetricsRequest(
-        agent_id=UNSET if agent_id is None else agent_id,
-        assistant_id=UNSET if assistant_id is None else assistant_id,
-        num_metrics=num_metrics,
-    )
+    return GenerateMetricsRequest(agent_id=given(agent_id), assistant_id=given(assistant_id), num_metrics=num_metrics)
 
 
 async def generate(
@@ -56,17 +53,16 @@ async def generate(
         raise InvalidRequestError("Pass either agent_id or assistant_id.")
     if not isinstance(request.assistant_id, Unset) and not _can_be_sent(request.assistant_id):
         raise InvalidRequestError(f"assistant_id={shown(request.assistant_id)}: expected a string that is not blank.")
-    response = await http.send(checked(generate_metrics, body=request))
+    response = await http.send(checked(generate_metrics.build_request, body=request))
     progress_id = generate_metrics.parse_response(response).progress_id
     if not _is_uuid(progress_id):
         raise unexpected(http.settings.credential, response, "its progress_id is not a UUID")
     return Handle(GENERATION, progress_id, request.to_dict(), is_new=True)
 
 
-def check_timeout(value: object) -> float:
+def check_timeout(value: float) -> float:
     """How long to wait for a job, in seconds. Raises InvalidRequestError."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
-        raise InvalidRequestError(f"timeout={shown(value)}: expected seconds, 0 or more. 0 polls once.")
+    checked(check, "timeout", value, float, minimum=0)
     return min(value, 1e9) * 1.0  # 30 years. The clock cannot count much further.
 
 
@@ -99,7 +95,7 @@ class GenerateAndCreate:
                 chosen = await self.http.call(self.review, list(suggested))
                 if chosen is None:
                     raise InvalidRequestError("review returned None. Return the metrics to save, or [] for none.")
-                if _is_collection(chosen):
+                if is_collection(chosen):
                     chosen = list(chosen)
             if chosen == []:
                 return SavedMetrics()
@@ -117,7 +113,7 @@ async def preview(
         raise InvalidRequestError("Pass call_log_ids or run_ids: the calls or runs to evaluate.")
     fields = _fields("metric", metric)
     body = {"metric_data": {"type": "llm_judge", **fields}, **optional}
-    response = await http.send(checked(preview_metric, body=body))
+    response = await http.send(checked(preview_metric.build_request, body=body))
     progress_id = preview_metric.parse_response(response).progress_id
     if not _is_job_id(http, progress_id):
         raise unexpected(http.settings.credential, response, "its progress_id is not usable")
@@ -135,8 +131,8 @@ async def simplify_prompt(
     kind = simplification_kind()
     if not _is_text(original_prompt):
         raise InvalidRequestError(f"original_prompt={shown(original_prompt)}: expected a string that is not empty.")
-    body = SimplifyPromptRequest(original_prompt=original_prompt, metric_id=UNSET if metric_id is None else metric_id)
-    response = await http.send(checked(endpoint, body=body))
+    body = SimplifyPromptRequest(original_prompt=original_prompt, metric_id=given(metric_id))
+    response = await http.send(checked(endpoint.build_request, body=body))
     result = endpoint.parse_response(response)
     if isinstance(result.progress_id, str) and _is_job_id(http, result.progress_id):
         return Handle(kind, result.progress_id, {"agent_id": agent_id}, is_new=True)
@@ -148,7 +144,7 @@ async def simplify_prompt(
 
 def fields_of_each(metrics: Iterable[MetricInput], *, may_be_empty: bool = False) -> list[dict[str, object]]:
     """The fields of each metric to save, as they are sent. Raises InvalidRequestError."""
-    if not _is_collection(metrics):
+    if not is_collection(metrics):
         raise InvalidRequestError(f"metrics is a {type(metrics).__name__}: expected a list of metrics.")
     fields = []
     for index, metric in enumerate(metrics):
@@ -194,7 +190,8 @@ def _fields(name: str, metric: object) -> dict[str, object]:
     return fields
 
 
-def _is_collection(value: object) -> bool:
+def is_collection(value: object) -> bool:
+    """Whether it can be iterated over, and is not a single thing."""
     single = (str, bytes, Mapping, GeneratedMetric, MetricCreate, Metric)
     return isinstance(value, Iterable) and not isinstance(value, single)
 

@@ -62,7 +62,7 @@ class Service:
     def progress(self, progress_id: str, agent_id: int) -> object:
         """Read the progress of a job for an agent."""
         job = Handle(GENERATION, progress_id, {"agent_id": agent_id})
-        return self._json(checked(job.kind.endpoint, progress_id=progress_id, **job.scope))
+        return self._json(checked(job.kind.endpoint.build_request, progress_id=progress_id, **job.scope))
 
     def create(self, fields: Fields) -> Fields:
         """Create a metric."""
