@@ -21,8 +21,8 @@ from . import _matching as matching
 from ._errors import InvalidRequestError, Problem
 from ._http import HTTP, ask, checked
 from ._matching import CODE, Fields, agents_of, comparable, fields_of, id_of, is_cut, may_be_in_scope, score_type
-from ._save_state import Wanted
-from ._saving import claim_hidden, find, read
+from ._save_state import EVERYTHING, Wanted
+from ._saving import claim_hidden, find, read, settled_at
 
 _LONGEST_NAME = 255  # characters
 _UPDATE: type[Model] = getattr(models, "MetricUpdate", MetricCreate)  # An older specification may lack it.
@@ -102,8 +102,12 @@ class Scope:
 
     agent: int | None
     project: int | None
-    fields: dict[str, object]  # by which a new metric belongs to the scope
     assistant_id: object = None
+
+    @property
+    def fields(self) -> dict[str, object]:
+        """The fields by which a new metric belongs to the scope."""
+        return {"agents": [self.agent]} if self.agent else {"project": self.project}
 
     def owns(self, metric: Metric) -> bool:
         """Whether a metric belongs to the scope alone, and is not predefined. Only then it may be deleted."""
@@ -123,19 +127,20 @@ async def find_scope(http: HTTP, agent_id: int | None, project_id: int | None) -
         raise InvalidRequestError("Pass either agent_id or project_id.")
     if agent_id is None:
         checked(list_metrics, project_id=project_id or 0)
-        return Scope(None, project_id, {"project": project_id})
+        return Scope(None, project_id)
     agent = await ask(http, get_agent, agent_id)
-    return Scope(agent_id, id_of(agent.project), {"agents": [agent_id]}, matching.assistant_of(agent))
+    return Scope(agent_id, id_of(agent.project), matching.assistant_of(agent))
 
 
 async def find_existing(http: HTTP, scope: Scope, wanted: Sequence[Fields] = ()) -> tuple[list[Metric], Wanted]:
     """List the metrics of a scope, by id, and find those that have the name of a wanted one."""
     # The last one is never found, so everything is listed.
     search = Wanted([*map(scope.placed, wanted), {"name": "", **scope.fields}])
-    search.compared = [{"name": each["name"], **scope.fields} for each in search.fields]
+    search.compared = [{"name": each["name"], CODE: each.get(CODE), **scope.fields} for each in search.fields]
+    search.names[-1] = EVERYTHING
     if scope.agent:
         search.projects[scope.agent] = scope.project
-    await find(http, search, 0.0)
+    await find(http, search, settled_at(http, search))
     await claim_hidden(http, search)
     every = search.listed | search.details | {metric.id: metric for metric in search.saved.values()}
     metrics = (metric for _, metric in sorted(every.items()))
@@ -154,12 +159,13 @@ async def compare(
     found = {
         order[position]: metric for position, metric in search.saved.items() if CODE not in wanted[order[position]]
     }
-    copies = {code: metric for metric in reversed(existing) if (code := fields_of(metric).get(CODE))}
-    found |= {i: copies[each[CODE]] for i, each in enumerate(wanted) if each.get(CODE) in copies}
+    copies = {str(code): metric for metric in reversed(existing) if (code := fields_of(metric).get(CODE))}
+    found |= {i: copies[str(each[CODE])] for i, each in enumerate(wanted) if str(each.get(CODE)) in copies}
     _raise_if_invalid(scope, wanted, existing, found)
     changes = [await _compare(http, scope, found[i], wanted[i]) for i in sorted(found)]
     missing = [each for i, each in enumerate(wanted) if i not in found]
-    others = tuple(metric for metric in existing if metric.id not in {metric.id for metric in found.values()})
+    taken = {metric.id for metric in found.values()}
+    others = tuple(metric for metric in existing if metric.id not in taken)
     return Plan(
         agent_id=agent_id,
         project_id=project_id,
@@ -205,15 +211,22 @@ async def _compare(http: HTTP, scope: Scope, metric: Metric, wanted: Fields) -> 
 def _changes(saved: Fields, wanted: Fields) -> dict[str, object]:
     """The wanted fields that are not saved. Fields that this specification lacks count if the service returns them."""
     compared = {name: wanted[name] for name in wanted if name in {*saved, *_known(_UPDATE)}}
-    settings, saved_settings = wanted.get("configuration"), saved.get("configuration")
-    if isinstance(settings, Mapping) and isinstance(saved_settings, Mapping):
-        compared["configuration"] = {**saved_settings, **settings}  # The service may replace all of it.
+    if "configuration" in compared:  # The service may replace all of it, or keep what is not sent.
+        compared["configuration"] = _merged(saved.get("configuration"), compared["configuration"])
     return {name: value for name, value in compared.items() if not _is_same(name, saved.get(name), value)}
 
 
+def _merged(saved: object, wanted: object) -> object:
+    if not isinstance(saved, Mapping) or not isinstance(wanted, Mapping):
+        return wanted
+    return {**saved, **{name: _merged(saved.get(name), value) for name, value in wanted.items()}}
+
+
 def _is_same(name: str, saved: object, wanted: object) -> bool:
-    if isinstance(saved, list) and isinstance(wanted, list) and all(map(matching.is_int, [*saved, *wanted])):
-        return set(saved) == set(wanted)  # ids
+    if name == "agents":
+        return agents_of({name: saved}) == agents_of({name: wanted})
+    if name.endswith("custom_code") and matching.gaps(saved) != matching.gaps(wanted):
+        return False
     if name == "eval_type":
         return score_type(saved) == score_type(wanted)
     return matching.is_saved_as(saved, wanted) or (name == "name" and is_cut(str(saved), str(wanted)))
@@ -235,13 +248,18 @@ def _raise_if_invalid(
     """Raise InvalidRequestError with everything that is wrong with a list of metrics."""
     problems = []
     first: dict[object, int] = {}
+    by_name: dict[str, list[Metric]] = {}
+    for metric in existing:
+        by_name.setdefault(comparable(metric.name), []).append(metric)
     for i, each in enumerate(wanted):
         code, name = each.get(CODE), str(each["name"])
-        before = first.setdefault((code, code or comparable(name[:_LONGEST_NAME])), i)
+        before = first.setdefault((str(code), code is None and comparable(name[:_LONGEST_NAME])), i)
         messages = [] if code else [*_invalid(scope, each, existing)]
+        if code and not isinstance(code, str):
+            messages.append((CODE, f"{shown(code)}: expected a string"))
         if before != i:
             messages.append(("name", f"metric {before} is the same. Remove or rename one of them"))
-        if not code and i in found and len(ids := _equals(scope, name, found[i], existing)) > 1:
+        if not code and i in found and len(ids := _equals(scope, name, found[i], by_name)) > 1:
             messages.append(("name", f"several existing metrics have it (id {ids}). Rename or delete all but one"))
         if code and i not in found and not importlib.util.find_spec("cekura_api.api.metrics.copy_predefined_metrics"):
             messages.append((CODE, "it is missing, and this version of the client cannot copy predefined metrics"))
@@ -254,15 +272,14 @@ def _raise_if_invalid(
         raise error
 
 
-def _equals(scope: Scope, name: str, found: Metric, existing: Sequence[Metric]) -> list[int]:
+def _equals(scope: Scope, name: str, found: Metric, by_name: Mapping[str, Sequence[Metric]]) -> list[int]:
     """Ids of the metrics that a wanted one may be just as well as the one that was found, which is among them."""
 
     def rank(metric: Metric) -> tuple[bool, ...]:
         saved = fields_of(metric)
-        is_named = comparable(metric.name) == comparable(name) or is_cut(metric.name, name)
-        return is_named, not saved.get(CODE), metric.name == name, agents_of(saved) == agents_of(scope.fields)
+        return not saved.get(CODE), metric.name == name, agents_of(saved) == agents_of(scope.fields)
 
-    return [metric.id for metric in existing if rank(metric) == rank(found)]
+    return [each.id for each in by_name.get(comparable(found.name), []) if rank(each) == rank(found)]
 
 
 def _invalid(scope: Scope, wanted: Fields, existing: Sequence[Metric]) -> Iterator[tuple[str, str]]:
@@ -284,5 +301,5 @@ def _invalid(scope: Scope, wanted: Fields, existing: Sequence[Metric]) -> Iterat
             yield name, str(error).removeprefix(f"{name}=").rstrip(".")
         # What the service itself returns is newer than this specification.
         accepted = itertools.chain(map(score_type, listed), (metric.to_dict().get(name) for metric in existing))
-        if listed and value and value not in accepted:
+        if listed and value and isinstance(value, str) and value not in accepted:
             yield name, f"{shown(value)}: expected one of {', '.join(listed)}"
