@@ -40,12 +40,7 @@ async def apply(http: HTTP, plan: Plan, *, prune: bool) -> Applied:
             await _check(http, plan, change.metric, change.before)
             done.updated.append(await ask(http, update_metric, change.metric.id, body=change.after))
         for metric in new.deletable if prune else ():
-            try:
-                await _check(http, plan, metric, {"name": metric.name}, is_deleted=True)
-                await ask(http, delete_metric, metric.id)
-            except NotFoundError as error:  # Somebody else deleted it, unless a proxy says so.
-                if not isinstance(error.body, dict):
-                    raise
+            await _delete(http, plan, metric)
             done.deleted.append(metric)
     except BaseException as error:
         vars(error)["applied"] = done  # Ctrl-C and cancellation have it, too.
@@ -70,8 +65,17 @@ async def _check(http: HTTP, plan: Plan, metric: Metric, before: Fields, *, is_d
     now = await read(http, metric.id)
     is_shared = is_deleted and not Scope(plan.agent_id, plan.project_id).owns(now)
     if is_shared or any(now.to_dict().get(name) != value for name, value in before.items()):
-        new = await compare(http, plan.agent_id, plan.project_id, plan.wanted)
-        raise PlanChangedError(f"metric {metric.id} ({metric.name!r}) is different", new)
+        what = f"metric {metric.id} ({metric.name!r}) is different"
+        raise PlanChangedError(what, await compare(http, plan.agent_id, plan.project_id, plan.wanted))
+
+
+async def _delete(http: HTTP, plan: Plan, metric: Metric) -> None:
+    try:
+        await _check(http, plan, metric, {"name": metric.name}, is_deleted=True)
+        await ask(http, delete_metric, metric.id)
+    except NotFoundError as error:  # Somebody else deleted it, unless a proxy says so.
+        if not isinstance(error.body, dict):
+            raise
 
 
 async def _attach(http: HTTP, plan: Plan, done: Applied) -> None:
@@ -84,8 +88,7 @@ async def _attach(http: HTTP, plan: Plan, done: Applied) -> None:
     saving.settled_at = http.now() + http.settings.settle_timeout
     try:
         try:
-            body = {**place, "metric_codes": list(plan.attach)}
-            response = await http.send(checked(copy_predefined_metrics, body=body))
+            response = await http.send(checked(copy_predefined_metrics, body={**place, "metric_codes": [*plan.attach]}))
             _claim(saving, copy_predefined_metrics.parse_response(response))
             if saving.missing():
                 raise unexpected(http.settings.credential, response, "its body does not have all of the metrics")
@@ -97,8 +100,8 @@ async def _attach(http: HTTP, plan: Plan, done: Applied) -> None:
             with suppress(CekuraError):
                 await http.sleep(http.settings.settle_timeout)
                 _claim(saving, (await compare(http, plan.agent_id, plan.project_id, plan.wanted)).unchanged)
-            if unclear := saving.unclear():
-                raise saving.uncertain(error) from saving.failed[unclear[0]]
+            if saving.unclear():
+                raise saving.uncertain(error) from error
     finally:
         remember_unsettled(http, saving)
         done.created.extend(saving.in_order())

@@ -136,9 +136,8 @@ def leaves_out(saved: Fields, wanted: Fields) -> bool:
     """Whether the list leaves out what it takes to compare a saved metric with a wanted one."""
     if any(not saved.get(each) for each in ("name", "description", "eval_type", CODE) if wanted.get(each)):
         return True
-    if agents_of(wanted) and "agents" not in saved:
-        return True
-    return any(wanted.get(each) for each in SCOPE) and not any(saved.get(each) for each in SCOPE)
+    has_no_scope = any(map(wanted.get, SCOPE)) and not any(map(saved.get, SCOPE))
+    return has_no_scope or (bool(agents_of(wanted)) and "agents" not in saved)
 
 
 def is_same_text(saved: Fields, wanted: Fields) -> bool:

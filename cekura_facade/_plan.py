@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal, get_args, get_origin
 
 from attrs import field, frozen
@@ -25,6 +25,7 @@ from ._save_state import EVERYTHING, Wanted
 from ._saving import claim_hidden, find, read, settled_at
 
 _LONGEST_NAME = 255  # characters
+_Found = dict[int, Metric]  # by the position of the wanted metric
 _UPDATE: type[Model] = getattr(models, "MetricUpdate", MetricCreate)  # An older specification may lack it.
 
 
@@ -132,8 +133,11 @@ async def find_scope(http: HTTP, agent_id: int | None, project_id: int | None) -
     return Scope(agent_id, id_of(agent.project), matching.assistant_of(agent))
 
 
-async def find_existing(http: HTTP, scope: Scope, wanted: Sequence[Fields] = ()) -> tuple[list[Metric], Wanted]:
-    """List the metrics of a scope, by id, and find those that have the name of a wanted one."""
+async def _find(http: HTTP, scope: Scope, wanted: Sequence[Fields]) -> tuple[list[Metric], _Found, _Found]:
+    """List the metrics of a scope, by id.
+
+    Returns them, those that have the name of a wanted one by its position, and the second best for each position.
+    """
     # The last one is never found, so everything is listed.
     search = Wanted([*map(scope.placed, wanted), {"name": "", **scope.fields}])
     search.compared = [{"name": each["name"], CODE: each.get(CODE), **scope.fields} for each in search.fields]
@@ -144,7 +148,15 @@ async def find_existing(http: HTTP, scope: Scope, wanted: Sequence[Fields] = ())
     await claim_hidden(http, search)
     every = search.listed | search.details | {metric.id: metric for metric in search.saved.values()}
     metrics = (metric for _, metric in sorted(every.items()))
-    return [each for each in metrics if may_be_in_scope(fields_of(each), scope.fields, scope.project)], search
+    existing = [each for each in metrics if may_be_in_scope(fields_of(each), scope.fields, scope.project)]
+    found, search.saved = search.saved, {}
+    search.claim(_without(existing, found.values()), range(len(wanted)))
+    return existing, found, search.saved
+
+
+def _without(metrics: Iterable[Metric], others: Iterable[Metric]) -> list[Metric]:
+    ids = {metric.id for metric in others}
+    return [metric for metric in metrics if metric.id not in ids]
 
 
 async def compare(
@@ -155,17 +167,14 @@ async def compare(
     wanted = [_settable(each) for each in fields]
     # The names of predefined metrics help to list them. Otherwise only their codes count.
     order = sorted(range(len(wanted)), key=lambda i: CODE in wanted[i])
-    existing, search = await find_existing(http, scope, [wanted[i] for i in order])
-    found = {
-        order[position]: metric for position, metric in search.saved.items() if CODE not in wanted[order[position]]
-    }
+    existing, *matches = await _find(http, scope, [wanted[i] for i in order])
+    found, rivals = ({order[i]: each for i, each in some.items() if CODE not in wanted[order[i]]} for some in matches)
     copies = {str(code): metric for metric in reversed(existing) if (code := fields_of(metric).get(CODE))}
     found |= {i: copies[str(each[CODE])] for i, each in enumerate(wanted) if str(each.get(CODE)) in copies}
-    _raise_if_invalid(scope, wanted, existing, found)
+    _raise_if_invalid(scope, wanted, existing, found, rivals)
     changes = [await _compare(http, scope, found[i], wanted[i]) for i in sorted(found)]
     missing = [each for i, each in enumerate(wanted) if i not in found]
-    taken = {metric.id for metric in found.values()}
-    others = tuple(metric for metric in existing if metric.id not in taken)
+    others = tuple(_without(existing, found.values()))
     return Plan(
         agent_id=agent_id,
         project_id=project_id,
@@ -243,14 +252,11 @@ def _settable(fields: Fields) -> dict[str, object]:
 
 
 def _raise_if_invalid(
-    scope: Scope, wanted: Sequence[Fields], existing: Sequence[Metric], found: Mapping[int, Metric]
+    scope: Scope, wanted: Sequence[Fields], existing: Sequence[Metric], found: _Found, rivals: _Found
 ) -> None:
     """Raise InvalidRequestError with everything that is wrong with a list of metrics."""
     problems = []
     first: dict[object, int] = {}
-    by_name: dict[str, list[Metric]] = {}
-    for metric in existing:
-        by_name.setdefault(comparable(metric.name), []).append(metric)
     for i, each in enumerate(wanted):
         code, name = each.get(CODE), str(each["name"])
         before = first.setdefault((str(code), code is None and comparable(name[:_LONGEST_NAME])), i)
@@ -259,8 +265,9 @@ def _raise_if_invalid(
             messages.append((CODE, f"{shown(code)}: expected a string"))
         if before != i:
             messages.append(("name", f"metric {before} is the same. Remove or rename one of them"))
-        if not code and i in found and len(ids := _equals(scope, name, found[i], by_name)) > 1:
-            messages.append(("name", f"several existing metrics have it (id {ids}). Rename or delete all but one"))
+        if i in rivals and _rank(scope, name, rivals[i]) == _rank(scope, name, found[i]):
+            ids = f"{found[i].id}, {rivals[i].id}"
+            messages.append(("name", f"several metrics have it (id {ids}). Rename or delete all but one"))
         if code and i not in found and not importlib.util.find_spec("cekura_api.api.metrics.copy_predefined_metrics"):
             messages.append((CODE, "it is missing, and this version of the client cannot copy predefined metrics"))
         problems += [Problem(message, field_name, i, name) for field_name, message in messages]
@@ -272,14 +279,9 @@ def _raise_if_invalid(
         raise error
 
 
-def _equals(scope: Scope, name: str, found: Metric, by_name: Mapping[str, Sequence[Metric]]) -> list[int]:
-    """Ids of the metrics that a wanted one may be just as well as the one that was found, which is among them."""
-
-    def rank(metric: Metric) -> tuple[bool, ...]:
-        saved = fields_of(metric)
-        return not saved.get(CODE), metric.name == name, agents_of(saved) == agents_of(scope.fields)
-
-    return [each.id for each in by_name.get(comparable(found.name), []) if rank(each) == rank(found)]
+def _rank(scope: Scope, name: str, metric: Metric) -> tuple[bool, bool]:
+    """How well a metric with a comparable name matches: whether its name and its agents are exactly the wanted ones."""
+    return metric.name == name, agents_of(fields_of(metric)) == agents_of(scope.fields)
 
 
 def _invalid(scope: Scope, wanted: Fields, existing: Sequence[Metric]) -> Iterator[tuple[str, str]]:
