@@ -134,7 +134,12 @@ def test_equal_texts_are_compared_at_once(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_plan_compares_each_name_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
-    monkeypatch.setattr(plans, "comparable", lambda name: calls.append(name) or matching.comparable(name))
+
+    def counted(name: object) -> str:
+        calls.append(name)
+        return matching.comparable(name)
+
+    monkeypatch.setattr(plans, "comparable", counted)
     service = Service()
     wanted = [metric(f"Metric {i}") for i in range(30)]
     for each in wanted:
