@@ -88,7 +88,8 @@ async def _attach(http: HTTP, plan: Plan, done: Applied) -> None:
     saving.settled_at = http.now() + http.settings.settle_timeout
     try:
         try:
-            response = await http.send(checked(copy_predefined_metrics, body={**place, "metric_codes": [*plan.attach]}))
+            body = {**place, "metric_codes": [*plan.attach]}
+            response = await http.send(checked(copy_predefined_metrics.build_request, body=body))
             _claim(saving, copy_predefined_metrics.parse_response(response))
             if saving.missing():
                 raise unexpected(http.settings.credential, response, "its body does not have all of the metrics")
