@@ -16,7 +16,7 @@ from typing import TypeGuard
 from cekura_api.models import Agent, Metric
 from cekura_api.types import UNSET
 
-_LONGEST_NAME = 255  # characters
+LONGEST_NAME = 255  # characters
 _LONGEST_SPELLING = 1000  # characters: more does not fit into a URL with others
 _FORMER_BINARY = ("binary_workflow_adherence", "binary_qualitative")
 _ESCAPES = 3  # how often a string may have been escaped; each round reads all of it
@@ -48,23 +48,23 @@ def comparable(value: object) -> str:
 
 def spellings(name: str) -> list[str]:
     """The forms in which the service may have saved a name."""
-    forms = (name, *(change(name) for change in _CHANGES), name[:_LONGEST_NAME])
+    forms = (name, *(change(name) for change in _CHANGES), name[:LONGEST_NAME])
     return [form for form in dict.fromkeys(forms) if len(form) <= _LONGEST_SPELLING]
 
 
 def is_too_long(name: str) -> bool:
     """Whether a name may become too long to be saved in full."""
-    return max(len(name), len(html.escape(name)), len(unicodedata.normalize("NFD", name))) > _LONGEST_NAME
+    return max(len(name), len(html.escape(name)), len(unicodedata.normalize("NFD", name))) > LONGEST_NAME
 
 
 def is_cut(saved: str, name: str) -> bool:
     """Whether the service may have saved a name that is too long like this."""
-    if comparable(saved) == comparable(name[:_LONGEST_NAME]):
-        return len(name) > _LONGEST_NAME
+    if comparable(saved) == comparable(name[:LONGEST_NAME]):
+        return len(name) > LONGEST_NAME
     # It may be cut in the middle of an escape, or of a composed character.
     beginning = comparable(re.sub(r"&#?\w*$", "", saved))
     nfd = functools.partial(unicodedata.normalize, "NFD")
-    return len(saved) == _LONGEST_NAME and nfd(comparable(name)).startswith(nfd(beginning))
+    return len(saved) == LONGEST_NAME and nfd(comparable(name)).startswith(nfd(beginning))
 
 
 def is_saved_as(saved: object, wanted: object) -> bool:
@@ -137,7 +137,7 @@ def leaves_out(saved: Fields, wanted: Fields) -> bool:
     if any(not saved.get(each) for each in ("name", "description", "eval_type", CODE) if wanted.get(each)):
         return True
     has_no_scope = any(map(wanted.get, SCOPE)) and not any(map(saved.get, SCOPE))
-    return has_no_scope or (bool(agents_of(wanted)) and "agents" not in saved)
+    return has_no_scope or (bool(agents_of(wanted)) and not agents_of(saved) and "agents" not in saved)
 
 
 def is_same_text(saved: Fields, wanted: Fields) -> bool:
