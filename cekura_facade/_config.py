@@ -174,10 +174,8 @@ def _read_file() -> Mapping[str, Any]:
 
     try:
         return tomllib.loads(Path(FILE).expanduser().read_text("utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        reason = f"is not valid TOML: {error}"  # The message has a position, and nothing from the file.
-    except (ValueError, RecursionError):
-        reason = "is not UTF-8, or contains a number or a list that is too long"
+    except (ValueError, RecursionError) as error:
+        reason = f"is not valid TOML: {error}"  # The message has a position, and at most one character of the file.
     except (FileNotFoundError, NotADirectoryError, RuntimeError):
         return {}  # There is no file, or this user has no home folder.
     except OSError as error:
