@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Generic
 
 from cekura_api.models import GeneratedMetric, GenerateMetricsProgress
 
 from . import _jobs as jobs
 from ._async_http import AsyncHTTP
-from ._errors import JobState
+from ._jobs import Progress, Result
 from ._workflow import check_callback, check_timeout
-
-Progress = TypeVar("Progress", bound=JobState)
-Result = TypeVar("Result")
 
 
 class AsyncJob(Generic[Progress, Result]):

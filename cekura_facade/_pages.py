@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Generic, ParamSpec, TypeVar
+from typing import Generic
 
 import httpx
-from cekura_api.transport import Endpoint, Page
+from cekura_api.transport import Endpoint, P, Page, T
 
 from ._failures import unexpected
 from ._http import HTTP, checked
 
-P = ParamSpec("P")
-T = TypeVar("T")
 _LONGEST = 4000  # characters of a URL
 
 

@@ -4,17 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Generic
 
 from cekura_api.models import GeneratedMetric, GenerateMetricsProgress
 
 from . import _jobs as jobs
-from ._errors import JobState
+from ._jobs import Progress, Result
 from ._sync_http import SyncHTTP
 from ._workflow import check_callback, check_timeout
-
-Progress = TypeVar("Progress", bound=JobState)
-Result = TypeVar("Result")
 
 
 class Job(Generic[Progress, Result]):
