@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import heapq
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Generator, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Self
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
 
 import attrs
 from cekura_api.model import check
@@ -69,10 +70,6 @@ class Outcomes(_Outcomes, Iterator[GenerationOutcome]):
     `stop()` starts no more workflows. `close()`, or leaving a `with` statement, cancels those that are running.
     """
 
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self._all = self._run()
-
     def close(self) -> None:
         """Cancel the workflows that are running, and start no more. In a callback, call `stop()` instead."""
         self._all.close()
@@ -86,7 +83,8 @@ class Outcomes(_Outcomes, Iterator[GenerationOutcome]):
     def __next__(self) -> GenerationOutcome:
         return next(self._all)
 
-    def _run(self) -> Generator[GenerationOutcome]:
+    @cached_property
+    def _all(self) -> Generator[GenerationOutcome]:
         http = self._flow.http
         running: list[tuple[float, int, Coroutine[float, None, GenerationOutcome]]] = []  # by when each continues
         try:
@@ -115,15 +113,14 @@ class AsyncOutcomes(_Outcomes, AsyncIterator[GenerationOutcome]):
     Use it with `async with`, because `async for` alone leaves workflows running after `break`.
     """
 
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self._all = self._run()
+    _is_closed = False  # In Python 3.11, a generator that was closed while it waited says that it is running.
 
     async def aclose(self) -> None:
         """Cancel the workflows that are running, and start no more. Returns when they have ended.
 
         Call it in the task that iterates. In a callback or another task, call `stop()` instead.
         """
+        self._is_closed = True
         await self._all.aclose()
 
     async def __aenter__(self) -> Self:
@@ -133,9 +130,12 @@ class AsyncOutcomes(_Outcomes, AsyncIterator[GenerationOutcome]):
         await self.aclose()
 
     async def __anext__(self) -> GenerationOutcome:
+        if self._is_closed:
+            raise StopAsyncIteration
         return await anext(self._all)
 
-    async def _run(self) -> AsyncGenerator[GenerationOutcome]:
+    @cached_property
+    async def _all(self) -> AsyncGenerator[GenerationOutcome]:
         import asyncio  # Imported here because Cekura does not need it.
 
         running: set[asyncio.Task[GenerationOutcome]] = set()
@@ -154,11 +154,9 @@ class AsyncOutcomes(_Outcomes, AsyncIterator[GenerationOutcome]):
         except BaseException as error:
             for task in running:
                 task.cancel()
-            if running:
-                await asyncio.wait(running)
             for task in running:
                 try:
-                    task.result()
+                    await task
                 except BaseException as ended:  # noqa: BLE001 - Only its notes are needed.
                     for note in getattr(ended, "__notes__", ()):
                         error.add_note(note)  # It has the progress id.
