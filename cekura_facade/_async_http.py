@@ -8,10 +8,10 @@ import functools
 import math
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from typing import NamedTuple, ParamSpec, TypeVar
+from typing import NamedTuple
 
 import httpx
-from cekura_api.transport import Endpoint, Page
+from cekura_api.transport import Endpoint, P, Page, T
 
 from ._body import Body, without_response
 from ._config import Settings, TLSContext, configuration_errors
@@ -20,9 +20,6 @@ from ._http import HTTP, ask
 from ._logging import redact_trace, wire_is_logged
 from ._pages import Pages
 from ._retry import Outcome
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 _AT_ONCE = 50  # requests that are sent at the same time; the others wait
 
@@ -44,7 +41,7 @@ class AsyncHTTP(HTTP):
         raise ConfigurationError("This is the client of an AsyncCekura. Await the `asyncio` function of the endpoint.")
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        return await self.exchange(request)
+        return await self.send(request)
 
     async def ask(self, endpoint: Endpoint[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call an endpoint of the generated client."""

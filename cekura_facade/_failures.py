@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 import httpx
 
@@ -14,6 +15,7 @@ from ._retry import NEVER_SENT, READS, Outcome, retry_after
 Subjects = Sequence[tuple[int, str]]
 """Position and name of each metric in the body of a request."""
 
+E = TypeVar("E", errors.APIStatusError, errors.UnexpectedResponseError)
 _SHOWN = 300  # characters of a body in a message
 _KINDS: dict[int, tuple[type[errors.APIStatusError], str]] = {
     400: (errors.BadRequestError, "Fix the request. Retrying it unchanged will fail again."),
@@ -28,14 +30,9 @@ def error_for(
     request: httpx.Request, outcome: Outcome, credential: Credential, subjects: Subjects
 ) -> errors.APIStatusError | errors.APIConnectionError:
     """The error for a request that did not end with a success."""
-    if isinstance(outcome, httpx.Response):
-        return _status_error(outcome, credential, subjects)
-    return _no_response(request, outcome, credential)
-
-
-def _status_error(response: httpx.Response, credential: Credential, subjects: Subjects) -> errors.APIStatusError:
-    """The error for a response that is not a success."""
-    status, request = response.status_code, response.request
+    if not isinstance(outcome, httpx.Response):
+        return _no_response(request, outcome, credential)
+    response, status, request = outcome, outcome.status_code, outcome.request
     kind, advice = _KINDS.get(status, (errors.APIStatusError, "The API does not document this status."))
     wait = retry_after(response)
     advice = advice.format(source=credential.source, wait=f" {wait:g} seconds" if wait is not None else "")
@@ -43,18 +40,11 @@ def _status_error(response: httpx.Response, credential: Credential, subjects: Su
         kind, advice = errors.InternalServerError, f"The service or a proxy failed. {_what_next(request)}"
     elif response.has_redirect_location:
         advice = f"It redirects to {_location(response)}, which is not followed. Check the base URL."
-    body = _body(response, credential)
+    body = json_of(response, credential)
     problems = tuple(_problems(body, subjects)) if status == 400 else ()
     said = "; ".join(map(str, problems)).rstrip(".") + "." if problems else _described(body)
-    error = kind(
-        credential.redact(f"{request.method} {request.url.path} failed with status {status}: {said} {advice}"),
-        method=request.method,
-        url=credential.redact(str(request.url)),
-        status_code=status,
-        body=body,
-        request_id=credential.redact(response.headers.get("x-request-id")),
-        retry_after=wait,
-    )
+    message = f"{request.method} {request.url.path} failed with status {status}: {said} {advice}"
+    error = _response_error(kind, message, response, credential, retry_after=wait)
     if isinstance(error, errors.BadRequestError):
         error.problems = problems
     return error
@@ -62,19 +52,26 @@ def _status_error(response: httpx.Response, credential: Credential, subjects: Su
 
 def unexpected(credential: Credential, response: httpx.Response, why: str) -> errors.UnexpectedResponseError:
     """The error for a success that is not as the API specifies it."""
-    request, body = response.request, _body(response, credential)
+    request, body = response.request, json_of(response, credential)
     message = (
         f"{request.method} {request.url.path} returned status {response.status_code}, but {why}: {_described(body)} "
         "Check the base URL, and whether a proxy or login page answers in place of the service. "
         f"{_what_next(request)}"
     )
-    return errors.UnexpectedResponseError(
+    return _response_error(errors.UnexpectedResponseError, message, response, credential)
+
+
+def _response_error(
+    kind: type[E], message: str, response: httpx.Response, credential: Credential, retry_after: float | None = None
+) -> E:
+    return kind(
         credential.redact(message),
-        method=request.method,
-        url=credential.redact(str(request.url)),
+        method=response.request.method,
+        url=credential.redact(str(response.request.url)),
         status_code=response.status_code,
-        body=body,
+        body=json_of(response, credential),
         request_id=credential.redact(response.headers.get("x-request-id")),
+        retry_after=retry_after,
     )
 
 
@@ -124,7 +121,7 @@ def _location(response: httpx.Response) -> str:
     return f"{target.url.scheme}://{target.url.netloc.decode('ascii')}{target.url.path}"
 
 
-def _body(response: httpx.Response, credential: Credential) -> object:
+def json_of(response: httpx.Response, credential: Credential) -> object:
     """The body without the credential: parsed if it is JSON, otherwise as a string."""
     text = response.content.decode("utf-8", errors="replace")
     try:

@@ -8,23 +8,20 @@ import math
 import platform
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
-from typing import Any, ParamSpec, Self, TypeVar
+from typing import Any, Self
 
 import attrs
 import httpx
 from cekura_api import AuthenticatedClient
-from cekura_api.transport import Endpoint
+from cekura_api.transport import Endpoint, P, T
 
 from ._clock import Clock
-from ._config import Settings
+from ._config import Credential, Settings
 from ._errors import ConfigurationError, InvalidRequestError
-from ._failures import Subjects, error_for
+from ._failures import Subjects, error_for, json_of
 from ._logging import BEGUN, log
 from ._retry import MAX_PAUSE, READS, Outcome, RetryBudget, growing, is_unprocessed, pause_before_retry, retry_after
 from ._version import __version__
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 _MAX_REDIRECTS = 5
 USER_AGENT = f"cekura-facade/{__version__} python/{platform.python_version()} httpx/{httpx.__version__}"
@@ -72,11 +69,6 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
         self._given: httpx.Client | httpx.AsyncClient | None = given
         self.builder: httpx.Client = self.generated_client().get_httpx_client()
 
-    @property
-    def is_closed(self) -> bool:
-        """Whether this client, or the http_client that was passed, is closed."""
-        return self.state.is_closed or (self._given is not None and self._given.is_closed)
-
     @abstractmethod
     async def attempt(self, request: httpx.Request, deadline: float) -> Outcome:
         """Send a request once. Returns the response, read to its end, or the error that prevented one."""
@@ -122,30 +114,18 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     async def send(
         self,
-        request: dict[str, Any],
+        request: httpx.Request | dict[str, Any],
         *,
         deadline: float = math.inf,
         max_retries: int | None = None,
         subjects: Subjects = (),
     ) -> httpx.Response:
-        """Send what `build_request` of an endpoint returned. Returns a success, and raises an APIError otherwise."""
-        try:
-            if "json" in request:
-                # ASCII, because JSON can hold half of a surrogate pair, which UTF-8 cannot.
-                request["content"] = json.dumps(request.pop("json"), allow_nan=False, separators=(",", ":")).encode()
-            built = self.builder.build_request(**request)
-        except (httpx.InvalidURL, TypeError, ValueError, RecursionError) as error:
-            raise InvalidRequestError(f"The arguments cannot be sent: {error}.") from error
-        return await self.exchange(built, deadline, max_retries, subjects)
+        """Send a request, or what `build_request` of an endpoint returned, until there is a final response.
 
-    async def exchange(
-        self,
-        request: httpx.Request,
-        deadline: float = math.inf,
-        max_retries: int | None = None,
-        subjects: Subjects = (),
-    ) -> httpx.Response:
-        """Send a request until there is a final response. Returns a success, and raises an APIError otherwise."""
+        Returns a success, and raises an APIError otherwise.
+        """
+        if isinstance(request, dict):
+            request = self._built(request)
         if any(request.extensions["timeout"].values()):
             raise ConfigurationError("Pass the timeout to Cekura or AsyncCekura, or use their with_options.")
         retries = self.settings.max_retries if max_retries is None else max_retries
@@ -156,14 +136,14 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
         while True:
             while (left := self.state.not_before - self.now()) > 0 and self.state.not_before < deadline:
                 await self.sleep(left)
-            if self.is_closed:
+            if self.state.is_closed or (self._given is not None and self._given.is_closed):
                 raise ConfigurationError("This client is closed. Create a new one.")
             number += 1
             outcome = await self._logged_attempt(request, deadline, number)
             if isinstance(outcome, httpx.Response) and outcome.is_success:
                 self.budget.give()
                 return outcome
-            if may_be_processed and _is_deleted(outcome):
+            if may_be_processed and _is_deleted(outcome, self.settings.credential):
                 return httpx.Response(204, request=request)
             target = self._redirected(outcome)
             if target is not None and redirects < _MAX_REDIRECTS:
@@ -204,6 +184,15 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
         timeout = dict.fromkeys(("connect", "read", "write", "pool"), left)
         request.extensions = {**request.extensions, "timeout": timeout, BEGUN: now}
         return left, until
+
+    def _built(self, request: dict[str, Any]) -> httpx.Request:
+        try:
+            if "json" in request:
+                # ASCII, because JSON can hold half of a surrogate pair, which UTF-8 cannot.
+                request["content"] = json.dumps(request.pop("json"), allow_nan=False, separators=(",", ":")).encode()
+            return self.builder.build_request(**request)
+        except (httpx.InvalidURL, TypeError, ValueError, RecursionError) as error:
+            raise InvalidRequestError(f"The arguments cannot be sent: {error}.") from error
 
     async def _logged_attempt(self, request: httpx.Request, deadline: float, number: int) -> Outcome:
         request.extensions = {**request.extensions, BEGUN: None}  # The attempt sets it when it starts to send.
@@ -261,12 +250,9 @@ def origin(url: httpx.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)
 
 
-def _is_deleted(outcome: Outcome) -> bool:
+def _is_deleted(outcome: Outcome, credential: Credential) -> bool:
     """Whether it is a 404 to a DELETE, from the service and not from a proxy in front of it."""
     if not isinstance(outcome, httpx.Response) or outcome.status_code != 404 or outcome.request.method != "DELETE":
         return False
-    try:
-        body = outcome.json()
-    except (ValueError, RecursionError):
-        return False
+    body = json_of(outcome, credential)
     return isinstance(body, dict) and "detail" in body

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -189,9 +188,7 @@ async def wait(
 
 def _raise_if_failed(http: HTTP, job: Handle[Progress, Result], progress: Progress) -> None:
     if progress.status == "failed":
-        said: object = progress.error or None
-        reason = said if said is None or isinstance(said, str) else json.dumps(said, ensure_ascii=False)
-        reason = reason and http.settings.credential.redact(reason)
+        reason = str(http.settings.credential.redact(progress.error)) if progress.error else None
         raise errors.GenerationFailedError(
             f"{job.kind.name} {job.progress_id} failed: {reason or 'the service gives no reason'}. "
             f"Nothing was saved. Start another one with {job.kind.start}(...).",

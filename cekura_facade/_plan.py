@@ -24,7 +24,6 @@ from ._matching import CODE, Fields, agents_of, comparable, fields_of, id_of, is
 from ._save_state import EVERYTHING, Wanted
 from ._saving import claim_hidden, find, read, settled_at
 
-_LONGEST_NAME = 255  # characters
 _Found = dict[int, Metric]  # by the position of the wanted metric
 _UPDATE: type[Model] = getattr(models, "MetricUpdate", MetricCreate)  # An older specification may lack it.
 
@@ -144,7 +143,7 @@ async def _find(http: HTTP, scope: Scope, wanted: Sequence[Fields]) -> tuple[lis
     search.names[-1] = EVERYTHING
     if scope.agent:
         search.projects[scope.agent] = scope.project
-    await find(http, search, settled_at(http, search))
+    await find(http, search, search.missing, settled_at(http, search))
     await claim_hidden(http, search)
     every = search.listed | search.details | {metric.id: metric for metric in search.saved.values()}
     metrics = (metric for _, metric in sorted(every.items()))
@@ -259,7 +258,7 @@ def _raise_if_invalid(
     first: dict[object, int] = {}
     for i, each in enumerate(wanted):
         code, name = each.get(CODE), str(each["name"])
-        before = first.setdefault((str(code), code is None and comparable(name[:_LONGEST_NAME])), i)
+        before = first.setdefault((str(code), code is None and comparable(name[: matching.LONGEST_NAME])), i)
         messages = [] if code else [*_invalid(scope, each, existing)]
         if code and not isinstance(code, str):
             messages.append((CODE, f"{shown(code)}: expected a string"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 
 from cekura_api.api.agents import get_agent
 from cekura_api.api.metrics import create_metrics_in_bulk, get_metric, list_metrics
@@ -51,7 +52,7 @@ async def save(http: HTTP, wanted: Wanted) -> SavedMetrics:
     found = wanted.saved  # Until something is sent, everything that is saved existed before.
     try:
         await _find_scopes(http, wanted)
-        await find(http, wanted, settled_at(http, wanted))
+        await find(http, wanted, wanted.missing, settled_at(http, wanted))
         await claim_hidden(http, wanted)
         found = dict(wanted.saved)
         wanted.listed_before = set(wanted.listed)
@@ -137,7 +138,7 @@ async def _settle(http: HTTP, wanted: Wanted) -> None:
     """Find what was saved by requests that failed. Raises BulkCreateUncertainError if that cannot be known."""
     unclear = wanted.unclear()
     try:
-        await find(http, wanted, wanted.settled_at if unclear else 0.0)
+        await find(http, wanted, wanted.missing, wanted.settled_at if unclear else 0.0)
     except errors.CekuraError as error:  # The client may be closed meanwhile.
         if unclear:
             raise wanted.uncertain(error) from error
@@ -178,17 +179,10 @@ async def _send_chunk(http: HTTP, wanted: Wanted, positions: Sequence[int]) -> N
         http.state.hidden[metric.id] = wanted.key(i)
 
 
-async def find(http: HTTP, wanted: Wanted, until: float) -> None:
-    """List until all missing metrics are found, or until a list at that time shows that they do not exist."""
-    error = await _list_until(http, wanted, wanted.missing, until)
-    if error is not None:
-        raise error
-
-
-async def _list_until(
+async def find(
     http: HTTP, wanted: Wanted, left: Callable[[], list[int]], until: float, max_retries: int | None = None
-) -> errors.APIError | None:
-    """List as long as positions are left, and once at that time. Returns the error of the last list."""
+) -> None:
+    """List as long as positions are left, and once at that time. Raises the error of the last list."""
     pauses = growing(0.25, 2.0)
     failure = None
     while left():
@@ -201,7 +195,8 @@ async def _list_until(
         if is_last or not left():
             break
         await http.sleep(max(0.0, min(next(pauses), until - http.now())))
-    return failure
+    if failure is not None:
+        raise failure
 
 
 async def _list(http: HTTP, wanted: Wanted, positions: Sequence[int], max_retries: int | None) -> None:
@@ -269,9 +264,8 @@ async def confirm(http: HTTP, wanted: Wanted) -> None:
     """List until the created metrics show, so that the next call sees them, in this process or another."""
     created = [i for i in wanted.saved if wanted.saved[i].id in http.state.hidden]
     until = http.now() + http.settings.settle_timeout
-    error = await _list_until(http, wanted, lambda: wanted.unseen(created), until, max_retries=0)
-    if error is not None:
-        _LOG.debug("Metrics could not be listed: %s", error)
+    with suppress(errors.APIError):
+        await find(http, wanted, lambda: wanted.unseen(created), until, max_retries=0)
     unseen = wanted.unseen(created)
     for i in created:
         if i not in unseen:

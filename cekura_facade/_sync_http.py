@@ -8,10 +8,9 @@ import ssl
 import types
 import urllib.request
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
-from typing import ParamSpec, TypeVar
 
 import httpx
-from cekura_api.transport import Endpoint, Page
+from cekura_api.transport import Endpoint, P, Page, T
 
 from ._body import Body, without_response
 from ._config import Settings, TLSContext, configuration_errors
@@ -22,9 +21,6 @@ from ._logging import redact_trace, wire_is_logged
 from ._pages import Pages
 from ._retry import Outcome
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
 
 class SyncHTTP(HTTP):
     """Blocks while a request is sent. A pause is left to whoever runs the workflow."""
@@ -34,7 +30,7 @@ class SyncHTTP(HTTP):
         self.sender: httpx.Client = given or _new_client()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        return self.run(self.exchange(request))
+        return self.run(self.send(request))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         raise ConfigurationError("This is the client of a Cekura. Call the `sync` function of the endpoint.")

@@ -150,8 +150,7 @@ def fields_of_each(metrics: Iterable[MetricInput], *, may_be_empty: bool = False
     for index, metric in enumerate(metrics):
         if isinstance(metric, Metric):
             raise InvalidRequestError(
-                f"metric {index} is a Metric, which is saved already (id {metric.id}). To save a copy, pass a mapping "
-                "with the fields of the copy."
+                f"metric {index} is saved already (id {metric.id}). Pass a mapping to save a copy."
             )
         fields.append(_fields(f"metric {index}", metric))
     if not fields and not may_be_empty:
@@ -162,13 +161,9 @@ def fields_of_each(metrics: Iterable[MetricInput], *, may_be_empty: bool = False
 def progress_id(value: object, *, must_be_uuid: bool = False) -> str:
     """A progress id that can be right. Raises InvalidRequestError."""
     text = str(value) if isinstance(value, uuid.UUID) else value
-    if must_be_uuid and not _is_uuid(text):
-        raise InvalidRequestError(
-            f"Invalid progress_id {shown(value)}: expected a UUID such as '3f2b8c1e-5d4a-4f6b-9a7c-0e1d2c3b4a5f', from "
-            "GenerationJob.progress_id."
-        )
-    if not isinstance(text, str) or not _can_be_sent(text):
-        raise InvalidRequestError(f"Invalid progress_id {shown(value)}: expected a string, from the job.")
+    if not isinstance(text, str) or not (_is_uuid(text) if must_be_uuid else _can_be_sent(text)):
+        expected = "a UUID such as '3f2b8c1e-5d4a-4f6b-9a7c-0e1d2c3b4a5f'" if must_be_uuid else "a string"
+        raise InvalidRequestError(f"Invalid progress_id {shown(value)}: expected {expected}, from the job.")
     return text
 
 
