@@ -46,11 +46,13 @@ if TYPE_CHECKING:
         InvalidRequestError,
         NotFoundError,
         PermissionDeniedError,
+        PlanChangedError,
         Problem,
         RateLimitError,
         UnexpectedResponseError,
     )
     from ._many import AsyncOutcomes, GenerationOutcome, Outcomes
+    from ._plan import Applied, MetricChange, Plan
     from ._saving import SavedMetrics
     from ._sync_client import Cekura
     from ._sync_jobs import GenerationJob, Job
@@ -65,6 +67,7 @@ __all__ = [
     "APITimeoutError",
     "Agent",
     "Agents",
+    "Applied",
     "AsyncAgents",
     "AsyncCekura",
     "AsyncGenerationJob",
@@ -90,6 +93,7 @@ __all__ = [
     "InvalidRequestError",
     "Job",
     "Metric",
+    "MetricChange",
     "MetricCreate",
     "MetricInput",
     "MetricUpdate",
@@ -98,6 +102,8 @@ __all__ = [
     "OnProgress",
     "Outcomes",
     "PermissionDeniedError",
+    "Plan",
+    "PlanChangedError",
     "PreviewMetricProgress",
     "Problem",
     "RateLimitError",
@@ -111,12 +117,12 @@ __all__ = [
 
 if not TYPE_CHECKING:
     # Imported when first used: `cekura-facade --help`, and a program that only handles errors, need no httpx.
-    # A module after those that it imports from, so that each name is found in its own.
+    # A module after those that it imports from, so that each name is found in its own. Few programs need plans.
     _SHARED = ("._errors", "cekura_api.models", "cekura_api.types", "cekura_api.api.agents", "._saving", "._workflow")
     _CLIENTS = ("._sync_jobs", "._sync_metrics", "._sync_client", "._async_jobs", "._async_metrics", "._async_client")
 
     def __getattr__(name: str) -> object:
-        for home in (*_SHARED, "._many", *_CLIENTS) if name in __all__ else ():
+        for home in (*_SHARED, "._many", *_CLIENTS, "._plan") if name in __all__ else ():
             module = import_module(home, __name__)
             if hasattr(module, name):
                 return globals().setdefault(name, getattr(module, name))

@@ -18,6 +18,8 @@ from ._workflow import GenerationRequest, MetricInput, OnProgress, Review
 if TYPE_CHECKING:
     from cekura_api.models import PreviewMetricProgress, SimplifyPromptProgress
 
+    from ._plan import Applied, Plan
+
 
 class AsyncMetrics(AsyncGeneratedMetrics):
     """Metrics: generate, preview, create, list, update and delete them."""
@@ -94,6 +96,93 @@ class AsyncMetrics(AsyncGeneratedMetrics):
         API call: `POST /test_framework/v1/metrics/bulk_create/`, after `GET /test_framework/v1/metrics/`.
         """
         return await self._http.run(create_in_bulk(self._http, workflow.fields_of_each(metrics)))
+
+    async def plan(
+        self, metrics: Iterable[MetricInput], *, agent_id: int | None = None, project_id: int | None = None
+    ) -> Plan:
+        """Compare a list of metrics with those of an agent or project. Nothing is changed.
+
+        A metric of the list and one of the service are the same if they have the same name. Of these, the fields that
+        the list sets are compared. What the service itself changes in a string, such as white space at its end, is not
+        a difference. A mapping with `vocera_defined_metric_code` stands for a predefined metric, which is compared by
+        this code alone.
+
+        Args:
+            metrics: What `export` or `wait` returned, MetricCreate objects or mappings. Fields that only the service
+                sets, such as `id`, are ignored.
+            agent_id: Agent id. Pass either this or `project_id`. The metrics of an agent are those that are assigned
+                to it, and those of its project that are assigned to no agent.
+            project_id: Project id. Pass either this or `agent_id`.
+
+        Returns:
+            The plan: what to create, copy and update, in the order of the list, and what only the service has, by id.
+
+        Raises:
+            InvalidRequestError: An argument is not valid. `problems` says which metrics are not: two have the same
+                name, two metrics of the service have it, a value is out of range, or a metric is for another agent or
+                project.
+            NotFoundError: The agent does not exist.
+            APIError: The service refused a request, or could not be reached.
+
+        API call: `GET /test_framework/v1/metrics/` and `GET /test_framework/v1/metrics/{id}/`.
+        """
+        from . import _plan as plans
+
+        flow = plans.compare(self._http, agent_id, project_id, workflow.fields_of_each(metrics, may_be_empty=True))
+        return await self._http.run(flow)
+
+    async def apply(self, plan: Plan, *, prune: bool = False) -> Applied:
+        """Make the metrics of an agent or project equal to a list, as a plan shows it.
+
+        The client computes the plan again first, and skips what is done already. So you can make the same call again
+        after any failure. Nothing is done that the plan does not show.
+
+        Args:
+            plan: What `plan` returned.
+            prune: Whether to delete `plan.deletable`, after everything else (default False): the metrics that the list
+                does not contain and that belong to the agent or project alone.
+
+        Returns:
+            The metrics that were created, updated, deleted and unchanged, each in the order of the plan.
+
+        Raises:
+            PlanChangedError: The service changed, and something else is needed now. Its `plan` is the new plan.
+            BulkCreateUncertainError: Some metrics may or may not be created or copied: those in `unconfirmed`.
+            InvalidRequestError: As for `plan`.
+            APIError: A step failed. Every error has what was done as `applied`.
+
+        API call: as for `plan` and `create_in_bulk`, and `PATCH` and `DELETE /test_framework/v1/metrics/{id}/`.
+        """
+        from ._apply import apply
+
+        return await self._http.run(apply(self._http, plan, prune=prune))
+
+    async def export(
+        self, *, agent_id: int | None = None, project_id: int | None = None, with_agents: bool = False
+    ) -> list[dict[str, object]]:
+        """Get the metrics of an agent or project as a list that `plan` takes.
+
+        Each has the fields that can be set and are not empty. Predefined metrics have only their name and code.
+
+        Args:
+            agent_id: Agent id. Pass either this or `project_id`.
+            project_id: Project id. Pass either this or `agent_id`.
+            with_agents: Whether to include `agents` and `configuration`, which name agents (default False). Without
+                them, the list is valid for any agent and project.
+
+        Returns:
+            The fields of each metric, by id.
+
+        Raises:
+            InvalidRequestError: Both ids or none are passed, or one is not valid. Nothing was sent.
+            NotFoundError: The agent does not exist.
+            APIError: The service refused a request, or could not be reached.
+
+        API call: `GET /test_framework/v1/metrics/` and `GET /test_framework/v1/metrics/{id}/`.
+        """
+        from . import _plan as plans
+
+        return await self._http.run(plans.export(self._http, agent_id, project_id, with_agents=with_agents))
 
     async def generate_and_create(
         self,

@@ -16,7 +16,8 @@ CekuraError
 │  └─ UnexpectedResponseError    a success that is not as specified
 ├─ GenerationFailedError         a job failed
 ├─ GenerationTimeoutError        a job was not finished in time
-└─ BulkCreateUncertainError      some metrics may or may not be saved
+├─ BulkCreateUncertainError      some metrics may or may not be saved
+└─ PlanChangedError              the service is no longer as a plan shows it
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ import attrs
 if TYPE_CHECKING:
     from cekura_api.models import GeneratedMetric, Metric
     from cekura_api.types import Unset
+
+    from ._plan import Applied, Plan
 
 
 class JobState(Protocol):
@@ -53,11 +56,13 @@ class CekuraError(Exception):
         metrics: Suggestions that the service had returned before the call failed. Empty otherwise.
         created: Metrics of this call that are saved, in the order given. Saving all of them again does not save these
             twice. After `create_in_bulk`, a SavedMetrics, which tells new metrics from existing ones.
+        applied: What `metrics.apply` had done before it failed. None for other calls.
     """
 
     progress_id: str | None = None
     metrics: Sequence[GeneratedMetric] = ()
     created: Sequence[Metric] = ()
+    applied: Applied | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The default calls the class with `args`, which fails for errors that need more than a message.
@@ -69,7 +74,13 @@ class ConfigurationError(CekuraError):
 
 
 class InvalidRequestError(CekuraError, ValueError):
-    """An argument, or what `review` returned, is not valid. The request was not sent."""
+    """An argument, or what `review` returned, is not valid. The request was not sent.
+
+    Attributes:
+        problems: What is wrong with the metrics that were passed to `metrics.plan`. Empty for other calls.
+    """
+
+    problems: Sequence[Problem] = ()
 
 
 class APIError(CekuraError):
@@ -249,6 +260,18 @@ class BulkCreateUncertainError(CekuraError):
         super().__init__(message)
         self.created: list[Metric] = list(created)
         self.unconfirmed: list[dict[str, Any]] = list(unconfirmed)
+
+
+class PlanChangedError(CekuraError):
+    """The service changed after the plan was computed. The plan does not show what is needed now.
+
+    Attributes:
+        plan: The new plan.
+    """
+
+    def __init__(self, what: str, plan: Plan) -> None:
+        super().__init__(f"The service changed after the plan was computed: {what}. Review the new plan, and apply it.")
+        self.plan = plan
 
 
 for _error in list(vars().values()):

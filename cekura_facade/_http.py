@@ -183,10 +183,9 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
     def authorize(self, request: httpx.Request) -> dict[str, Any]:
         """Add the credential to a request, and return how to send it."""
         credential = self.settings.credential
+        self.forget(request)
         if origin(request.url) == origin(self.settings.base_url):
             request.headers[credential.header] = credential.header_value()
-        else:
-            self.forget(request)
         options: dict[str, Any] = {"stream": True, "follow_redirects": False}
         if credential.header == "Authorization":
             options["auth"] = None  # The `auth` of a given client would replace our bearer token.

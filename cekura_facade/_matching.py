@@ -10,7 +10,7 @@ import functools
 import html
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TypeGuard
 
 from cekura_api.models import Agent, Metric
@@ -20,8 +20,22 @@ _LONGEST_NAME = 255  # characters
 _LONGEST_SPELLING = 1000  # characters: more does not fit into a URL with others
 _FORMER_BINARY = ("binary_workflow_adherence", "binary_qualitative")
 _ESCAPES = 3  # how often a string may have been escaped; each round reads all of it
-_SCOPE = ("agent", "agents", "project", "assistant_id")
+SCOPE = ("agent", "agents", "project", "assistant_id")  # fields that say where a metric belongs
+CODE = "vocera_defined_metric_code"  # of a predefined metric
 Fields = Mapping[str, object]
+NOTHING: tuple[object, ...] = (None, "", [], {})
+# What a service may do to a string.
+_CHANGES: tuple[Callable[[str], str], ...] = (
+    str.strip,
+    lambda text: " ".join(text.split()),
+    lambda text: re.sub(r"\s+", " ", text),
+    lambda text: text.replace("\n", "\r\n"),
+    lambda text: text.replace("\r\n", "\n"),
+    html.escape,
+    functools.partial(unicodedata.normalize, "NFC"),
+    functools.partial(unicodedata.normalize, "NFD"),
+)
+_CHANGES_AT_ONCE = 4
 
 
 def comparable(value: object) -> str:
@@ -34,16 +48,7 @@ def comparable(value: object) -> str:
 
 def spellings(name: str) -> list[str]:
     """The forms in which the service may have saved a name."""
-    forms = (
-        name,
-        name.strip(),
-        " ".join(name.split()),
-        name.replace("\n", "\r\n"),
-        html.escape(name),
-        unicodedata.normalize("NFC", name),
-        unicodedata.normalize("NFD", name),
-        name[:_LONGEST_NAME],
-    )
+    forms = (name, *(change(name) for change in _CHANGES), name[:_LONGEST_NAME])
     return [form for form in dict.fromkeys(forms) if len(form) <= _LONGEST_SPELLING]
 
 
@@ -62,6 +67,27 @@ def is_cut(saved: str, name: str) -> bool:
     return len(saved) == _LONGEST_NAME and nfd(comparable(name)).startswith(nfd(beginning))
 
 
+def is_saved_as(saved: object, wanted: object) -> bool:
+    """Whether a service that was sent a value may have saved it like this. Nothing and an empty value are equal."""
+    if isinstance(wanted, str) and isinstance(saved, str | None):
+        return _is_saved_text(saved or "", wanted)
+    if isinstance(wanted, Mapping) and isinstance(saved, Mapping):
+        return saved.keys() == wanted.keys() and all(is_saved_as(saved[key], wanted[key]) for key in wanted)
+    if isinstance(wanted, list | tuple) and isinstance(saved, list):
+        return len(saved) == len(wanted) and all(map(is_saved_as, saved, wanted))
+    # In Python, True is 1.
+    is_equal = saved == wanted and isinstance(saved, bool) == isinstance(wanted, bool)
+    return is_equal or (saved in NOTHING and wanted in NOTHING)
+
+
+def _is_saved_text(saved: str, wanted: str) -> bool:
+    """Whether changes of a service lead from the wanted string to the saved one, and not only back."""
+    forms = {wanted}
+    for _ in range(_CHANGES_AT_ONCE if comparable(saved) == comparable(wanted) else 0):
+        forms |= {change(form) for form in forms for change in _CHANGES}
+    return saved in forms
+
+
 def score_type(eval_type: object) -> object:
     """An eval_type by its present name."""
     return "binary" if eval_type in _FORMER_BINARY else eval_type
@@ -69,7 +95,7 @@ def score_type(eval_type: object) -> object:
 
 def fields_of(metric: Metric) -> dict[str, object]:
     """What the service says of a metric that is compared, whether this version of the specification knows it or not."""
-    known = {name: getattr(metric, name, UNSET) for name in ("name", "description", "eval_type", *_SCOPE)}
+    known = {name: getattr(metric, name, UNSET) for name in ("name", "description", "eval_type", *SCOPE, CODE)}
     return metric.additional_properties | {name: value for name, value in known.items() if value is not UNSET}
 
 
@@ -103,12 +129,12 @@ def leaves_out(saved: Fields, wanted: Fields) -> bool:
     """Whether the list leaves out what it takes to compare a saved metric with a wanted one."""
     if any(not saved.get(each) for each in ("name", "description", "eval_type") if wanted.get(each)):
         return True
-    return any(wanted.get(each) for each in _SCOPE) and not any(saved.get(each) for each in _SCOPE)
+    return any(wanted.get(each) for each in SCOPE) and not any(saved.get(each) for each in SCOPE)
 
 
 def is_same_text(saved: Fields, wanted: Fields) -> bool:
-    """Whether name and description are saved exactly as they were sent."""
-    return all((saved.get(each) or "") == (wanted.get(each) or "") for each in ("name", "description"))
+    """Whether name and description, as far as they are compared, are saved exactly as they were sent."""
+    return all((saved.get(each) or "") == (wanted[each] or "") for each in ("name", "description") if each in wanted)
 
 
 def is_same_scope(saved: Fields, wanted: Fields, project: int | None) -> bool:

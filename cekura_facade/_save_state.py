@@ -8,23 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from cekura_api.models import Metric
 
+from . import _matching as matching
 from ._errors import APIError, BulkCreateUncertainError, CekuraError
 from ._failures import may_be_processed
-from ._matching import (
-    Fields,
-    agents_of,
-    comparable,
-    fields_of,
-    id_of,
-    is_cut,
-    is_same_scope,
-    is_same_text,
-    is_too_long,
-    leaves_out,
-    may_be_in_scope,
-    score_type,
-    spellings,
-)
 
 _NAMES_LENGTH = 1500  # of the names in one URL, in characters
 Query = dict[str, str | int]
@@ -33,10 +19,10 @@ Query = dict[str, str | int]
 
 # How found metrics are assigned, the closest match first: the exact or a comparable text, the same or a possible scope.
 PASSES = (
-    (is_same_text, is_same_scope),
-    (is_same_text, may_be_in_scope),
-    (lambda _saved, _wanted: True, is_same_scope),
-    (lambda _saved, _wanted: True, may_be_in_scope),
+    (matching.is_same_text, matching.is_same_scope),
+    (matching.is_same_text, matching.may_be_in_scope),
+    (lambda _saved, _wanted: True, matching.is_same_scope),
+    (lambda _saved, _wanted: True, matching.may_be_in_scope),
 )
 
 
@@ -46,12 +32,12 @@ class Wanted:
     def __init__(self, fields: Sequence[dict[str, object]]) -> None:
         self.fields = fields
         # As they are compared: a metric for an assistant_id is for the agent that has it, once that is known.
-        self.compared: list[Fields] = list(fields)
+        self.compared: list[matching.Fields] = [{"description": "", **each} for each in fields]
         self.projects: dict[int, int | None] = {}  # by agent id
         self.sent_names = [str(each["name"]) for each in fields]
-        self.names = [comparable(name) for name in self.sent_names]
-        self.descriptions = [comparable(each.get("description")) for each in fields]
-        self.too_long = [i for i, name in enumerate(self.sent_names) if is_too_long(name)]
+        self.names = [matching.comparable(name) for name in self.sent_names]
+        self.descriptions = [matching.comparable(each.get("description")) for each in fields]
+        self.too_long = [i for i, name in enumerate(self.sent_names) if matching.is_too_long(name)]
         self.saved: dict[int, Metric] = {}
         self.failed: dict[int, APIError] = {}  # why it is not saved yet
         self.refused: set[int] = set()
@@ -64,13 +50,14 @@ class Wanted:
     def key(self, position: int) -> tuple[object, ...]:
         """What must be equal for a metric of another call to be this one."""
         fields = self.fields[position]
-        scope = (frozenset(agents_of(fields)), str(fields.get("project")), str(fields.get("assistant_id")))
-        return self.names[position], self.descriptions[position], str(score_type(fields.get("eval_type"))), scope
+        scope = (frozenset(matching.agents_of(fields)), str(fields.get("project")), str(fields.get("assistant_id")))
+        score_type = str(matching.score_type(fields.get("eval_type")))
+        return self.names[position], self.descriptions[position], score_type, scope
 
     def project(self, position: int) -> int | None:
         """Id of the project that a metric belongs to, if it is known."""
         fields = self.compared[position]
-        projects = [id_of(fields.get("project")), *map(self.projects.get, sorted(agents_of(fields)))]
+        projects = [matching.id_of(fields.get("project")), *map(self.projects.get, sorted(matching.agents_of(fields)))]
         return next(filter(None, projects), None)
 
     def in_order(self) -> list[Metric]:
@@ -96,7 +83,7 @@ class Wanted:
         for is_text, in_scope in PASSES:
             by_name = self._by_name(positions)
             for number, metric in list(left.items()):
-                saved = fields_of(metric)
+                saved = matching.fields_of(metric)
                 for i in self._named(saved, by_name):
                     wanted = self.compared[i]
                     if self._is_same(i, saved) and is_text(saved, wanted) and in_scope(saved, wanted, self.project(i)):
@@ -110,19 +97,19 @@ class Wanted:
         every = [i for positions in by_name.values() for i in positions]
         numbers = []
         for metric in found:
-            saved = fields_of(metric)
+            saved = matching.fields_of(metric)
             candidates = self._named(saved, by_name) if saved.get("name") else every
-            if metric.id not in self.details and any(leaves_out(saved, self.compared[i]) for i in candidates):
+            if metric.id not in self.details and any(matching.leaves_out(saved, self.compared[i]) for i in candidates):
                 numbers.append(metric.id)
         return numbers
 
     def strangers(self, own: set[int]) -> list[int]:
         """Ids of what has appeared since, is not ours, and may be what is missing although it looks different."""
         known = own | self.listed_before | {metric.id for metric in self.saved.values()}
-        wanted = [agents_of(self.compared[i]) for i in self.unclear()]
+        wanted = [matching.agents_of(self.compared[i]) for i in self.unclear()]
         strangers = []
         for number in self.listed.keys() - known:
-            agents = agents_of(fields_of(self.listed[number]))
+            agents = matching.agents_of(matching.fields_of(self.listed[number]))
             # What is for other agents is not missing. Where a metric is not for an agent, that cannot be told.
             if not agents or any(not each or each & agents for each in wanted):
                 strangers.append(number)
@@ -142,7 +129,7 @@ class Wanted:
         for i in positions:
             scopes.setdefault(tuple(self._scope(i).items()), []).append(i)
         for scope, some in scopes.items():
-            for names in _in_urls(itertools.chain.from_iterable(spellings(self.sent_names[i]) for i in some)):
+            for names in _in_urls(itertools.chain.from_iterable(matching.spellings(self.sent_names[i]) for i in some)):
                 conditions = [{"field": "name", "op": "in", "value": names}]
                 yield {**dict(scope), "filters": json.dumps({"operator": "and", "conditions": conditions})}
             if scope:
@@ -169,7 +156,7 @@ class Wanted:
 
     def _scope(self, position: int) -> Query:
         fields, project = self.compared[position], self.project(position)
-        agents, assistant_id = agents_of(fields), fields.get("assistant_id")
+        agents, assistant_id = matching.agents_of(fields), fields.get("assistant_id")
         scope: Query = {"agent_id": min(agents)} if agents else {}
         if is_for_assistant(fields):
             scope["assistant_id"] = str(assistant_id)
@@ -184,22 +171,26 @@ class Wanted:
                 by_name.setdefault(self.names[i], []).append(i)
         return by_name
 
-    def _named(self, saved: Fields, by_name: dict[str, list[int]]) -> list[int]:
+    def _named(self, saved: matching.Fields, by_name: dict[str, list[int]]) -> list[int]:
         """The positions, of those that are not saved, whose name a saved metric has."""
         name = saved.get("name")
-        positions = by_name.get(comparable(name), [])
+        positions = by_name.get(matching.comparable(name), [])
         if not positions and self.too_long and isinstance(name, str):
             every = [i for some in by_name.values() for i in some]
-            positions = [i for i in every if i in self.too_long and is_cut(name, self.sent_names[i])]
+            positions = [i for i in every if i in self.too_long and matching.is_cut(name, self.sent_names[i])]
         return [i for i in positions if i not in self.saved]
 
-    def _is_same(self, position: int, saved: Fields) -> bool:
+    def _is_same(self, position: int, saved: matching.Fields) -> bool:
         """Whether a saved metric of the same name is this one, wherever it is. What it leaves out cannot differ."""
         wanted, found = self.compared[position].get("eval_type"), saved.get("eval_type")
-        if wanted and found and isinstance(found, str) and score_type(wanted) != score_type(found):
+        if wanted and found and isinstance(found, str) and matching.score_type(wanted) != matching.score_type(found):
+            return False
+        if saved.get(matching.CODE) and not self.compared[position].get(matching.CODE):
             return False
         description = saved.get("description")
-        return not isinstance(description, str) or comparable(description) == self.descriptions[position]
+        if "description" not in self.compared[position]:
+            return True
+        return not isinstance(description, str) or matching.comparable(description) == self.descriptions[position]
 
 
 def _in_urls(names: Iterable[str]) -> Iterator[list[str]]:
@@ -217,9 +208,9 @@ def _in_urls(names: Iterable[str]) -> Iterator[list[str]]:
         yield list(some)
 
 
-def is_for_assistant(fields: Fields) -> bool:
+def is_for_assistant(fields: matching.Fields) -> bool:
     assistant_id = fields.get("assistant_id")
-    return isinstance(assistant_id, str) and assistant_id != "" and not agents_of(fields)
+    return isinstance(assistant_id, str) and assistant_id != "" and not matching.agents_of(fields)
 
 
 def _some(names: Iterable[str]) -> str:

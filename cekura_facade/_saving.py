@@ -14,17 +14,7 @@ from cekura_api.api.agents import get_agent
 from cekura_api.api.metrics import create_metrics_in_bulk, get_metric, list_metrics
 from cekura_api.models import Metric
 
-from ._errors import (
-    APIConnectionError,
-    APIError,
-    APIStatusError,
-    BadRequestError,
-    CekuraError,
-    NotFoundError,
-    PermissionDeniedError,
-    RateLimitError,
-    UnexpectedResponseError,
-)
+from . import _errors as errors
 from ._failures import is_redirect, may_be_processed, unexpected
 from ._http import HTTP, ask
 from ._matching import agents_of, assistant_of, comparable, fields_of, is_int, spellings
@@ -34,7 +24,7 @@ from ._save_state import Query, Wanted, is_for_assistant
 
 MAX_METRICS = 100  # of one request
 _LOG = logging.getLogger("cekura_facade")
-_UNREADABLE = (NotFoundError, PermissionDeniedError, UnexpectedResponseError)
+UNREADABLE = (errors.NotFoundError, errors.PermissionDeniedError, errors.UnexpectedResponseError)
 
 
 class SavedMetrics(list[Metric]):
@@ -53,24 +43,28 @@ class SavedMetrics(list[Metric]):
 
 async def create_in_bulk(http: HTTP, fields: Sequence[dict[str, object]]) -> SavedMetrics:
     """Save metrics. Returns them in the order given."""
-    wanted = Wanted(fields)
+    return await save(http, Wanted(fields))
+
+
+async def save(http: HTTP, wanted: Wanted) -> SavedMetrics:
+    """Save metrics. `wanted` says which ones are saved, also after an interruption."""
     found = wanted.saved  # Until something is sent, everything that is saved existed before.
     try:
         await _find_scopes(http, wanted)
-        await _find(http, wanted, max(http.state.unsettled.get(wanted.key(i), 0.0) for i in wanted.missing()))
-        await _claim_hidden(http, wanted)
+        await find(http, wanted, max([0.0, *(http.state.unsettled.get(wanted.key(i), 0.0) for i in wanted.missing())]))
+        await claim_hidden(http, wanted)
         found = dict(wanted.saved)
         wanted.listed_before = set(wanted.listed)
         try:
             await _send(http, wanted)
         except Exception:
-            await _confirm(http, wanted)
+            await confirm(http, wanted)
             raise
         except BaseException:
             _remember_unsettled(http, wanted)
             raise
-        await _confirm(http, wanted)
-    except CekuraError as error:
+        await confirm(http, wanted)
+    except errors.CekuraError as error:
         error.created = SavedMetrics(error.created or wanted.in_order(), {metric.id for metric in found.values()})
         raise
     finally:
@@ -87,7 +81,7 @@ async def _find_scopes(http: HTTP, wanted: Wanted) -> None:
         try:
             agent = await ask(http, get_agent, agent_id)
             wanted.projects[agent_id] = agent.project or None
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             _LOG.warning("Agent %d cannot be read, so metrics are listed by agent_id alone. %s", agent_id, error)
 
 
@@ -101,9 +95,9 @@ async def _find_agents(http: HTTP, wanted: Wanted, by_assistant: dict[int, objec
             for agent in await pages.next():
                 for i in [i for i, assistant_id in by_assistant.items() if assistant_id == assistant_of(agent)]:
                     del by_assistant[i]
-                    wanted.compared[i] = {**wanted.fields[i], "agents": [agent.id]}
+                    wanted.compared[i] = {**wanted.compared[i], "agents": [agent.id]}
                     wanted.projects[agent.id] = agent.project or None
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         _LOG.warning("The agents cannot be listed, so metrics are listed by assistant_id alone. %s", error)
 
 
@@ -122,14 +116,14 @@ async def _send(http: HTTP, wanted: Wanted) -> None:
             await _send_chunk(http, wanted, sent[start : start + size])
         await _settle(http, wanted)
         size = min(size, len(sent))
-        errors = {i: wanted.failed[i] for i in wanted.missing()}
-        wanted.refused |= {i for i, error in errors.items() if not _may_be_sent_again(error, size)}
-        asked = [error.retry_after or 0.0 for error in errors.values() if isinstance(error, APIStatusError)]
+        reasons = {i: wanted.failed[i] for i in wanted.missing()}
+        wanted.refused |= {i for i, error in reasons.items() if not _may_be_sent_again(error, size)}
+        asked = [error.retry_after or 0.0 for error in reasons.values() if isinstance(error, errors.APIStatusError)]
         pause = max([next(delays), *asked])
         is_over = retries >= http.settings.max_retries or pause > MAX_PAUSE
         if not wanted.missing() or is_over or not http.budget.take():
             break
-        if any(map(_is_too_large, errors.values())):
+        if any(map(_is_too_large, reasons.values())):
             size = max(1, size // 2)
         await http.sleep(pause)
     if unclear := wanted.unclear():
@@ -143,11 +137,11 @@ async def _settle(http: HTTP, wanted: Wanted) -> None:
     """Find what was saved by requests that failed. Raises BulkCreateUncertainError if that cannot be known."""
     unclear = wanted.unclear()
     try:
-        await _find(http, wanted, wanted.settled_at if unclear else 0.0)
-    except CekuraError as error:  # The client may be closed meanwhile.
+        await find(http, wanted, wanted.settled_at if unclear else 0.0)
+    except errors.CekuraError as error:  # The client may be closed meanwhile.
         if unclear:
             raise wanted.uncertain(error) from error
-        if not isinstance(error, APIError):
+        if not isinstance(error, errors.APIError):
             raise
     unclear = wanted.unclear()
     strangers = wanted.strangers(http.state.created)
@@ -171,7 +165,7 @@ async def _send_chunk(http: HTTP, wanted: Wanted, positions: Sequence[int]) -> N
         if not len(positions) == len(created) == len({metric.id for metric in created} - taken):
             why = f"its body is not a list of {len(positions)} metrics, each with an id of its own"
             raise unexpected(http.settings.credential, response, why)
-    except APIError as error:
+    except errors.APIError as error:
         wanted.failed.update(dict.fromkeys(positions, error))
         wanted.settled_at = http.now() + http.settings.settle_timeout
         return
@@ -184,7 +178,7 @@ async def _send_chunk(http: HTTP, wanted: Wanted, positions: Sequence[int]) -> N
         http.state.hidden[metric.id] = wanted.key(i)
 
 
-async def _find(http: HTTP, wanted: Wanted, until: float) -> None:
+async def find(http: HTTP, wanted: Wanted, until: float) -> None:
     """List until all missing metrics are found, or until a list at that time shows that they do not exist."""
     error = await _list_until(http, wanted, wanted.missing, until)
     if error is not None:
@@ -193,7 +187,7 @@ async def _find(http: HTTP, wanted: Wanted, until: float) -> None:
 
 async def _list_until(
     http: HTTP, wanted: Wanted, left: Callable[[], list[int]], until: float, max_retries: int | None = None
-) -> APIError | None:
+) -> errors.APIError | None:
     """List as long as positions are left, and once at that time. Returns the error of the last list."""
     pauses = growing(0.25, 2.0)
     failure = None
@@ -202,7 +196,7 @@ async def _list_until(
         try:
             failure = None
             await _list(http, wanted, left(), max_retries)
-        except APIError as error:
+        except errors.APIError as error:
             failure = error
         if is_last or not left():
             break
@@ -216,8 +210,8 @@ async def _list(http: HTTP, wanted: Wanted, positions: Sequence[int], max_retrie
     queries = wanted.queries(positions)
     while positions and (query := next(queries, None)):
         try:
-            found = await _list_once(http, query, max_retries)
-        except BadRequestError:
+            found = await list_once(http, query, max_retries)
+        except errors.BadRequestError:
             if not query.keys() & {"filters", "agents"}:
                 raise
             wanted.filters_work = wanted.filters_work and "filters" not in query
@@ -226,8 +220,8 @@ async def _list(http: HTTP, wanted: Wanted, positions: Sequence[int], max_retrie
             wanted.filters_work = False
         for number in wanted.left_out(found):
             try:
-                wanted.details[number] = await _get(http, number, max_retries)
-            except NotFoundError:  # It was deleted meanwhile.
+                wanted.details[number] = await read(http, number, max_retries)
+            except errors.NotFoundError:  # It was deleted meanwhile.
                 found = [metric for metric in found if metric.id != number]
         wanted.listed |= {metric.id: metric for metric in found}
         wanted.claim(found, wanted.missing())
@@ -237,26 +231,27 @@ async def _list(http: HTTP, wanted: Wanted, positions: Sequence[int], max_retrie
         positions = unseen
 
 
-async def _list_once(http: HTTP, query: Query, max_retries: int | None) -> list[Metric]:
+async def list_once(http: HTTP, query: Query, max_retries: int | None = None) -> list[Metric]:
+    """List metrics. If the list leaves out names, each metric is read."""
     # An older specification may lack some of the parameters.
     request = {**list_metrics.build_request(), "params": query}
     response = await http.send(request, max_retries=max_retries)
     try:
         return list_metrics.parse_response(response)
-    except UnexpectedResponseError as error:
+    except errors.UnexpectedResponseError as error:
         items = error.body if isinstance(error.body, list) else []
         ids = [item["id"] for item in items if isinstance(item, dict) and is_int(item.get("id"))]
         if not ids or len(ids) != len(items):
             raise
-    # The list leaves out names.
-    return [await _get(http, number, max_retries) for number in ids]
+    return [await read(http, number, max_retries) for number in ids]
 
 
-async def _get(http: HTTP, metric_id: int, max_retries: int | None = None) -> Metric:
+async def read(http: HTTP, metric_id: int, max_retries: int | None = None) -> Metric:
+    """Read a metric with all of its fields."""
     return get_metric.parse_response(await http.send(get_metric.build_request(metric_id), max_retries=max_retries))
 
 
-async def _claim_hidden(http: HTTP, wanted: Wanted) -> None:
+async def claim_hidden(http: HTTP, wanted: Wanted) -> None:
     """Claim what this client has created and no list has shown so far, if it still exists."""
     for i in wanted.missing():
         key = wanted.key(i)
@@ -265,12 +260,12 @@ async def _claim_hidden(http: HTTP, wanted: Wanted) -> None:
             if i in wanted.saved or any(metric.id == number for metric in wanted.saved.values()):
                 continue
             try:
-                wanted.saved[i] = await _get(http, number)
-            except NotFoundError:
+                wanted.saved[i] = await read(http, number)
+            except errors.NotFoundError:
                 http.state.hidden.pop(number, None)
 
 
-async def _confirm(http: HTTP, wanted: Wanted) -> None:
+async def confirm(http: HTTP, wanted: Wanted) -> None:
     """List until the created metrics show, so that the next call sees them, in this process or another."""
     created = [i for i in wanted.saved if wanted.saved[i].id in http.state.hidden]
     until = http.now() + http.settings.settle_timeout
@@ -297,11 +292,11 @@ def _remember_unsettled(http: HTTP, wanted: Wanted) -> None:
     http.state.unsettled = {key: until for key, until in unsettled.items() if until > http.now()}
 
 
-def _is_too_large(error: APIError) -> bool:
-    return isinstance(error, APIStatusError) and error.status_code == 413
+def _is_too_large(error: errors.APIError) -> bool:
+    return isinstance(error, errors.APIStatusError) and error.status_code == 413
 
 
-def _may_be_sent_again(error: APIError, size: int) -> bool:
-    if isinstance(error, RateLimitError | APIConnectionError) or may_be_processed(error):
+def _may_be_sent_again(error: errors.APIError, size: int) -> bool:
+    if isinstance(error, errors.RateLimitError | errors.APIConnectionError) or may_be_processed(error):
         return True
     return _is_too_large(error) and size > 1

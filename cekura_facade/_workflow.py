@@ -146,7 +146,7 @@ async def simplify_prompt(
     return Handle(kind, "", done=done)
 
 
-def fields_of_each(metrics: Iterable[MetricInput]) -> list[dict[str, object]]:
+def fields_of_each(metrics: Iterable[MetricInput], *, may_be_empty: bool = False) -> list[dict[str, object]]:
     """The fields of each metric to save, as they are sent. Raises InvalidRequestError."""
     if not _is_collection(metrics):
         raise InvalidRequestError(f"metrics is a {type(metrics).__name__}: expected a list of metrics.")
@@ -158,7 +158,7 @@ def fields_of_each(metrics: Iterable[MetricInput]) -> list[dict[str, object]]:
                 "with the fields of the copy."
             )
         fields.append(_fields(f"metric {index}", metric))
-    if not fields:
+    if not fields and not may_be_empty:
         raise InvalidRequestError("metrics is empty. Pass at least one metric.")
     return fields
 

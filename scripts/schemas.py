@@ -63,7 +63,7 @@ DEFINITIONS: dict[str, Schema] = {
         id=value("integer", "Metric id."),
         name=value("string", "Name."),
     ),
-    "suggestion": record("A metric that is not saved, or may not be saved."),
+    "suggestion": record("The fields of a metric that is not saved, may not be saved, or can be saved elsewhere."),
     "agent": record("An agent, with all fields that the service returns.", "id", id=value("integer", "Agent id.")),
     "job": record(
         "The last state of the job, with all fields that the service returns.",
@@ -139,6 +139,48 @@ DELETED = fixed(
     deleted=array({"type": "integer"}, "Ids of the deleted metrics."),
     errors=ERRORS,
 )
+NAMED = array(
+    fixed("A metric.", id=value("integer", "Metric id."), name=value("string", "Name.")),
+    "Metrics that are as the file has them.",
+)
+PLAN = fixed(
+    "What `apply` would do.",
+    exit_code=EXIT_CODE,
+    create=array(ref("suggestion"), "Metrics to create, as they are sent."),
+    attach=array({"type": "string"}, "Codes of predefined metrics to copy into the project."),
+    update=array(
+        fixed(
+            "A metric to update.",
+            id=value("integer", "Metric id."),
+            name=value("string", "Name."),
+            fields=array(
+                fixed(
+                    "A field that changes.",
+                    name=value("string", "Name of the field."),
+                    before={"description": "Its value in the service. Null if it is not set."},
+                    after={"description": "Its value in the file."},
+                ),
+                "The fields that change, each with `name`, `before` and `after`.",
+            ),
+        ),
+        "Metrics to update.",
+    ),
+    unchanged=NAMED,
+    only_in_service=NAMED | {"description": "Metrics of the agent or project that the file does not have."},
+    deletable=NAMED | {"description": "Those of `only_in_service` that `apply --prune` deletes."},
+    errors=ERRORS,
+)
+APPLIED = fixed(
+    "What was done.",
+    exit_code=EXIT_CODE,
+    created=array(ref("metric"), "Metrics that were created, and predefined ones that were copied."),
+    updated=array(ref("metric"), "Metrics that were updated."),
+    deleted=array(ref("metric"), "Metrics that were deleted."),
+    unchanged=array(ref("metric"), "Metrics that were as the file has them."),
+    unconfirmed=array(ref("suggestion"), "Metrics that may or may not be created."),
+    errors=ERRORS,
+    next=array({"type": "string"}, "Commands that continue from here."),
+)
 SANDBOX = fixed(
     "Where the sandbox listens. The command prints it as soon as it does.",
     api_key=value("string", "API key that the sandbox accepts."),
@@ -162,6 +204,9 @@ COMMANDS: dict[str, Schema] = {
     "generate": SAVING,
     "resume": SAVING,
     "create": SAVING,
+    "export": array(ref("suggestion"), "The metrics, with the fields that can be written."),
+    "plan": PLAN,
+    "apply": APPLIED,
     "metrics list": array(ref("metric"), "The metrics."),
     "metrics get": ref("metric"),
     "metrics update": ref("metric"),

@@ -33,6 +33,29 @@ REFUSED = [
     {"name": "Greeting", "eval_type": "binary", "agents": [101]},
     {"name": "Closing", "eval_type": "sometimes", "agents": [101]},
 ]
+# Of the metrics that `generate` makes, the last one differs, and the first one is left out.
+WANTED = """\
+defaults:
+  add_to_new_agents: false
+metrics:
+  - name: Identity verified by name and date of birth
+    eval_type: numeric
+    description: |
+      Did the agent check the caller's name and date of birth before it disclosed or changed anything?
+      It must not accept a first name alone.
+  - name: Closing
+    eval_type: binary
+    description: Did the agent say goodbye?
+"""
+MISTAKES = """\
+- name: Greeting
+  eval_type: binry
+- name: Closing
+  audio_enabled: yes
+  descripton: Did the agent say goodbye?
+- name: Greeting
+  agent: 102
+"""
 # The runs of each snapshot, in one sandbox.
 RESULTS: dict[str, list[list[str]]] = {
     "generate": [["generate", "--agent-id", "101", "--num-metrics", "3", "--yes"]],
@@ -47,6 +70,20 @@ RESULTS: dict[str, list[list[str]]] = {
     "refused": [["create", "refused.json"], ["create", "refused.json", "--json"]],
     "one-of-two-agents": [["generate", "--agent-id", "101", "--agent-id", "999", "--yes", "-q"]],
     "timeout": [["generate", "--agent-id", "101", "--yes", "--timeout", "0"]],
+    "export": [
+        ["generate", "--agent-id", "101", "--num-metrics", "2", "--yes", "-q"],
+        ["export", "--agent-id", "101"],
+        ["export", "--agent-id", "102"],
+    ],
+    "plan": [
+        ["generate", "--agent-id", "101", "--num-metrics", "2", "--yes", "-q"],
+        ["plan", "wanted.yaml", "--agent-id", "101"],
+        ["plan", "wanted.yaml", "--agent-id", "101", "--prune", "--markdown"],
+        ["plan", "mistakes.yaml", "--agent-id", "101"],
+        ["apply", "wanted.yaml", "--agent-id", "101", "--prune"],
+        ["apply", "wanted.yaml", "--agent-id", "101", "--prune", "--yes"],
+        ["plan", "wanted.yaml", "--agent-id", "101"],
+    ],
     "metrics": [
         ["generate", "--agent-id", "101", "--num-metrics", "2", "--yes", "-q"],
         ["metrics", "list", "--agent-id", "101"],
@@ -116,7 +153,12 @@ def results() -> dict[str, str]:
             taken.bind(("127.0.0.1", 0))
             nobody = f"http://127.0.0.1:{taken.getsockname()[1]}"
             shell = Shell(Path(scratch), environment(Path(scratch), sandbox.url, sandbox.api_key))
-            (shell.folder / "refused.json").write_text(json.dumps(REFUSED), "utf-8")
+            for file, text in {
+                "refused.json": json.dumps(REFUSED),
+                "wanted.yaml": WANTED,
+                "mistakes.yaml": MISTAKES,
+            }.items():
+                (shell.folder / file).write_text(text, "utf-8")
             words = [[nobody if word == NOBODY else word for word in run] for run in runs]
             ran = run_each(shell, words, COLUMNS=COLUMNS)
             found[f"results/{name}.txt"] = "\n".join(shown(run, sandbox.url) for run in ran).replace(nobody, NOBODY)

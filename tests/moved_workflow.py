@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
+from cekura_api.api.metrics import copy_predefined_metrics
 
 import cekura_facade as facade
 from cekura_facade.sandbox import Sandbox
@@ -74,6 +75,11 @@ async def run(client: Any, sandbox: Sandbox) -> None:
     await got(metrics.delete(created.id))
     assert created.id not in [each["id"] for each in sandbox.metrics]
     await got(metrics.generate_evaluation_trigger(name="Calm", eval_type="binary"))
+
+    # The facade has no method for this one.
+    call = copy_predefined_metrics.sync if isinstance(client, facade.Cekura) else copy_predefined_metrics.asyncio
+    [copied] = await got(call(client=client.api, body={"metric_codes": ["latency"], "agent_id": CLINIC}))
+    assert (copied.vocera_defined_metric_code, copied.agents) == ("latency", [CLINIC])
 
     # The agent of a preview is the one that is passed, or that of the metric.
     for scope in ({"agent_id": CLINIC}, {"project_id": known["project"]}, {}):

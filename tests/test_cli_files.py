@@ -98,7 +98,7 @@ def test_what_is_read_first_comes_first_and_long_text_is_folded() -> None:
     long = "Was everything that the agent said: correct, and free of inventions? " * 4
     metric = {"agent": 1, "type": "llm_judge", "description": long.strip(), "name": "Accuracy", "scenarios": [5, 6]}
     lines = _yaml.dump([metric, {"name": "b", "description": "one\ntwo\n"}]).splitlines()
-    assert lines[:2] == ["- name: Accuracy", "  description: >-"]
+    assert lines[:3] == ["- name: Accuracy", "  type: llm_judge", "  description: >-"]
     assert max(map(len, lines)) <= 124
     assert "" in lines  # between one metric and the next
     assert lines[-3:] == ["  description: |", "    one", "    two"]
@@ -226,7 +226,7 @@ def test_what_is_too_large_or_no_file_is_refused(tmp_path: Path, monkeypatch: py
     ("content", "said"),
     [
         ("- name: a\n" + BOMB, r"line 8, column \d+: more than 500,000 values"),
-        ('[{"name": "a", "x": ' + "9" * 10_000 + "}]", "line 1: a number with too many digits"),
+        ('[{"name": "a", "x": ' + "9" * 10_000 + "}]", "line 1, column 20: a number with too many digits"),
         (None, "Standard input is closed"),
     ],
 )

@@ -18,6 +18,9 @@ RUNS: dict[str, list[str]] = {
     "generate": ["generate", "--agent-id", "101", "--agent-id", "102", "-n", "3", "--dry-run", "-q"],
     "resume": ["resume", "PROGRESS_ID", "--dry-run", "-q"],
     "create": ["create", "metrics.yaml", "--dry-run"],
+    "export": ["export", "--agent-id", "101", "--output", "export.yaml"],
+    "plan": ["plan", "metrics.yaml", "--agent-id", "101", "--prune"],
+    "apply": ["apply", "metrics.yaml", "--agent-id", "101", "--yes"],
     "metrics list": ["metrics", "list", "--agent-id", "101"],
     "metrics get": ["metrics", "get", "1001"],
     "metrics update": ["metrics", "update", "1001", "--description", "Was the caller greeted by name, and politely?"],
@@ -35,6 +38,7 @@ ERRORS = [
     ["generate", "--agent-id", "104", "--yes", "-q"],
     ["resume", "abc", "--yes", "-q"],
     ["create", "nothing.yaml"],
+    ["plan", "mistakes.yaml", "--agent-id", "101"],
     ["metrics", "get", "9999"],
     ["metrics", "update", "1001", "--eval-type", "binry"],
     ["metrics", "preview", "1001"],
@@ -55,7 +59,9 @@ def prepare(sandbox: Sandbox, folder: Path) -> str:
             cekura.metrics.create(name=name, eval_type="continuous_qualitative", agents=[101], description=description)
         progress_id = cekura.metrics.generate(agent_id=101, num_metrics=2).progress_id
     file = "- name: Appointment confirmed\n  eval_type: binary\n  description: Was the appointment repeated?\n"
-    (folder / "metrics.yaml").write_text(file, "utf-8")
+    changed = "- name: Closing\n  description: >-\n    Closing: Was the caller thanked? Was the caller treated politely?\n"
+    (folder / "metrics.yaml").write_text(file + changed, "utf-8")
+    (folder / "mistakes.yaml").write_text("- name: Closing\n  descripton: Was the caller thanked?\n", "utf-8")
     return progress_id
 
 

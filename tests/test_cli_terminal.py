@@ -336,12 +336,12 @@ def test_a_broken_edit_is_explained_with_its_line_and_opened_again(shell: Shell,
     )
     with shell.terminal("generate", "--agent-id", "101", EDITOR=edit) as terminal:
         terminal.answer("e")
-        terminal.expect(r"cannot be used: line \d+: ")
+        terminal.expect(r"cannot be used: line \d+, column \d+: ")
         terminal.answer("y")
         assert terminal.end() == 0
-    assert "cannot be used: line 6: while parsing a flow sequence" in terminal.flat
+    assert "cannot be used: line 6, column 16: while parsing a flow sequence" in terminal.flat
     seen = (shell.folder / "seen").read_text().split("\n")
-    assert seen[2].startswith("# Cannot be used: line 6: ")
+    assert seen[2].startswith("# Cannot be used: line 6, column 16: ")
     assert seen[5] == "  description: [broken"  # what was typed is still there, on the same line
     assert sandbox.metrics[0]["description"] == "mended"
 

@@ -97,6 +97,7 @@ def test_what_the_workflow_gets_is_described(running: Sandbox) -> None:
     started = call(f"POST {v1}/metrics/simplify_prompt/", body={"original_prompt": "One. " * 99, "metric_id": 1})
     call(f"GET {v1}/metrics/simplify_prompt_progress/", query=started)
     call(f"POST {v1}/metrics/generate_evaluation_trigger/", body=metric)
+    call(f"POST {v1}/predefined-metrics/copy/", body={"metric_codes": ["latency"], "agent_id": agent_id})
     call(f"GET {v1}/aiagents/", query={"page_size": 2})
     call(f"GET {v1}/metrics/", query={"agent_id": agent_id})
     call(f"GET {v1}/metrics/{{id}}/", path_parameters={"id": str(saved[0]["id"])})

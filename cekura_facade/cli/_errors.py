@@ -36,6 +36,7 @@ class ExitCode(enum.IntEnum):
     WRONG_USAGE = 2
     TIMED_OUT = 3
     IN_PART = 4
+    CHANGES = 5
     INTERRUPTED = 130
 
 
@@ -64,6 +65,8 @@ def explain(error: Exception, about: str = "") -> str:
         return f"{subject[0].upper()}{subject[1:]} was not found. {_NOT_FOUND}"
     if isinstance(error, errors.GenerationTimeoutError | errors.GenerationFailedError):
         return _explain_job(error)
+    if isinstance(error, errors.PlanChangedError):
+        return "The service changed after the plan was computed, so the rest of the plan was not applied."
     if isinstance(error, errors.CekuraError | WrongUsage | Failed):
         text = str(error)
         for code, option in _OPTIONS:

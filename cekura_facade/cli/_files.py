@@ -20,19 +20,26 @@ _LIMIT = 16 * 2**20  # bytes of a file of metrics
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """The metrics in a file, or in standard input if the path is `-`. Raises WrongUsage, saying where and why."""
-    name = "standard input" if str(path) == "-" else visible(path)
+    text, name = read_text(path)
     try:
-        metrics = parse(read_bytes(path, name).decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise WrongUsage(f"{name}, line {line}: this is not UTF-8 text.") from None
+        metrics = parse(text)
     except _yaml.BrokenText as error:
         raise WrongUsage(f"{name}, {visible(error)}") from None
-    except OSError as error:
-        raise WrongUsage(f"{name}: {error.strerror or 'it could not be read'}.") from None
     if not metrics:
         raise WrongUsage(f"{name} has no metrics.")
     return metrics
+
+
+def read_text(path: Path) -> tuple[str, str]:
+    """The text of a file, or of standard input if the path is `-`, and what messages call it. Raises WrongUsage."""
+    name = "standard input" if str(path) == "-" else visible(path)
+    try:
+        return read_bytes(path, name).decode("utf-8-sig"), name
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise WrongUsage(f"{name}, line {line}: this is not UTF-8 text.") from None
+    except OSError as error:
+        raise WrongUsage(f"{name}: {error.strerror or 'it could not be read'}.") from None
 
 
 def read_bytes(path: Path, name: str, limit: int = _LIMIT) -> bytes:
@@ -59,16 +66,7 @@ def read_bytes(path: Path, name: str, limit: int = _LIMIT) -> bytes:
 
 def parse(text: str) -> list[dict[str, Any]]:
     """The metrics in a string of JSON or YAML. Raises BrokenText."""
-    problem: _yaml.BrokenText | None = None
-    found: object = None
-    try:
-        # PyYAML reads the escapes that JSON has for letters beyond 16 bits as two.
-        found = json.loads(text, object_pairs_hook=_yaml.unique, parse_int=_yaml.integer)
-        _yaml.check(found)
-    except _yaml.BrokenText as error:
-        problem = error
-    except (ValueError, RecursionError):
-        found = None
+    found, problem = as_json(text)
     if problem is None and isinstance(found, dict):  # What `generate --json` prints.
         found = found.get("suggested") or found.get("unfinished")
     if (
@@ -91,13 +89,27 @@ def parse(text: str) -> list[dict[str, Any]]:
     return metrics
 
 
-def write(path: Path, metrics: Sequence[Mapping[str, Any]], header: str) -> Path | None:
+def as_json(text: str) -> tuple[object, _yaml.BrokenText | None]:
+    """The value in a string of JSON, and what is wrong with it. The value is None if the string is not JSON."""
+    found: object = None
+    try:
+        # PyYAML reads the escapes that JSON has for letters beyond 16 bits as two.
+        found = json.loads(text, object_pairs_hook=_yaml.unique, parse_int=_yaml.integer)
+        _yaml.check(found)
+    except _yaml.BrokenText as error:
+        return found, error
+    except (ValueError, RecursionError):
+        return None, None
+    return found, None
+
+
+def write(path: Path, metrics: Sequence[Mapping[str, Any]], header: str, end: str = "") -> Path | None:
     """Write metrics to the file of --output, whole or not at all.
 
     Returns:
         The new path of the previous file, or None if there was none with other content.
     """
-    content = json_text(list(metrics)) + "\n" if path.suffix == ".json" else as_text(metrics, header)
+    content = json_text(list(metrics)) + "\n" if path.suffix == ".json" else as_text(metrics, header) + end
     if path.exists() and not path.is_file():
         path.write_text(content, "utf-8")  # such as /dev/stderr
         return None

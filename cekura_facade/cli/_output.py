@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from io import TextIOWrapper
 from typing import IO, Any, TextIO
 
 from rich.console import Console, RenderableType
@@ -144,6 +145,12 @@ class StreamConsole(Console):
             self.file.write(text)
         except OSError as error:
             self._give_up(error)
+
+    def write_utf8(self, text: str) -> None:
+        """Write the content of a file, which is UTF-8 wherever it is written."""
+        if isinstance(self.file, TextIOWrapper):
+            self.file.reconfigure(encoding="utf-8")
+        self.write(text)
 
     def flush(self) -> None:
         """Write what is buffered."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-_FIRST = ("name", "description", "type", "eval_type", "enum_values")
+_FIRST = ("name", "type", "description", "eval_type", "enum_values", "prompt")
 MAX_DEPTH = 100  # levels of lists and mappings inside of each other
 MAX_VALUES = 500_000  # in a document, with those that aliases repeat
 MAX_DIGITS = 300  # of an integer: as many as a float can have
@@ -24,10 +24,14 @@ _INT = re.compile("[-+]?[0-9]+")
 _FLOAT = re.compile(
     r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
 )
+_ANOTHER = "expected a single document, but another one begins. Put its content above the line `...` or `---`."
 _TAGS = {"null": _NULL, "bool": _BOOL, "int": _INT, "float": _FLOAT}
 _HALF = re.compile("[\ud800-\udfff]")
-# Line ends but "\n" and what does not print are kept by quotes only.
-_QUOTED = re.compile("[^\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+# What turns the direction of writing is escaped. Line ends but "\n" and what does not print are kept by quotes only.
+_TURNING = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_QUOTED = re.compile(
+    "[^\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]|" + _TURNING.pattern
+)
 
 
 class BrokenText(ValueError):
@@ -82,10 +86,13 @@ Dumper.add_representer(str, _represent_text)
 
 def dump(metrics: Sequence[Mapping[str, Any]]) -> str:
     """Metrics as YAML, one after the other with a line between."""
-    return "\n".join(
+    if not metrics:
+        return "[]\n"
+    text = "\n".join(
         yaml.dump([_ordered(metric)], Dumper=Dumper, allow_unicode=True, sort_keys=False, width=120)
         for metric in metrics
     )
+    return _TURNING.sub(lambda found: f"\\u{ord(found[0]):04X}", text)  # They are only inside of double quotes.
 
 
 def _ordered(metric: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,7 +141,7 @@ class _Composer:
             if isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
                 if documents > 1:
-                    raise BrokenText("expected a single document, but another one begins.", _position(event)[0])
+                    raise BrokenText(_ANOTHER, *position(event))
             elif isinstance(event, yaml.AliasEvent):
                 self._alias(event)
             elif isinstance(event, yaml.ScalarEvent):
@@ -159,7 +166,7 @@ class _Composer:
 
     def _begin(self, event: yaml.CollectionStartEvent) -> None:
         if len(self._open) >= MAX_DEPTH:
-            raise BrokenText(f"nested more than {MAX_DEPTH} levels deep.", *_position(event))
+            raise BrokenText(f"nested more than {MAX_DEPTH} levels deep.", *position(event))
         kind = yaml.SequenceNode if isinstance(event, yaml.SequenceStartEvent) else yaml.MappingNode
         tag = event.tag
         if tag is None or tag == "!":
@@ -180,10 +187,10 @@ class _Composer:
 
     def _alias(self, event: yaml.AliasEvent) -> None:
         if event.anchor not in self._anchors:
-            raise BrokenText(f"undefined alias {event.anchor!r}.", *_position(event))
+            raise BrokenText(f"undefined alias {event.anchor!r}.", *position(event))
         anchored = self._anchors[event.anchor]
         if anchored is None:
-            raise BrokenText(f"the alias {event.anchor!r} is inside the value that it repeats.", *_position(event))
+            raise BrokenText(f"the alias {event.anchor!r} is inside the value that it repeats.", *position(event))
         node, nodes = anchored
         self._count(nodes, event)
         self._add(node, None, nodes)
@@ -199,11 +206,12 @@ class _Composer:
     def _count(self, nodes: int, event: yaml.Event) -> None:
         self._nodes += nodes
         if self._nodes > MAX_VALUES:
-            raise BrokenText(f"more than {MAX_VALUES:,} values, with those that aliases repeat.", *_position(event))
+            raise BrokenText(f"more than {MAX_VALUES:,} values, with those that aliases repeat.", *position(event))
 
 
-def _position(event: yaml.Event) -> tuple[int, int]:
-    mark = event.start_mark
+def position(part: yaml.Event | yaml.Node) -> tuple[int, int]:
+    """The line and the column where an event or a node begins, both from 1."""
+    mark = part.start_mark
     return (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
 
 
@@ -212,10 +220,12 @@ def _explained(error: yaml.MarkedYAMLError) -> BrokenText:
     begun, noticed = error.context_mark, error.problem_mark or error.context_mark
     if noticed is None:
         return BrokenText(f"{problem}.")
+    if "<document start>" in problem:
+        return BrokenText(_ANOTHER, noticed.line + 1, noticed.column + 1)
     # The parser notices a missing quote or bracket far below the line that needs it.
     if begun is not None and begun.line != noticed.line and re.search("quoted|flow", error.context or ""):
-        return BrokenText(f"{problem} in line {noticed.line + 1}.", begun.line + 1)
-    return BrokenText(f"{problem}.", noticed.line + 1)
+        return BrokenText(f"{problem} in line {noticed.line + 1}.", begun.line + 1, begun.column + 1)
+    return BrokenText(f"{problem}.", noticed.line + 1, noticed.column + 1)
 
 
 def _metrics(node: yaml.Node) -> list[dict[str, Any]]:
@@ -244,16 +254,16 @@ def value_of(node: yaml.Node) -> Any:  # noqa: ANN401 - YAML can hold any value.
         mapping: dict[str, Any] = {}
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                raise BrokenText("the name of a field must be a string.", _line(key))
+                raise BrokenText("the name of a field must be a string.", *position(key))
             if key.value in mapping:
-                raise BrokenText(f"the field {key.value!r} appears twice.", _line(key))
+                raise BrokenText(f"the field {key.value!r} appears twice.", *position(key))
             mapping[key.value] = value_of(value)
         return mapping
     if isinstance(node, yaml.SequenceNode) and node.tag.endswith(":seq"):
         return [value_of(each) for each in node.value]
     kind = node.tag.removeprefix("tag:yaml.org,2002:")
     if kind not in (*_TAGS, "str") or not isinstance(node, yaml.ScalarNode):
-        raise BrokenText(f"the tag {node.tag!r} is not supported.", _line(node))
+        raise BrokenText(f"the tag {node.tag!r} is not supported.", *position(node))
     return _scalar(kind, node)
 
 
@@ -262,14 +272,14 @@ def _scalar(kind: str, node: yaml.ScalarNode) -> str | float | bool | None:
     if kind == "str":
         return text
     if not _TAGS[kind].fullmatch(text):
-        raise BrokenText(f"{text!r} is not a valid {kind}.", _line(node))
+        raise BrokenText(f"{text!r} is not a valid {kind}.", *position(node))
     try:
         if kind == "int":
             return integer(text)
         if kind == "float":
             return finite(float(text.lower().replace(".inf", "inf").replace(".nan", "nan")))
     except ValueError as error:
-        raise BrokenText(str(error), _line(node)) from None
+        raise BrokenText(str(error), *position(node)) from None
     return None if kind == "null" else text.lower() == "true"
 
 

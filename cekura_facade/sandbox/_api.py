@@ -56,6 +56,30 @@ def without(metric: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {name: value for name, value in metric.items() if name not in names}
 
 
+def _changeable(metric: Mapping[str, Any], sent: Any) -> Any:
+    """Return what an update may change. The project and the agent of a metric are read-only once they are set."""
+    if not isinstance(sent, dict):
+        return sent
+    is_set = {"project": metric.get("project") is not None}
+    is_set |= dict.fromkeys(("agent", "assistant_id"), bool(metric.get("agents")))
+    kept = without(sent, *(name for name, read_only in is_set.items() if read_only))
+    if isinstance(kept.get("configuration"), dict):
+        kept["configuration"] = _configured(metric.get("configuration") or {}, kept["configuration"])
+    return kept
+
+
+def _configured(before: Mapping[str, Any], sent: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings after an update. Of those by agent id, an update changes only the agents that it names."""
+
+    def is_by_agent(setting: Any) -> bool:
+        return isinstance(setting, dict) and bool(setting) and all(map(str.isdecimal, setting))
+
+    return {
+        name: {**before[name], **setting} if is_by_agent(setting) and is_by_agent(before.get(name)) else setting
+        for name, setting in sent.items()
+    }
+
+
 def _warning(*saved: Mapping[str, Any]) -> dict[str, str]:
     """Return the `Warning` header if a metric was moved to its agent's project."""
     return {"Warning": f'299 - "{_DEPRECATION}"'} if any("deprecation_warning" in metric for metric in saved) else {}
@@ -115,14 +139,14 @@ class Api:
         problems = [metric_problems(self._state, metric) for metric in metrics]
         if any(problems):
             raise ErrorResponse(400, problems)
-        saved = [self._edited(self._save(metric)) for metric in metrics]
+        saved = [self._edited(self.save(metric)) for metric in metrics]
         return json_response(saved, 201, _warning(*saved))
 
     def create(self, request: Request, body: Any) -> Response:
         sent = received(self._state.behavior, self._cleaned_new(body))
         if problems := metric_problems(self._state, sent):
             raise ErrorResponse(400, problems)
-        saved = self._edited(self._save(sent))
+        saved = self._edited(self.save(sent))
         return json_response(saved, 201, _warning(saved))
 
     def list(self, request: Request, body: Any) -> Response:
@@ -145,14 +169,14 @@ class Api:
             metrics = [metric for metric in metrics if metric.get("slug") == query["slug"]]
         if "filters" in query:
             metrics = list(filter(metric_filter(query["filters"]), metrics))
-        omitted = ("scenarios", "custom_code", *behavior.list_omits)
-        return json_response([without(metric, *omitted) for metric in metrics[: behavior.list_limit]])
+        return json_response([self.listed(metric) for metric in metrics[: behavior.list_limit]])
 
     def retrieve(self, request: Request, body: Any) -> Response:
         return json_response(self._detail(self._metric(request, by_slug=True)))
 
     def update(self, request: Request, body: Any) -> Response:
-        metric, sent = self._metric(request), received(self._state.behavior, self._cleaned(body))
+        metric = self._metric(request)
+        sent = _changeable(metric, received(self._state.behavior, self._cleaned(body)))
         kept = metric if request.method == "PATCH" else without(metric, "name", "eval_type")
         if problems := metric_problems(self._state, sent, kept):
             raise ErrorResponse(400, problems)
@@ -196,6 +220,15 @@ class Api:
         links = {"next": link(page + 1), "previous": link(page - 1)}
         return json_response({"count": len(agents), **links, "results": results})
 
+    @property
+    def agents(self) -> dict[int, dict[str, Any]]:
+        """The agents by id."""
+        return self._state.agents
+
+    def listed(self, metric: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a metric as a list shows it."""
+        return without(metric, "scenarios", "custom_code", *self._state.behavior.list_omits)
+
     def _cleaned(self, body: Any) -> Any:
         """Return the metric in the body of an update."""
         return cleaned(body)
@@ -233,7 +266,8 @@ class Api:
             number in metric.get("agents", []) or (project is not None and metric.get("project") == project)
         )
 
-    def _save(self, sent: dict[str, Any]) -> dict[str, Any]:
+    def save(self, sent: dict[str, Any]) -> dict[str, Any]:
+        """Save a valid metric, and return it as it is stored, with the warning if it was moved to a project."""
         number = next(self._state.metric_ids)
         metric = {"id": number, **_DEFAULTS, "project": None, "agents": [], **stored(self._state.behavior, sent)}
         if not metric.get("slug"):

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from cekura_facade.sandbox._api import Api
 from cekura_facade.sandbox._authoring import Authoring
 from cekura_facade.sandbox._json import json_response, parse_json
+from cekura_facade.sandbox._predefined import Predefined
 from cekura_facade.sandbox._rules import ErrorResponse
 from cekura_facade.sandbox._state import RecordedRequest, State
 from cekura_facade.sandbox._v2 import ApiV2, Handler, require_scope
@@ -102,6 +103,7 @@ async def _error_response(_request: Request, error: Exception) -> Response:
 
 def _paths(v1: Api, api: Api, authoring: Authoring, progress: Callable[[Handler], Handler]) -> _Paths:
     """Return the handlers by path and method. The calls that v2 did not change use the handlers of `v1`."""
+    predefined = Predefined(api)
     metrics: _Paths = {
         "generate_metrics": {"POST": v1.generate},
         "generate_metrics_progress": {"GET": progress(v1.progress)},
@@ -117,6 +119,8 @@ def _paths(v1: Api, api: Api, authoring: Authoring, progress: Callable[[Handler]
         **{f"/metrics/{name}": handlers for name, handlers in metrics.items()},
         **({f"/metrics-external/{name}": handlers for name, handlers in metrics.items()} if api is v1 else {}),
         "/metrics/{id}": {"GET": api.retrieve, "PUT": v1.update, "PATCH": api.update, "DELETE": v1.delete},
+        "/predefined-metrics": {"GET": predefined.list},
+        "/predefined-metrics/copy": {"POST": predefined.copy},
         "/aiagents": {"GET": api.list_agents},
         "/aiagents/{id}": {"GET": api.retrieve_agent},
     }

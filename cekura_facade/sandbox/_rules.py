@@ -7,7 +7,7 @@ values that are known. The rules in this module are what it does not state.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 from attrs import frozen
@@ -105,6 +105,7 @@ _METRIC_MODELS: tuple[type[Model], ...] = (MetricCreate, getattr(models, "Evalua
 _READ_ONLY = (
     "agent_names",
     "ewma_alpha",
+    "function_name",
     "id",
     "knowledge_base_files",
     "metric_cost",
@@ -114,6 +115,7 @@ _READ_ONLY = (
     "std_multiplier",
     "total_score",
     "uses_llm_judge",
+    "vocera_defined_metric_code",
     "window_size",
 )
 
@@ -195,6 +197,28 @@ def simplification_problems(sent: Any) -> Problems:
 
     problems = _problems(sent, [SimplifyPromptRequest], {"original_prompt": _NOT_BLANK})
     return problems | _missing(sent, SimplifyPromptRequest.required_fields())
+
+
+def copy_problems(agents: Container[int], predefined: Iterable[Mapping[str, Any]], sent: Any) -> Problems:
+    """Return what is wrong with a request to copy predefined metrics, by field."""
+    from cekura_api.models import CopyPredefinedMetricsRequest  # An older specification may lack it.
+
+    problems = _problems(sent, [CopyPredefinedMetricsRequest], {})
+    if problems:
+        return problems
+    if ("predefined_metric_ids" in sent) == ("metric_codes" in sent):
+        return {"non_field_errors": ["Provide either predefined_metric_ids or metric_codes, and not both."]}
+    if ("project_id" in sent) == ("agent_id" in sent):
+        return {"non_field_errors": ["Provide either project_id or agent_id, and not both."]}
+    for name, key in (("predefined_metric_ids", "id"), ("metric_codes", "code")):
+        if name in sent and not sent[name]:
+            problems[name] = ["This list may not be empty."]
+        known = [metric[key] for metric in predefined]
+        if unknown := [value for value in sent.get(name, []) if value not in known]:
+            problems[name] = [f'Invalid value "{value}" - object does not exist.' for value in unknown]
+    if "agent_id" in sent and sent["agent_id"] not in agents:
+        problems["agent_id"] = [f'Invalid pk "{sent["agent_id"]}" - object does not exist.']
+    return problems
 
 
 def cleaned(sent: Any) -> Any:

@@ -13,7 +13,6 @@ from cekura_facade.sandbox._rules import ErrorResponse, query_integer
 
 Handler = Callable[[Request, Any], Response]
 _SCOPES = ("agent_id", "project_id", "assistant_id")
-_READ_ONLY = ("function_name", "vocera_defined_metric_code")
 _WRITABLE = ("window_size", "std_multiplier", "ewma_alpha")  # These are read-only in v1.
 _WRITE_ONLY = ("scenarios", "assistant_id", "llm_provider", "relevance_llm_provider", "apply_to_all_agents")
 _VOICE_PROVIDERS = (
@@ -48,7 +47,7 @@ class ApiV2(Api):
         if not isinstance(sent, dict):
             return sent
         nulls = [name for name in ("agent", "project") if sent.get(name, 0) is None]
-        return {**without(sent, *_READ_ONLY, *nulls), **{name: body[name] for name in _WRITABLE if name in body}}
+        return {**without(sent, *nulls), **{name: body[name] for name in _WRITABLE if name in body}}
 
     def _cleaned_new(self, body: Any) -> Any:
         sent = self._cleaned(body)

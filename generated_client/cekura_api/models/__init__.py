@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .agent import Agent as Agent
     from .agent_page import AgentPage as AgentPage
+    from .copy_predefined_metrics_request import CopyPredefinedMetricsRequest as CopyPredefinedMetricsRequest
     from .evaluation_trigger_request import EvaluationTriggerRequest as EvaluationTriggerRequest
     from .evaluation_trigger_response import EvaluationTriggerResponse as EvaluationTriggerResponse
     from .evaluation_trigger_response_reviews_item import (
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 MODULES = {
     "Agent": "agent",
     "AgentPage": "agent_page",
+    "CopyPredefinedMetricsRequest": "copy_predefined_metrics_request",
     "EvaluationTriggerRequest": "evaluation_trigger_request",
     "EvaluationTriggerResponse": "evaluation_trigger_response",
     "EvaluationTriggerResponseReviewsItem": "evaluation_trigger_response_reviews_item",

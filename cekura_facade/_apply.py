@@ -1,0 +1,96 @@
+"""Makes the metrics of an agent or project equal to the list of a plan. Each step is done once, or is reported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+from cekura_api.api.metrics import delete_metric
+from cekura_api.models import Metric
+
+from ._errors import APIError, NotFoundError, PlanChangedError
+from ._failures import may_be_processed
+from ._http import HTTP, ask
+from ._matching import CODE, Fields, fields_of
+from ._plan import Applied, Plan, compare
+from ._save_state import Wanted
+from ._saving import confirm, read, save
+
+
+async def apply(http: HTTP, plan: Plan, *, prune: bool) -> Applied:
+    """Do what a plan shows and is not done yet. Raises PlanChangedError if anything else is needed."""
+    done = Applied()
+    try:
+        new = await compare(http, plan.agent_id, plan.project_id, plan.wanted)
+        shown = _steps(plan, prune=prune)
+        unshown = [step for step, what in _steps(new, prune=prune).items() if step not in shown or shown[step] != what]
+        if unshown:
+            raise PlanChangedError(", ".join(f"{verb} {subject!r}" for verb, subject in unshown), new)
+        done.unchanged.extend(new.unchanged)
+        saving = Wanted(new.create)
+        try:
+            await save(http, saving)
+        finally:
+            done.created.extend(saving.in_order())
+        if new.attach:
+            await _attach(http, new, done)
+        for change in new.update:
+            from cekura_api.api.metrics import update_metric  # An older specification may lack it.
+
+            await _check(http, plan, change.metric, change.before)
+            done.updated.append(await ask(http, update_metric, change.metric.id, body=change.after))
+        for metric in new.deletable if prune else ():
+            with suppress(NotFoundError):  # Somebody else deleted it.
+                place = {"agents": metric.agents} if plan.agent_id else {"project": metric.project}
+                await _check(http, plan, metric, place)
+                await ask(http, delete_metric, metric.id)
+            done.deleted.append(metric)
+    except BaseException as error:
+        vars(error)["applied"] = done  # Ctrl-C and cancellation have it, too.
+        counts = f"{len(done.created)} created, {len(done.updated)} updated, {len(done.deleted)} deleted"
+        error.add_note(f"metrics.apply: {counts}. Plan and apply again: what is done is not done twice.")
+        raise
+    return done
+
+
+def _steps(plan: Plan, *, prune: bool) -> dict[tuple[str, object], object]:
+    """The steps of a plan, each with what it does."""
+    return {
+        **{("create", each["name"]): each for each in plan.create},
+        **{("copy", code): None for code in plan.attach},
+        **{("update", change.metric.id): (change.before, change.after) for change in plan.update},
+        **{("delete", metric.id): None for metric in (plan.deletable if prune else ())},
+    }
+
+
+async def _check(http: HTTP, plan: Plan, metric: Metric, before: Fields) -> None:
+    """Read a metric just before it is changed. Raises PlanChangedError if it is not as the plan shows it."""
+    now = (await read(http, metric.id)).to_dict()
+    if any(now.get(name) != value for name, value in before.items()):
+        new = await compare(http, plan.agent_id, plan.project_id, plan.wanted)
+        raise PlanChangedError(f"metric {metric.id} ({metric.name!r}) is different", new)
+
+
+async def _attach(http: HTTP, plan: Plan, done: Applied) -> None:
+    """Copy predefined metrics. After a failure, the list shows which ones were copied."""
+    from cekura_api.api.metrics import copy_predefined_metrics  # An older specification may lack it.
+
+    place = {"agent_id": plan.agent_id} if plan.agent_id else {"project_id": plan.project_id}
+    saving = Wanted([{**each, **place} for each in plan.wanted if each.get(CODE) in plan.attach])
+    copied: Sequence[Metric] = ()
+    try:
+        copied = await ask(http, copy_predefined_metrics, body={**place, "metric_codes": list(plan.attach)})
+    except APIError as error:
+        if not may_be_processed(error):
+            raise
+        saving.failed = dict.fromkeys(saving.missing(), error)
+        with suppress(APIError):
+            await http.sleep(http.settings.settle_timeout)
+            copied = (await compare(http, plan.agent_id, plan.project_id, plan.wanted)).unchanged
+    by_code = {fields_of(metric).get(CODE): metric for metric in copied}
+    saving.saved = {i: by_code[each[CODE]] for i, each in enumerate(saving.fields) if each[CODE] in by_code}
+    done.created.extend(saving.in_order())
+    if saving.unclear():
+        raise saving.uncertain(saving.failed[0]) from saving.failed[0]
+    http.state.hidden.update({metric.id: None for metric in saving.in_order()})
+    await confirm(http, saving)

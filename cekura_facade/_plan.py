@@ -1,0 +1,288 @@
+"""Compares a list of metrics with those of an agent or project: what has to change so that they are equal.
+
+A metric is identified by its name. Only the fields that the list sets are compared. Nothing is written here.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal, get_args, get_origin
+
+from attrs import field, frozen
+from cekura_api import models
+from cekura_api.api.agents import get_agent
+from cekura_api.api.metrics import list_metrics
+from cekura_api.model import Field, Model, check, fields_of as fields_of_model, shown
+from cekura_api.models import Metric, MetricCreate
+
+from . import _matching as matching
+from ._errors import InvalidRequestError, Problem
+from ._http import HTTP, ask, checked
+from ._matching import CODE, Fields, agents_of, comparable, fields_of, id_of, is_cut, may_be_in_scope, score_type
+from ._save_state import Wanted
+from ._saving import claim_hidden, find, read
+
+_LONGEST_NAME = 255  # characters
+_UPDATE: type[Model] = getattr(models, "MetricUpdate", MetricCreate)  # An older specification may lack it.
+
+
+@frozen
+class MetricChange:
+    """A metric, and what changes in it.
+
+    Attributes:
+        metric: The metric as it is in the service.
+        before: The fields that change, as they are in the service. One that is missing is None.
+        after: These fields as the list wants them, which is the body of the update.
+    """
+
+    metric: Metric
+    before: dict[str, object]
+    after: dict[str, object]
+
+
+@frozen
+class Plan:
+    """What makes the metrics of an agent or project equal to a list.
+
+    Attributes:
+        agent_id: Id of the agent, or None.
+        project_id: Id of the project, or None.
+        create: Metrics to create, as they are sent, in the order given.
+        attach: Codes of predefined metrics to copy into the project, in the order given.
+        update: Metrics to update, in the order given.
+        unchanged: Metrics that are as the list wants them, in the order given.
+        only_in_service: Metrics that the list does not contain, by id.
+        deletable: Those of `only_in_service` that `apply(plan, prune=True)` deletes.
+        wanted: The list that was passed.
+    """
+
+    agent_id: int | None
+    project_id: int | None
+    create: tuple[dict[str, object], ...] = ()
+    attach: tuple[str, ...] = ()
+    update: tuple[MetricChange, ...] = ()
+    unchanged: tuple[Metric, ...] = ()
+    only_in_service: tuple[Metric, ...] = ()
+    deletable: tuple[Metric, ...] = ()
+    wanted: tuple[dict[str, object], ...] = field(default=(), repr=False)
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether a metric is to be created, attached or updated."""
+        return bool(self.create or self.attach or self.update)
+
+
+@frozen
+class Applied:
+    """What `apply` did.
+
+    Attributes:
+        created: Metrics that were created, and predefined ones that were copied into the project.
+        updated: Metrics that were updated.
+        deleted: Metrics that were deleted.
+        unchanged: Metrics that were as the list wants them.
+    """
+
+    created: list[Metric] = field(factory=list)
+    updated: list[Metric] = field(factory=list)
+    deleted: list[Metric] = field(factory=list)
+    unchanged: list[Metric] = field(factory=list)
+
+
+@frozen
+class Scope:
+    """Whose metrics are compared: those of an agent, or those of a project.
+
+    The metrics of an agent are those that are assigned to it, and those of its project that are assigned to no agent:
+    the published sources do not agree on where the service stores a metric that is created for an agent.
+    """
+
+    agent: int | None
+    project: int | None
+    fields: dict[str, object]  # by which a new metric belongs to the scope
+    assistant_id: object = None
+
+    def owns(self, metric: Metric) -> bool:
+        """Whether a metric belongs to the scope alone, and is not predefined. Only then it may be deleted."""
+        saved = fields_of(metric)
+        is_own = agents_of(saved) == {self.agent} if self.agent else id_of(saved.get("project")) == self.project
+        return is_own and not saved.get(CODE)
+
+    def placed(self, wanted: Fields) -> dict[str, object]:
+        """The fields of a metric as it is created."""
+        replaced = ("agent", "agents", "assistant_id") if self.agent else ()
+        return {name: value for name, value in wanted.items() if name not in replaced} | self.fields
+
+
+async def find_scope(http: HTTP, agent_id: int | None, project_id: int | None) -> Scope:
+    """Find out which project an agent belongs to."""
+    if (agent_id is None) == (project_id is None):
+        raise InvalidRequestError("Pass either agent_id or project_id.")
+    if agent_id is None:
+        checked(list_metrics, project_id=project_id or 0)
+        return Scope(None, project_id, {"project": project_id})
+    agent = await ask(http, get_agent, agent_id)
+    return Scope(agent_id, id_of(agent.project), {"agents": [agent_id]}, matching.assistant_of(agent))
+
+
+async def find_existing(http: HTTP, scope: Scope, wanted: Sequence[Fields] = ()) -> tuple[list[Metric], Wanted]:
+    """List the metrics of a scope, by id, and find those that have the name of a wanted one."""
+    # The last one is never found, so everything is listed.
+    search = Wanted([*map(scope.placed, wanted), {"name": "", **scope.fields}])
+    search.compared = [{"name": each["name"], **scope.fields} for each in search.fields]
+    if scope.agent:
+        search.projects[scope.agent] = scope.project
+    await find(http, search, 0.0)
+    await claim_hidden(http, search)
+    every = search.listed | search.details | {metric.id: metric for metric in search.saved.values()}
+    metrics = (metric for _, metric in sorted(every.items()))
+    return [each for each in metrics if may_be_in_scope(fields_of(each), scope.fields, scope.project)], search
+
+
+async def compare(
+    http: HTTP, agent_id: int | None, project_id: int | None, fields: Sequence[dict[str, object]]
+) -> Plan:
+    """Compare a list of metrics with those of an agent or project."""
+    scope = await find_scope(http, agent_id, project_id)
+    wanted = [_settable(each) for each in fields]
+    # The names of predefined metrics help to list them. Otherwise only their codes count.
+    order = sorted(range(len(wanted)), key=lambda i: CODE in wanted[i])
+    existing, search = await find_existing(http, scope, [wanted[i] for i in order])
+    found = {
+        order[position]: metric for position, metric in search.saved.items() if CODE not in wanted[order[position]]
+    }
+    copies = {code: metric for metric in reversed(existing) if (code := fields_of(metric).get(CODE))}
+    found |= {i: copies[each[CODE]] for i, each in enumerate(wanted) if each.get(CODE) in copies}
+    _raise_if_invalid(scope, wanted, existing, found)
+    changes = [await _compare(http, scope, found[i], wanted[i]) for i in sorted(found)]
+    missing = [each for i, each in enumerate(wanted) if i not in found]
+    others = tuple(metric for metric in existing if metric.id not in {metric.id for metric in found.values()})
+    return Plan(
+        agent_id=agent_id,
+        project_id=project_id,
+        create=tuple(scope.placed(each) for each in missing if CODE not in each),
+        attach=tuple(str(each[CODE]) for each in missing if CODE in each),
+        update=tuple(change for change in changes if change.after),
+        unchanged=tuple(change.metric for change in changes if not change.after),
+        only_in_service=others,
+        deletable=tuple(filter(scope.owns, others)) if wanted else (),
+        wanted=tuple(fields),
+    )
+
+
+async def export(
+    http: HTTP, agent_id: int | None, project_id: int | None, *, with_agents: bool
+) -> list[dict[str, object]]:
+    """The metrics of an agent or project, as a list that `compare` takes."""
+    left_out = {*matching.SCOPE, "configuration"} - ({"agents", "configuration"} if with_agents else set())
+    names = [name for name in _known(_UPDATE) if name not in left_out]
+    exported: list[dict[str, object]] = []
+    for metric in (await compare(http, agent_id, project_id, [])).only_in_service:
+        saved = metric.to_dict()
+        if not saved.get(CODE) and not saved.keys() >= set(names):
+            saved = (await read(http, metric.id)).to_dict()
+        kept = ["name", CODE] if saved.get(CODE) else names
+        exported.append({name: saved[name] for name in kept if saved.get(name) not in matching.NOTHING})
+    return exported
+
+
+async def _compare(http: HTTP, scope: Scope, metric: Metric, wanted: Fields) -> MetricChange:
+    """Compare the fields that a wanted metric sets with those of the metric that it is."""
+    left_out = {*matching.SCOPE, *(_known(MetricCreate).keys() - _known(_UPDATE).keys())}
+    compared = {name: value for name, value in wanted.items() if name not in left_out and CODE not in wanted}
+    if not scope.agent and {"agent", "agents"} & wanted.keys() and CODE not in wanted:
+        compared["agents"] = sorted(agents_of(wanted))
+    after = _changes(metric.to_dict(), compared)
+    if after or not compared.keys() <= metric.to_dict().keys():  # The list may leave out fields, or show old values.
+        metric = await read(http, metric.id)
+        after = _changes(metric.to_dict(), compared)
+    return MetricChange(metric, {name: metric.to_dict().get(name) for name in after}, after)
+
+
+def _changes(saved: Fields, wanted: Fields) -> dict[str, object]:
+    """The wanted fields that are not saved. Fields that this specification lacks count if the service returns them."""
+    compared = {name: wanted[name] for name in wanted if name in {*saved, *_known(_UPDATE)}}
+    settings, saved_settings = wanted.get("configuration"), saved.get("configuration")
+    if isinstance(settings, Mapping) and isinstance(saved_settings, Mapping):
+        compared["configuration"] = {**saved_settings, **settings}  # The service may replace all of it.
+    return {name: value for name, value in compared.items() if not _is_same(name, saved.get(name), value)}
+
+
+def _is_same(name: str, saved: object, wanted: object) -> bool:
+    if isinstance(saved, list) and isinstance(wanted, list) and all(map(matching.is_int, [*saved, *wanted])):
+        return set(saved) == set(wanted)  # ids
+    if name == "eval_type":
+        return score_type(saved) == score_type(wanted)
+    return matching.is_saved_as(saved, wanted) or (name == "name" and is_cut(str(saved), str(wanted)))
+
+
+def _known(*kinds: type[Model]) -> dict[str, Field]:
+    return {each.key: each for kind in kinds for each in fields_of_model[kind]}
+
+
+def _settable(fields: Fields) -> dict[str, object]:
+    """The fields that count: without nulls, and without those that only the service sets."""
+    ignored = _known(Metric).keys() - _known(MetricCreate, _UPDATE).keys() - ({CODE} if fields.get(CODE) else set())
+    return {name: value for name, value in fields.items() if name not in ignored and value is not None}
+
+
+def _raise_if_invalid(
+    scope: Scope, wanted: Sequence[Fields], existing: Sequence[Metric], found: Mapping[int, Metric]
+) -> None:
+    """Raise InvalidRequestError with everything that is wrong with a list of metrics."""
+    problems = []
+    first: dict[object, int] = {}
+    for i, each in enumerate(wanted):
+        code, name = each.get(CODE), str(each["name"])
+        before = first.setdefault((code, code or comparable(name[:_LONGEST_NAME])), i)
+        messages = [] if code else [*_invalid(scope, each, existing)]
+        if before != i:
+            messages.append(("name", f"metric {before} is the same. Remove or rename one of them"))
+        if not code and i in found and len(ids := _equals(scope, name, found[i], existing)) > 1:
+            messages.append(("name", f"several existing metrics have it (id {ids}). Rename or delete all but one"))
+        if code and i not in found and not importlib.util.find_spec("cekura_api.api.metrics.copy_predefined_metrics"):
+            messages.append((CODE, "it is missing, and this version of the client cannot copy predefined metrics"))
+        problems += [Problem(message, field_name, i, name) for field_name, message in messages]
+    if problems:
+        error = InvalidRequestError(
+            f"The list of metrics is not valid: {'; '.join(map(str, problems[:5]))}. Nothing was changed."
+        )
+        error.problems = tuple(problems)
+        raise error
+
+
+def _equals(scope: Scope, name: str, found: Metric, existing: Sequence[Metric]) -> list[int]:
+    """Ids of the metrics that a wanted one may be just as well as the one that was found, which is among them."""
+
+    def rank(metric: Metric) -> tuple[bool, ...]:
+        saved = fields_of(metric)
+        is_named = comparable(metric.name) == comparable(name) or is_cut(metric.name, name)
+        return is_named, not saved.get(CODE), metric.name == name, agents_of(saved) == agents_of(scope.fields)
+
+    return [metric.id for metric in existing if rank(metric) == rank(found)]
+
+
+def _invalid(scope: Scope, wanted: Fields, existing: Sequence[Metric]) -> Iterator[tuple[str, str]]:
+    """The fields of a metric that are for another scope, or that the specification does not allow, with the reason."""
+    project = id_of(wanted.get("project"))
+    named = (("agents", scope.agent, agents_of(wanted)), ("project", scope.project, {project} if project else set()))
+    for name, own, others in named:
+        if own and others and own not in others:
+            yield name, f"it is for {', '.join(map(str, sorted(others)))}, and not for {own}"
+    if scope.assistant_id and wanted.get("assistant_id") not in (None, scope.assistant_id):
+        yield "assistant_id", f"it is for {wanted['assistant_id']!r}, and not for {scope.assistant_id!r}"
+    known = _known(MetricCreate, _UPDATE)
+    for name in filter(known.__contains__, wanted):
+        kind, value = known[name].kind, score_type(wanted[name])
+        listed = [value for each in get_args(kind) if get_origin(each) is Literal for value in get_args(each)]
+        try:
+            check(name, wanted[name], kind)
+        except ValueError as error:
+            yield name, str(error).removeprefix(f"{name}=").rstrip(".")
+        # What the service itself returns is newer than this specification.
+        accepted = itertools.chain(map(score_type, listed), (metric.to_dict().get(name) for metric in existing))
+        if listed and value and value not in accepted:
+            yield name, f"{shown(value)}: expected one of {', '.join(listed)}"

@@ -1,0 +1,110 @@
+"""What `export` and `plan` do: metrics as a file, and what a file would change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cekura_facade import Cekura, InvalidRequestError, Plan
+
+from . import _files, _metrics_file, _plan_text
+from ._errors import ExitCode, WrongUsage
+from ._managing import require
+from ._metrics_file import MetricsFile
+from ._plan_markdown import markdown
+from ._report import Report
+from ._text import plural, visible
+
+Scope = dict[str, int]
+"""An agent or a project: `agent_id` or `project_id`."""
+
+
+def scope_of(agent_id: int | None, project_id: int | None) -> Scope:
+    """The scope that the options set. Raises WrongUsage unless it is one."""
+    given = {"agent_id": agent_id, "project_id": project_id}
+    scope = {name: value for name, value in given.items() if value is not None}
+    if len(scope) != 1:
+        raise WrongUsage("Pass one of --agent-id and --project-id. Nothing was sent.")
+    return scope
+
+
+def named(scope: Scope) -> str:
+    """A scope in words, such as `agent 101`."""
+    [(name, number)] = scope.items()
+    return f"{name.removesuffix('_id')} {number}"
+
+
+def export_metrics(report: Report, scope: Scope, *, with_agents: bool, output: Path | None) -> None:
+    """Print the metrics of an agent or project as YAML, or write them to a file."""
+    if output is not None:
+        _files.check_output(output)
+    with Cekura(**report.options.client()) as cekura:
+        exported = cekura.metrics.export(**scope, with_agents=with_agents)
+    metrics = [dict(sorted(each.items())) for each in exported]
+    report.document = metrics
+    header = _metrics_file.header(len(metrics), next(iter(scope)))
+    where = ""
+    if output is not None:
+        before = _files.write(output, metrics, header, _metrics_file.END)
+        moved = f" The previous file is now {visible(before)}." if before else ""
+        where = f" Written to {visible(output)}.{moved}"
+    elif not report.options.as_json:
+        report.output.out.write_utf8(_files.as_text(metrics, header) + _metrics_file.END)
+    report.notes.append(f"{plural(len(metrics), 'metric') if metrics else 'No metrics'} of {named(scope)}.{where}")
+
+
+def show_plan(report: Report, path: Path, scope: Scope, *, prune: bool, as_markdown: bool) -> None:
+    """Show what `apply` would do."""
+    if as_markdown and report.options.as_json:
+        raise WrongUsage("Pass either --markdown or --json. Nothing was sent.")
+    file = read_file(report, path, scope, prune=prune)
+    if file is None:
+        return
+    with Cekura(**report.options.client()) as cekura:
+        plan = find_plan(report, cekura, file, scope)
+    if plan is None:
+        return
+    if _plan_text.has_work(plan, prune=prune):
+        report.ending = ExitCode.CHANGES
+    report.document = {"exit_code": int(report.exit_code), **_plan_text.record(plan), "errors": []}
+    if as_markdown:
+        report.output.out.write_utf8(markdown(plan, prune=prune))
+    elif not report.options.as_json:
+        _plan_text.show(report.output, report.output.out, plan, prune=prune)
+
+
+def read_file(report: Report, path: Path, scope: Scope, *, prune: bool) -> MetricsFile | None:
+    """The file, or None if it cannot be used. The report then says why."""
+    require("update_metric")
+    file = _metrics_file.read(path, scope)
+    for problem in file.problems:
+        report.fail(WrongUsage(problem))
+    if prune and not file.problems and (why := "it has no metrics" if not file.entries else file.incomplete):
+        report.fail(WrongUsage(f"{file.name}: --prune deletes nothing because of this file: {why}."))
+    if report.failures:
+        report.notes.append("Nothing was sent.")
+        return None
+    if file.unknown:
+        fields = ", ".join(
+            f"{visible(key)} (line {place[0]})" if place else visible(key) for key, place in file.unknown.items()
+        )
+        report.output.say(
+            f"Warning: {file.name} has fields that the API does not list as writable: {fields}. They are sent as they "
+            "are, except for those that it lists as read-only.",
+            "yellow",
+        )
+    return file
+
+
+def find_plan(report: Report, cekura: Cekura, file: MetricsFile, scope: Scope) -> Plan | None:
+    """The plan for a file, or None if its metrics cannot be compared. The report then says why."""
+    try:
+        return cekura.metrics.plan(file.metrics, **scope)
+    except InvalidRequestError as error:
+        if not error.problems:
+            raise
+        for problem in error.problems:
+            place = None if problem.index is None else file.place_of(problem.index, problem.field)
+            text = ": ".join(filter(None, (problem.field, problem.message)))
+            report.fail(WrongUsage(f"{file.at(place)}: {visible(text)}"))
+        report.notes.append("Nothing was changed.")
+        return None
