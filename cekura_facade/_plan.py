@@ -258,7 +258,7 @@ def _raise_if_invalid(
             messages.append(("name", f"metric {before} is the same. Remove or rename one of them"))
         if i in rivals and _rank(scope, name, rivals[i]) == _rank(scope, name, found[i]):
             ids = f"{found[i].id}, {rivals[i].id}"
-            messages.append(("name", f"several existing metrics have it (id {ids}). Rename or delete all but one"))
+            messages.append(("name", f"several metrics have it (id {ids}). Rename or delete all but one"))
         if code and i not in found and not importlib.util.find_spec("cekura_api.api.metrics.copy_predefined_metrics"):
             messages.append((CODE, "it is missing, and this version of the client cannot copy predefined metrics"))
         problems += [Problem(message, field_name, i, name) for field_name, message in messages]
