@@ -8,13 +8,13 @@ from contextlib import suppress
 from cekura_api.api.metrics import delete_metric
 from cekura_api.models import Metric
 
-from ._errors import APIError, NotFoundError, PlanChangedError
-from ._failures import may_be_processed
-from ._http import HTTP, ask
+from ._errors import APIError, CekuraError, NotFoundError, PlanChangedError
+from ._failures import may_be_processed, unexpected
+from ._http import HTTP, ask, checked
 from ._matching import CODE, Fields, fields_of
-from ._plan import Applied, Plan, compare
+from ._plan import Applied, Plan, Scope, compare
 from ._save_state import Wanted
-from ._saving import confirm, read, save
+from ._saving import confirm, read, remember_unsettled, save
 
 
 async def apply(http: HTTP, plan: Plan, *, prune: bool) -> Applied:
@@ -56,22 +56,22 @@ def _steps(plan: Plan, *, prune: bool) -> dict[tuple[str, object], object]:
         **{("create", each["name"]): each for each in plan.create},
         **{("copy", code): None for code in plan.attach},
         **{("update", change.metric.id): (change.before, change.after) for change in plan.update},
-        **{("delete", metric.id): None for metric in (plan.deletable if prune else ())},
+        **{("delete", metric.id): metric.name for metric in (plan.deletable if prune else ())},
     }
 
 
-async def _check(http: HTTP, plan: Plan, metric: Metric, before: Fields) -> None:
+async def _check(http: HTTP, plan: Plan, metric: Metric, before: Fields, *, is_deleted: bool = False) -> None:
     """Read a metric just before it is changed. Raises PlanChangedError if it is not as the plan shows it."""
-    now = (await read(http, metric.id)).to_dict()
-    if any(now.get(name) != value for name, value in before.items()):
-        new = await compare(http, plan.agent_id, plan.project_id, plan.wanted)
-        raise PlanChangedError(f"metric {metric.id} ({metric.name!r}) is different", new)
+    now = await read(http, metric.id)
+    is_shared = is_deleted and not Scope(plan.agent_id, plan.project_id).owns(now)
+    if is_shared or any(now.to_dict().get(name) != value for name, value in before.items()):
+        what = f"metric {metric.id} ({metric.name!r}) is different"
+        raise PlanChangedError(what, await compare(http, plan.agent_id, plan.project_id, plan.wanted))
 
 
 async def _delete(http: HTTP, plan: Plan, metric: Metric) -> None:
-    place = {"agents": metric.agents} if plan.agent_id else {"project": metric.project}
     try:
-        await _check(http, plan, metric, place)
+        await _check(http, plan, metric, {"name": metric.name}, is_deleted=True)
         await ask(http, delete_metric, metric.id)
     except NotFoundError as error:  # Somebody else deleted it, unless a proxy says so.
         if not isinstance(error.body, dict):
@@ -83,21 +83,33 @@ async def _attach(http: HTTP, plan: Plan, done: Applied) -> None:
     from cekura_api.api.metrics import copy_predefined_metrics  # An older specification may lack it.
 
     place = {"agent_id": plan.agent_id} if plan.agent_id else {"project_id": plan.project_id}
-    saving = Wanted([{**each, **place} for each in plan.wanted if each.get(CODE) in plan.attach])
-    copied: Sequence[Metric] = ()
+    scope = Scope(plan.agent_id, plan.project_id)
+    saving = Wanted([scope.placed(each) for each in plan.wanted if each.get(CODE) in plan.attach])
+    saving.settled_at = http.now() + http.settings.settle_timeout
     try:
-        copied = await ask(http, copy_predefined_metrics, body={**place, "metric_codes": list(plan.attach)})
-    except APIError as error:
-        if not may_be_processed(error):
-            raise
-        saving.failed = dict.fromkeys(saving.missing(), error)
-        with suppress(APIError):
-            await http.sleep(http.settings.settle_timeout)
-            copied = (await compare(http, plan.agent_id, plan.project_id, plan.wanted)).unchanged
-    by_code = {fields_of(metric).get(CODE): metric for metric in copied}
-    saving.saved = {i: by_code[each[CODE]] for i, each in enumerate(saving.fields) if each[CODE] in by_code}
-    done.created.extend(saving.in_order())
-    if saving.unclear():
-        raise saving.uncertain(saving.failed[0]) from saving.failed[0]
-    http.state.hidden.update({metric.id: None for metric in saving.in_order()})
+        try:
+            response = await http.send(checked(copy_predefined_metrics, body={**place, "metric_codes": [*plan.attach]}))
+            _claim(saving, copy_predefined_metrics.parse_response(response))
+            if saving.missing():
+                raise unexpected(http.settings.credential, response, "its body does not have all of the metrics")
+        except APIError as error:
+            if not may_be_processed(error):
+                saving.settled_at = 0.0
+                raise
+            saving.failed = dict.fromkeys(saving.missing(), error)
+            with suppress(CekuraError):
+                await http.sleep(http.settings.settle_timeout)
+                _claim(saving, (await compare(http, plan.agent_id, plan.project_id, plan.wanted)).unchanged)
+            if saving.unclear():
+                raise saving.uncertain(error) from error
+    finally:
+        remember_unsettled(http, saving)
+        done.created.extend(saving.in_order())
+    http.state.hidden.update({saving.saved[i].id: saving.key(i) for i in saving.saved})
     await confirm(http, saving)
+
+
+def _claim(saving: Wanted, metrics: Sequence[Metric]) -> None:
+    """Take those of the metrics that are copies of the wanted ones."""
+    by_code = {str(fields_of(metric).get(CODE)): metric for metric in metrics}
+    saving.saved |= {i: by_code[code] for i, each in enumerate(saving.fields) if (code := str(each[CODE])) in by_code}

@@ -80,11 +80,18 @@ def is_saved_as(saved: object, wanted: object) -> bool:
     return is_equal or (saved in NOTHING and wanted in NOTHING)
 
 
+def gaps(code: object) -> list[str]:
+    """The white space of a program, which has a meaning in Python."""
+    return re.findall(r"\s+", code.strip().replace("\r\n", "\n")) if isinstance(code, str) else []
+
+
 def _is_saved_text(saved: str, wanted: str) -> bool:
     """Whether changes of a service lead from the wanted string to the saved one, and not only back."""
     forms = {wanted}
-    for _ in range(_CHANGES_AT_ONCE if comparable(saved) == comparable(wanted) else 0):
+    rounds = 0 if saved == wanted or comparable(saved) != comparable(wanted) else _CHANGES_AT_ONCE
+    while saved not in forms and rounds:  # Each round takes several times as long as the one before.
         forms |= {change(form) for form in forms for change in _CHANGES}
+        rounds -= 1
     return saved in forms
 
 
@@ -127,9 +134,10 @@ def is_int(value: object) -> TypeGuard[int]:
 
 def leaves_out(saved: Fields, wanted: Fields) -> bool:
     """Whether the list leaves out what it takes to compare a saved metric with a wanted one."""
-    if any(not saved.get(each) for each in ("name", "description", "eval_type") if wanted.get(each)):
+    if any(not saved.get(each) for each in ("name", "description", "eval_type", CODE) if wanted.get(each)):
         return True
-    return any(wanted.get(each) for each in SCOPE) and not any(saved.get(each) for each in SCOPE)
+    has_no_scope = any(map(wanted.get, SCOPE)) and not any(map(saved.get, SCOPE))
+    return has_no_scope or (bool(agents_of(wanted)) and "agents" not in saved)
 
 
 def is_same_text(saved: Fields, wanted: Fields) -> bool:

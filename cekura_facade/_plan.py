@@ -21,10 +21,11 @@ from . import _matching as matching
 from ._errors import InvalidRequestError, Problem
 from ._http import HTTP, ask, checked
 from ._matching import CODE, Fields, agents_of, comparable, fields_of, id_of, is_cut, may_be_in_scope, score_type
-from ._save_state import Wanted
-from ._saving import claim_hidden, find, read
+from ._save_state import EVERYTHING, Wanted
+from ._saving import claim_hidden, find, read, settled_at
 
 _LONGEST_NAME = 255  # characters
+_Found = dict[int, Metric]  # by the position of the wanted metric
 _UPDATE: type[Model] = getattr(models, "MetricUpdate", MetricCreate)  # An older specification may lack it.
 
 
@@ -102,8 +103,12 @@ class Scope:
 
     agent: int | None
     project: int | None
-    fields: dict[str, object]  # by which a new metric belongs to the scope
     assistant_id: object = None
+
+    @property
+    def fields(self) -> dict[str, object]:
+        """The fields by which a new metric belongs to the scope."""
+        return {"agents": [self.agent]} if self.agent else {"project": self.project}
 
     def owns(self, metric: Metric) -> bool:
         """Whether a metric belongs to the scope alone, and is not predefined. Only then it may be deleted."""
@@ -123,14 +128,12 @@ async def find_scope(http: HTTP, agent_id: int | None, project_id: int | None) -
         raise InvalidRequestError("Pass either agent_id or project_id.")
     if agent_id is None:
         checked(list_metrics, project_id=project_id or 0)
-        return Scope(None, project_id, {"project": project_id})
+        return Scope(None, project_id)
     agent = await ask(http, get_agent, agent_id)
-    return Scope(agent_id, id_of(agent.project), {"agents": [agent_id]}, matching.assistant_of(agent))
+    return Scope(agent_id, id_of(agent.project), matching.assistant_of(agent))
 
 
-async def _find(
-    http: HTTP, scope: Scope, wanted: Sequence[Fields]
-) -> tuple[list[Metric], dict[int, Metric], dict[int, Metric]]:
+async def _find(http: HTTP, scope: Scope, wanted: Sequence[Fields]) -> tuple[list[Metric], _Found, _Found]:
     """List the metrics of a scope, by id.
 
     Returns them, those that have the name of a wanted one by its position, and the second best for each position.
@@ -138,9 +141,10 @@ async def _find(
     # The last one is never found, so everything is listed.
     search = Wanted([*map(scope.placed, wanted), {"name": "", **scope.fields}])
     search.compared = [{"name": each["name"], CODE: each.get(CODE), **scope.fields} for each in search.fields]
+    search.names[-1] = EVERYTHING
     if scope.agent:
         search.projects[scope.agent] = scope.project
-    await find(http, search, 0.0)
+    await find(http, search, settled_at(http, search))
     await claim_hidden(http, search)
     every = search.listed | search.details | {metric.id: metric for metric in search.saved.values()}
     metrics = (metric for _, metric in sorted(every.items()))
@@ -165,8 +169,8 @@ async def compare(
     order = sorted(range(len(wanted)), key=lambda i: CODE in wanted[i])
     existing, *matches = await _find(http, scope, [wanted[i] for i in order])
     found, rivals = ({order[i]: each for i, each in some.items() if CODE not in wanted[order[i]]} for some in matches)
-    copies = {code: metric for metric in reversed(existing) if (code := fields_of(metric).get(CODE))}
-    found |= {i: copies[each[CODE]] for i, each in enumerate(wanted) if each.get(CODE) in copies}
+    copies = {str(code): metric for metric in reversed(existing) if (code := fields_of(metric).get(CODE))}
+    found |= {i: copies[str(each[CODE])] for i, each in enumerate(wanted) if str(each.get(CODE)) in copies}
     _raise_if_invalid(scope, wanted, existing, found, rivals)
     changes = [await _compare(http, scope, found[i], wanted[i]) for i in sorted(found)]
     missing = [each for i, each in enumerate(wanted) if i not in found]
@@ -216,15 +220,22 @@ async def _compare(http: HTTP, scope: Scope, metric: Metric, wanted: Fields) -> 
 def _changes(saved: Fields, wanted: Fields) -> dict[str, object]:
     """The wanted fields that are not saved. Fields that this specification lacks count if the service returns them."""
     compared = {name: wanted[name] for name in wanted if name in {*saved, *_known(_UPDATE)}}
-    settings, saved_settings = wanted.get("configuration"), saved.get("configuration")
-    if isinstance(settings, Mapping) and isinstance(saved_settings, Mapping):
-        compared["configuration"] = {**saved_settings, **settings}  # The service may replace all of it.
+    if "configuration" in compared:  # The service may replace all of it, or keep what is not sent.
+        compared["configuration"] = _merged(saved.get("configuration"), compared["configuration"])
     return {name: value for name, value in compared.items() if not _is_same(name, saved.get(name), value)}
 
 
+def _merged(saved: object, wanted: object) -> object:
+    if not isinstance(saved, Mapping) or not isinstance(wanted, Mapping):
+        return wanted
+    return {**saved, **{name: _merged(saved.get(name), value) for name, value in wanted.items()}}
+
+
 def _is_same(name: str, saved: object, wanted: object) -> bool:
-    if isinstance(saved, list) and isinstance(wanted, list) and all(map(matching.is_int, [*saved, *wanted])):
-        return set(saved) == set(wanted)  # ids
+    if name == "agents":
+        return agents_of({name: saved}) == agents_of({name: wanted})
+    if name.endswith("custom_code") and matching.gaps(saved) != matching.gaps(wanted):
+        return False
     if name == "eval_type":
         return score_type(saved) == score_type(wanted)
     return matching.is_saved_as(saved, wanted) or (name == "name" and is_cut(str(saved), str(wanted)))
@@ -241,19 +252,17 @@ def _settable(fields: Fields) -> dict[str, object]:
 
 
 def _raise_if_invalid(
-    scope: Scope,
-    wanted: Sequence[Fields],
-    existing: Sequence[Metric],
-    found: Mapping[int, Metric],
-    rivals: Mapping[int, Metric],
+    scope: Scope, wanted: Sequence[Fields], existing: Sequence[Metric], found: _Found, rivals: _Found
 ) -> None:
     """Raise InvalidRequestError with everything that is wrong with a list of metrics."""
     problems = []
     first: dict[object, int] = {}
     for i, each in enumerate(wanted):
         code, name = each.get(CODE), str(each["name"])
-        before = first.setdefault((code, code or comparable(name[:_LONGEST_NAME])), i)
+        before = first.setdefault((str(code), code is None and comparable(name[:_LONGEST_NAME])), i)
         messages = [] if code else [*_invalid(scope, each, existing)]
+        if code and not isinstance(code, str):
+            messages.append((CODE, f"{shown(code)}: expected a string"))
         if before != i:
             messages.append(("name", f"metric {before} is the same. Remove or rename one of them"))
         if i in rivals and _rank(scope, name, rivals[i]) == _rank(scope, name, found[i]):
@@ -294,5 +303,5 @@ def _invalid(scope: Scope, wanted: Fields, existing: Sequence[Metric]) -> Iterat
             yield name, str(error).removeprefix(f"{name}=").rstrip(".")
         # What the service itself returns is newer than this specification.
         accepted = itertools.chain(map(score_type, listed), (metric.to_dict().get(name) for metric in existing))
-        if listed and value and value not in accepted:
+        if listed and value and isinstance(value, str) and value not in accepted:
             yield name, f"{shown(value)}: expected one of {', '.join(listed)}"

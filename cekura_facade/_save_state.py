@@ -12,6 +12,7 @@ from . import _matching as matching
 from ._errors import APIError, BulkCreateUncertainError, CekuraError
 from ._failures import may_be_processed
 
+EVERYTHING = "\0"  # the name of what stands for all metrics, which none has
 _NAMES_LENGTH = 1500  # of the names in one URL, in characters
 Query = dict[str, str | int]
 """Query parameters of the list of metrics."""
@@ -98,7 +99,7 @@ class Wanted:
         numbers = []
         for metric in found:
             saved = matching.fields_of(metric)
-            candidates = self._named(saved, by_name) if saved.get("name") else every
+            candidates = [*self._named(saved, by_name), *by_name.get(EVERYTHING, [])] if saved.get("name") else every
             if metric.id not in self.details and any(matching.leaves_out(saved, self.compared[i]) for i in candidates):
                 numbers.append(metric.id)
         return numbers

@@ -51,7 +51,7 @@ async def save(http: HTTP, wanted: Wanted) -> SavedMetrics:
     found = wanted.saved  # Until something is sent, everything that is saved existed before.
     try:
         await _find_scopes(http, wanted)
-        await find(http, wanted, max([0.0, *(http.state.unsettled.get(wanted.key(i), 0.0) for i in wanted.missing())]))
+        await find(http, wanted, settled_at(http, wanted))
         await claim_hidden(http, wanted)
         found = dict(wanted.saved)
         wanted.listed_before = set(wanted.listed)
@@ -61,7 +61,7 @@ async def save(http: HTTP, wanted: Wanted) -> SavedMetrics:
             await confirm(http, wanted)
             raise
         except BaseException:
-            _remember_unsettled(http, wanted)
+            remember_unsettled(http, wanted)
             raise
         await confirm(http, wanted)
     except errors.CekuraError as error:
@@ -286,7 +286,12 @@ async def confirm(http: HTTP, wanted: Wanted) -> None:
         )
 
 
-def _remember_unsettled(http: HTTP, wanted: Wanted) -> None:
+def settled_at(http: HTTP, wanted: Wanted) -> float:
+    """When the list shows what an interrupted call may have saved."""
+    return max([0.0, *(http.state.unsettled.get(wanted.key(i), 0.0) for i in wanted.missing())])
+
+
+def remember_unsettled(http: HTTP, wanted: Wanted) -> None:
     """After an interruption, remember what the service may still be processing when the call is repeated."""
     unsettled = http.state.unsettled | {wanted.key(i): wanted.settled_at for i in wanted.missing()}
     http.state.unsettled = {key: until for key, until in unsettled.items() if until > http.now()}
