@@ -153,9 +153,11 @@ def test_the_plan_as_json(shell: Shell, saved: Sandbox) -> None:
 
 
 def test_quiet_leaves_the_plan(shell: Shell, saved: Sandbox) -> None:
-    write(shell, [{"name": "Tone", "owner": "me"}])
+    write(shell, [{"name": "Tone", "owner": "me", "id": 7}])
     loud, quiet = run_each(shell, [PLAN, [*PLAN, "--quiet"]])
     assert "Warning: m.yaml has fields that the API does not list as writable: owner (line 1). They" in loud.err
+    assert "Warning: m.yaml has fields that are ignored, because they are read-only or " in loud.err
+    assert "of predefined metrics: id (line 1)." in loud.err
     assert quiet.err == ""
     assert quiet.out == loud.out
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,7 +66,8 @@ class MetricsFile:
         entries: The metrics, without the defaults.
         defaults: The fields that every metric has unless it sets them itself.
         problems: Why the file cannot be used, in the order of the file.
-        unknown: The fields that the specification does not list as fields to write, each with a place.
+        unknown: The fields that the specification does not list, each with a place. They are sent.
+        ignored: The read-only fields, and those of predefined metrics, each with a place. They are not sent.
         is_export: Whether `export` wrote it, so that its values are those of a service.
         incomplete: Why the file may have been cut short, or an empty string.
     """
@@ -75,6 +77,7 @@ class MetricsFile:
     defaults: Entry = field(default_factory=lambda: Entry({}))
     problems: list[str] = field(default_factory=list)
     unknown: dict[str, Place | None] = field(default_factory=dict)
+    ignored: dict[str, Place | None] = field(default_factory=dict)
     is_export: bool = False
     incomplete: str = ""
     _found: list[tuple[Place, str]] = field(default_factory=list)
@@ -231,29 +234,38 @@ def _check_fields(file: MetricsFile, entry: Entry) -> None:
         elif key in ("name", CODE) and not is_metric:
             file.add(entry.keys.get(key, entry.place), f"`defaults` cannot have the field {key!r}. Set it in a metric.")
         elif key in ("name", CODE):
-            if not isinstance(value, str) or not value.strip():
-                file.add(place, f"{key}: expected a string that is not empty.")
+            if problem := _wrong(key, value, str) or ("" if value.strip() else "expected a string that is not empty."):
+                file.add(place, f"{key}: {problem}")
+        elif CODE in entry.fields:
+            file.ignored.setdefault(key, entry.keys.get(key, entry.place))
         elif key in known_fields():
-            if problem := _wrong(key, value) or ("" if file.is_export else _unlisted(key, value)):
+            if problem := _wrong(key, value, *known_fields()[key]) or ("" if file.is_export else _unlisted(key, value)):
                 file.add(place, f"{key}: {problem}")
         elif key not in _readable() and (meant := _meant(key)):
             file.add(entry.keys.get(key, entry.place), f"there is no field {key!r}. Did you mean {meant!r}?")
+        elif key == "<<":
+            advice = "Set the fields that metrics share in `defaults`."
+            file.add(entry.keys.get(key, entry.place), f"merge keys (`<<`) are not supported. {advice}")
         else:
-            file.unknown.setdefault(key, entry.keys.get(key, entry.place))
+            found = file.ignored if key in _readable() else file.unknown
+            found.setdefault(key, entry.keys.get(key, entry.place))
 
 
-def _wrong(key: str, value: object) -> str:
+def _wrong(key: str, value: object, kind: object, documented: Field | None = None) -> str:
     """Why a value cannot be sent, and which can."""
-    kind, documented = known_fields()[key]
     values = documented.values if documented else ()
     try:
         check(key, value, kind, **(documented.limits if documented else {}))
     except ValueError as error:
         # The message begins with the name and the value, and the place says both.
-        hint = " Write true or false." if "a boolean" in str(error) else ""
-        hint = f" Known values: {', '.join(values)}." if values else hint
-        hint = " Remove the field, or set it." if value is None else hint
-        return str(error).removeprefix(f"{key}={shown(value)}: ") + hint
+        problem = str(error).removeprefix(f"{key}={shown(value)}: ")
+        hints = (
+            (value is None and key != "name", "Remove the field, or set it."),
+            (bool(values), f"Known values: {', '.join(values)}."),
+            ("expected a boolean" in problem, "Write true or false."),
+            (re.search("expected a string, not an? (integer|number|boolean)", problem), "Put it in quotes."),
+        )
+        return problem + next((f" {hint}" for applies, hint in hints if applies), "")
     return ""
 
 
@@ -272,7 +284,7 @@ def _unlisted(key: str, value: object) -> str:
 
 def _check_scope(file: MetricsFile, entry: Entry, scope: Mapping[str, int]) -> None:
     """Refuse a metric of another agent or project."""
-    if any(key in entry.fields and _wrong(key, entry.fields[key]) for key in _SCOPE):
+    if any(key in entry.fields and _wrong(key, entry.fields[key], *known_fields()[key]) for key in _SCOPE):
         return
     [(option, number)] = scope.items()
     if option == "agent_id":
