@@ -117,25 +117,12 @@ __all__ = [
 
 if not TYPE_CHECKING:
     # Imported when first used: `cekura-facade --help`, and a program that only handles errors, need no httpx.
-    _HOMES = (  # A module after those that it imports from, so that each name is found in its own.
-        "._errors",
-        "cekura_api.models",
-        "cekura_api.types",
-        "cekura_api.api.agents",
-        "._saving",
-        "._workflow",
-        "._plan",
-        "._many",
-        "._sync_jobs",
-        "._sync_metrics",
-        "._sync_client",
-        "._async_jobs",
-        "._async_metrics",
-        "._async_client",
-    )
+    # A module after those that it imports from, so that each name is found in its own. Few programs need plans.
+    _SHARED = ("._errors", "cekura_api.models", "cekura_api.types", "cekura_api.api.agents", "._saving", "._workflow")
+    _CLIENTS = ("._sync_jobs", "._sync_metrics", "._sync_client", "._async_jobs", "._async_metrics", "._async_client")
 
     def __getattr__(name: str) -> object:
-        for home in _HOMES if name in __all__ else ():
+        for home in (*_SHARED, "._many", *_CLIENTS, "._plan") if name in __all__ else ():
             module = import_module(home, __name__)
             if hasattr(module, name):
                 return globals().setdefault(name, getattr(module, name))

@@ -40,10 +40,7 @@ async def apply(http: HTTP, plan: Plan, *, prune: bool) -> Applied:
             await _check(http, plan, change.metric, change.before)
             done.updated.append(await ask(http, update_metric, change.metric.id, body=change.after))
         for metric in new.deletable if prune else ():
-            with suppress(NotFoundError):  # Somebody else deleted it.
-                place = {"agents": metric.agents} if plan.agent_id else {"project": metric.project}
-                await _check(http, plan, metric, place)
-                await ask(http, delete_metric, metric.id)
+            await _delete(http, plan, metric)
             done.deleted.append(metric)
     except BaseException as error:
         vars(error)["applied"] = done  # Ctrl-C and cancellation have it, too.
@@ -69,6 +66,16 @@ async def _check(http: HTTP, plan: Plan, metric: Metric, before: Fields) -> None
     if any(now.get(name) != value for name, value in before.items()):
         new = await compare(http, plan.agent_id, plan.project_id, plan.wanted)
         raise PlanChangedError(f"metric {metric.id} ({metric.name!r}) is different", new)
+
+
+async def _delete(http: HTTP, plan: Plan, metric: Metric) -> None:
+    place = {"agents": metric.agents} if plan.agent_id else {"project": metric.project}
+    try:
+        await _check(http, plan, metric, place)
+        await ask(http, delete_metric, metric.id)
+    except NotFoundError as error:  # Somebody else deleted it, unless a proxy says so.
+        if not isinstance(error.body, dict):
+            raise
 
 
 async def _attach(http: HTTP, plan: Plan, done: Applied) -> None:

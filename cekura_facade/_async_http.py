@@ -8,16 +8,15 @@ import functools
 import math
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from typing import ParamSpec, TypeVar
+from typing import NamedTuple, ParamSpec, TypeVar
 
-import attrs
 import httpx
 from cekura_api.transport import Endpoint, Page
 
 from ._body import Body, without_response
-from ._config import Settings
+from ._config import Settings, TLSContext, configuration_errors
 from ._errors import ConfigurationError
-from ._http import HTTP, ask, configuration_errors
+from ._http import HTTP, ask
 from ._logging import redact_trace, wire_is_logged
 from ._pages import Pages
 from ._retry import Outcome
@@ -34,11 +33,9 @@ class AsyncHTTP(HTTP):
     def __init__(self, settings: Settings, given: httpx.AsyncClient | None) -> None:
         super().__init__(settings, given)
         self._passed = given  # As _given, with the type of this kind.
-        self._context: ssl.SSLContext | bool = True
         self._unused: list[httpx.AsyncClient] = []
         if given is None:
             with configuration_errors():
-                self._context = httpx.create_ssl_context()
                 # Created here, so that a wrong environment is reported at once.
                 self._unused.append(self._new_client())
         self._loops: dict[asyncio.AbstractEventLoop, _Loop] = {}
@@ -124,7 +121,7 @@ class AsyncHTTP(HTTP):
 
     def _new_client(self) -> httpx.AsyncClient:
         limits = httpx.Limits(max_connections=_AT_ONCE, max_keepalive_connections=_AT_ONCE)
-        return httpx.AsyncClient(verify=self._context, limits=limits)
+        return httpx.AsyncClient(verify=TLSContext(ssl.PROTOCOL_TLS_CLIENT), limits=limits)
 
     async def disconnect(self) -> None:
         """Close the connections of this event loop. A given client stays open."""
@@ -134,8 +131,7 @@ class AsyncHTTP(HTTP):
             await loop.client.aclose()
 
 
-@attrs.frozen
-class _Loop:
+class _Loop(NamedTuple):
     """What belongs to one event loop.
 
     Attributes:

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 from cekura_api.api.metrics import AsyncMetrics as AsyncGeneratedMetrics
 from cekura_api.models import Metric
 
-from . import _jobs as jobs, _plan as plans, _workflow as workflow
-from ._apply import apply
+from . import _jobs as jobs, _workflow as workflow
 from ._async_http import AsyncHTTP
 from ._async_jobs import AsyncGenerationJob, AsyncJob
 from ._many import AsyncOutcomes
-from ._plan import Applied, Plan
 from ._saving import SavedMetrics, create_in_bulk
 from ._workflow import GenerationRequest, MetricInput, OnProgress, Review
 
 if TYPE_CHECKING:
     from cekura_api.models import PreviewMetricProgress, SimplifyPromptProgress
+
+    from ._plan import Applied, Plan
 
 
 class AsyncMetrics(AsyncGeneratedMetrics):
@@ -126,6 +126,8 @@ class AsyncMetrics(AsyncGeneratedMetrics):
 
         API call: `GET /test_framework/v1/metrics/` and `GET /test_framework/v1/metrics/{id}/`.
         """
+        from . import _plan as plans
+
         flow = plans.compare(self._http, agent_id, project_id, workflow.fields_of_each(metrics, may_be_empty=True))
         return await self._http.run(flow)
 
@@ -151,6 +153,8 @@ class AsyncMetrics(AsyncGeneratedMetrics):
 
         API call: as for `plan` and `create_in_bulk`, and `PATCH` and `DELETE /test_framework/v1/metrics/{id}/`.
         """
+        from ._apply import apply
+
         return await self._http.run(apply(self._http, plan, prune=prune))
 
     async def export(
@@ -176,6 +180,8 @@ class AsyncMetrics(AsyncGeneratedMetrics):
 
         API call: `GET /test_framework/v1/metrics/` and `GET /test_framework/v1/metrics/{id}/`.
         """
+        from . import _plan as plans
+
         return await self._http.run(plans.export(self._http, agent_id, project_id, with_agents=with_agents))
 
     async def generate_and_create(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Mapping
+import ssl
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn, overload
+from typing import Any, NoReturn, TypeVar
 from urllib.parse import unquote
 
 import attrs
@@ -16,6 +19,8 @@ from cekura_api.model import shown
 
 from ._errors import ConfigurationError
 
+T = TypeVar("T")
+LOADING = threading.Lock()
 DEFAULT_BASE_URL = "https://api.cekura.ai"
 FILE = "~/.cekura/config.toml"
 _HOW_TO_SET_A_KEY = f'Pass api_key=... or bearer_token=..., set CEKURA_API_KEY, or write `api_key = "..."` to {FILE}.'
@@ -51,24 +56,22 @@ class Credential:
         """The value of the header."""
         return f"Bearer {self._secret()}" if self.header == "Authorization" else self._secret()
 
-    @overload
-    def redact(self, value: str) -> str: ...
-    @overload
-    def redact(self, value: bytes) -> bytes: ...
-    @overload
-    def redact(self, value: object) -> object: ...
-    def redact(self, value: object) -> object:
+    def redact(self, value: T) -> T:
         """A string, bytes or JSON without the secret, in case a server has echoed it. A very short one stays."""
         secret = self._secret()
+        result: Any = value
         if len(secret) < _SHORTEST_REDACTED:
             return value
         if isinstance(value, str):
-            return value.replace(secret, "[redacted]")
-        if isinstance(value, bytes):
-            return value.replace(secret.encode(), b"[redacted]")
-        if isinstance(value, dict):
-            return {self.redact(key): self.redact(item) for key, item in value.items()}
-        return type(value)(map(self.redact, value)) if isinstance(value, list | tuple) else value
+            result = value.replace(secret, "[redacted]")
+        elif isinstance(value, bytes):
+            result = value.replace(secret.encode(), b"[redacted]")
+        elif isinstance(value, dict):
+            result = {self.redact(key): self.redact(item) for key, item in value.items()}
+        elif isinstance(value, list | tuple):
+            result = type(value)(map(self.redact, value))
+        redacted: T = result
+        return redacted
 
     def is_in(self, url: str) -> bool:
         """Whether a URL, or a part of one, contains the secret. This cannot be known for a very short one."""
@@ -94,6 +97,10 @@ def _number(expected: str, fits: Callable[[float], bool]) -> Check:
     return check
 
 
+def _integer(least: int) -> Check:
+    return _number(f"an integer >= {least}", lambda value: value >= least and isinstance(value, int))
+
+
 def _check_user_agent(_: object, __: attrs.Attribute[Any], value: object) -> None:
     if value is None:
         return
@@ -107,12 +114,8 @@ class Settings:
     """The configuration of a client."""
 
     timeout: float = attrs.field(validator=_number("seconds, more than 0 to a million", lambda value: 0 < value <= 1e6))
-    max_retries: int = attrs.field(
-        validator=_number("an integer >= 0", lambda value: value >= 0 and isinstance(value, int))
-    )
-    max_response_bytes: int = attrs.field(
-        validator=_number("an integer >= 1", lambda value: value >= 1 and isinstance(value, int))
-    )
+    max_retries: int = attrs.field(validator=_integer(0))
+    max_response_bytes: int = attrs.field(validator=_integer(1))
     settle_timeout: float = attrs.field(validator=_number("seconds, 0 to a million", lambda value: 0 <= value <= 1e6))
     user_agent: str | None = attrs.field(validator=_check_user_agent)
     credential: Credential
@@ -193,3 +196,42 @@ def _read_file() -> Mapping[str, Any]:
     except OSError as error:
         reason = f"cannot be read: {error.strerror}"
     raise ConfigurationError(f"{FILE} {reason}. Fix it, or pass api_key=... and base_url=....")
+
+
+@contextmanager
+def configuration_errors() -> Iterator[None]:
+    """Turn the errors of httpx for a wrong environment into a ConfigurationError."""
+    try:
+        Path(os.environ.get("SSL_CERT_FILE", "")).stat()  # It is read before the first https request.
+        yield
+    except (ImportError, ValueError, OSError, httpx.InvalidURL) as error:
+        raise ConfigurationError(
+            f"The HTTP client cannot be created: {error}. Check the environment variables *_PROXY and SSL_CERT_*, or "
+            "pass an http_client of your own."
+        ) from error
+
+
+class TLSContext(ssl.SSLContext):
+    """The certificates for a client. They are loaded before the first https request, and once for all clients.
+
+    Connections use the loaded context. This one has no certificates, so it would trust nobody.
+    """
+
+    def wrap_socket(self, *args: Any, **kwargs: Any) -> ssl.SSLSocket:
+        return self.loaded.wrap_socket(*args, **kwargs)
+
+    def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
+        return self.loaded.wrap_bio(*args, **kwargs)
+
+    @functools.cached_property
+    def loaded(self) -> ssl.SSLContext:
+        """The context with the certificates."""
+        with LOADING, configuration_errors():
+            return load_certificates(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+
+
+@functools.cache
+def load_certificates(*_: str | None) -> ssl.SSLContext:
+    context = httpx.create_ssl_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context

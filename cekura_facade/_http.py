@@ -5,10 +5,9 @@ from __future__ import annotations
 import copy
 import json
 import math
-import sys
+import platform
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any, ParamSpec, Self, TypeVar
 
 import attrs
@@ -28,8 +27,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _MAX_REDIRECTS = 5
-_PYTHON = ".".join(map(str, sys.version_info[:3]))
-USER_AGENT = f"cekura-facade/{__version__} python/{_PYTHON} httpx/{httpx.__version__}"
+USER_AGENT = f"cekura-facade/{__version__} python/{platform.python_version()} httpx/{httpx.__version__}"
 
 
 @attrs.define
@@ -134,8 +132,7 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
         try:
             if "json" in request:
                 # ASCII, because JSON can hold half of a surrogate pair, which UTF-8 cannot.
-                content = json.dumps(request.pop("json"), allow_nan=False, separators=(",", ":")).encode()
-                request = {**request, "content": content}
+                request["content"] = json.dumps(request.pop("json"), allow_nan=False, separators=(",", ":")).encode()
             built = self.builder.build_request(**request)
         except (httpx.InvalidURL, TypeError, ValueError, RecursionError) as error:
             raise InvalidRequestError(f"The arguments cannot be sent: {error}.") from error
@@ -186,7 +183,7 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
     def authorize(self, request: httpx.Request) -> dict[str, Any]:
         """Add the credential to a request, and return how to send it."""
         credential = self.settings.credential
-        request.headers.pop(credential.header, None)
+        self.forget(request)
         if origin(request.url) == origin(self.settings.base_url):
             request.headers[credential.header] = credential.header_value()
         options: dict[str, Any] = {"stream": True, "follow_redirects": False}
@@ -273,15 +270,3 @@ def _is_deleted(outcome: Outcome) -> bool:
     except (ValueError, RecursionError):
         return False
     return isinstance(body, dict) and "detail" in body
-
-
-@contextmanager
-def configuration_errors() -> Iterator[None]:
-    """Turn the errors of httpx for a wrong environment into a ConfigurationError."""
-    try:
-        yield
-    except (ImportError, ValueError, OSError, httpx.InvalidURL) as error:
-        raise ConfigurationError(
-            f"The HTTP client cannot be created: {error}. Check the environment variables *_PROXY and SSL_CERT_*, or "
-            "pass an http_client of your own."
-        ) from error

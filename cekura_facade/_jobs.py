@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Generic, TypeVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
-import attrs
 from cekura_api.api.metrics import generate_metrics_progress
 from cekura_api.models import GeneratedMetric
 from cekura_api.transport import Endpoint
@@ -33,8 +32,7 @@ Progress = TypeVar("Progress", bound=errors.JobState)
 Result = TypeVar("Result")
 
 
-@attrs.frozen
-class Kind(Generic[Progress, Result]):
+class Kind(NamedTuple, Generic[Progress, Result]):
     """What distinguishes jobs of one kind.
 
     Attributes:
@@ -54,7 +52,7 @@ class Kind(Generic[Progress, Result]):
 
 def _suggestions(progress: GenerateMetricsProgress) -> list[GeneratedMetric]:
     metrics = progress.metrics if isinstance(progress.metrics, list) else [None]
-    if not all(isinstance(each, GeneratedMetric) and each.to_dict() for each in metrics):
+    if not all(isinstance(each, GeneratedMetric) for each in metrics) or GeneratedMetric() in metrics:
         raise ValueError("the completed job has no list of metrics")
     return [each for each in metrics if each is not None]
 
@@ -82,8 +80,7 @@ def simplification() -> Kind[SimplifyPromptProgress, SimplifyPromptProgress]:
     return Kind("Simplification", "metrics.simplify_prompt", "metrics.simplification_job", endpoint, _simplified)
 
 
-@attrs.frozen
-class Handle(Generic[Progress, Result]):
+class Handle(NamedTuple, Generic[Progress, Result]):
     """A job of the service.
 
     Attributes:
@@ -95,14 +92,14 @@ class Handle(Generic[Progress, Result]):
 
     kind: Kind[Progress, Result]
     progress_id: str
-    ids: Mapping[str, object] = attrs.field(factory=dict)
+    ids: Mapping[str, object] = MappingProxyType({})
     is_new: bool = False
     done: Progress | None = None
 
     @property
     def scope(self) -> dict[str, object]:
         """Those of the ids that this version of the API has a parameter for. With an OAuth token, v2 requires one."""
-        wanted = inspect.signature(self.kind.endpoint.build_request).parameters.keys() - {"progress_id"}
+        wanted = self.kind.endpoint.build_request.__annotations__.keys() - {"progress_id", "return"}
         return {name: value for name, value in self.ids.items() if value and name in wanted}
 
     @property

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal, get_args, get_origin
 
 from attrs import field, frozen
@@ -128,18 +128,31 @@ async def find_scope(http: HTTP, agent_id: int | None, project_id: int | None) -
     return Scope(agent_id, id_of(agent.project), {"agents": [agent_id]}, matching.assistant_of(agent))
 
 
-async def find_existing(http: HTTP, scope: Scope, wanted: Sequence[Fields] = ()) -> tuple[list[Metric], Wanted]:
-    """List the metrics of a scope, by id, and find those that have the name of a wanted one."""
+async def _find(
+    http: HTTP, scope: Scope, wanted: Sequence[Fields]
+) -> tuple[list[Metric], dict[int, Metric], dict[int, Metric]]:
+    """List the metrics of a scope, by id.
+
+    Returns them, those that have the name of a wanted one by its position, and the second best for each position.
+    """
     # The last one is never found, so everything is listed.
     search = Wanted([*map(scope.placed, wanted), {"name": "", **scope.fields}])
-    search.compared = [{"name": each["name"], **scope.fields} for each in search.fields]
+    search.compared = [{"name": each["name"], CODE: each.get(CODE), **scope.fields} for each in search.fields]
     if scope.agent:
         search.projects[scope.agent] = scope.project
     await find(http, search, 0.0)
     await claim_hidden(http, search)
     every = search.listed | search.details | {metric.id: metric for metric in search.saved.values()}
     metrics = (metric for _, metric in sorted(every.items()))
-    return [each for each in metrics if may_be_in_scope(fields_of(each), scope.fields, scope.project)], search
+    existing = [each for each in metrics if may_be_in_scope(fields_of(each), scope.fields, scope.project)]
+    found, search.saved = search.saved, {}
+    search.claim(_without(existing, found.values()), range(len(wanted)))
+    return existing, found, search.saved
+
+
+def _without(metrics: Iterable[Metric], others: Iterable[Metric]) -> list[Metric]:
+    ids = {metric.id for metric in others}
+    return [metric for metric in metrics if metric.id not in ids]
 
 
 async def compare(
@@ -150,16 +163,14 @@ async def compare(
     wanted = [_settable(each) for each in fields]
     # The names of predefined metrics help to list them. Otherwise only their codes count.
     order = sorted(range(len(wanted)), key=lambda i: CODE in wanted[i])
-    existing, search = await find_existing(http, scope, [wanted[i] for i in order])
-    found = {
-        order[position]: metric for position, metric in search.saved.items() if CODE not in wanted[order[position]]
-    }
+    existing, *matches = await _find(http, scope, [wanted[i] for i in order])
+    found, rivals = ({order[i]: each for i, each in some.items() if CODE not in wanted[order[i]]} for some in matches)
     copies = {code: metric for metric in reversed(existing) if (code := fields_of(metric).get(CODE))}
     found |= {i: copies[each[CODE]] for i, each in enumerate(wanted) if each.get(CODE) in copies}
-    _raise_if_invalid(scope, wanted, existing, found)
+    _raise_if_invalid(scope, wanted, existing, found, rivals)
     changes = [await _compare(http, scope, found[i], wanted[i]) for i in sorted(found)]
     missing = [each for i, each in enumerate(wanted) if i not in found]
-    others = tuple(metric for metric in existing if metric.id not in {metric.id for metric in found.values()})
+    others = tuple(_without(existing, found.values()))
     return Plan(
         agent_id=agent_id,
         project_id=project_id,
@@ -230,7 +241,11 @@ def _settable(fields: Fields) -> dict[str, object]:
 
 
 def _raise_if_invalid(
-    scope: Scope, wanted: Sequence[Fields], existing: Sequence[Metric], found: Mapping[int, Metric]
+    scope: Scope,
+    wanted: Sequence[Fields],
+    existing: Sequence[Metric],
+    found: Mapping[int, Metric],
+    rivals: Mapping[int, Metric],
 ) -> None:
     """Raise InvalidRequestError with everything that is wrong with a list of metrics."""
     problems = []
@@ -241,8 +256,9 @@ def _raise_if_invalid(
         messages = [] if code else [*_invalid(scope, each, existing)]
         if before != i:
             messages.append(("name", f"metric {before} is the same. Remove or rename one of them"))
-        if not code and i in found and len(ids := _equals(scope, name, found[i], existing)) > 1:
-            messages.append(("name", f"several existing metrics have it (id {ids}). Rename or delete all but one"))
+        if i in rivals and _rank(scope, name, rivals[i]) == _rank(scope, name, found[i]):
+            ids = f"{found[i].id}, {rivals[i].id}"
+            messages.append(("name", f"several metrics have it (id {ids}). Rename or delete all but one"))
         if code and i not in found and not importlib.util.find_spec("cekura_api.api.metrics.copy_predefined_metrics"):
             messages.append((CODE, "it is missing, and this version of the client cannot copy predefined metrics"))
         problems += [Problem(message, field_name, i, name) for field_name, message in messages]
@@ -254,15 +270,9 @@ def _raise_if_invalid(
         raise error
 
 
-def _equals(scope: Scope, name: str, found: Metric, existing: Sequence[Metric]) -> list[int]:
-    """Ids of the metrics that a wanted one may be just as well as the one that was found, which is among them."""
-
-    def rank(metric: Metric) -> tuple[bool, ...]:
-        saved = fields_of(metric)
-        is_named = comparable(metric.name) == comparable(name) or is_cut(metric.name, name)
-        return is_named, not saved.get(CODE), metric.name == name, agents_of(saved) == agents_of(scope.fields)
-
-    return [metric.id for metric in existing if rank(metric) == rank(found)]
+def _rank(scope: Scope, name: str, metric: Metric) -> tuple[bool, bool]:
+    """How well a metric with a comparable name matches: whether its name and its agents are exactly the wanted ones."""
+    return metric.name == name, agents_of(fields_of(metric)) == agents_of(scope.fields)
 
 
 def _invalid(scope: Scope, wanted: Fields, existing: Sequence[Metric]) -> Iterator[tuple[str, str]]:

@@ -185,7 +185,7 @@ class Wanted:
         wanted, found = self.compared[position].get("eval_type"), saved.get("eval_type")
         if wanted and found and isinstance(found, str) and matching.score_type(wanted) != matching.score_type(found):
             return False
-        if saved.get(matching.CODE) and not self.compared[position].get(matching.CODE):
+        if saved.get(matching.CODE) and saved[matching.CODE] != self.compared[position].get(matching.CODE):
             return False
         description = saved.get("description")
         if "description" not in self.compared[position]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import inspect
+import ssl
 import types
 import urllib.request
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
@@ -14,10 +14,10 @@ import httpx
 from cekura_api.transport import Endpoint, Page
 
 from ._body import Body, without_response
-from ._config import Settings
+from ._config import Settings, TLSContext, configuration_errors
 from ._deadline import Connections, seconds_left
 from ._errors import ConfigurationError, InvalidRequestError
-from ._http import HTTP, ask, configuration_errors
+from ._http import HTTP, ask
 from ._logging import redact_trace, wire_is_logged
 from ._pages import Pages
 from ._retry import Outcome
@@ -74,7 +74,7 @@ class SyncHTTP(HTTP):
     async def call(self, function: Callable[P, Awaitable[T] | T], *args: P.args, **kwargs: P.kwargs) -> T:
         result = function(*args, **kwargs)
         if isinstance(result, Awaitable):
-            if inspect.iscoroutine(result):
+            if isinstance(result, Coroutine):
                 result.close()  # It would warn that nobody has awaited it.
             raise InvalidRequestError("review and on_progress may be coroutine functions for AsyncCekura only.")
         return result
@@ -115,7 +115,7 @@ def _pause(seconds: float) -> Generator[float, None, None]:
 
 def _new_client() -> httpx.Client:
     with configuration_errors():
-        context = httpx.create_ssl_context()
+        context = TLSContext(ssl.PROTOCOL_TLS_CLIENT)
         # With proxies from the environment, httpx makes the connections. "no" lists the hosts without one.
         transport = None if urllib.request.getproxies().keys() - {"no"} else Connections(context)
         return httpx.Client(transport=transport, verify=context)

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING
 from cekura_api.api.metrics import Metrics as GeneratedMetrics
 from cekura_api.models import Metric
 
-from . import _jobs as jobs, _plan as plans, _workflow as workflow
-from ._apply import apply
+from . import _jobs as jobs, _workflow as workflow
 from ._many import Outcomes
-from ._plan import Applied, Plan
 from ._saving import SavedMetrics, create_in_bulk
 from ._sync_http import SyncHTTP
 from ._sync_jobs import GenerationJob, Job
@@ -20,6 +18,8 @@ from ._workflow import GenerationRequest, MetricInput, OnProgress, Review
 
 if TYPE_CHECKING:
     from cekura_api.models import PreviewMetricProgress, SimplifyPromptProgress
+
+    from ._plan import Applied, Plan
 
 
 class Metrics(GeneratedMetrics):
@@ -125,6 +125,8 @@ class Metrics(GeneratedMetrics):
 
         API call: `GET /test_framework/v1/metrics/` and `GET /test_framework/v1/metrics/{id}/`.
         """
+        from . import _plan as plans
+
         flow = plans.compare(self._http, agent_id, project_id, workflow.fields_of_each(metrics, may_be_empty=True))
         return self._http.run(flow)
 
@@ -150,6 +152,8 @@ class Metrics(GeneratedMetrics):
 
         API call: as for `plan` and `create_in_bulk`, and `PATCH` and `DELETE /test_framework/v1/metrics/{id}/`.
         """
+        from ._apply import apply
+
         return self._http.run(apply(self._http, plan, prune=prune))
 
     def export(
@@ -175,6 +179,8 @@ class Metrics(GeneratedMetrics):
 
         API call: `GET /test_framework/v1/metrics/` and `GET /test_framework/v1/metrics/{id}/`.
         """
+        from . import _plan as plans
+
         return self._http.run(plans.export(self._http, agent_id, project_id, with_agents=with_agents))
 
     def generate_and_create(

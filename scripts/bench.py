@@ -9,21 +9,23 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import calls, cold_start, many, report, waiting
+from benchmarks import calls, cold_start, command, many, report, waiting
 from benchmarks.server import serving
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "internals" / "performance.md"
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+PAGE = DOCS / "internals" / "performance.md"
+PICTURE = DOCS / "pictures" / "performance.svg"
 
 
 def main() -> int:
-    """Measure, print the table, and write docs/internals/performance.md."""
+    """Measure, print the table, and write docs/internals/performance.md with its chart."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--quick", action="store_true", help="measure less, and write nothing: does it run at all?")
     arguments = parser.parse_args()
     rows: list[report.Row] = []
     try:
         with serving() as url:
-            for part in (cold_start, calls, waiting, many):
+            for part in (cold_start, command, calls, waiting, many):
                 print(f"{part.__name__.rpartition('.')[2].replace('_', ' ')}…", file=sys.stderr, flush=True)
                 rows += part.measure(url, quick=arguments.quick)
     except KeyboardInterrupt:
@@ -31,8 +33,8 @@ def main() -> int:
         return 130
     report.show(rows)
     if not arguments.quick:
-        report.write(rows, PAGE, "python scripts/bench.py")
-        print(f"Written to {PAGE.relative_to(PAGE.parent.parent)}.")
+        report.write(rows, PAGE, PICTURE, "python scripts/bench.py")
+        print(f"Written to {PAGE.relative_to(DOCS.parent)}.")
     return 0
 
 

@@ -14,35 +14,11 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from cekura_facade.cli.app import app
-from tests.terminal import SECONDS, VIRTUAL_TIME, Shell
+from tests.terminal import SECONDS, VIRTUAL_TIME, Shell, forks
 
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
 _START, _END = "\x02", "\x03"
-# Runs the command several times in one process, which takes less time. What each run prints is in files of its own, or
-# between two marks on the terminal.
-_PROGRAM = """
-import json, pathlib, sys
-from cekura_facade.cli import main
-folder, runs = sys.argv[1], json.loads(sys.argv[2])
-for number, arguments in enumerate(runs):
-    sys.argv[1:] = arguments
-    if folder:
-        sys.stdout = open(f"{folder}/{number}.out", "w", encoding="utf-8")
-        sys.stderr = open(f"{folder}/{number}.err", "w", encoding="utf-8")
-    else:
-        print("\\x02", end="", flush=True)
-    code = 0
-    try:
-        main()
-    except SystemExit as end:
-        code = end.code
-    if folder:
-        sys.stdout.close()
-        sys.stderr.close()
-        pathlib.Path(folder, f"{number}.code").write_text(str(code))
-    else:
-        print("\\x03", end="", flush=True)
-"""
+RUNS = str(Path(VIRTUAL_TIME, "runs.py"))
 
 
 @attrs.frozen
@@ -88,14 +64,22 @@ def run_each(shell: Shell, runs: list[list[str]], **env: str) -> list[Run]:
     """Run the command with each of these arguments, as a plain process."""
     folder = shell.folder / f"runs-{sum(1 for _ in shell.folder.glob('runs-*'))}"
     folder.mkdir()
-    subprocess.run(
-        [sys.executable, "-c", _PROGRAM, str(folder), json.dumps(runs)],
-        cwd=shell.folder,
-        env=shell.env | {"PYTHONPATH": VIRTUAL_TIME} | env,
-        stdin=subprocess.DEVNULL,
-        check=True,
-        timeout=SECONDS,
-    )
+    env = shell.env | {"PYTHONPATH": VIRTUAL_TIME} | env
+    program = [RUNS, str(folder), json.dumps(runs)]
+    if forks().can_run(env):
+        done = forks().run(program, shell.folder, env)
+    else:
+        done = subprocess.run(
+            [sys.executable, *program],
+            cwd=shell.folder,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=SECONDS,
+        )
+    assert done.returncode == 0, done.stderr
     return [_run(folder, number, arguments) for number, arguments in enumerate(runs)]
 
 
@@ -106,7 +90,7 @@ def _run(folder: Path, number: int, arguments: list[str]) -> Run:
 
 def run_each_in_terminal(shell: Shell, runs: list[list[str]], columns: int, **env: str) -> list[str]:
     """What the command prints with each of these arguments in a terminal of this width, without its styles."""
-    program = [sys.executable, "-c", _PROGRAM, "", json.dumps(runs)]
+    program = [sys.executable, RUNS, "", json.dumps(runs)]
     with shell.program(*program, columns=columns, PYTHONPATH=VIRTUAL_TIME, **env) as terminal:
         assert terminal.end() == 0
         parts = re.findall(f"{_START}([^{_END}]*){_END}", terminal.raw)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import signal
 import ssl
@@ -24,6 +25,12 @@ if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 _create_ssl_context = httpx.create_ssl_context
 settings.register_profile("long", max_examples=10_000)
+
+
+def pytest_collection_finish() -> None:
+    """Exempt what exists now from garbage collection: it stays, and is a million objects."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

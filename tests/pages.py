@@ -84,14 +84,17 @@ def blocks(page: Path) -> list[Block]:
     return found
 
 
-def follow(page: Path, checkout: Path, scratch: Path, environment: dict[str, str], *, install: bool) -> None:
-    """Do what a page says, in a copy of the checkout. With `install`, install as it says, and not as it is here."""
+def follow(page: Path, checkout: Path, scratch: Path, environment: dict[str, str], built: Path | None) -> None:
+    """Do what a page says, in a copy of the checkout.
+
+    Without a folder of what `./scripts/build` built from the same files, build and install as the page says.
+    """
     steps = blocks(page)
     for program, text in (("pip", PIP), ("answers.py", ANSWERS)):
         (scratch / program).write_text(text)
         (scratch / program).chmod(0o755)
     script = scratch / "page.sh"
-    script.write_text("".join(_step(number, block, scratch, install=install) for number, block in enumerate(steps)))
+    script.write_text("".join(_step(number, block, scratch, built) for number, block in enumerate(steps)))
     # A session of its own, so that what it leaves behind can be ended.
     with subprocess.Popen(
         ["sh", "-e", str(script)], cwd=checkout, env=environment, start_new_session=True, stdin=subprocess.DEVNULL
@@ -118,7 +121,7 @@ def as_shown(printed: str, shown: str) -> bool:
     return re.fullmatch(pattern, lines, re.DOTALL) is not None
 
 
-def _step(number: int, block: Block, scratch: Path, *, install: bool) -> str:
+def _step(number: int, block: Block, scratch: Path, built: Path | None) -> str:
     file = scratch / f"{number}.{block.language or 'none'}"
     file.write_text(block.text, "utf-8")
     path, out = shlex.quote(str(file)), shlex.quote(str(scratch / f"{number}.out"))
@@ -137,9 +140,9 @@ def _step(number: int, block: Block, scratch: Path, *, install: bool) -> str:
     if block.language != "sh":
         return ""
     text = block.text
-    if text == INSTALL and not install:
+    if text == INSTALL and built:
         programs = f"{shlex.quote(str(scratch))}:{shlex.quote(str(Path(sys.executable).parent))}"
-        text = f"{shlex.quote(sys.executable)} -m hatchling build -d dist\nmkdir ~/try-cekura\nPATH={programs}:$PATH\n"
+        text = f"cp -r {shlex.quote(str(built))} dist\nmkdir ~/try-cekura\nPATH={programs}:$PATH\n"
     for pattern, quick in QUICKER:
         text = pattern.sub(quick, text)
     return f"{at}{{\n{text}}} > {out} 2>&1\n"

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pexpect
@@ -31,6 +36,59 @@ def environment(home: Path, url: str = "", key: str = "", **more: str) -> dict[s
     return base | {name: value for name, value in given.items() if value}
 
 
+class Forks:
+    """Runs the command in forks of a process that has imported the libraries: see virtual_time/forking.py."""
+
+    # What no library reads when it is imported.
+    READ_LATER = re.compile("CEKURA_.*|COLUMNS|HOME|TMPDIR")
+
+    def __init__(self) -> None:
+        self._env = environment(Path(os.devnull), PYTHONPATH=VIRTUAL_TIME)
+        self._folder = TemporaryDirectory(prefix="forks-")
+        pipe = subprocess.PIPE
+        program = [sys.executable, str(Path(VIRTUAL_TIME, "forking.py"))]
+        self._process = subprocess.Popen(
+            program, env=self._env, stdin=pipe, stdout=pipe, stderr=pipe, text=True, bufsize=1, start_new_session=True
+        )
+        atexit.register(self.close)
+
+    def can_run(self, env: dict[str, str]) -> bool:
+        """Whether a process with these variables would import the libraries in the same way."""
+        names = [name for name in self._env.keys() | env.keys() if not self.READ_LATER.fullmatch(name)]
+        return all(self._env.get(name) == env.get(name) for name in names)
+
+    def run(
+        self, command: list[str], folder: Path, env: dict[str, str], given: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end."""
+        assert self._process.stdin
+        assert self._process.stdout
+        source, out, err = (Path(self._folder.name, name) for name in ("in", "out", "err"))
+        source.write_text(given or "", "utf-8")
+        written = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        streams = [
+            (os.devnull if given is None else str(source), os.O_RDONLY),
+            (str(out), written),
+            (str(err), written),
+        ]
+        run = {"command": command, "folder": str(folder), "env": env, "streams": streams}
+        hangs = threading.Timer(SECONDS, os.killpg, (self._process.pid, signal.SIGKILL))
+        hangs.start()
+        self._process.stdin.write(json.dumps(run) + "\n")
+        code = self._process.stdout.readline()
+        hangs.cancel()
+        assert code, "The process that forks has ended."
+        return subprocess.CompletedProcess(command, int(code), out.read_text("utf-8"), err.read_text("utf-8"))
+
+    def close(self) -> None:
+        """End the process that forks."""
+        self._process.communicate()
+        self._folder.cleanup()
+
+
+forks = functools.cache(Forks)
+
+
 class Shell:
     """Runs the command in a folder and an environment of its own."""
 
@@ -40,11 +98,14 @@ class Shell:
 
     def run(self, *arguments: str, input: str | None = None, **env: str) -> subprocess.CompletedProcess[str]:
         """As a plain process: no terminal anywhere. The client's pauses take no time."""
+        env = self.env | {"PYTHONPATH": VIRTUAL_TIME} | env
+        if forks().can_run(env):
+            return forks().run([COMMAND, *arguments], self.folder, env, input)
         given: dict[str, Any] = {"stdin": subprocess.DEVNULL} if input is None else {"input": input}
         return subprocess.run(
             [COMMAND, *arguments],
             cwd=self.folder,
-            env=self.env | {"PYTHONPATH": VIRTUAL_TIME} | env,
+            env=env,
             capture_output=True,
             text=True,
             check=False,

@@ -41,10 +41,11 @@ def wanted_for(behavior: Behavior) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("name", BEHAVIORS)
 def test_the_plan_after_apply_is_empty(kind: Kind, name: str, scope: dict[str, int]) -> None:
     service = Service(BEHAVIORS[name])
-    wanted = [*wanted_for(service.behavior), PREDEFINED]
+    predefined = [PREDEFINED, {"name": "CSAT", "vocera_defined_metric_code": "csat"}]
+    wanted = [*wanted_for(service.behavior), *predefined]
     with service.client(kind) as metrics:
         plan = metrics.plan(wanted, **scope)
-        assert (len(plan.create), plan.attach, plan.has_changes) == (len(wanted) - 1, ("latency",), True)
+        assert (len(plan.create), plan.attach, plan.has_changes) == (len(wanted) - 2, ("latency", "csat"), True)
         assert service.writes() == []
         done = metrics.apply(plan)
         assert len(done.created) == len(service.sandbox.metrics) == len(wanted)

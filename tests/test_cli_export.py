@@ -38,7 +38,7 @@ def shell(sandbox: Sandbox, home: Path, tmp_path: Path) -> Shell:
 def create(sandbox: Sandbox, *metrics: dict[str, Any], agents: list[int] | None = None) -> None:
     with Cekura(sandbox.api_key, base_url=sandbox.url) as cekura:
         for metric in metrics:
-            cekura.metrics.create({"agents": agents or [101], **metric})  # type: ignore[arg-type]
+            cekura.metrics.create({"agents": agents or [101], **metric})
     sandbox.requests.clear()
 
 
@@ -103,6 +103,13 @@ def test_an_agent_without_metrics(shell: Shell, sandbox: Sandbox) -> None:
     assert as_json.document == []
     assert (written.code, written.err, written.out) == (0, "", "")
     assert (plan.code, plan.out) == (0, "Nothing to do: there are no metrics.\n")
+
+
+def test_metrics_of_one_name_are_named(shell: Shell, sandbox: Sandbox) -> None:
+    create(sandbox, {"name": "One", "eval_type": "binary"}, {"name": " One", "eval_type": "numeric"})
+    [run] = run_each(shell, [EXPORT])
+    assert run.code == 0
+    assert run.err.startswith("Warning: several metrics have the name 'One'. Rename all but one to apply them.\n")
 
 
 def test_the_scope_is_needed(shell: Shell, sandbox: Sandbox) -> None:

@@ -59,9 +59,7 @@ def prepare(sandbox: Sandbox, folder: Path) -> str:
             cekura.metrics.create(name=name, eval_type="continuous_qualitative", agents=[101], description=description)
         progress_id = cekura.metrics.generate(agent_id=101, num_metrics=2).progress_id
     file = "- name: Appointment confirmed\n  eval_type: binary\n  description: Was the appointment repeated?\n"
-    changed = (
-        "- name: Closing\n  description: >-\n    Closing: Was the caller thanked? Was the caller treated politely?\n"
-    )
+    changed = "- name: Closing\n  description: >-\n    Was the caller thanked? Was the caller treated politely?\n"
     (folder / "metrics.yaml").write_text(file + changed, "utf-8")
     (folder / "mistakes.yaml").write_text("- name: Closing\n  descripton: Was the caller thanked?\n", "utf-8")
     return progress_id

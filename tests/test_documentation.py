@@ -20,7 +20,7 @@ import cekura_facade
 from cekura_facade.sandbox import Sandbox
 from tests import test_metrics_workflow
 from tests.commands import every_command, leaves, options_of
-from tests.installing import require_registry
+from tests.installing import distributions, require_registry
 from tests.once import once
 from tests.pages import INSTALL, PAGES, ROOT, as_shown, blocks, follow, name
 
@@ -58,10 +58,14 @@ def checkout(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("page", FOLLOWED, ids=name)
-def test_a_page_works_from_top_to_bottom(page: Path, checkout: Path, home: Path, tmp_path: Path) -> None:
-    install = name(page) == "docs/quickstart.md"
-    if install:
+def test_a_page_works_from_top_to_bottom(
+    page: Path, checkout: Path, home: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    built = None
+    if name(page) == "docs/quickstart.md":
         require_registry()
+    else:
+        built = distributions(tmp_path_factory)
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     ours = ("PYTHONPATH", "PYTHONUNBUFFERED", "VIRTUAL_ENV", "CI")
@@ -74,7 +78,7 @@ def test_a_page_works_from_top_to_bottom(page: Path, checkout: Path, home: Path,
             (home / ".cekura" / "config.toml").write_text(f'api_key = "{sandbox.api_key}"\napi_url = "{sandbox.url}"\n')
             shutil.copy(ROOT / "spec" / "upstream.yaml", checkout / "openapi.json")
             environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
-        follow(page, checkout, scratch, environment, install=install)
+        follow(page, checkout, scratch, environment, built)
 
 
 def test_blocks_that_are_not_run_are_few() -> None:

@@ -327,7 +327,7 @@ def test_a_name_that_two_existing_metrics_have_is_refused() -> None:
     service = Service()
     ids = [service.save(name="a", agents=[AGENT]) for _ in range(2)]
     found = problems(service, metric("b"), metric("a"))
-    assert found == [(1, "name", f"several existing metrics have it (id {ids}). Rename or delete all but one")]
+    assert found == [(1, "name", f"several metrics have it (id {ids[0]}, {ids[1]}). Rename or delete all but one")]
 
 
 @pytest.mark.parametrize(

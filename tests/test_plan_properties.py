@@ -36,8 +36,9 @@ FIELDS = st.fixed_dictionaries(
         "slug": st.none(),
     },
 )
-CODES = ["latency", "csat", "interruptions"]
-PREDEFINED = st.sampled_from(CODES).map(lambda code: {"name": code, "vocera_defined_metric_code": code})
+# By their names, because one of the behaviors is a list of one metric, in which nothing else can be found.
+CODES = {"latency": "Latency", "csat": "CSAT", "interruptions": "Interruptions"}
+PREDEFINED = st.sampled_from(sorted(CODES)).map(lambda code: {"name": CODES[code], "vocera_defined_metric_code": code})
 WANTED = st.lists(
     st.one_of(st.builds(lambda name, fields: {"name": name, **fields}, NAMES, FIELDS), PREDEFINED), max_size=6
 )
@@ -45,7 +46,7 @@ EXISTING = st.lists(
     st.builds(
         lambda name, fields, agents, project, code: {
             **{key: value for key, value in fields.items() if key not in ("id", "slug") and value is not None},
-            "name": name,
+            "name": CODES.get(code, name),
             "eval_type": "binary" if fields["eval_type"] == "binary_qualitative" else fields["eval_type"],
             "agents": agents,
             "project": project,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shutil
@@ -16,7 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 from documentation import links
-from regeneration.documents import load
+from regeneration.documents import Document, load
 
 import cekura_facade
 from cekura_facade import sandbox
@@ -47,16 +48,21 @@ def shown(site: Path, page: str, path: str) -> str:
     return " ".join(unescape(re.sub("<[^>]+>", "", part[0])).split())
 
 
+@functools.cache
+def specification() -> Document:
+    return load(ROOT / "spec" / "openapi.yaml")
+
+
 def described(model: str) -> str:
     """How the specification describes a field of a model: in whose words it does is not for a test to say."""
-    fields = load(ROOT / "spec" / "openapi.yaml")["components"]["schemas"][model]["properties"]
+    fields = specification()["components"]["schemas"][model]["properties"]
     said = (str(field.get("description", "")) for field in fields.values())
     return next(text for text in said if re.fullmatch(r"[\w ,]+", text))
 
 
 def summary(operation: str) -> str:
     """The summary of an operation in the specification, which is the first line of its docstring."""
-    paths = load(ROOT / "spec" / "openapi.yaml")["paths"].values()
+    paths = specification()["paths"].values()
     found = {each.get("operationId"): each for path in paths for each in path.values() if isinstance(each, dict)}
     return str(found[operation]["summary"])
 

@@ -8,31 +8,41 @@ from typing import Any
 
 import pytest
 import requests
-import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from regeneration.documents import load
-from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_headers_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
+from regeneration.documents import load, operations
 
 from cekura_facade.sandbox import Sandbox
 
 SPECIFICATION = Path(__file__).parent.parent / "spec" / "openapi.yaml"
-schema = schemathesis.openapi.from_path(SPECIFICATION)
-# Whether an answer is described. Schemathesis also checks what a server takes; the sandbox takes less than a schema can
-# say (one id of two, agents that exist), and more operations than the client covers.
-DESCRIBED = [
-    not_a_server_error,
-    status_code_conformance,
-    content_type_conformance,
-    response_headers_conformance,
-    response_schema_conformance,
-]
+OPERATIONS = [f"{method.upper()} {path}" for method, path, _ in operations(load(SPECIFICATION))]
+
+
+@pytest.fixture(scope="module")
+def schema() -> Any:
+    """What Schemathesis reads. It takes seconds to import and to read this, so only these tests do."""
+    import schemathesis
+
+    return schemathesis.openapi.from_path(SPECIFICATION)
+
+
+@pytest.fixture(scope="module")
+def described() -> list[Any]:
+    """Whether an answer is described.
+
+    Schemathesis also checks what a server takes; the sandbox takes less than a schema can say (one id of two, agents
+    that exist), and more operations than the client covers.
+    """
+    from schemathesis.checks import not_a_server_error
+    from schemathesis.specs.openapi import checks
+
+    return [
+        not_a_server_error,
+        checks.status_code_conformance,
+        checks.content_type_conformance,
+        checks.response_headers_conformance,
+        checks.response_schema_conformance,
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -48,34 +58,52 @@ def session() -> Iterator[requests.Session]:
         yield session
 
 
-@schema.parametrize()
-@settings(
-    max_examples=60,
-    deadline=None,
-    derandomize=True,
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
-def test_every_answer_of_the_sandbox_is_described(case: Any, running: Sandbox, session: requests.Session) -> None:
-    headers = {"X-CEKURA-API-KEY": running.api_key}
-    response = case.call(base_url=running.url, headers=headers, session=session)
-    # It also asks with methods that the specification does not have.
-    if response.status_code == 405 and case.method.upper() == case.operation.method.upper():
-        pytest.skip("The sandbox does not do this. What it has to do is looked at one by one, below.")
-    case.validate_response(response, checks=DESCRIBED)
+@pytest.mark.parametrize("label", OPERATIONS)
+def test_every_answer_of_the_sandbox_is_described(
+    label: str, schema: Any, described: list[Any], running: Sandbox, session: requests.Session
+) -> None:
+    # What Schemathesis's plugin for pytest does for each operation when it collects the tests, in every process.
+    from schemathesis.generation.feedback import FeedbackSources
+    from schemathesis.pytest._test_builder import build_operation_test
+    from schemathesis.python._constants.orchestrator import make_constants_value_source
+
+    @settings(
+        max_examples=60,
+        deadline=None,
+        derandomize=True,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    def check(case: Any) -> None:
+        headers = {"X-CEKURA-API-KEY": running.api_key}
+        response = case.call(base_url=running.url, headers=headers, session=session)
+        # It also asks with methods that the specification does not have.
+        if response.status_code == 405 and case.method.upper() == case.operation.method.upper():
+            pytest.skip("The sandbox does not do this. What it has to do is looked at one by one, below.")
+        case.validate_response(response, checks=described)
+
+    method, path = label.split(" ")
+    feedback = FeedbackSources(constants_value_source=make_constants_value_source(schema))
+    build_operation_test(
+        config=schema.config,
+        operation=schema[path][method],
+        test_func=check,
+        given_kwargs={},
+        feedback=feedback,
+    )()
 
 
-def test_what_the_workflow_gets_is_described(running: Sandbox) -> None:
+def test_what_the_workflow_gets_is_described(running: Sandbox, schema: Any, described: list[Any]) -> None:
     """Random requests seldom succeed, so the successes of the main job are looked at one by one."""
     headers = {"X-CEKURA-API-KEY": running.api_key}
     agent_id = next(iter(running.agents))
 
     def call(label: str, **parts: object) -> object:
         method, path = label.split(" ")
-        case = schema[path][method].Case(**parts)  # type: ignore[arg-type]
+        case = schema[path][method].Case(**parts)
         response = case.call(base_url=running.url, headers=headers)
         assert response.status_code in (200, 201, 204), response.text
-        case.validate_response(response, checks=DESCRIBED)
+        case.validate_response(response, checks=described)
         return response.json() if response.content else None
 
     v1 = "/test_framework/v1"

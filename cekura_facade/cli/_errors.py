@@ -12,6 +12,7 @@ import cekura_facade as errors
 
 from ._text import one_line, plural, visible
 
+_CHANGED = "The service changed after the plan was computed, so the rest of the plan was not applied."
 _NOT_FOUND = "Check the id and the base URL. This account may not have access to it."
 # In a path, an id follows the name of its resource.
 _RESOURCES = {"aiagents": "agent", "metrics": "metric", "projects": "project"}
@@ -65,10 +66,8 @@ def explain(error: Exception, about: str = "") -> str:
         return f"{subject[0].upper()}{subject[1:]} was not found. {_NOT_FOUND}"
     if isinstance(error, errors.GenerationTimeoutError | errors.GenerationFailedError):
         return _explain_job(error)
-    if isinstance(error, errors.PlanChangedError):
-        return "The service changed after the plan was computed, so the rest of the plan was not applied."
     if isinstance(error, errors.CekuraError | WrongUsage | Failed):
-        text = str(error)
+        text = _CHANGED if isinstance(error, errors.PlanChangedError) else str(error)
         for code, option in _OPTIONS:
             text = text.replace(code, option)
         if isinstance(error, errors.InvalidRequestError):

@@ -133,7 +133,7 @@ def write(path: Path, metrics: Sequence[Mapping[str, Any]], header: str, end: st
 def check_output(path: Path) -> None:
     """Raise WrongUsage if a file cannot be written there: before a job is started, and not after."""
     if str(path) == "-":
-        raise WrongUsage("--output needs a file. To print the suggestions, pass --dry-run --json.")
+        raise WrongUsage("--output needs the name of a file, and cannot be -.")
     if path.is_dir():
         raise WrongUsage(f"--output {visible(path)} is a folder. Pass the name of a file.")
     if not path.parent.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):

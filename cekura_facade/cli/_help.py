@@ -47,7 +47,7 @@ EXIT_CODES = (
     ("2", "The arguments or the configuration are not valid. Nothing was sent."),
     ("3", "The job was not finished in time. The command prints how to resume it."),
     ("4", "Some of the metrics were not saved or deleted, or it is not known whether they were."),
-    ("5", "The metrics are not as the file of `plan` has them."),
+    ("5", "`plan` found changes."),
     ("130", "You interrupted the command."),
 )
 ENVIRONMENT = (

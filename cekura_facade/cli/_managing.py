@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cekura_facade import Cekura, CekuraError, NotFoundError
 
@@ -12,7 +12,9 @@ from ._asking import ask
 from ._errors import ExitCode, Failed, WrongUsage, as_json
 from ._report import Report
 from ._text import plural
-from ._values import Passed, body_fields
+
+if TYPE_CHECKING:
+    from ._values import Passed
 
 
 def show_agents(report: Report, *, project_id: int | None, search: str | None) -> None:
@@ -51,6 +53,8 @@ def update_metric(report: Report, metric_id: int, passed: Passed, data: Path | N
     require("update_metric")
     from cekura_api.models import MetricUpdate  # A client without the operation does not have it.
 
+    from ._values import body_fields
+
     fields = body_fields(MetricUpdate, passed, data)
     if not fields:
         raise WrongUsage("Pass at least one field to change, such as --name. Nothing was sent.")
@@ -88,7 +92,7 @@ def delete_metrics(report: Report, metric_ids: list[int], *, yes: bool) -> None:
 
 def require(operation: str) -> None:
     """Raise Failed if the client was generated without an operation that the command needs."""
-    if _operations.find(operation) is None:
+    if operation not in _operations.names():
         raise Failed(
             f"This client was generated without the operation {operation}, because the specification lacks it or "
             "changed it. Nothing was sent."

@@ -9,9 +9,7 @@ from collections.abc import Mapping, Sequence
 from io import TextIOWrapper
 from typing import IO, Any, TextIO
 
-from rich import box
 from rich.console import Console, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from ._text import json_text, visible
@@ -199,6 +197,9 @@ def _table(
     several: bool,
     saved: bool,
 ) -> RenderableType:
+    from rich import box
+    from rich.table import Table  # Only for tables, because importing it takes long.
+
     described = any(map(_description, metrics))
     table = Table(box=box.ROUNDED, show_lines=described)
     table.add_column("ID" if saved else "#", justify="right", no_wrap=True, style="cyan")
@@ -223,6 +224,8 @@ def _table(
 def _paragraphs(
     metrics: Sequence[Mapping[str, Any]], keys: Sequence[str], marks: Sequence[str] | None, *, several: bool
 ) -> RenderableType:
+    from rich.table import Table
+
     grid = Table.grid(padding=(0, 1))
     grid.add_column(justify="right", no_wrap=True, style="cyan")
     grid.add_column(overflow="fold")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 from cekura_facade import Cekura, InvalidRequestError, Plan
+from cekura_facade._matching import comparable
 
 from . import _files, _metrics_file, _plan_text
 from ._errors import ExitCode, WrongUsage
@@ -49,6 +51,11 @@ def export_metrics(report: Report, scope: Scope, *, with_agents: bool, output: P
         where = f" Written to {visible(output)}.{moved}"
     elif not report.options.as_json:
         report.output.out.write_utf8(_files.as_text(metrics, header) + _metrics_file.END)
+    names = Counter(comparable(each["name"]) for each in metrics if _metrics_file.CODE not in each)
+    if repeated := ", ".join(repr(visible(name)) for name, number in names.items() if number > 1):
+        report.output.say(
+            f"Warning: several metrics have the name {repeated}. Rename all but one to apply them.", "yellow"
+        )
     report.notes.append(f"{plural(len(metrics), 'metric') if metrics else 'No metrics'} of {named(scope)}.{where}")
 
 
@@ -103,6 +110,6 @@ def find_plan(report: Report, cekura: Cekura, file: MetricsFile, scope: Scope) -
         for problem in error.problems:
             place = None if problem.index is None else file.place_of(problem.index, problem.field)
             text = ": ".join(filter(None, (problem.field, problem.message)))
-            report.fail(WrongUsage(f"{file.at(place)}: {visible(text)}"))
+            report.fail(WrongUsage(f"{file.at(place)}: {visible(text).rstrip('.')}."))
         report.notes.append("Nothing was changed.")
         return None

@@ -6,8 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 
 from rich.cells import cell_len, set_cell_size
-from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from ._report import Report
@@ -24,6 +22,8 @@ def show_rows(report: Report, rows: Sequence[Sequence[str]], titles: Sequence[st
     table = [[visible(cell) for cell in row] for row in ([titles, *rows] if titles else rows)]
     widths = [max(map(cell_len, column)) for column in zip(*table, strict=True)]
     if console.is_terminal and sum(widths) + 2 * (len(widths) - 1) > console.width:
+        from rich.padding import Padding
+
         for name, *cells in table[bool(titles) :]:
             console.print(Text(name, "bold cyan", overflow="fold"))
             for cell in filter(None, cells):
@@ -48,6 +48,9 @@ def show_fields(report: Report, fields: Mapping[str, object], *, with_empty: boo
             indented = text.replace("\n", "\n" + " " * (width + 2))
             console.print(Text(f"{visible(name).ljust(width)}  {indented}"), soft_wrap=True)
         return
+    from rich.padding import Padding
+    from rich.table import Table
+
     is_narrow = console.width < _NARROW
     grid = Table.grid(padding=(0, 2, 0, 0))
     if not is_narrow:

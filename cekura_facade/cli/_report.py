@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import shlex
 import signal
@@ -15,7 +14,6 @@ from typing import Any, NoReturn
 import typer
 
 from ._errors import ExitCode, Failed, WrongUsage, as_json, exit_code, explain, trace
-from ._files import read_bytes
 from ._output import Output
 from ._signals import ignore_signals, interrupt_on_signals
 from ._text import one_line, visible
@@ -38,6 +36,8 @@ class Options:
     def _api_key(self) -> str | None:
         if self.api_key_file is None:
             return None
+        from ._files import read_bytes
+
         name = f"--api-key-file {visible(self.api_key_file)}"
         try:
             key = read_bytes(self.api_key_file, name).decode("utf-8-sig").strip()
@@ -125,6 +125,7 @@ class Report:
 
     def run(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine, which is cancelled by a signal. Raises KeyboardInterrupt then."""
+        import asyncio  # Few commands need it, and importing it takes long.
 
         async def cancellable() -> None:
             loop, task = asyncio.get_running_loop(), asyncio.current_task()

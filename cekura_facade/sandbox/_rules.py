@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 from attrs import frozen
 from cekura_api import models
+from cekura_api.calls import json_body
 from cekura_api.model import Model
 from cekura_api.models import GenerateMetricsRequest, MetricCreate, known_values
 from cekura_api.types import UNSET
@@ -151,7 +152,7 @@ def _stated_problem(model: type[Model], name: str, value: Any) -> str | None:
     # To check one field alone, the required ones are passed as UNSET.
     required = dict.fromkeys(model.required_fields(), UNSET)
     try:
-        model.check({**required, name: value})
+        json_body(model, {**required, name: value})
     except ValueError as error:
         return f"Expected {str(error).rpartition(': expected ')[2]}"
     return None

@@ -13,7 +13,7 @@ import httpx
 
 from .client import AuthenticatedClient, Client
 from .errors import UnexpectedResponse, UnexpectedStatus
-from .model import Model, check, plain, reader, shown
+from .model import Model, check, fields_of, plain, reader, shown
 from .types import UNSET, File, Response, Unset
 
 T = TypeVar("T")
@@ -86,7 +86,11 @@ def json_body(model: type[M], body: M | Mapping[str, object] | Unset, *, require
         return UNSET
     if not sent and not model.required_fields():
         raise ValueError("Nothing to send: pass `body`, or at least one of its fields.")
-    model.check(sent)
+    if missing := [key for key in model.required_fields() if key not in sent]:
+        raise ValueError(f"Missing: {', '.join(missing)}. Pass each as a keyword argument or in `body`.")
+    for each in fields_of[model]:
+        if each.key in sent:
+            check(each.key, sent[each.key], each.kind, **model._limits.get(each.key, {}))
     return sent
 
 

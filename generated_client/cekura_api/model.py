@@ -49,22 +49,25 @@ class Model:
         """Read a JSON object. Raises ValueError if a required field is missing or of another type."""
         if isinstance(data, cls):
             return data
+        if type(data) is not dict and not isinstance(
+            data, Mapping
+        ):  # A dict first, because the other takes longer.
+            raise _unexpected("an object", data)
         model = cls.__new__(cls)
-        extra = dict(data)
-        for name, key, _, is_required, read in fields_of[cls]:
-            value = extra.pop(key, UNSET)
-            if value is UNSET:
-                if is_required:
-                    raise ValueError(f"{cls.__name__}.{key} is missing")
-            elif read is not None:
+        fill, readers = _reading[cls]
+        model.additional_properties = extra = {**data}
+        fill(model, extra.pop)
+        for name, key, is_required, read in readers:
+            value = getattr(model, name)
+            if value is not UNSET:
                 try:
-                    value = read(value)
+                    setattr(model, name, read(value))
                 except ValueError as error:
                     # A value of another type is kept as it came, unless the field is promised.
                     if is_required:
                         raise ValueError(f"{cls.__name__}.{key}: {error}") from None
-            setattr(model, name, value)
-        model.additional_properties = extra
+            elif is_required:
+                raise ValueError(f"{cls.__name__}.{key} is missing")
         return model
 
     def to_dict(self) -> dict[str, Any]:
@@ -88,15 +91,6 @@ class Model:
     def required_fields(cls) -> list[str]:
         """The JSON names of the required fields."""
         return [each.key for each in fields_of[cls] if each.is_required]
-
-    @classmethod
-    def check(cls, data: Mapping[str, object]) -> None:
-        """Raise ValueError if a required field is missing, or a value is outside of its limits."""
-        if missing := [key for key in cls.required_fields() if key not in data]:
-            raise ValueError(f"Missing: {', '.join(missing)}. Pass each as a keyword argument or in `body`.")
-        for each in fields_of[cls]:
-            if each.key in data:
-                check(each.key, data[each.key], each.kind, **cls._limits.get(each.key, {}))
 
     @property
     def additional_keys(self) -> list[str]:
@@ -143,11 +137,31 @@ class FieldsOf(dict[type[Model], list[Field]]):
             model, localns={name: getattr(models, name) for name in words & models.MODULES.keys()}
         )
         # The first attribute is additional_properties, of the base class.
-        self[model] = [_field(model, each, hints[each.name]) for each in fields(model)[1:]]
-        return self[model]
+        return self.setdefault(model, [_field(model, each, hints[each.name]) for each in fields(model)[1:]])
 
 
 fields_of: FieldsOf = FieldsOf()
+
+
+class _Reading(dict[type[Model], tuple[Callable[[Model, object], None], list[tuple[str, str, bool, Read]]]]):
+    """How a model is read: a function that fills in its fields, and which fields have a reader.
+
+    The function is compiled when a model is first read, as attrs compiles `__init__`. A loop takes three times as long.
+    """
+
+    def __missing__(
+        self, model: type[Model]
+    ) -> tuple[Callable[..., None], list[tuple[str, str, bool, Read]]]:
+        lines = [f"model.{each.name} = pop({each.key!r}, UNSET)" for each in fields_of[model]]
+        namespace: dict[str, Any] = {"UNSET": UNSET}
+        exec("\n ".join(["def fill(model, pop):", *lines, "return"]), namespace)
+        readers = [
+            (each.name, each.key, each.is_required, each.read) for each in fields_of[model] if each.read
+        ]
+        return self.setdefault(model, (namespace["fill"], readers))
+
+
+_reading: _Reading = _Reading()
 
 
 def _field(model: type[Model], declared: Attribute[object], kind: Any) -> Field:
@@ -174,11 +188,15 @@ def _reader(
     def read(value: Any) -> Any:
         # A bool is an int in Python, but not in JSON.
         if not isinstance(value, accepted) or (type(value) is bool and bool not in accepted):
-            found = _NAMES.get(type(value), f"a {type(value).__name__}")
-            raise ValueError(f"expected {expected}, not {found}")
+            raise _unexpected(expected, value)
         return value if convert is None else convert(value)
 
     return Reader(expected, accepted, read, changes)
+
+
+def _unexpected(expected: str, value: object) -> ValueError:
+    found = _NAMES.get(type(value), f"a {type(value).__name__}")
+    return ValueError(f"expected {expected}, not {found}")
 
 
 @functools.cache
@@ -195,8 +213,7 @@ def reader(kind: Any) -> Reader:
     if origin is Literal:
         kind = type(arguments[0])
     if issubclass(kind, Model):
-        # A dict first: looking for another Mapping takes longer.
-        return _reader("an object", (dict, kind, Mapping), kind.from_dict, changes=True)
+        return Reader("an object", (dict, kind, Mapping), kind.from_dict, changes=True)
     # A time or an id is sent as it was passed, so a string is as good.
     others = {float: (int,), datetime.date: (str,), datetime.datetime: (str,), UUID: (str,)}.get(kind, ())
     return _reader(_NAMES.get(kind, f"a {kind.__name__}"), (kind, *others))
@@ -205,8 +222,7 @@ def reader(kind: Any) -> Reader:
 def _read_items(read: Read, value: list[Any]) -> list[Any]:
     items: list[Any] = []
     try:
-        for each in value:
-            items.append(read(each))
+        items.extend(map(read, value))  # Up to the item that it cannot read.
     except ValueError as error:
         raise ValueError(f"item {len(items) + 1}: {error}") from None
     return items

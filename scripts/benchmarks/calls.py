@@ -18,12 +18,15 @@ from cekura_api.models import MetricCreate
 from cekura_facade import AsyncCekura, Cekura
 
 from .report import FACADE, GENERATED, HTTPX, VENDOR, Row, Times
-from .server import AGENT, progress_id, suggested
+from .server import AGENT, MANY, progress_id, suggested
 
 _PATH = "/test_framework/v1/metrics/"
 _PROGRESS = _PATH + "generate_metrics_progress/"
 _HEADERS = {"X-CEKURA-API-KEY": "key"}
 _SAVED = 100
+_POLL_GOALS = {10: 1.10, 100: 1.20}  # by the number of metrics
+_LIST_GOAL = 1.50
+_PARSED = "response.json()"
 
 
 def measure(url: str, *, quick: bool) -> list[Row]:
@@ -35,7 +38,7 @@ def measure(url: str, *, quick: bool) -> list[Row]:
         bare = stack.enter_context(httpx.Client(base_url=url, headers=_HEADERS))
         theirs = stack.enter_context(vendor.Cekura(api_key="key", base_url=url))
         generated = stack.enter_context(AuthenticatedClient(base_url=url, token="key"))
-        for number in (10, 100):
+        for number, goal in _POLL_GOALS.items():
             job = progress_id(metrics=number)
             polls: dict[str, Callable[[], Any]] = {
                 FACADE: ours.metrics.job(job).poll,
@@ -44,7 +47,7 @@ def measure(url: str, *, quick: bool) -> list[Row]:
                 VENDOR: partial(theirs.metrics.generate_progress, progress_id=job),
             }
             times = Times({name: _timed(poll, repeats) for name, poll in polls.items()}, rounds)
-            rows.append(times.row(f"job.poll() with {number} metrics, typed", 1.15))
+            rows.append(times.row(f"job.poll() with {number} metrics, typed", goal))
         rows += _awaited(url, rounds, repeats)
         suggestions = ours.metrics.job(progress_id(metrics=_SAVED)).wait()
         metrics = [suggested(number) for number in range(_SAVED)]
@@ -69,8 +72,27 @@ def measure(url: str, *, quick: bool) -> list[Row]:
             VENDOR: save_theirs,
         }
         times = Times({name: _timed(save, max(repeats // 4, 2)) for name, save in saves.items()}, rounds)
-        rows.append(times.row(f"saving {_SAVED} metrics with all lists", 1.15))
+        rows += _listed(ours, bare, generated, theirs, rounds)
+        rows.append(times.row(f"saving {_SAVED} metrics with all lists", 1.30))
     return rows
+
+
+def _listed(ours: Cekura, bare: httpx.Client, generated: AuthenticatedClient, theirs: Any, rounds: int) -> list[Row]:
+    """List 1,000 metrics, and read the response alone."""
+    lists: dict[str, Callable[[], Any]] = {
+        FACADE: lambda: ours.metrics.list(project_id=MANY),
+        HTTPX: lambda: bare.get(_PATH, params={"project_id": MANY}).json(),
+        GENERATED: lambda: list_metrics.sync(client=generated, project_id=MANY),
+        VENDOR: lambda: theirs.metrics.list(project_id=MANY),
+    }
+    times = Times({name: _timed(each, 2) for name, each in lists.items()}, rounds)
+    response = bare.get(_PATH, params={"project_id": MANY})
+    reads = {FACADE: lambda: list_metrics.parse_response(response), _PARSED: response.json}
+    read = Times({name: _timed(each, 2) for name, each in reads.items()}, rounds)
+    return [
+        times.row(f"listing {MANY:,} metrics, typed", _LIST_GOAL),
+        read.row("the same, without the request: reading the response", _LIST_GOAL, _PARSED),
+    ]
 
 
 def _awaited(url: str, rounds: int, repeats: int) -> list[Row]:
@@ -85,7 +107,7 @@ def _awaited(url: str, rounds: int, repeats: int) -> list[Row]:
         bare = opened(httpx.AsyncClient(base_url=url, headers=_HEADERS))
         theirs = opened(vendor.AsyncCekura(api_key="key", base_url=url))
         generated = opened(AuthenticatedClient(base_url=url, token="key"))
-        for number in (10, 100):
+        for number, goal in _POLL_GOALS.items():
             job = progress_id(metrics=number)
 
             async def get(job: str = job) -> Any:
@@ -98,7 +120,7 @@ def _awaited(url: str, rounds: int, repeats: int) -> list[Row]:
                 VENDOR: partial(theirs.metrics.generate_progress, progress_id=job),
             }
             contenders = {name: _timed_awaited(runner, poll, repeats) for name, poll in polls.items()}
-            rows.append(Times(contenders, rounds).row(f"job.poll() awaited, with {number} metrics, typed", 1.15))
+            rows.append(Times(contenders, rounds).row(f"job.poll() awaited, with {number} metrics, typed", goal))
         runner.run(stack.aclose())
     return rows
 

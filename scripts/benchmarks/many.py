@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .chart import Felt
 from .report import FACADE, HTTPX, VENDOR, Row, duration, megabytes
 
 _WORKLOAD = Path(__file__).with_name("workload.py")
@@ -73,7 +74,11 @@ def measure(url: str, *, quick: bool) -> list[Row]:
             )
             if (contender, number) in measured
         ]
-        rows.append(Row(f"{number:,} workflows at once", "none fails", one.shown(), one.failed == 0, beside))
+        felt = None
+        if number == many:
+            per_minute = {FACADE: 60 / one.each, f"{HTTPX}, ten workers": 60 / measured["httpx_workers", many].each}
+            felt = Felt(f"Agents per minute, {number:,} at once", per_minute, "{:,.0f}".format)
+        rows.append(Row(f"{number:,} workflows at once", "none fails", one.shown(), one.failed == 0, beside, felt))
     growth = ours[most].each / ours[few].each
     rows.append(_ratio(f"time of each at {most:,} workflows at once", growth, 1.2, f"that at {few:,}"))
     workers = measured["httpx_workers", many]

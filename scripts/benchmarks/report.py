@@ -14,7 +14,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from .chart import Felt, draw
+
 FACADE, HTTPX, GENERATED, VENDOR = "this project", "bare httpx", "generated client alone", "vendor's package"
+NOTICED = ("what you notice", FACADE, "others in the same run")
 HEADINGS = ("what", "goal", FACADE, "met", "others in the same run")
 TEMPLATE = Path(__file__).with_name("performance.md.template")
 
@@ -28,6 +31,7 @@ class Row:
     measured: str
     met: bool | None
     beside: Sequence[str] = field(default=())
+    felt: Felt | None = None
 
     def cells(self) -> tuple[str, str, str, str, str]:
         """Return the text of each column."""
@@ -59,11 +63,12 @@ class Times:
         low, _, high = _quartiles(self._ratios(name, floor))
         return f"{self.ratio(name, floor):.2f} x ({low:.2f}-{high:.2f}), {duration(self.median(name))}"
 
-    def row(self, what: str, goal: float) -> Row:
+    def row(self, what: str, goal: float, floor: str = HTTPX) -> Row:
         """The row of the facade, with all others beside it."""
-        others = [f"{HTTPX} 1 x, {duration(self.median(HTTPX))}"]
-        others += [f"{name} {self.shown(name)}" for name in self.seconds if name not in (FACADE, HTTPX)]
-        return Row(what, f"<= {goal:.2f} x {HTTPX}", self.shown(FACADE), self.ratio(FACADE) <= goal, others)
+        others = [f"{floor} 1 x, {duration(self.median(floor))}"]
+        others += [f"{name} {self.shown(name, floor)}" for name in self.seconds if name not in (FACADE, floor)]
+        met = self.ratio(FACADE, floor) <= goal
+        return Row(what, f"<= {goal:.2f} x {floor}", self.shown(FACADE, floor), met, others)
 
     def _ratios(self, name: str, floor: str) -> list[float]:
         return [one / other for one, other in zip(self.seconds[name], self.seconds[floor], strict=True)]
@@ -99,23 +104,31 @@ def show(rows: Sequence[Row]) -> None:
             table.add_row(*row.cells(), style="bold red" if row.met is False else None)
         console.print(table)
     else:
-        print(markdown(rows))
+        print(markdown(HEADINGS, [row.cells() for row in rows]))
     missed = sum(row.met is False for row in rows)
     print(
         f"{missed} of {sum(row.met is not None for row in rows)} goals are missed." if missed else "Every goal is met."
     )
 
 
-def markdown(rows: Sequence[Row]) -> str:
-    """The table, for a page."""
-    lines = [HEADINGS, tuple("---" for _ in HEADINGS), *(row.cells() for row in rows)]
+def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table, for a page."""
+    lines = [headings, ["---" for _ in headings], *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def write(rows: Sequence[Row], path: Path, command: str) -> None:
-    """Write the page from its template."""
+def write(rows: Sequence[Row], path: Path, picture: Path, command: str) -> None:
+    """Write the page from its template, and its chart."""
+    felt = [row.felt for row in rows if row.felt is not None]
+    draw(felt, picture)
     template = string.Template(TEMPLATE.read_text("utf-8"))
     day = f"{datetime.now(UTC):%Y-%m-%d}"
-    page = template.substitute(table=markdown(rows), machine=machine(), command=command, day=day)
+    page = template.substitute(
+        noticed=markdown(NOTICED, [each.cells(FACADE) for each in felt]),
+        table=markdown(HEADINGS, [row.cells() for row in rows]),
+        machine=machine(),
+        command=command,
+        day=day,
+    )
     path.parent.mkdir(exist_ok=True)
     path.write_text(page, "utf-8")

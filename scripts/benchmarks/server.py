@@ -18,6 +18,7 @@ from itertools import count
 from urllib.parse import parse_qs
 
 AGENT = 101
+MANY = 1000  # the id of a project, and how many metrics it has
 _EXISTING = 10  # metrics that the agent has before anything is saved
 _SETTINGS = (
     '"type":"llm_judge","prompt":"","agents":[101],"project":11,"audio_enabled":false,"enum_values":[],'
@@ -55,6 +56,7 @@ def _array(items: Iterator[str]) -> bytes:
 
 
 _LISTED = _array(_saved(suggested(9000 + number)) for number in range(_EXISTING))
+_LISTED_OF_MANY = _array(_saved(suggested(number)) for number in range(MANY))
 _COMPLETED: dict[int, bytes] = {}  # by the number of metrics
 _JOB = b"job-of-the-metric"  # in their names, which differ from job to job
 _UNLISTED: dict[str, str] = {}  # by name
@@ -79,7 +81,7 @@ def _answer(method: str, target: str, body: bytes) -> tuple[int, bytes]:  # noqa
             return 200, _COMPLETED[number_of_metrics].replace(_JOB, job[:8].encode())
         case "GET", "metrics":
             if "filters" not in (parameters := parse_qs(query)):
-                return 200, _LISTED
+                return 200, _LISTED_OF_MANY if parameters.get("project_id") == [str(MANY)] else _LISTED
             [condition] = json.loads(parameters["filters"][0])["conditions"]
             return 200, _array(_UNLISTED.pop(name) for name in condition["value"] if name in _UNLISTED)
         case "GET", "101":
