@@ -433,6 +433,13 @@ def test_what_the_service_refuses_is_named_with_its_place(shell: Shell, saved: S
     assert updated.document["next"] == []
 
 
+def test_a_predefined_metric_that_is_refused_is_named_with_its_place(shell: Shell, sandbox: Sandbox) -> None:
+    (shell.folder / "m.yaml").write_text("- name: a\n  eval_type: binary\n- name: b\n  vocera_defined_metric_code: x\n")
+    [run] = run_each(shell, [APPLY])
+    assert run.code == 4
+    assert "m.yaml, line 3, column 9: The service refused the request: metric_codes: " in run.err
+
+
 @pytest.mark.parametrize("fault", ["500", "cut", "401", "done and 500"])
 @pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE"])
 def test_after_a_failure_the_same_command_continues(shell: Shell, saved: Sandbox, method: str, fault: str) -> None:

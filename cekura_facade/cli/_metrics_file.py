@@ -228,27 +228,37 @@ def _check_fields(file: MetricsFile, entry: Entry) -> None:
     if is_metric and "name" not in entry.fields:
         file.add(entry.place, "this metric has no name.")
     for key, value in entry.fields.items():
-        place = entry.values.get(key, entry.place)
+        at_key, at_value = entry.keys.get(key, entry.place), entry.values.get(key, entry.place)
+        is_identity = key in ("name", CODE)
         if _yaml.has_half_character({key: value}):
-            file.add(place, f"{key}: it contains half of a surrogate pair, such as \\ud800, which cannot be sent.")
-        elif key in ("name", CODE) and not is_metric:
-            file.add(entry.keys.get(key, entry.place), f"`defaults` cannot have the field {key!r}. Set it in a metric.")
-        elif key in ("name", CODE):
-            if problem := _wrong(key, value, str) or ("" if value.strip() else "expected a string that is not empty."):
-                file.add(place, f"{key}: {problem}")
-        elif CODE in entry.fields:
-            file.ignored.setdefault(key, entry.keys.get(key, entry.place))
-        elif key in known_fields():
-            if problem := _wrong(key, value, *known_fields()[key]) or ("" if file.is_export else _unlisted(key, value)):
-                file.add(place, f"{key}: {problem}")
-        elif key not in _readable() and (meant := _meant(key)):
-            file.add(entry.keys.get(key, entry.place), f"there is no field {key!r}. Did you mean {meant!r}?")
-        elif key == "<<":
-            advice = "Set the fields that metrics share in `defaults`."
-            file.add(entry.keys.get(key, entry.place), f"merge keys (`<<`) are not supported. {advice}")
+            file.add(at_value, f"{key}: it contains half of a surrogate pair, such as \\ud800, which cannot be sent.")
+        elif is_identity and not is_metric:
+            file.add(at_key, f"`defaults` cannot have the field {key!r}. Set it in a metric.")
+        elif CODE in entry.fields and not is_identity:
+            file.ignored.setdefault(key, at_key)
+        elif is_identity or key in known_fields():
+            if problem := _wrong_identity(key, value) if is_identity else _wrong_field(file, key, value):
+                file.add(at_value, f"{key}: {problem}")
+        elif problem := _wrong_key(key):
+            file.add(at_key, problem)
         else:
-            found = file.ignored if key in _readable() else file.unknown
-            found.setdefault(key, entry.keys.get(key, entry.place))
+            (file.ignored if key in _readable() else file.unknown).setdefault(key, at_key)
+
+
+def _wrong_identity(key: str, value: object) -> str:
+    is_empty = isinstance(value, str) and not value.strip()
+    return "expected a string that is not empty." if is_empty else _wrong(key, value, str)
+
+
+def _wrong_field(file: MetricsFile, key: str, value: object) -> str:
+    return _wrong(key, value, *known_fields()[key]) or ("" if file.is_export else _unlisted(key, value))
+
+
+def _wrong_key(key: str) -> str:
+    if key == "<<":
+        return "merge keys (`<<`) are not supported. Set the fields that metrics share in `defaults`."
+    meant = None if key in _readable() else _meant(key)
+    return f"there is no field {key!r}. Did you mean {meant!r}?" if meant else ""
 
 
 def _wrong(key: str, value: object, kind: object, documented: Field | None = None) -> str:
