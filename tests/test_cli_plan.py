@@ -230,6 +230,11 @@ def test_what_comes_from_elsewhere_is_code_in_markdown() -> None:
     assert text.count("joe") >= 6
 
 
+def test_a_name_that_is_empty_is_not_an_open_code_span() -> None:
+    plan = Plan(agent_id=1, project_id=None, only_in_service=(Metric.from_dict({"id": 8, "name": "\u2028"}),))
+    assert "**Only in the service** `(no name)` (8)" in markdown(plan, prune=False)
+
+
 def test_markdown_fits_a_comment() -> None:
     def metric(number: int, prompt: str) -> dict[str, object]:
         return {"name": f"Metric {number}", "prompt": prompt}
