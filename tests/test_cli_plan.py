@@ -190,6 +190,14 @@ def test_of_a_long_text_only_what_differs_is_shown(before: object, after: object
     assert len(block.lines) <= 12
 
 
+def test_two_changes_of_a_long_paragraph_are_shown_apart() -> None:
+    before = " ".join(SENTENCES)
+    after = before.replace("Sentence 5 ", "Number 5 ").replace("Sentence 35 ", "Number 35 ")
+    [block] = _plan_text.blocks(plan_of(before, after), prune=False)
+    assert [line.text.split()[:2] for line in block.lines if line.sign == "+"] == [["Number", "5"], ["Number", "35"]]
+    assert len(block.lines) <= 16
+
+
 @pytest.mark.parametrize(
     ("before", "after", "lines"),
     [
