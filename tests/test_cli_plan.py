@@ -112,7 +112,7 @@ def test_the_plan_in_words(shell: Shell, saved: Sandbox) -> None:
     )
     assert pruned.code == 5
     assert pruned.out.partition("- ")[2] == (
-        "Old  (1003, is deleted)\n"
+        "Old  (1003, to be deleted)\n"
         "- Shared  (1004, is kept: also assigned to agent 102)\n"
         "- Everyone  (1005, is kept: only a plan with --project-id deletes a metric of the project)\n"
         "- Theirs  (1006, is kept: it is a predefined metric)\n"
