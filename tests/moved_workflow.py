@@ -18,7 +18,7 @@ from cekura_api.api.metrics import copy_predefined_metrics
 import cekura_facade as facade
 from cekura_facade.sandbox import Sandbox
 
-CLINIC, BANK = 101, 102
+CLINIC, BANK, OTHER = 101, 102, 103
 ASSISTANT = f"asst_sandbox_{BANK}"
 LONG = "Was the agent kind? " * 20
 
@@ -34,7 +34,7 @@ async def all_of(items: Any) -> list[Any]:
 
 
 async def run(client: Any, sandbox: Sandbox) -> None:
-    """Generate, resume, save, list, preview, simplify, update and delete."""
+    """Generate, resume, save, list, plan, apply, preview, simplify, update and delete."""
     metrics = client.metrics
     saved = await got(metrics.generate_and_create(agent_id=CLINIC, num_metrics=3))
     assert (len(saved), len(saved.created), saved[0].agents) == (3, 3, [CLINIC])
@@ -80,6 +80,13 @@ async def run(client: Any, sandbox: Sandbox) -> None:
     call = copy_predefined_metrics.sync if isinstance(client, facade.Cekura) else copy_predefined_metrics.asyncio
     [copied] = await got(call(client=client.api, body={"metric_codes": ["latency"], "agent_id": CLINIC}))
     assert (copied.vocera_defined_metric_code, copied.agents) == ("latency", [CLINIC])
+
+    exported = await got(metrics.export(agent_id=CLINIC))
+    for has_changes in (True, False):
+        plan = await got(metrics.plan(exported, agent_id=OTHER))
+        assert plan.has_changes is has_changes, plan
+        await got(metrics.apply(plan))
+    assert await got(metrics.export(agent_id=OTHER)) == exported
 
     # The agent of a preview is the one that is passed, or that of the metric.
     for scope in ({"agent_id": CLINIC}, {"project_id": known["project"]}, {}):

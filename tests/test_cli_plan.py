@@ -112,7 +112,7 @@ def test_the_plan_in_words(shell: Shell, saved: Sandbox) -> None:
     )
     assert pruned.code == 5
     assert pruned.out.partition("- ")[2] == (
-        "Old  (1003, is deleted)\n"
+        "Old  (1003, to be deleted)\n"
         "- Shared  (1004, is kept: also assigned to agent 102)\n"
         "- Everyone  (1005, is kept: only a plan with --project-id deletes a metric of the project)\n"
         "- Theirs  (1006, is kept: it is a predefined metric)\n"
@@ -153,9 +153,11 @@ def test_the_plan_as_json(shell: Shell, saved: Sandbox) -> None:
 
 
 def test_quiet_leaves_the_plan(shell: Shell, saved: Sandbox) -> None:
-    write(shell, [{"name": "Tone", "owner": "me"}])
+    write(shell, [{"name": "Tone", "owner": "me", "id": 7}])
     loud, quiet = run_each(shell, [PLAN, [*PLAN, "--quiet"]])
     assert "Warning: m.yaml has fields that the API does not list as writable: owner (line 1). They" in loud.err
+    assert "Warning: m.yaml has fields that are ignored, because they are read-only or " in loud.err
+    assert "of predefined metrics: id (line 1)." in loud.err
     assert quiet.err == ""
     assert quiet.out == loud.out
 
@@ -186,6 +188,14 @@ def test_of_a_long_text_only_what_differs_is_shown(before: object, after: object
     assert [line.sign for line in block.lines].count("-") <= 1
     assert len(shown) < len(str(before)) / 2
     assert len(block.lines) <= 12
+
+
+def test_two_changes_of_a_long_paragraph_are_shown_apart() -> None:
+    before = " ".join(SENTENCES)
+    after = before.replace("Sentence 5 ", "Number 5 ").replace("Sentence 35 ", "Number 35 ")
+    [block] = _plan_text.blocks(plan_of(before, after), prune=False)
+    assert [line.text.split()[:2] for line in block.lines if line.sign == "+"] == [["Number", "5"], ["Number", "35"]]
+    assert len(block.lines) <= 16
 
 
 @pytest.mark.parametrize(
@@ -226,6 +236,11 @@ def test_what_comes_from_elsewhere_is_code_in_markdown() -> None:
     for part in ("joe", "img", "http", "#1", "head", "@", "|", "`", "<"):
         assert part not in said
     assert text.count("joe") >= 6
+
+
+def test_a_name_that_is_empty_is_not_an_open_code_span() -> None:
+    plan = Plan(agent_id=1, project_id=None, only_in_service=(Metric.from_dict({"id": 8, "name": "\u2028"}),))
+    assert "**Only in the service** `(no name)` (8)" in markdown(plan, prune=False)
 
 
 def test_markdown_fits_a_comment() -> None:
@@ -429,6 +444,13 @@ def test_what_the_service_refuses_is_named_with_its_place(shell: Shell, saved: S
     assert error["about"] == "m.yaml, line 10, column 9"
     assert error["problems"][0] | {"message": ""} == {"metric": 3, "name": "Old", "field": "type", "message": ""}
     assert updated.document["next"] == []
+
+
+def test_a_predefined_metric_that_is_refused_is_named_with_its_place(shell: Shell, sandbox: Sandbox) -> None:
+    (shell.folder / "m.yaml").write_text("- name: a\n  eval_type: binary\n- name: b\n  vocera_defined_metric_code: x\n")
+    [run] = run_each(shell, [APPLY])
+    assert run.code == 4
+    assert "m.yaml, line 3, column 9: The service refused the request: metric_codes: " in run.err
 
 
 @pytest.mark.parametrize("fault", ["500", "cut", "401", "done and 500"])

@@ -14,6 +14,10 @@ from cekura_facade.cli._errors import WrongUsage
 from cekura_facade.cli._metrics_file import CODE, MetricsFile
 from tests.test_cli_files import BOMB, METRICS, TEXTS
 
+QUOTES = "Put a text that begins with this character in quotes."
+COLON = "Check the indentation. Put a text that contains `: ` in quotes."
+TOKEN, FOUND = ", line 2, column", "while scanning for the next token, found character "
+ALIAS = "while scanning an alias, expected alphabetic or numeric character"
 AGENT = {"agent_id": 101}
 PROJECT = {"project_id": 11}
 TYPES = "Known values: basic, custom_code, custom_prompt, llm_judge."
@@ -37,7 +41,13 @@ def exported(metrics: list[dict[str, Any]]) -> str:
     ("text", "problem"),
     [
         ("- name: a\n- description: b\n", "line 2, column 3: this metric has no name."),
-        ("- name: a\n- name: 12\n", "line 2, column 9: name: expected a string that is not empty."),
+        ("- name: a\n- name: 12\n", "line 2, column 9: name: expected a string, not an integer. Put it in quotes."),
+        ("- name: a\n- name:\n", "line 2, column 8: name: expected a string, not null."),
+        ("- name: a\n  prompt: 1.5\n", "line 2, column 11: prompt: expected a string, not a number. Put it in quotes."),
+        (
+            "- &a {name: a}\n- <<: *a\n  name: b\n",
+            "line 2, column 3: merge keys (`<<`) are not supported. Set the fields that metrics share in `defaults`.",
+        ),
         ('- name: a\n- name: " "\n', "line 2, column 9: name: expected a string that is not empty."),
         ("- name: a\n- b\n", "line 2, column 3: expected a metric, with its fields as `name: value`."),
         (
@@ -72,7 +82,7 @@ def exported(metrics: list[dict[str, Any]]) -> str:
         ),
         (
             "- name: a\n  enum_values: [good, 1]\n",
-            "line 2, column 16: enum_values: item 2: expected a string, not an integer.",
+            "line 2, column 16: enum_values: item 2: expected a string, not an integer. Put it in quotes.",
         ),
         (
             "- name: a\n  description:\n",
@@ -142,11 +152,25 @@ def test_a_mistake_is_named_with_its_place(tmp_path: Path, text: str, problem: s
         ("- name: a\n  name: b\n", ", line 2, column 3: the field 'name' appears twice."),
         ('[{"name": "a",\n  "name": "b"}]', ", line 2, column 3: the field 'name' appears twice."),
         ("- name: a\n  x: [b\n", ", line 2, column 6: while parsing a flow sequence"),
-        ("- name: a\n...\n- name: b\n", ", line 3, column 1: expected a single document, but another one begins. Put"),
-        ("- name: a\n---\n- name: b\n", ", line 2, column 1: expected a single document, but another one begins. Put"),
+        (
+            "- name: a\n...\n- name: b\n",
+            ", line 3, column 1: expected a single document, but another one begins. Delete",
+        ),
+        (
+            "- name: a\n---\n- name: b\n",
+            ", line 2, column 1: expected a single document, but another one begins. Delete",
+        ),
+        ('[{"name": "a"}]}', ", line 1, column 16: expected a single document, but another one begins. Delete it, or"),
+        ("- name: a\n\ttype: b\n", f"{TOKEN} 1: {FOUND}'\\t' that cannot start any token. Use spaces, not tabs."),
+        ("- name: a\n  prompt: @b\n", f"{TOKEN} 11: {FOUND}'@' that cannot start any token. {QUOTES}"),
+        ("- name: a\n  prompt: b: c\n", f", line 2, column 12: mapping values are not allowed here. {COLON}"),
+        ("- name: a\n  prompt: {{b}}\n", f", line 2, column 12: the name of a field must be a string. {QUOTES}"),
+        ("- name: a\n  prompt: !b c\n", f", line 2, column 11: the tag '!b' is not supported. {QUOTES}"),
+        ("- name: a\n  prompt: *b\n", f", line 2, column 11: undefined alias 'b'. {QUOTES}"),
+        ("- name: a\n  prompt: **b**\n", f", line 2, column 12: {ALIAS}, but found '*'. {QUOTES}"),
         ("- name: \x1b[31m\n", ", line 1, column 9: a character that YAML does not allow (U+001B)."),
         ("- name: a\n" + BOMB, ", line 8, column 27: more than 500,000 values"),
-        (b"- name: a\n- name: caf\xe9\n", ", line 2: this is not UTF-8 text."),
+        (b"- name: a\n- name: caf\xe9\n", ", line 2: this is not UTF-8 text. Save it as UTF-8."),
         ("- name: a\n".encode("utf-16"), ", line 1: this is not UTF-8 text."),
     ],
 )
@@ -195,8 +219,16 @@ def test_a_metric_overrides_the_defaults_and_a_predefined_one_has_none(tmp_path:
 def test_unknown_fields_are_kept_and_named_with_their_lines(tmp_path: Path) -> None:
     file = read(tmp_path, "- name: a\n  owner: me\n- name: b\n  owner: you\n  id: 5\n")
     assert file.problems == []
-    assert file.unknown == {"owner": (2, 3), "id": (5, 3)}
+    assert file.unknown == {"owner": (2, 3)}
+    assert file.ignored == {"id": (5, 3)}
     assert file.metrics[1] == {"name": "b", "owner": "you", "id": 5}
+
+
+def test_the_content_of_a_predefined_metric_is_ignored(tmp_path: Path) -> None:
+    file = read(tmp_path, f"- name: a\n  {CODE}: x\n  type: basic\n  owner: me\n- name: b\n  type: basic\n")
+    assert file.problems == []
+    assert file.unknown == {}
+    assert file.ignored == {"type": (3, 3), "owner": (4, 3)}
 
 
 def test_what_the_service_may_have_is_accepted(tmp_path: Path) -> None:

@@ -113,6 +113,8 @@ def _locate(file: MetricsFile, plan: Plan, error: BadRequestError) -> str:
     problems = [attrs.evolve(each, name=each.name or updated) for each in error.problems]
     error.problems = [attrs.evolve(each, index=file.index_of(each.name or "")) for each in problems]
     found = [each.index for each in error.problems] or [file.index_of(updated or "")]
+    if error.url.endswith("/copy/"):  # It names no metric, only the codes.
+        found = [i for i, each in enumerate(file.entries) if each.fields.get(CODE) in plan.attach]
     return ", ".join(dict.fromkeys(file.at(file.place_of(each)) for each in found if each is not None))
 
 

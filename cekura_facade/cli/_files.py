@@ -37,7 +37,7 @@ def read_text(path: Path) -> tuple[str, str]:
         return read_bytes(path, name).decode("utf-8-sig"), name
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        raise WrongUsage(f"{name}, line {line}: this is not UTF-8 text.") from None
+        raise WrongUsage(f"{name}, line {line}: this is not UTF-8 text. Save it as UTF-8.") from None
     except OSError as error:
         raise WrongUsage(f"{name}: {error.strerror or 'it could not be read'}.") from None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,7 +66,8 @@ class MetricsFile:
         entries: The metrics, without the defaults.
         defaults: The fields that every metric has unless it sets them itself.
         problems: Why the file cannot be used, in the order of the file.
-        unknown: The fields that the specification does not list as fields to write, each with a place.
+        unknown: The fields that the specification does not list, each with a place. They are sent.
+        ignored: The read-only fields, and those of predefined metrics, each with a place. They are not sent.
         is_export: Whether `export` wrote it, so that its values are those of a service.
         incomplete: Why the file may have been cut short, or an empty string.
     """
@@ -75,6 +77,7 @@ class MetricsFile:
     defaults: Entry = field(default_factory=lambda: Entry({}))
     problems: list[str] = field(default_factory=list)
     unknown: dict[str, Place | None] = field(default_factory=dict)
+    ignored: dict[str, Place | None] = field(default_factory=dict)
     is_export: bool = False
     incomplete: str = ""
     _found: list[tuple[Place, str]] = field(default_factory=list)
@@ -225,35 +228,54 @@ def _check_fields(file: MetricsFile, entry: Entry) -> None:
     if is_metric and "name" not in entry.fields:
         file.add(entry.place, "this metric has no name.")
     for key, value in entry.fields.items():
-        place = entry.values.get(key, entry.place)
+        at_key, at_value = entry.keys.get(key, entry.place), entry.values.get(key, entry.place)
+        is_identity = key in ("name", CODE)
         if _yaml.has_half_character({key: value}):
-            file.add(place, f"{key}: it contains half of a surrogate pair, such as \\ud800, which cannot be sent.")
-        elif key in ("name", CODE) and not is_metric:
-            file.add(entry.keys.get(key, entry.place), f"`defaults` cannot have the field {key!r}. Set it in a metric.")
-        elif key in ("name", CODE):
-            if not isinstance(value, str) or not value.strip():
-                file.add(place, f"{key}: expected a string that is not empty.")
-        elif key in known_fields():
-            if problem := _wrong(key, value) or ("" if file.is_export else _unlisted(key, value)):
-                file.add(place, f"{key}: {problem}")
-        elif key not in _readable() and (meant := _meant(key)):
-            file.add(entry.keys.get(key, entry.place), f"there is no field {key!r}. Did you mean {meant!r}?")
+            file.add(at_value, f"{key}: it contains half of a surrogate pair, such as \\ud800, which cannot be sent.")
+        elif is_identity and not is_metric:
+            file.add(at_key, f"`defaults` cannot have the field {key!r}. Set it in a metric.")
+        elif CODE in entry.fields and not is_identity:
+            file.ignored.setdefault(key, at_key)
+        elif is_identity or key in known_fields():
+            if problem := _wrong_identity(key, value) if is_identity else _wrong_field(file, key, value):
+                file.add(at_value, f"{key}: {problem}")
+        elif problem := _wrong_key(key):
+            file.add(at_key, problem)
         else:
-            file.unknown.setdefault(key, entry.keys.get(key, entry.place))
+            (file.ignored if key in _readable() else file.unknown).setdefault(key, at_key)
 
 
-def _wrong(key: str, value: object) -> str:
+def _wrong_identity(key: str, value: object) -> str:
+    is_empty = isinstance(value, str) and not value.strip()
+    return "expected a string that is not empty." if is_empty else _wrong(key, value, str)
+
+
+def _wrong_field(file: MetricsFile, key: str, value: object) -> str:
+    return _wrong(key, value, *known_fields()[key]) or ("" if file.is_export else _unlisted(key, value))
+
+
+def _wrong_key(key: str) -> str:
+    if key == "<<":
+        return "merge keys (`<<`) are not supported. Set the fields that metrics share in `defaults`."
+    meant = None if key in _readable() else _meant(key)
+    return f"there is no field {key!r}. Did you mean {meant!r}?" if meant else ""
+
+
+def _wrong(key: str, value: object, kind: object, documented: Field | None = None) -> str:
     """Why a value cannot be sent, and which can."""
-    kind, documented = known_fields()[key]
     values = documented.values if documented else ()
     try:
         check(key, value, kind, **(documented.limits if documented else {}))
     except ValueError as error:
         # The message begins with the name and the value, and the place says both.
-        hint = " Write true or false." if "a boolean" in str(error) else ""
-        hint = f" Known values: {', '.join(values)}." if values else hint
-        hint = " Remove the field, or set it." if value is None else hint
-        return str(error).removeprefix(f"{key}={shown(value)}: ") + hint
+        problem = str(error).removeprefix(f"{key}={shown(value)}: ")
+        hints = (
+            (value is None and key != "name", "Remove the field, or set it."),
+            (bool(values), f"Known values: {', '.join(values)}."),
+            ("expected a boolean" in problem, "Write true or false."),
+            (re.search("expected a string, not an? (integer|number|boolean)", problem), "Put it in quotes."),
+        )
+        return problem + next((f" {hint}" for applies, hint in hints if applies), "")
     return ""
 
 
@@ -272,7 +294,7 @@ def _unlisted(key: str, value: object) -> str:
 
 def _check_scope(file: MetricsFile, entry: Entry, scope: Mapping[str, int]) -> None:
     """Refuse a metric of another agent or project."""
-    if any(key in entry.fields and _wrong(key, entry.fields[key]) for key in _SCOPE):
+    if any(key in entry.fields and _wrong(key, entry.fields[key], *known_fields()[key]) for key in _SCOPE):
         return
     [(option, number)] = scope.items()
     if option == "agent_id":

@@ -64,7 +64,7 @@ def _block(block: Block) -> str:
 
 def _code(text: str) -> str:
     """A text as code within a line."""
-    text = one_line(text)
+    text = one_line(text) or "(no name)"
     fence = _fence(text, 1)
     padding = " " if text.startswith("`") or text.endswith("`") else ""
     return f"{fence}{padding}{text}{padding}{fence}"

@@ -128,7 +128,7 @@ def show(output: Output, console: StreamConsole, plan: Plan, *, prune: bool) -> 
 def _said(block: Block) -> str:
     if block.verb == "keep":
         return f"is kept: {block.reason}" if block.reason else "only in the service"
-    return "is deleted" if block.verb == "delete" else ""
+    return "to be deleted" if block.verb == "delete" else ""
 
 
 def _print(console: StreamConsole, text: Text, indent: int) -> None:

@@ -90,15 +90,13 @@ def read_file(report: Report, path: Path, scope: Scope, *, prune: bool) -> Metri
     if report.failures:
         report.notes.append("Nothing was sent.")
         return None
-    if file.unknown:
-        fields = ", ".join(
-            f"{visible(key)} (line {place[0]})" if place else visible(key) for key, place in file.unknown.items()
-        )
-        report.output.say(
-            f"Warning: {file.name} has fields that the API does not list as writable: {fields}. They are sent as they "
-            "are, except for those that it lists as read-only.",
-            "yellow",
-        )
+    for found, which, ending in (
+        (file.unknown, "the API does not list as writable", " They are sent as they are."),
+        (file.ignored, "are ignored, because they are read-only or of predefined metrics", ""),
+    ):
+        shown = (f"{visible(key)} (line {place[0]})" if place else visible(key) for key, place in found.items())
+        if fields := ", ".join(shown):
+            report.output.say(f"Warning: {file.name} has fields that {which}: {fields}.{ending}", "yellow")
     return file
 
 

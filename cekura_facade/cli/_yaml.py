@@ -24,7 +24,17 @@ _INT = re.compile("[-+]?[0-9]+")
 _FLOAT = re.compile(
     r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
 )
-_ANOTHER = "expected a single document, but another one begins. Put its content above the line `...` or `---`."
+_ANOTHER = (
+    "expected a single document, but another one begins. Delete it, or put its content above the end of the first one "
+    "(`...`, `---` or the last bracket)."
+)
+_QUOTES = "Put a text that begins with this character in quotes."
+# What to do about what the parser says.
+_ADVICE = {
+    r"'\\t' that cannot start": "Use spaces, not tabs.",
+    "cannot start any token|alias": _QUOTES,
+    "mapping values are not allowed": "Check the indentation. Put a text that contains `: ` in quotes.",
+}
 _TAGS = {"null": _NULL, "bool": _BOOL, "int": _INT, "float": _FLOAT}
 _HALF = re.compile("[\ud800-\udfff]")
 # What turns the direction of writing is escaped. Line ends but "\n" and what does not print are kept by quotes only.
@@ -187,7 +197,7 @@ class _Composer:
 
     def _alias(self, event: yaml.AliasEvent) -> None:
         if event.anchor not in self._anchors:
-            raise BrokenText(f"undefined alias {event.anchor!r}.", *position(event))
+            raise BrokenText(f"undefined alias {event.anchor!r}. {_QUOTES}", *position(event))
         anchored = self._anchors[event.anchor]
         if anchored is None:
             raise BrokenText(f"the alias {event.anchor!r} is inside the value that it repeats.", *position(event))
@@ -225,7 +235,8 @@ def _explained(error: yaml.MarkedYAMLError) -> BrokenText:
     # The parser notices a missing quote or bracket far below the line that needs it.
     if begun is not None and begun.line != noticed.line and re.search("quoted|flow", error.context or ""):
         return BrokenText(f"{problem} in line {noticed.line + 1}.", begun.line + 1, begun.column + 1)
-    return BrokenText(f"{problem}.", noticed.line + 1, noticed.column + 1)
+    advice = next((f" {text}" for pattern, text in _ADVICE.items() if re.search(pattern, problem)), "")
+    return BrokenText(f"{problem}.{advice}", noticed.line + 1, noticed.column + 1)
 
 
 def _metrics(node: yaml.Node) -> list[dict[str, Any]]:
@@ -254,7 +265,7 @@ def value_of(node: yaml.Node) -> Any:  # noqa: ANN401 - YAML can hold any value.
         mapping: dict[str, Any] = {}
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                raise BrokenText("the name of a field must be a string.", *position(key))
+                raise BrokenText(f"the name of a field must be a string. {_QUOTES}", *position(key))
             if key.value in mapping:
                 raise BrokenText(f"the field {key.value!r} appears twice.", *position(key))
             mapping[key.value] = value_of(value)
@@ -263,7 +274,7 @@ def value_of(node: yaml.Node) -> Any:  # noqa: ANN401 - YAML can hold any value.
         return [value_of(each) for each in node.value]
     kind = node.tag.removeprefix("tag:yaml.org,2002:")
     if kind not in (*_TAGS, "str") or not isinstance(node, yaml.ScalarNode):
-        raise BrokenText(f"the tag {node.tag!r} is not supported.", *position(node))
+        raise BrokenText(f"the tag {node.tag!r} is not supported. {_QUOTES}", *position(node))
     return _scalar(kind, node)
 
 
