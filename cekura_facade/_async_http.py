@@ -30,11 +30,8 @@ class AsyncHTTP(HTTP):
     def __init__(self, settings: Settings, given: httpx.AsyncClient | None) -> None:
         super().__init__(settings, given)
         self._passed = given  # As _given, with the type of this kind.
-        self._unused: list[httpx.AsyncClient] = []
-        if given is None:
-            with configuration_errors():
-                # Created here, so that a wrong environment is reported at once.
-                self._unused.append(self._new_client())
+        # Created here, so that a wrong environment is reported at once.
+        self._unused = [] if given else [self._new_client()]
         self._loops: dict[asyncio.AbstractEventLoop, _Loop] = {}
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -118,7 +115,8 @@ class AsyncHTTP(HTTP):
 
     def _new_client(self) -> httpx.AsyncClient:
         limits = httpx.Limits(max_connections=_AT_ONCE, max_keepalive_connections=_AT_ONCE)
-        return httpx.AsyncClient(verify=TLSContext(ssl.PROTOCOL_TLS_CLIENT), limits=limits)
+        with configuration_errors():
+            return httpx.AsyncClient(verify=TLSContext(ssl.PROTOCOL_TLS_CLIENT), limits=limits)
 
     async def disconnect(self) -> None:
         """Close the connections of this event loop. A given client stays open."""

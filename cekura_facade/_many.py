@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import heapq
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Generator, Iterable, Iterator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, suppress
 from functools import cached_property
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import attrs
 from cekura_api.model import check
@@ -64,7 +64,7 @@ class _Outcomes:
             return GenerationOutcome(index, request, [], error)
 
 
-class Outcomes(_Outcomes, Iterator[GenerationOutcome]):
+class Outcomes(_Outcomes, Iterator[GenerationOutcome], AbstractContextManager["Outcomes"]):
     """The outcomes of `generate_and_create_many`, in the order in which they finish.
 
     `stop()` starts no more workflows. `close()`, or leaving a `with` statement, cancels those that are running.
@@ -73,9 +73,6 @@ class Outcomes(_Outcomes, Iterator[GenerationOutcome]):
     def close(self) -> None:
         """Cancel the workflows that are running, and start no more. In a callback, call `stop()` instead."""
         self._all.close()
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *exception: object) -> None:
         self.close()
@@ -102,12 +99,12 @@ class Outcomes(_Outcomes, Iterator[GenerationOutcome]):
                     yield stop.value
         except BaseException as error:
             for _, _, workflow in running:
-                with contextlib.suppress(BaseException):
+                with suppress(BaseException):
                     workflow.throw(error)  # It adds its progress id to the error.
             raise
 
 
-class AsyncOutcomes(_Outcomes, AsyncIterator[GenerationOutcome]):
+class AsyncOutcomes(_Outcomes, AsyncIterator[GenerationOutcome], AbstractAsyncContextManager["AsyncOutcomes"]):
     """The outcomes of `generate_and_create_many`, for asyncio, in the order in which they finish.
 
     Use it with `async with`, because `async for` alone leaves workflows running after `break`.
@@ -122,9 +119,6 @@ class AsyncOutcomes(_Outcomes, AsyncIterator[GenerationOutcome]):
         """
         self._is_closed = True
         await self._all.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
 
     async def __aexit__(self, *exception: object) -> None:
         await self.aclose()

@@ -19,12 +19,8 @@ Query = dict[str, str | int]
 
 
 # How found metrics are assigned, the closest match first: the exact or a comparable text, the same or a possible scope.
-PASSES = (
-    (matching.is_same_text, matching.is_same_scope),
-    (matching.is_same_text, matching.may_be_in_scope),
-    (lambda _saved, _wanted: True, matching.is_same_scope),
-    (lambda _saved, _wanted: True, matching.may_be_in_scope),
-)
+_TEXTS = (matching.is_same_text, lambda _saved, _wanted: True)
+PASSES = tuple(itertools.product(_TEXTS, (matching.is_same_scope, matching.may_be_in_scope)))
 
 
 class Wanted:
@@ -196,17 +192,17 @@ class Wanted:
 
 def _in_urls(names: Iterable[str]) -> Iterator[list[str]]:
     """Names without repetition, as many at a time as fit into a URL."""
-    some: dict[str, None] = {}
+    some: list[str] = []
     length = 0
-    for name in names:
-        if name not in some:
-            if some and length + len(json.dumps(name)) > _NAMES_LENGTH:
-                yield list(some)
-                some, length = {}, 0
-            some[name] = None
-            length += len(json.dumps(name))
+    for name in dict.fromkeys(names):
+        size = len(json.dumps(name))
+        if some and length + size > _NAMES_LENGTH:
+            yield some
+            some, length = [], 0
+        some.append(name)
+        length += size
     if some:
-        yield list(some)
+        yield some
 
 
 def is_for_assistant(fields: matching.Fields) -> bool:
