@@ -13,7 +13,18 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from cekura_api.api.agents import Agents, AsyncAgents
-    from cekura_api.models import *
+    from cekura_api.models import (
+        Agent,
+        GeneratedMetric,
+        GenerateMetricsProgress,
+        GenerateMetricsRequest,
+        GenerateMetricsResponse,
+        Metric,
+        MetricCreate,
+        MetricUpdate,
+        PreviewMetricProgress,
+        SimplifyPromptProgress,
+    )
     from cekura_api.types import UNSET, Unset
 
     from ._async_client import AsyncCekura

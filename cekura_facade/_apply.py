@@ -85,7 +85,7 @@ async def _attach(http: HTTP, plan: Plan, done: Applied) -> None:
     place = {"agent_id": plan.agent_id} if plan.agent_id else {"project_id": plan.project_id}
     scope = Scope(plan.agent_id, plan.project_id)
     saving = Wanted([scope.placed(each) for each in plan.wanted if each.get(CODE) in plan.attach])
-    saving.settled_at = http.now() + http.settings.settle_timeout
+    saving.settled_at = http.clock.now() + http.settings.settle_timeout
     try:
         try:
             body = {**place, "metric_codes": [*plan.attach]}

@@ -69,7 +69,7 @@ class AsyncHTTP(HTTP):
     async def attempt(self, request: httpx.Request, deadline: float) -> Outcome:
         loop = self._running_loop()
         try:
-            async with asyncio.timeout(None if deadline == math.inf else max(deadline - self.now(), 0.0)):
+            async with asyncio.timeout(None if deadline == math.inf else max(deadline - self.clock.now(), 0.0)):
                 await loop.turns.acquire()
         except TimeoutError:
             return httpx.PoolTimeout("all connections were in use")

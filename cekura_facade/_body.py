@@ -49,7 +49,7 @@ class Body:
         self._chunks.append(chunk)
         if self._size > self._limit:
             self._refuse(f"its body is larger than max_response_bytes={self._limit}")
-        elif self._http.now() > self._until:
+        elif self._http.clock.now() > self._until:
             raise httpx.ReadTimeout(LATE)
 
     def response(self) -> httpx.Response:

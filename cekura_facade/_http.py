@@ -108,10 +108,6 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
             httpx_args={"transport": self, "params": defaults.params if defaults else None},
         )
 
-    def now(self) -> float:
-        """The time in seconds, by a clock that only moves forward."""
-        return self.clock.now()
-
     async def send(
         self,
         request: httpx.Request | dict[str, Any],
@@ -134,7 +130,7 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
         number = 0
         may_be_processed = False
         while True:
-            while (left := self.state.not_before - self.now()) > 0 and self.state.not_before < deadline:
+            while (left := self.state.not_before - self.clock.now()) > 0 and self.state.not_before < deadline:
                 await self.sleep(left)
             if self.state.is_closed or (self._given is not None and self._given.is_closed):
                 raise ConfigurationError("This client is closed. Create a new one.")
@@ -153,7 +149,7 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
                 continue
             self._note_rate_limit(outcome)
             pause = pause_before_retry(request, outcome, next(delays))
-            is_over = not retries or pause > MAX_PAUSE or self.now() + pause > deadline
+            is_over = not retries or pause > MAX_PAUSE or self.clock.now() + pause > deadline
             if is_over or not self.budget.take():
                 raise error_for(request, outcome, self.settings.credential, subjects)
             retries -= 1
@@ -178,7 +174,7 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     def limits(self, request: httpx.Request, deadline: float) -> tuple[float, float]:
         """Limit an attempt that starts now. Returns how long it may take, in seconds, and when it must end."""
-        now = self.now()
+        now = self.clock.now()
         until = min(now + self.settings.timeout, deadline)
         left = max(until - now, 0.001)
         timeout = dict.fromkeys(("connect", "read", "write", "pool"), left)
@@ -199,9 +195,9 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
         try:
             outcome = await self.attempt(request, deadline)
         except BaseException as error:
-            log(request, error, number, self.now(), self.settings.credential)
+            log(request, error, number, self.clock.now(), self.settings.credential)
             raise
-        log(request, outcome, number, self.now(), self.settings.credential)
+        log(request, outcome, number, self.clock.now(), self.settings.credential)
         return outcome
 
     def _note_rate_limit(self, outcome: Outcome) -> None:
@@ -209,7 +205,7 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
         if isinstance(outcome, httpx.Response) and outcome.status_code == 429:
             seconds = retry_after(outcome) or 0.0
             if seconds <= MAX_PAUSE:
-                self.state.not_before = max(self.state.not_before, self.now() + seconds)
+                self.state.not_before = max(self.state.not_before, self.clock.now() + seconds)
 
     def _redirected(self, outcome: Outcome) -> httpx.Request | None:
         """The request that a redirect leads to, if it is the same read at the same origin.

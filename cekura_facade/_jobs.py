@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -143,31 +144,31 @@ async def wait(
     http: HTTP, job: Handle[Progress, Result], timeout: float, on_progress: Callable[[Progress], object] | None = None
 ) -> Result:
     """Poll a job until it is finished. A failed poll does not end the wait."""
-    known_at = http.now() if job.is_new else -math.inf
-    deadline = http.now() + timeout
+    known_at = http.clock.now() if job.is_new else -math.inf
+    deadline = http.clock.now() + timeout
     last: Progress | None = None
     failure: errors.APIError | None = None
     pauses = growing(_FIRST_POLL * (_GROWTH - 1), MAX_PAUSE, _GROWTH)
     pause = _FIRST_POLL if job.is_new else 0.0  # A job that is not new may be finished.
     with job.about():
         while True:
-            await http.sleep(max(0.0, min(pause, deadline - http.now())))
+            await http.sleep(max(0.0, min(pause, deadline - http.clock.now())))
             pause = next(pauses) if pause else _FIRST_POLL
-            is_final = http.now() >= deadline
+            is_final = http.clock.now() >= deadline
             try:
                 # The last poll is at the deadline, and has a second of its own.
-                progress = await poll(http, job, max(deadline, http.now() + 1.0))
+                progress = await poll(http, job, max(deadline, http.clock.now() + 1.0))
             except (errors.BadRequestError, errors.AuthenticationError, errors.PermissionDeniedError):
                 raise
             except errors.APIError as error:
                 failure = error
-                if isinstance(error, errors.NotFoundError) and (is_final or http.now() - known_at > _UNKNOWN_FOR):
+                if isinstance(error, errors.NotFoundError) and (is_final or http.clock.now() - known_at > _UNKNOWN_FOR):
                     raise
                 if isinstance(error, errors.APIStatusError):
                     pause = max(pause, min(error.retry_after or 0.0, MAX_PAUSE))
             else:
                 failure = None
-                known_at = http.now()
+                known_at = http.clock.now()
                 # Before the callback, which may change the state.
                 results = [job.kind.result(progress)] if progress.status == "completed" else []
                 if on_progress is not None and progress != last:
@@ -188,7 +189,8 @@ async def wait(
 
 def _raise_if_failed(http: HTTP, job: Handle[Progress, Result], progress: Progress) -> None:
     if progress.status == "failed":
-        reason = str(http.settings.credential.redact(progress.error)) if progress.error else None
+        said: object = http.settings.credential.redact(progress.error or None)
+        reason = said if said is None or isinstance(said, str) else json.dumps(said, ensure_ascii=False)
         raise errors.GenerationFailedError(
             f"{job.kind.name} {job.progress_id} failed: {reason or 'the service gives no reason'}. "
             f"Nothing was saved. Start another one with {job.kind.start}(...).",

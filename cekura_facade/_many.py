@@ -12,9 +12,8 @@ import attrs
 from cekura_api.model import check
 from cekura_api.models import GenerateMetricsRequest, Metric
 
-from ._errors import InvalidRequestError
 from ._http import checked
-from ._workflow import GenerateAndCreate, GenerationRequest, is_collection
+from ._workflow import GenerateAndCreate, GenerationRequest, check_collection
 
 if TYPE_CHECKING:
     import asyncio
@@ -41,8 +40,7 @@ class _Outcomes:
     def __init__(
         self, flow: GenerateAndCreate, requests: Iterable[GenerationRequest], num_metrics: int, concurrency: int
     ) -> None:
-        if not is_collection(requests):
-            raise InvalidRequestError(f"requests is a {type(requests).__name__}: expected a list of agent ids.")
+        check_collection("requests", requests, of="agent ids")
         checked(check, "concurrency", concurrency, int, minimum=1)
         self._flow = flow
         self._num_metrics = num_metrics
@@ -91,9 +89,9 @@ class Outcomes(_Outcomes, Iterator[GenerationOutcome], AbstractContextManager["O
                 if not running:
                     return
                 due, index, workflow = running[0]
-                http.clock.sleep(max(0.0, due - http.now()))
+                http.clock.sleep(max(0.0, due - http.clock.now()))
                 try:
-                    heapq.heapreplace(running, (workflow.send(None) + http.now(), index, workflow))
+                    heapq.heapreplace(running, (workflow.send(None) + http.clock.now(), index, workflow))
                 except StopIteration as stop:
                     heapq.heappop(running)
                     yield stop.value
@@ -148,9 +146,11 @@ class AsyncOutcomes(_Outcomes, AsyncIterator[GenerationOutcome], AbstractAsyncCo
         except BaseException as error:
             for task in running:
                 task.cancel()
+            if running:
+                await asyncio.wait(running)
             for task in running:
                 try:
-                    await task
+                    task.result()
                 except BaseException as ended:  # noqa: BLE001 - Only its notes are needed.
                     for note in getattr(ended, "__notes__", ()):
                         error.add_note(note)  # It has the progress id.

@@ -159,7 +159,7 @@ async def _send_chunk(http: HTTP, wanted: Wanted, positions: Sequence[int]) -> N
     request["json"] = [wanted.fields[i] for i in positions]  # Sent exactly as given.
     subjects = [(i, wanted.sent_names[i]) for i in positions]
     taken = {metric.id for metric in wanted.saved.values()}
-    wanted.settled_at = http.now() + http.settings.settle_timeout
+    wanted.settled_at = http.clock.now() + http.settings.settle_timeout
     try:
         response = await http.send(request, max_retries=0, subjects=subjects)
         created = create_metrics_in_bulk.parse_response(response)
@@ -168,7 +168,7 @@ async def _send_chunk(http: HTTP, wanted: Wanted, positions: Sequence[int]) -> N
             raise unexpected(http.settings.credential, response, why)
     except errors.APIError as error:
         wanted.failed.update(dict.fromkeys(positions, error))
-        wanted.settled_at = http.now() + http.settings.settle_timeout
+        wanted.settled_at = http.clock.now() + http.settings.settle_timeout
         return
     # In the order sent, where their fields do not show which is which.
     left = wanted.claim(created, positions)
@@ -186,7 +186,7 @@ async def find(
     pauses = growing(0.25, 2.0)
     failure = None
     while left():
-        is_last = http.now() >= until
+        is_last = http.clock.now() >= until
         try:
             failure = None
             await _list(http, wanted, left(), max_retries)
@@ -194,7 +194,7 @@ async def find(
             failure = error
         if is_last or not left():
             break
-        await http.sleep(max(0.0, min(next(pauses), until - http.now())))
+        await http.sleep(max(0.0, min(next(pauses), until - http.clock.now())))
     if failure is not None:
         raise failure
 
@@ -263,13 +263,12 @@ async def claim_hidden(http: HTTP, wanted: Wanted) -> None:
 async def confirm(http: HTTP, wanted: Wanted) -> None:
     """List until the created metrics show, so that the next call sees them, in this process or another."""
     created = [i for i in wanted.saved if wanted.saved[i].id in http.state.hidden]
-    until = http.now() + http.settings.settle_timeout
+    until = http.clock.now() + http.settings.settle_timeout
     with suppress(errors.APIError):
         await find(http, wanted, lambda: wanted.unseen(created), until, max_retries=0)
     unseen = wanted.unseen(created)
-    for i in created:
-        if i not in unseen:
-            http.state.hidden.pop(wanted.saved[i].id, None)
+    for i in set(created) - set(unseen):
+        http.state.hidden.pop(wanted.saved[i].id, None)
     if unseen:
         http.state.list_is_partial = True
         _LOG.warning(
@@ -288,7 +287,7 @@ def settled_at(http: HTTP, wanted: Wanted) -> float:
 def remember_unsettled(http: HTTP, wanted: Wanted) -> None:
     """After an interruption, remember what the service may still be processing when the call is repeated."""
     unsettled = http.state.unsettled | {wanted.key(i): wanted.settled_at for i in wanted.missing()}
-    http.state.unsettled = {key: until for key, until in unsettled.items() if until > http.now()}
+    http.state.unsettled = {key: until for key, until in unsettled.items() if until > http.clock.now()}
 
 
 def _is_too_large(error: errors.APIError) -> bool:

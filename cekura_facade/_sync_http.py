@@ -79,7 +79,7 @@ class SyncHTTP(HTTP):
         _, until = self.limits(request, deadline)
         if wire_is_logged():
             request.extensions["trace"] = functools.partial(redact_trace, self.settings.credential)
-        token = seconds_left.set(lambda: until - self.now())
+        token = seconds_left.set(lambda: until - self.clock.now())
         body = None
         try:
             response = self.sender.send(request, **self.authorize(request))

@@ -67,8 +67,7 @@ class Job(Generic[Progress, Result]):
         return self._http.run(jobs.wait(self._http, self._handle, check_timeout(timeout), on_progress))
 
     def __repr__(self) -> str:
-        kind = "" if self._handle.kind is jobs.GENERATION else f", {self._handle.kind.name.lower()}"
-        return f"{type(self).__name__}({self.progress_id!r}{kind})"
+        return f"{type(self).__name__}({self.progress_id!r})"
 
 
 class GenerationJob(Job[GenerateMetricsProgress, list[GeneratedMetric]]):

@@ -6,7 +6,7 @@ import json
 import re
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 import attrs
 from cekura_api.calls import given
@@ -96,11 +96,7 @@ class GenerateAndCreate:
                 chosen = await self.http.call(self.review, list(suggested))
                 if chosen is None:
                     raise InvalidRequestError("review returned None. Return the metrics to save, or [] for none.")
-                if is_collection(chosen):
-                    chosen = list(chosen)
-            if chosen == []:
-                return SavedMetrics()
-            return await create_in_bulk(self.http, fields_of_each(chosen))
+            return await create_in_bulk(self.http, fields_of_each(chosen, may_be_empty=True))
 
 
 async def preview(
@@ -145,8 +141,7 @@ async def simplify_prompt(
 
 def fields_of_each(metrics: Iterable[MetricInput], *, may_be_empty: bool = False) -> list[dict[str, object]]:
     """The fields of each metric to save, as they are sent. Raises InvalidRequestError."""
-    if not is_collection(metrics):
-        raise InvalidRequestError(f"metrics is a {type(metrics).__name__}: expected a list of metrics.")
+    check_collection("metrics", metrics, of="metrics")
     fields = []
     for index, metric in enumerate(metrics):
         if isinstance(metric, Metric):
@@ -186,17 +181,18 @@ def _fields(name: str, metric: object) -> dict[str, object]:
     return fields
 
 
-def is_collection(value: object) -> bool:
-    """Whether it can be iterated over, and is not a single thing."""
+def check_collection(name: str, value: object, *, of: str) -> None:
+    """Raise InvalidRequestError for what cannot be iterated over, or is a single thing."""
     single = (str, bytes, Mapping, GeneratedMetric, MetricCreate, Metric)
-    return isinstance(value, Iterable) and not isinstance(value, single)
+    if not isinstance(value, Iterable) or isinstance(value, single):
+        raise InvalidRequestError(f"{name} is a {type(value).__name__}: expected a list of {of}.")
 
 
 def _is_uuid(value: object) -> bool:
     return isinstance(value, str) and bool(re.fullmatch("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", value.lower()))
 
 
-def _is_text(value: object) -> bool:
+def _is_text(value: object) -> TypeGuard[str]:
     """Whether it is a string that is not empty."""
     return isinstance(value, str) and value.strip() != ""
 
@@ -207,6 +203,4 @@ def _is_job_id(http: HTTP, value: str) -> bool:
 
 def _can_be_sent(value: object) -> bool:
     """Whether it is a string that a URL can contain."""
-    if not isinstance(value, str) or not value.strip() or len(value) > _LONGEST_ID:
-        return False
-    return not any("\ud800" <= character <= "\udfff" for character in value)
+    return _is_text(value) and len(value) <= _LONGEST_ID and not re.search("[\ud800-\udfff]", value)

@@ -287,7 +287,7 @@ def test_whatever_the_job_a_failure_names_it_and_how_to_go_on(
         pick_up("a").wait(timeout=0)
     assert f"metrics.{kind_of_job}_job('a')" in "".join(short.value.__notes__)
     assert not hasattr(failed.value, "__notes__")
-    assert repr(pick_up(uuid.UUID(JOB)).target).endswith(f"Job('{JOB}', {kind_of_job})")
+    assert repr(pick_up(uuid.UUID(JOB)).target).endswith(f"Job('{JOB}')")
 
 
 def test_a_poll_that_fails_ends_no_wait_whatever_the_job(client: Callable[..., Either]) -> None:

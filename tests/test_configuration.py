@@ -194,10 +194,7 @@ def test_a_key_that_cannot_be_sent_is_refused(client: Callable[..., Either], arg
         {"max_retries": True},
         {"max_response_bytes": 0},
         {"http_client": 5},
-        *(
-            {"user_agent": value}
-            for value in (" ", "a ", "\ta", "a\nb", "a\r\nX: 1", "a\x00", "a\x7f", "é", b"a", 5)
-        ),
+        *({"user_agent": value} for value in (" ", "a ", "\ta", "a\nb", "a\r\nX: 1", "a\x00", "a\x7f", "é", b"a", 5)),
         {"bearer_token": "and a key"},
     ],
 )

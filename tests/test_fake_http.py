@@ -48,7 +48,7 @@ def test_a_request_that_is_not_scripted_fails_the_test() -> None:
 def test_an_outcome_takes_virtual_time() -> None:
     http = FakeHTTP(Slow(30, EMPTY), timeout=30)
     assert run(ask(http, list_metrics)) == []
-    assert http.now() == 30
+    assert http.clock.now() == 30
 
 
 @pytest.mark.parametrize("deadline", [9, 90])
@@ -56,7 +56,7 @@ def test_an_outcome_that_takes_too_long_is_a_timeout(deadline: float) -> None:
     http = FakeHTTP(Slow(31, EMPTY), timeout=30, max_retries=0)
     with pytest.raises(facade.APITimeoutError):
         run(http.send(list_metrics.build_request(), deadline=deadline))
-    assert http.now() == min(deadline, 30)
+    assert http.clock.now() == min(deadline, 30)
 
 
 def test_a_function_may_let_time_pass_as_well() -> None:
@@ -80,7 +80,7 @@ def test_a_pause_takes_virtual_time_and_is_recorded() -> None:
     http = FakeHTTP(httpx.Response(429, headers={"Retry-After": "50"}), EMPTY)
     assert run(ask(http, list_metrics)) == []
     assert http.clock.pauses == [50]
-    assert http.now() == 50
+    assert http.clock.now() == 50
 
 
 async def double(number: int) -> int:

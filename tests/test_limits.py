@@ -173,7 +173,7 @@ def test_a_wait_of_a_minute_is_waited_out(step: str) -> None:
     http = FakeHTTP(httpx.Response(429, headers={WAIT: "60"}), httpx.Response(200, json=done))
     run(FLOWS[step](http))
     assert http.clock.pauses == [60]
-    assert http.now() == 60
+    assert http.clock.now() == 60
 
 
 def test_after_a_429_every_request_waits() -> None:
@@ -181,9 +181,9 @@ def test_after_a_429_every_request_waits() -> None:
     http = FakeHTTP(httpx.Response(429, headers={WAIT: "20"}), httpx.Response(200, json=[]), max_retries=0)
     with pytest.raises(facade.RateLimitError):
         run(FLOWS["list"](http))
-    assert http.now() == 0
+    assert http.clock.now() == 0
     run(FLOWS["list"](http))
-    assert http.now() == 20
+    assert http.clock.now() == 20
 
 
 @pytest.mark.parametrize("seconds", ["2", "86400"])
@@ -193,7 +193,7 @@ def test_what_is_asked_for_while_waiting_never_goes_beyond_the_timeout(seconds: 
         run(wait(http, Handle(GENERATION, JOB), 0.3))
     assert isinstance(caught.value.__cause__, facade.RateLimitError)
     assert len(http.requests) == 2
-    assert http.now() == 0.3
+    assert http.clock.now() == 0.3
 
 
 def test_a_wait_ends_in_time_however_slow_its_responses_are() -> None:
@@ -202,7 +202,7 @@ def test_a_wait_ends_in_time_however_slow_its_responses_are() -> None:
     with pytest.raises(facade.GenerationTimeoutError) as caught:
         run(wait(http, Handle(GENERATION, JOB), 30))
     assert isinstance(caught.value.__cause__, facade.APITimeoutError)
-    assert 30 <= http.now() <= 31
+    assert 30 <= http.clock.now() <= 31
 
 
 @pytest.mark.parametrize(("deadline", "number"), [(9.9, 1), (19.9, 2)])

@@ -174,7 +174,7 @@ def test_retry_after_is_waited_out(client: Callable[..., Either], clock: Virtual
 def test_a_retry_after_that_cannot_be_read_does_not_count(value: str) -> None:
     http = FakeHTTP(httpx.Response(429, headers={"Retry-After": value}), EMPTY)
     assert run(read_by(http)) == []
-    assert http.now() <= 0.5
+    assert http.clock.now() <= 0.5
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

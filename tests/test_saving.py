@@ -256,7 +256,7 @@ def test_the_list_is_checked_until_the_service_must_be_done() -> None:
     with pytest.raises(facade.BulkCreateUncertainError):
         save(http, metrics(1))
     assert http.clock.pauses == [0.25, 0.5, 1, 2, 2, 2, 2, 0.25]
-    assert http.now() == 10
+    assert http.clock.now() == 10
 
 
 @pytest.mark.parametrize("act", [fine, after(NO_RESPONSE)], ids=["created", "lost"])
@@ -487,7 +487,7 @@ def test_too_many_requests_are_waited_out(act: Callable[[Outcome], Act], seconds
     assert len(save(http, metrics(2))) == 2
     assert len(there.posts) == (2 if act is before else 1)
     assert there.names() == {"m0": 1, "m1": 1}
-    assert http.now() >= seconds
+    assert http.clock.now() >= seconds
 
 
 def test_a_wait_beyond_the_cap_is_left_to_the_caller() -> None:

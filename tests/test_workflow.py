@@ -183,7 +183,7 @@ def test_the_pause_between_polls_is_a_fifth_of_the_time_so_far() -> None:
     assert pauses[1:] == pytest.approx([min(time / 5, 60) for time in times[:-1]])
     assert pauses[-1] == 60
     assert last < 60
-    assert http.now() == 3600
+    assert http.clock.now() == 3600
     assert len(http.requests) == len(http.clock.pauses)
 
 
@@ -198,7 +198,7 @@ def test_a_poll_waits_as_long_as_the_service_asks() -> None:
     failures = [httpx.Response(429, headers={"Retry-After": seconds}) for seconds in ("7", "61")]
     http = FakeHTTP(*failures, progress(), max_retries=0)
     assert wait_for(http) == []
-    assert http.now() == 7 + 60
+    assert http.clock.now() == 7 + 60
 
 
 def test_a_timeout_of_zero_polls_once() -> None:
@@ -277,14 +277,14 @@ def test_a_job_that_stays_unknown_is_an_error(timeout: float, ends: float) -> No
         wait_for(http, timeout=timeout, is_new=True)
     assert caught.value.progress_id == JOB
     assert len(http.requests) > 1
-    assert min(timeout, 10) <= http.now() <= ends
+    assert min(timeout, 10) <= http.clock.now() <= ends
 
 
 def test_a_resumed_job_that_is_unknown_is_an_error_at_once() -> None:
     http = FakeHTTP(httpx.Response(404, json={"detail": "Not found."}))
     with pytest.raises(facade.NotFoundError):
         wait_for(http)
-    assert (len(http.requests), http.now()) == (1, 0.0)
+    assert (len(http.requests), http.clock.now()) == (1, 0.0)
 
 
 def test_a_job_that_was_known_may_be_unknown_for_ten_seconds_again() -> None:
@@ -292,8 +292,8 @@ def test_a_job_that_was_known_may_be_unknown_for_ten_seconds_again() -> None:
     times: list[float] = []
 
     def respond(request: Received) -> httpx.Response:
-        times.append(http.now())
-        return progress("queued") if http.now() < 20 else httpx.Response(404)
+        times.append(http.clock.now())
+        return progress("queued") if http.clock.now() < 20 else httpx.Response(404)
 
     http = FakeHTTP(respond)
     with pytest.raises(facade.NotFoundError):
