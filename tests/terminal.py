@@ -209,8 +209,9 @@ class Terminal:
         self._child.sendcontrol(control)
 
     def close(self) -> None:
-        """Close the terminal's window."""
-        self._child.close(force=False)
+        """Close the terminal's window: the system tells the command."""
+        # Not close() of pexpect, which also sends signals of its own, and fails if the command takes a while to end.
+        self._child.ptyproc.fileobj.close()
 
     def end(self) -> int:
         """Wait for the end. Returns the exit code."""

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, example, given, settings, strategies as st
 from regeneration.documents import Document, dump, load_specification, parse
 from regeneration.errors import RegenerationError
 from regeneration.operations import Body, Operation, Operations
@@ -268,6 +268,7 @@ PLACES = list(places(VALID))
 
 
 @given(st.sampled_from(PLACES), KEYWORDS, TREES, st.sampled_from(["", "all"]))
+@example("paths|/x/{id}/|post|requestBody|content", "", None, "")
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_value_in_any_place_is_read_or_refused(place: str, key: str, value: Any, selection: str) -> None:
     document = put(place.replace("||new", f"|{key}"), value)

@@ -43,6 +43,7 @@ def test_a_fork_is_like_a_new_process(env: dict[str, str], tmp_path: Path, end: 
     script.write_text(f"#!{Path(COMMAND).with_name('python')}\n{PROGRAM}")
     script.chmod(0o755)
     command = [str(script), *end.split()]
+    del env["HOME"]
     wanted = process(command, tmp_path, env, tmp_path / "given")
     for _ in range(2):
         found = forks().run(command, tmp_path, env, "some text")

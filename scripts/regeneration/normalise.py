@@ -129,8 +129,9 @@ def _complete_operations(document: Document) -> int:
                 content: dict[str, Any] = next(iter((parameter.pop("content", None) or {}).values()), {})
                 parameter["schema"] = content.get("schema", {"type": "string"})
                 fired += 1
-        if "requestBody" in operation and not {"$ref", "content"} & operation["requestBody"].keys():
-            operation["requestBody"]["content"] = {}
+        body = operation.get("requestBody", {"$ref": ""})
+        if "$ref" not in body and body.get("content") is None:
+            body["content"] = {}
             fired += 1
         for body in operation.get("responses", {}).values():
             if isinstance(body, dict) and "$ref" not in body and "description" not in body:
