@@ -191,6 +191,6 @@ def test_a_list_of_operations_fits_the_terminal(shell: Shell) -> None:
 def test_an_operation_that_the_client_lacks(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     names = _operations.names()
     assert "update_metric" in names
-    monkeypatch.setattr(_operations, "find", lambda name: None)
+    monkeypatch.setattr(_operations, "names", list)
     with pytest.raises(_errors.Failed, match="generated without the operation update_metric"):
         _managing.require("update_metric")
