@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, assume, given, settings, strategies as st
 
 import cekura_facade as facade
 from cekura_facade._matching import comparable, is_cut
@@ -78,6 +78,8 @@ SETTINGS = settings(
 def test_after_apply_the_next_plan_is_empty(
     behavior: str, existing: list[Any], wanted: list[Any], scope: Any, prune: bool, kind: Kind
 ) -> None:
+    # In a list of one metric, others of its name cannot be found.
+    assume(behavior != "list-limit" or not are_hidden(existing, wanted))
     service = Service(BEHAVIORS[behavior])
     if service.behavior.text_change != "cut_name":  # Then the sandbox refuses a longer name.
         wanted = [{**each, "name": each["name"][:255]} for each in wanted]
@@ -108,6 +110,17 @@ def test_after_apply_the_next_plan_is_empty(
     service.clock.seconds += 60
     with service.client(kind) as metrics:
         assert not metrics.plan(wanted, **scope).has_changes
+
+
+def are_hidden(existing: list[Any], wanted: list[Any]) -> bool:
+    """Whether existing metrics share a name, or one outside of the scopes has a wanted name."""
+    names = {comparable(each["name"]) for each in wanted}
+    others = [
+        each["name"]
+        for each in existing
+        if comparable(each["name"]) in names and (each["project"] != PROJECT or each["agents"] not in ([], [AGENT]))
+    ]
+    return bool(others) or _repeats([each["name"] for each in existing])
 
 
 def may_be_refused(service: Service, wanted: list[Any]) -> bool:
