@@ -213,7 +213,7 @@ def sample(kind: Any) -> Any:
     if isinstance(kind, type) and issubclass(kind, model):
         fields = importlib.import_module(f"{PACKAGE}.model").fields_of[kind]
         made = kind(**{each.name: sample(each.kind) for each in fields if each.is_required})
-        made["verified"] = 1
+        made.additional_properties["verified"] = 1
         return made
     if get_origin(kind) is types.UnionType:
         return sample(get_args(kind)[0])
