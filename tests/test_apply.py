@@ -373,7 +373,7 @@ def run_cell(kind: Kind, step: str, fault: Fault, number: int, *, lasting: bool)
             metrics.apply(plan, prune=True)
         except facade.CekuraError as error:
             failure = error
-        assert failure is None or (failure.applied and "not done twice" in failure.__notes__[-1])
+        assert failure is None or (failure.applied and "are not repeated" in failure.__notes__[-1])
         assert set(service.snapshot()) >= kept
         service.interfere = lambda request, respond: respond(request)
         service.clock.seconds += 60

@@ -119,7 +119,7 @@ def test_pages_of_items_without_an_id_that_lead_back_end() -> None:
     http = FakeHTTP(httpx.Response(200, json={"results": [{}], "next": "?page=2"}))
     pages = Pages[Any](http, _Items())
     run(pages.next())
-    with pytest.raises(facade.UnexpectedResponseError, match="leads nowhere"):
+    with pytest.raises(facade.UnexpectedResponseError, match="is not a link to another page"):
         run(pages.next())
 
 
