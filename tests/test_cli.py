@@ -187,7 +187,7 @@ def test_output_is_a_file_that_create_takes(shell: Shell, sandbox: Sandbox) -> N
     first, second = (shell.run("create", "my file.yaml") for _ in range(2))
     assert (first.returncode, second.returncode) == (0, 0)
     assert first.stdout.startswith("2 metrics created.\n")
-    assert second.stdout.startswith("2 metrics already existed; nothing was created.\n")
+    assert second.stdout.startswith("2 metrics already existed. Nothing was created.\n")
     assert ["Has the" in metric["description"] for metric in sandbox.metrics] == [True, False]
 
 

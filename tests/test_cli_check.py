@@ -39,7 +39,7 @@ def test_a_table_and_a_file_with_the_results(shell: Shell, sandbox: Sandbox) -> 
     found = [row[2:] for row in rows if row and row[0].startswith("A metric that is sent")]
     assert found == [["not true", "works either way"]]
     assert "creates up to 4 metrics" in result.stderr
-    assert "Everything that the client requires is true." in result.stderr
+    assert "All required checks passed." in result.stderr
     text = (shell.folder / "results.json").read_text("utf-8")
     record = json.loads(text)
     assert record["holds"] is True
@@ -58,7 +58,7 @@ def test_what_the_client_requires_and_is_not_true_fails(shell: Shell, sandbox: S
     assert sandbox.metrics == []
     table = shell.run("check", "--agent-id", "101", "--yes")
     assert table.returncode == 1
-    assert "The client requires what is not true or was not observed: agent-project, list-scope-both." in table.stderr
+    assert "These required checks failed or could not be observed: agent-project, list-scope-both." in table.stderr
 
 
 def test_without_a_terminal_nothing_is_sent_unless_yes_is_passed(shell: Shell, sandbox: Sandbox) -> None:

@@ -311,7 +311,7 @@ def test_the_mistakes_of_a_file_are_printed_with_their_places(shell: Shell, sand
         ([*PLAN, "--json", "--markdown"], "Pass either --markdown or --json."),
         (APPLY[:-1], "No terminal to ask on. Pass --yes to apply the plan without asking."),
         (["plan", "none.yaml", "--agent-id", "1"], "none.yaml: No such file or directory."),
-        ([*APPLY, "--prune", "-q"], "m.yaml: --prune deletes nothing because of this file: it has no metrics."),
+        ([*APPLY, "--prune", "-q"], "m.yaml: it has no metrics, so --prune does not delete anything."),
     ],
 )
 def test_what_cannot_work_is_refused_before_anything_is_sent(
@@ -523,9 +523,9 @@ def test_an_interrupted_apply_says_what_was_done(shell: Shell, saved: Sandbox, n
     assert [each["name"] for each in document["created"]] == ["New"]
     assert document["updated"] == []
     assert err.partition("Interrupted.\n")[2] == (
-        "Metrics: 1 created. Not 1 updated.\n"
-        "It is not known whether the step that was interrupted was done.\n"
-        "To continue, without doing anything twice:\n"
+        "Metrics: 1 created. Not done: 1 updated.\n"
+        "It is not known whether the interrupted step was carried out.\n"
+        "To continue without repeating finished steps:\n"
         f"  cekura-facade apply m.yaml --agent-id 101 --yes --base-url {url}\n"
     )
 

@@ -52,8 +52,8 @@ def advice(text: str) -> list[str]:
     [
         ((5, 0, 5), "5 metrics created."),
         ((1, 0, 1), "1 metric created."),
-        ((0, 5, 5), "5 metrics already existed; nothing was created."),
-        ((0, 1, 1), "1 metric already existed; nothing was created."),
+        ((0, 5, 5), "5 metrics already existed. Nothing was created."),
+        ((0, 1, 1), "1 metric already existed. Nothing was created."),
         ((3, 2, 5), "3 metrics created, 2 already existed."),
         ((1, 1, 3), "1 metric created, 1 already existed, 1 was not saved."),
         ((0, 1, 3), "1 metric already existed, 2 were not saved."),
@@ -76,7 +76,7 @@ def test_new_and_existing_metrics_are_told_apart(shell: Shell, sandbox: Sandbox)
     assert [metric["name"] for metric in document["existing"]] == ["a", "c"]
     assert second.stderr.splitlines()[-1] == "2 metrics created, 2 already existed."
     third = shell.run("create", "all.yaml")
-    assert third.stdout.startswith("4 metrics already existed; nothing was created.\n")
+    assert third.stdout.startswith("4 metrics already existed. Nothing was created.\n")
     assert len(re.findall(r"\bexisting\b", third.stdout)) == 4
     assert len(sandbox.metrics) == 4
 
@@ -171,7 +171,7 @@ def test_a_refused_file_says_what_to_change_and_not_to_repeat_it(shell: Shell, s
     assert result.returncode == 4
     assert re.search(r"The service refused 1 metric: metric 3 \(bad\): eval_type: Not a valid choice", result.stderr)
     assert "1 metric created, 2 were not saved." in result.stdout
-    assert "Fix what the service refused in m.yaml" in result.stderr
+    assert "Fix the refused metrics in m.yaml" in result.stderr
     assert advice(result.stderr) == []
     document = json.loads(shell.run("create", "m.yaml", *JSON).stdout)
     assert document["errors"][0]["problems"][0] | {"message": ""} == {

@@ -14,8 +14,8 @@ from cekura_facade.cli._errors import WrongUsage
 from cekura_facade.cli._metrics_file import CODE, MetricsFile
 from tests.test_cli_files import BOMB, METRICS, TEXTS
 
-QUOTES = "Put a text that begins with this character in quotes."
-COLON = "Check the indentation. Put a text that contains `: ` in quotes."
+QUOTES = "Put strings that begin with this character in quotes."
+COLON = "Check the indentation. Put strings that contain `: ` in quotes."
 TOKEN, FOUND = ", line 2, column", "while scanning for the next token, found character "
 ALIAS = "while scanning an alias, expected alphabetic or numeric character"
 AGENT = {"agent_id": 101}
