@@ -1,4 +1,4 @@
-"""Write the JSON Schemas of what the commands print with --json, and the page that shows them.
+"""Write the JSON Schemas of the output with --json, and their page in the documentation.
 
 python scripts/schemas.py           write cekura_facade/cli/schemas/ and docs/reference/json.md
 python scripts/schemas.py --check   write nothing, and fail if one of these files is not up to date
@@ -199,7 +199,7 @@ OPERATIONS = array(
     ),
     "The operations of the API.",
 )
-# What each command prints if it succeeds, by the words of the command.
+# The output of each command if it succeeds, by the words of the command.
 COMMANDS: dict[str, Schema] = {
     "generate": SAVING,
     "resume": SAVING,
@@ -276,7 +276,7 @@ def page() -> str:
 
 
 def _shown(part: Schema) -> str:
-    """A part of a schema in words, with a table of its properties."""
+    """The description of a part of a schema, with a table of its properties."""
     target = _target(part)
     if target:
         return f"The document is {_article(target)} [{target}](#{target}).{_description(part)}"
@@ -329,11 +329,11 @@ def _description(part: Schema) -> str:
 HEAD = """\
 # JSON output
 
-With `--json`, every command prints a single JSON document on standard output, also if it fails or if an option is
-misspelt. Standard error has the errors in words.
+With `--json`, every command prints a single JSON document on standard output, even if it fails or an option is
+misspelled. The error messages are also on standard error.
 
 If a command fails before it has a result, its document is a [failure](#failure). `api` prints the response of the
-service as JSON, also without `--json`.
+service as JSON, even without `--json`.
 
 The package contains a [JSON Schema](https://json-schema.org/) (2020-12) for each command. This program prints one:
 

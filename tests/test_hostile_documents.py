@@ -181,7 +181,7 @@ def test_a_header_that_http_cannot_send_is_an_error_before_sending(value: str) -
     ],
 )
 def test_a_path_that_leads_elsewhere_is_refused(path: str) -> None:
-    with pytest.raises(RegenerationError, match=r"GET .*would not go to this path") as refused:
+    with pytest.raises(RegenerationError, match=r"GET .*would not be sent to this path") as refused:
         _derived(_one([], path))
     assert "\n" not in str(refused.value)
 

@@ -246,7 +246,7 @@ def optional() -> Operations:
         ({}, "has no operation look"),
         ({"/looks/": {"get": got({"type": "array", "items": THING})}}, "is now an array"),
         ({"/looks/": {"get": got({"type": "string"})}}, "is no longer an object"),
-        ({"/looks/": {"get": {"responses": {"200": {"description": ""}}}}}, "say in spec/overlay.yaml what Look holds"),
+        ({"/looks/": {"get": {"responses": {"200": {"description": ""}}}}}, "State the fields of Look in spec/overlay.yaml"),
         ({"/looks/": {"get": {"responses": {"400": {"description": ""}}}}}, "has no success response"),
     ],
 )

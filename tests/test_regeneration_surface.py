@@ -584,10 +584,10 @@ PUBLISHED = small({"/x/{id}/": {"get": {"parameters": [BY_ID], "responses": succ
         (ONE.format(more=", parameters: {id: class}"), "class is not a snake_case name"),
         (ONE.format(more=", resource_method: Get"), "Get is not a snake_case name"),
         (ONE.format(more=", resource_method: get, workflow: true"), "part of a workflow, so it has no resource_method"),
-        (ONE.format(more=", idempotent: 1"), "`idempotent` is true or false"),
+        (ONE.format(more=", idempotent: 1"), "`idempotent` must be true or false"),
         (ONE.format(more=", colour: red"), "colour, which is unknown"),
-        (ONE.format(more=", parameters: 5"), "entry 1 \\(do_it\\): `parameters` maps names"),
-        (ONE.format(more=", request: 5"), "`request` is the name of a class"),
+        (ONE.format(more=", parameters: 5"), "entry 1 \\(do_it\\): `parameters` must map names"),
+        (ONE.format(more=", request: 5"), "`request` must be the name of a class"),
         (ONE.format(more="") + "  - {tag: t, path: /a/}", "entry 2 has no name and no method"),
         (ONE.format(more="") + "  - 5", "entry 2: expected keys such as"),
         (
@@ -595,11 +595,11 @@ PUBLISHED = small({"/x/{id}/": {"get": {"parameters": [BY_ID], "responses": succ
             r"entry 2 \(a\): T is not a snake_case",
         ),
         (ONE.format(more="") + "  - {name: a, tag: t, method: 5, path: /a/}", "5 is not an HTTP method"),
-        (ONE.format(more="") + "parts: {Part: 5}", "`parts` maps names to places"),
-        (ONE.format(more="") + "promises: [Got]", "`promises` maps classes to fields"),
+        (ONE.format(more="") + "parts: {Part: 5}", "`parts` must map names to places"),
+        (ONE.format(more="") + "promises: [Got]", "`promises` must map classes to fields"),
         (ONE.format(more="") + "promise: {}", "promise is unknown"),
-        ("operations: 5", "`operations` is a list of entries"),
-        ("operations: []", "`operations` is a list of entries"),
+        ("operations: 5", "`operations` must be a list with at least one entry"),
+        ("operations: []", "`operations` must be a list with at least one entry"),
         (
             (
                 "operations:\n"

@@ -78,9 +78,9 @@ def test_each_change_has_its_class() -> None:
         ("added", "`Agent.brand_new` is new"),
         ("added", "`Agent.language: 'tlh'` is new"),
         ("added", "`GenerateMetricsRequest.tone` is new"),
-        ("wording only", "`list_metrics()` is described in other words"),
+        ("wording only", "`list_metrics()` has a new description"),
         # A string has other limits than an id.
-        ("wording only", "`list_metrics(agent_id)` is described in other words"),
+        ("wording only", "`list_metrics(agent_id)` has a new description"),
         *(
             ("wording only", f"`Agent.language: {value!r}` is gone")
             for value in PUBLISHED["components"]["schemas"]["AIAgent"]["properties"]["language"]["enum"]
@@ -141,7 +141,7 @@ NOWHERE = {"$ref": "#/components/schemas/Nowhere"}
         (publishes("/aiagents/", "get", parameters=[None]), "list_agents", "expected an object"),
         (publishes("/metrics/preview/", "post", responses=[]), "preview_metric", "expected an object"),
         (publishes("/metrics/preview/", "post", requestBody="x"), "preview_metric", "expected an object"),
-        (answers("/metrics/preview/", "post", NOWHERE), "preview_metric", "points at nothing"),
+        (answers("/metrics/preview/", "post", NOWHERE), "preview_metric", "has no target"),
         (refers_to_itself, "preview_metric", "refers to itself"),
         (previews({"type": "string"}), "preview_metric", "MetricPreviewData"),
         (previews({"type": "array", "items": {}}), "preview_metric", "MetricPreviewData"),
@@ -194,7 +194,7 @@ def test_types_are_compared_as_python_has_them() -> None:
     assert [(change.kind, change.what) for change in compare(before, after)] == [
         ("breaking", "`list_metrics(either)` was `int | str` and is `bool | str`"),
         ("breaking", "`list_metrics(when)` was `str` and is `datetime`"),
-        ("wording only", "`list_metrics(when)` is described in other words"),
+        ("wording only", "`list_metrics(when)` has a new description"),
     ]
 
 
@@ -626,7 +626,7 @@ def test_replay_runs_the_facade_on_every_version(tmp_path: Path) -> None:
     done = script("replay.py", tmp_path, "--jobs", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
-    assert lines[-1] == "2/2 versions flow in with no hand edit"
+    assert lines[-1] == "2/2 versions give a client without manual edits"
     assert "0 breaking, 0 added, 0 wording only" in lines[2]
     assert lines[-2].startswith("refused: 3: ")
     assert "generate_metrics_progress" in lines[-2]
@@ -637,7 +637,7 @@ def test_replay_runs_the_facade_on_every_version(tmp_path: Path) -> None:
     (tmp_path / "4.json").write_text(json.dumps(broken))
     done = script("replay.py", tmp_path, "--jobs", "2")
     assert done.returncode == 1
-    assert done.stdout.splitlines()[-1] == "2/3 versions flow in with no hand edit"
+    assert done.stdout.splitlines()[-1] == "2/3 versions give a client without manual edits"
     assert "without optional operations: 2: preview_metric" in done.stdout.splitlines()
 
 

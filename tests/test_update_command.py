@@ -100,9 +100,9 @@ def test_a_dry_run_works_in_a_folder_that_cannot_be_written(
 
 
 def test_wording_is_listed_with_verbose(checkout: Path, changed: Path) -> None:
-    assert "described in other words" not in regenerate(checkout, changed, "--dry-run").stdout
+    assert "has a new description" not in regenerate(checkout, changed, "--dry-run").stdout
     listed = regenerate(checkout, changed, "--dry-run", "--verbose").stdout
-    assert "- `Agent.inbound` is described in other words" in listed
+    assert "- `Agent.inbound` has a new description" in listed
 
 
 def test_the_preview_on_the_page_changes_nothing(checkout: Path) -> None:

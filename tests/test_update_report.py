@@ -84,7 +84,7 @@ def report_of(text: str) -> Report:
         Change("breaking", "{} is gone", (text,)),
         Change("breaking", "{} was {} and is {}", (text, text, text)),
         Change("added", "{} is new", (text,)),
-        Change("wording only", "{} is described in other words", (text,)),
+        Change("wording only", "{} has a new description", (text,)),
     )
     action = AppliedAction(text, text, changed=False)
     return Report(changes, (text,), {text: 2, "idle": 0}, (action,), (text,), (text,))
