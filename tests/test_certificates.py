@@ -92,7 +92,7 @@ def test_two_clients_load_the_certificates_once(
     assert tls.protocols == ["http/1.1"] * 2
 
 
-def test_certificates_of_another_file_are_loaded_too(
+def test_certificates_of_another_file_are_also_loaded(
     client: Callable[..., Either], authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = trustme.CA()

@@ -102,7 +102,7 @@ def test_with_a_key_that_is_not_accepted(shell: Shell) -> None:
     assert "wrong-key" not in text
 
 
-def test_when_nothing_answers(shell: Shell) -> None:
+def test_when_the_service_is_unreachable(shell: Shell) -> None:
     with closed_port() as url:
         code, checks, _ = doctor(shell, CEKURA_API_URL=url)
     assert code == 1
@@ -172,7 +172,7 @@ def test_a_service_that_refuses_the_request(home: Path, tmp_path: Path, status: 
     assert (checks["connection"]["ok"], checks["access"]["ok"]) == (True, False)
 
 
-def test_metrics_that_the_filter_lets_through_are_no_failure(home: Path, tmp_path: Path) -> None:
+def test_metrics_that_pass_the_filter_are_not_a_failure(home: Path, tmp_path: Path) -> None:
     with scripted(reply(200, [{"id": 1, "name": "a", "eval_type": "binary"}])) as server:
         code, _, _ = doctor(Shell(tmp_path, environment(home, server.url, KEY)))
     assert code == 0

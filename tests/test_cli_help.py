@@ -154,7 +154,7 @@ def test_help_imports_no_more_than_it_needs(shell: Shell, page: list[str]) -> No
         (["generate", "--agent-ids", "1"], "--agent-id"),
     ],
 )
-def test_what_is_misspelt_is_suggested(shell: Shell, arguments: list[str], meant: str) -> None:
+def test_misspelled_words_get_suggestions(shell: Shell, arguments: list[str], meant: str) -> None:
     [run] = run_each(shell, [arguments])
     assert (run.code, run.out) == (2, "")
     assert "Did you mean" in run.err

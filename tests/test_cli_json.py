@@ -199,7 +199,7 @@ def test_the_document_of_wrong_usage(home: Path, tmp_path: Path, sandbox: Sandbo
     assert sandbox.requests == []
 
 
-def test_the_document_if_only_a_part_is_done(home: Path, tmp_path: Path, sandbox: Sandbox) -> None:
+def test_the_document_of_a_partial_failure(home: Path, tmp_path: Path, sandbox: Sandbox) -> None:
     shell = Shell(tmp_path, environment(home, sandbox.url, sandbox.api_key))
     (tmp_path / "bad.json").write_text(json.dumps([*METRICS, {"name": "Bad", "eval_type": "nothing"}]), "utf-8")
     dry, again, part, existing, refused, deleted = run_each(

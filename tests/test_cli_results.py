@@ -66,7 +66,7 @@ def test_the_summary(numbers: tuple[int, ...], said: str) -> None:
     assert summarize(*numbers) == said
 
 
-def test_new_and_existing_metrics_are_told_apart(shell: Shell, sandbox: Sandbox) -> None:
+def test_new_and_existing_metrics_are_distinguished(shell: Shell, sandbox: Sandbox) -> None:
     write(shell, metrics("a", "c"), "some.yaml")
     write(shell, metrics("a", "b", "c", "d"), "all.yaml")
     assert shell.run("create", "some.yaml").stdout.startswith("2 metrics created.\n")
@@ -113,7 +113,7 @@ def test_every_document_of_a_saving_command_has_the_same_keys(shell: Shell, sand
         assert bool(document["errors"]) == (result.returncode != 0)
 
 
-def test_what_was_suggested_can_be_piped_to_create(shell: Shell, sandbox: Sandbox) -> None:
+def test_suggestions_can_be_piped_to_create(shell: Shell, sandbox: Sandbox) -> None:
     suggested = shell.run("generate", "--agent-id", "101", "-n", "2", "--dry-run", *JSON).stdout
     assert shell.run("create", "-", input=suggested).returncode == 0
     assert len(sandbox.metrics) == 2
@@ -164,7 +164,7 @@ def test_an_unknown_job_is_polled_once_and_named(shell: Shell, sandbox: Sandbox)
     assert advice(result.stderr) == []
 
 
-def test_a_refused_file_says_what_to_change_and_not_to_repeat_it(shell: Shell, sandbox: Sandbox) -> None:
+def test_after_a_refusal_the_advice_is_to_fix_the_file(shell: Shell, sandbox: Sandbox) -> None:
     content = metrics("a", agent=102) + metrics("good") + metrics("bad", eval_type="nonsense")
     write(shell, content)
     result = shell.run("create", "m.yaml")
@@ -184,13 +184,13 @@ def test_a_refused_file_says_what_to_change_and_not_to_repeat_it(shell: Shell, s
     assert [metric["name"] for metric in document["existing"]] == ["a"]
 
 
-def test_refused_suggestions_are_to_be_changed_in_their_file(shell: Shell, sandbox: Sandbox) -> None:
+def test_after_refused_suggestions_the_advice_is_to_fix_their_file(shell: Shell, sandbox: Sandbox) -> None:
     result = shell.run("create", "-", input=yaml.safe_dump(metrics("bad", eval_type="nonsense")))
     assert advice(result.stderr) == ["cekura-facade create cekura-suggestions.yaml"]
     assert "After you fix the metrics in the file, run:" in result.stderr
 
 
-def test_a_key_that_is_not_accepted_is_to_be_fixed_first(shell: Shell, sandbox: Sandbox) -> None:
+def test_after_a_refused_key_the_advice_is_to_fix_the_key(shell: Shell, sandbox: Sandbox) -> None:
     write(shell, metrics("a"))
     result = shell.run("create", "m.yaml", CEKURA_API_KEY="wrong-key")
     assert "Fix the API key before you save the file again." in result.stderr

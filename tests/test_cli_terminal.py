@@ -56,7 +56,7 @@ def test_yes_saves(shell: Shell, sandbox: Sandbox) -> None:
     assert list(shell.folder.iterdir()) == []
 
 
-def test_no_saves_nothing_and_says_how_to_go_on(shell: Shell, sandbox: Sandbox) -> None:
+def test_no_saves_nothing_and_shows_how_to_continue(shell: Shell, sandbox: Sandbox) -> None:
     with shell.terminal("generate", "--agent-id", "101") as terminal:
         terminal.answer("what?")
         terminal.expect("y  Save the metric.")
@@ -79,7 +79,7 @@ def test_resume_asks_as_well(shell: Shell, sandbox: Sandbox) -> None:
     assert len(sandbox.metrics) == 2
 
 
-def test_results_go_where_they_belong(shell: Shell, sandbox: Sandbox) -> None:
+def test_results_go_to_standard_output(shell: Shell, sandbox: Sandbox) -> None:
     # Standard output is a file: there is somebody to ask all the same.
     line = f"{COMMAND} generate --agent-id 101 --json > out.json"
     with shell.program("sh", "-c", line) as terminal:
@@ -88,7 +88,7 @@ def test_results_go_where_they_belong(shell: Shell, sandbox: Sandbox) -> None:
     assert [metric["id"] for metric in json.loads((shell.folder / "out.json").read_text())["created"]] == [1001]
 
 
-def test_ctrl_d_is_no_answer(shell: Shell, sandbox: Sandbox) -> None:
+def test_ctrl_d_is_not_an_answer(shell: Shell, sandbox: Sandbox) -> None:
     with shell.terminal("generate", "--agent-id", "101") as terminal:
         terminal.expect(QUESTION)
         terminal.press("d")
@@ -255,7 +255,7 @@ def test_ctrl_c_in_the_editor(shell: Shell, sandbox: Sandbox) -> None:
     assert Path(text).read_text() == "- name: half"
 
 
-def test_ctrl_c_that_the_editor_takes_for_itself(shell: Shell, sandbox: Sandbox) -> None:
+def test_ctrl_c_that_the_editor_handles(shell: Shell, sandbox: Sandbox) -> None:
     body = (
         "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT]); print('READY', flush=True)\n"
         "signal.sigwait([signal.SIGINT]); print('TAKEN', flush=True)\n"
@@ -346,7 +346,7 @@ def test_a_broken_edit_is_explained_with_its_line_and_opened_again(shell: Shell,
     assert sandbox.metrics[0]["description"] == "mended"
 
 
-def test_an_edit_that_stays_broken_does_not_go_on_for_ever(shell: Shell, sandbox: Sandbox) -> None:
+def test_an_edit_that_stays_broken_ends(shell: Shell, sandbox: Sandbox) -> None:
     edit = editor(shell.folder, "path.write_text(text if times else '- broken')")
     with shell.terminal("generate", "--agent-id", "101", EDITOR=edit) as terminal:
         terminal.answer("e")
@@ -385,7 +385,7 @@ def test_without_any_editor(shell: Shell, sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("left", ["", "[]", "# all gone\n"])
-def test_when_all_are_deleted_nothing_is_saved(shell: Shell, sandbox: Sandbox, left: str) -> None:
+def test_if_all_suggestions_are_deleted_nothing_is_saved(shell: Shell, sandbox: Sandbox, left: str) -> None:
     edit = editor(shell.folder, f"path.write_text({left!r})")
     with shell.terminal("generate", "--agent-id", "101", EDITOR=edit) as terminal:
         terminal.answer("e")

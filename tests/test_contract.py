@@ -70,7 +70,7 @@ ALWAYS: dict[str, Value] = {"older-eval-type": "binary"}
 
 
 @pytest.mark.parametrize("name", BEHAVIORS)
-def test_each_behavior_is_reported_and_the_client_copes_with_it(name: str) -> None:
+def test_each_behavior_is_reported_and_the_client_handles_it(name: str) -> None:
     service = virtual_service(BEHAVIORS[name])
     with contract(service) as checked:
         found = {result.id: result for result in checked.run()}
@@ -85,7 +85,7 @@ def test_the_behaviors_differ_in_more_than_their_names() -> None:
     assert SEEN.keys() == BEHAVIORS.keys()
 
 
-def test_few_metrics_are_created_and_none_of_them_is_used() -> None:
+def test_few_metrics_are_created_and_no_agent_uses_them() -> None:
     service = virtual_service(Behavior(text_change="cut_name"))
     with contract(service) as checked:
         checked.run()
@@ -101,7 +101,7 @@ def test_few_metrics_are_created_and_none_of_them_is_used() -> None:
     assert len(service.requests) < 50
 
 
-def test_existing_metrics_are_neither_changed_nor_deleted() -> None:
+def test_existing_metrics_are_not_changed_or_deleted() -> None:
     for behavior in BEHAVIORS.values():
         service = virtual_service(behavior)
         service.save_for_others([{"name": "Tone", "eval_type": "binary", "agent": 101}])
@@ -287,7 +287,7 @@ def test_a_list_that_lags_too_long_leaves_nothing_behind() -> None:
     assert found["list-scope-both"].held is None
 
 
-def test_what_the_client_requires_decides() -> None:
+def test_only_required_checks_decide() -> None:
     service = virtual_service(Behavior(list_lag=10))
     with contract(service) as checked:
         assert not checked.holds  # Nothing was checked yet.
@@ -430,7 +430,7 @@ def test_a_creation_that_is_processed_late_leaves_nothing_behind() -> None:
     assert checked.remaining == ()
 
 
-def test_what_cannot_be_deleted_is_named() -> None:
+def test_metrics_that_cannot_be_deleted_are_named() -> None:
     left_behind = 0
     for number in range(1, requests_of_a_run(Behavior(text_change="cut_name")) + 1):
         # From the nth request on, everything is processed that creates, and no response arrives.
@@ -568,7 +568,7 @@ def test_the_record_has_no_secret_and_no_text_of_the_customer() -> None:
                 assert secret not in text
 
 
-def test_the_record_says_what_was_checked() -> None:
+def test_the_record_names_package_and_host() -> None:
     service = virtual_service(Behavior())
     with contract(service) as checked:
         checked.run()

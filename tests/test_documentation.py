@@ -107,7 +107,7 @@ def test_output_is_compared() -> None:
     assert not as_shown("one\n", "two\n")
 
 
-def test_a_workflow_on_a_page_is_one_that_is_tested() -> None:
+def test_a_workflow_on_a_page_is_tested() -> None:
     files = sorted((ROOT / "docs" / "guides" / "examples").glob("*.yml"))
     found = [block.text for page in PAGES for block in blocks(page) if block.language == "yaml"]
     workflows = [text for text in found if isinstance(read := yaml.safe_load(text), dict) and "jobs" in read]
@@ -209,7 +209,7 @@ def test_the_demo_saves_metrics(tmp_path: Path) -> None:
     assert "The sandbox has 5 metrics" in result.stdout
 
 
-def test_the_pictures_show_what_the_command_prints(tmp_path: Path) -> None:
+def test_the_pictures_are_up_to_date(tmp_path: Path) -> None:
     subprocess.run([sys.executable, ROOT / "scripts" / "pictures.py", "--output", tmp_path], check=True)
     committed = {path.name: path.read_text("utf-8") for path in (ROOT / "docs" / "pictures").iterdir()}
     del committed["specification-history.svg"]  # scripts/replay.py draws it, from documents that are not here.

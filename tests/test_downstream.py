@@ -113,7 +113,7 @@ def test_it_works_against_the_sandbox(environment: Environment, tmp_path: Path) 
     ]
 
 
-def test_its_endpoints_are_sent_again_by_our_transport(environment: Environment) -> None:
+def test_requests_of_its_endpoints_are_retried_by_our_transport(environment: Environment) -> None:
     """Two answers of 503, then one that is good: the generated client of the SDK knows nothing about retries."""
     code = """
 import http.server, threading
@@ -143,20 +143,20 @@ with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
     assert environment.run("-c", code).strip() == "7 ['key', 'key', 'key']"
 
 
-def test_mypy_finds_nothing_strictly(environment: Environment, sources: Path, mypy_cache: Path) -> None:
+def test_mypy_finds_nothing_in_strict_mode(environment: Environment, sources: Path, mypy_cache: Path) -> None:
     shutil.copytree(mypy_cache, sources / ".mypy")
     result = mypy(environment, sources, *CHECKED)
     assert (result.returncode, result.stdout) == (0, ""), result.stderr
 
 
-def test_pyright_finds_nothing_strictly(environment: Environment, sources: Path) -> None:
+def test_pyright_finds_nothing_in_strict_mode(environment: Environment, sources: Path) -> None:
     result = pyright(environment, sources, *CHECKED)
     found = json.loads(result.stdout)
     assert (result.returncode, found["generalDiagnostics"]) == (0, [])
     assert found["summary"]["filesAnalyzed"] == 3
 
 
-def test_both_find_what_is_wrong(environment: Environment, sources: Path, mypy_cache: Path) -> None:
+def test_both_type_checkers_find_errors(environment: Environment, sources: Path, mypy_cache: Path) -> None:
     """So the types that they read are those of the installed packages, for both clients, and not Any."""
     shutil.copytree(mypy_cache, sources / ".mypy")
     (sources / "wrong.py").write_text(WRONG)
@@ -185,7 +185,7 @@ def test_the_whole_public_interface_has_known_types(environment: Environment, pa
 PAGE = (ROOT / "docs" / "guides" / "your-own-sdk.md").read_text(encoding="utf-8")
 
 
-def test_what_the_page_shows_of_the_sdk_is_what_stands_there() -> None:
+def test_the_page_shows_the_code_of_the_sdk() -> None:
     excerpts = re.findall(r'^```\w+ title="(.+?)"\n(.*?)^```$', PAGE, re.DOTALL | re.MULTILINE)
     assert len(excerpts) == 3
     for file, excerpt in excerpts:

@@ -112,7 +112,7 @@ def boom(error: type[BaseException], *, awaited: bool) -> Callable[[object], obj
 @pytest.mark.parametrize("awaited", [False, True])
 @pytest.mark.parametrize("name", ["review", "on_progress"])
 @pytest.mark.parametrize("error", [StopIteration, GeneratorExit, StopAsyncIteration, KeyError])
-def test_whatever_a_callback_raises_names_the_job(
+def test_any_error_of_a_callback_names_the_job(
     cekura: Either, sandbox: Sandbox, error: type[BaseException], name: str, awaited: bool
 ) -> None:
     if awaited and cekura.kind == "sync":

@@ -62,7 +62,7 @@ def test_the_command_does_the_same_in_a_fork(env: dict[str, str], tmp_path: Path
     assert (found.stdout, found.stderr, found.returncode) == (wanted.stdout, wanted.stderr, wanted.returncode)
 
 
-def test_what_libraries_read_when_they_are_imported_is_not_left_to_a_fork(env: dict[str, str]) -> None:
+def test_variables_that_libraries_read_at_import_are_not_left_to_a_fork(env: dict[str, str]) -> None:
     assert forks().can_run(env)
     assert not any(forks().can_run(env | {name: "1"}) for name in ("TERMINAL_WIDTH", "NO_COLOR", "HTTP_PROXY", "LANG"))
     assert not Forks().can_run({name: value for name, value in env.items() if name != "PYTHONPATH"})

@@ -86,7 +86,7 @@ STEPS: dict[str, Callable[[Any], Any]] = {
 @pytest.mark.parametrize("step", STEPS)
 @settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(answer=answers())
-def test_only_errors_of_ours_come_out(target: tuple[Scripted, Either], step: str, answer: bytes) -> None:
+def test_only_our_own_errors_are_raised(target: tuple[Scripted, Either], step: str, answer: bytes) -> None:
     server, cekura = target
     before: dict[str, list[Reply]] = {
         "save": [reply(200, [])],

@@ -102,7 +102,7 @@ def test_names_that_become_one_in_python_are_numbered(published: list[str], name
     assert names is None or [found[name] for name in published] == names
 
 
-def test_what_generated_code_uses_itself_is_read_from_the_templates() -> None:
+def test_reserved_names_are_read_from_the_templates() -> None:
     package = ROOT / "generated_client" / "cekura_api"
     schemas = set(load(ROOT / "spec" / "openapi.yaml")["components"]["schemas"])
     resources = {"Agents", "AsyncAgents", "Metrics", "AsyncMetrics", "Calls", "AsyncCalls"}
@@ -187,7 +187,7 @@ def test_a_path_that_leads_elsewhere_is_refused(path: str) -> None:
 
 
 @pytest.mark.parametrize("text", NASTY_TEXTS)
-def test_texts_are_shown_as_they_are_or_without_what_hides_them(text: str) -> None:
+def test_texts_are_shown_without_hidden_characters(text: str) -> None:
     shown = prose(text)
     assert not [each for each in shown if unicodedata.category(each) in ("Cc", "Cf", "Cs", "Zl", "Zp") and each != "\n"]
     found = ast.parse(f'"""{wrapped(sentence(shown), 4)}"""').body

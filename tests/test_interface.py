@@ -59,7 +59,7 @@ def test_the_changelog_names_every_change_since_the_last_release() -> None:
     assert result.returncode == 0, result.stderr
 
 
-def test_all_that_is_public_is_looked_at() -> None:
+def test_the_whole_public_interface_is_compared() -> None:
     looked_at = check_interface.interface(ROOT)
     assert {f"cekura_facade.{name}" for name in cekura_facade.__all__} <= set(looked_at)
     assert {f"cekura_facade.sandbox.{name}" for name in sandbox.__all__} <= set(looked_at)
@@ -139,5 +139,5 @@ def test_a_change_must_be_named_in_the_unreleased_section(
         assert heading in line.rpartition(", under ")[2]
 
 
-def test_nothing_needs_to_be_said_where_nothing_changed() -> None:
+def test_without_a_change_the_changelog_may_be_empty() -> None:
     assert check_interface.unnamed(RELEASED, RELEASED, changelog("")) == []

@@ -174,7 +174,7 @@ def test_a_mistake_is_named_with_its_place(tmp_path: Path, text: str, problem: s
         ("- name: a\n".encode("utf-16"), ", line 1: this is not UTF-8 text."),
     ],
 )
-def test_what_is_not_a_file_of_metrics_is_refused(tmp_path: Path, text: str | bytes, problem: str) -> None:
+def test_a_file_without_metrics_is_refused(tmp_path: Path, text: str | bytes, problem: str) -> None:
     with pytest.raises(WrongUsage) as caught:
         read(tmp_path, text)
     assert str(caught.value).startswith(f"{tmp_path / 'm.yaml'}{problem}")
@@ -231,7 +231,7 @@ def test_the_content_of_a_predefined_metric_is_ignored(tmp_path: Path) -> None:
     assert file.ignored == {"type": (3, 3), "owner": (4, 3)}
 
 
-def test_what_the_service_may_have_is_accepted(tmp_path: Path) -> None:
+def test_values_of_the_service_are_accepted(tmp_path: Path) -> None:
     file = read(
         tmp_path,
         "- name: a\n  eval_type: binary_qualitative\n  add_to_new_agents: null\n  agents: [101, 102]\n"

@@ -233,7 +233,7 @@ def test_a_pull_request_without_the_key_gets_a_notice_instead_of_a_plan(machine:
         (METRICS, {"CEKURA_API_KEY": "wrong"}, "key"),
     ],
 )
-def test_a_failure_is_neither_drift_nor_a_plan(
+def test_a_failure_is_not_reported_as_drift_or_as_a_plan(
     machine: Machine, job: str, text: str, settings: dict[str, str], why: str
 ) -> None:
     machine.file.write_text(text)

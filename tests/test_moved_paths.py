@@ -176,7 +176,7 @@ def test_a_version_without_v1_is_used_on_v2_only() -> None:
         assert len(derivation.operations.entries) == len(COVERED.entries)
 
 
-def test_the_report_has_one_line_for_a_move_and_names_what_really_changes() -> None:
+def test_the_report_has_one_line_for_a_move_and_names_other_changes() -> None:
     derivation = derived(moved())
     changes = compare(derived(PUBLISHED).effective, derivation.effective)
     breaking = [change.what for change in changes if change.kind == "breaking"]
@@ -243,7 +243,7 @@ def test_a_refusal_names_the_closest_operations() -> None:
     assert "add its new path to its entry in spec/operations.yaml" in why
 
 
-def test_adding_one_line_is_all_that_a_move_takes(tmp_path: Path) -> None:
+def test_a_move_needs_only_one_new_line(tmp_path: Path) -> None:
     document = moved("bulk_create", to="/api/v3")
     path = re.search(r"closest (?:is|are) POST ([^,]*?)[,.] ?", refusal(document))
     assert path is not None

@@ -39,9 +39,7 @@ def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
         yield caplog
 
 
-def test_each_time_that_a_request_is_sent_has_a_line(
-    client: Callable[..., Either], log: pytest.LogCaptureFixture
-) -> None:
+def test_each_attempt_has_a_log_line(client: Callable[..., Either], log: pytest.LogCaptureFixture) -> None:
     with scripted(AGAIN, AGAIN, reply(200, []), reply(404, b"")) as server:
         cekura = client("key", base_url=server.url)
         cekura.metrics.list(agent_id=1)
@@ -60,7 +58,7 @@ def test_each_time_that_a_request_is_sent_has_a_line(
     assert {name for name in vars(record) if "cekura" in name} == {f"cekura_{name}" for name in ours}
 
 
-def test_without_an_answer_the_line_has_the_kind_of_failure(
+def test_without_a_response_the_line_has_the_kind_of_failure(
     client: Callable[..., Either], log: pytest.LogCaptureFixture
 ) -> None:
     with closed_port() as url, pytest.raises(facade.APIConnectionError):
@@ -75,7 +73,7 @@ def test_without_an_answer_the_line_has_the_kind_of_failure(
     assert log.messages[0].startswith(f"GET {METRICS}: ConnectError in ")
 
 
-def test_an_answer_that_is_refused_has_its_status(client: Callable[..., Either], log: pytest.LogCaptureFixture) -> None:
+def test_a_refused_response_has_its_status(client: Callable[..., Either], log: pytest.LogCaptureFixture) -> None:
     with scripted(reply(200, b" " * 2000)) as server, pytest.raises(facade.UnexpectedResponseError):
         client("key", base_url=server.url, max_response_bytes=1000).metrics.list(agent_id=1)
     assert lines(log) == [("GET", METRICS, 200, None, 1)]
@@ -94,7 +92,7 @@ def test_a_redirect_that_is_followed_is_another_request(
     ]
 
 
-def test_the_milliseconds_last_until_the_end_of_the_answer(
+def test_the_milliseconds_include_the_whole_response(
     client: Callable[..., Either], clock: VirtualClock, log: pytest.LogCaptureFixture
 ) -> None:
     answer = reply(200, b"[]")
@@ -104,7 +102,7 @@ def test_the_milliseconds_last_until_the_end_of_the_answer(
     assert logged == pytest.approx(len(answer))
 
 
-def test_an_interruption_leaves_its_line(log: pytest.LogCaptureFixture) -> None:
+def test_an_interrupted_request_has_a_log_line(log: pytest.LogCaptureFixture) -> None:
     def interrupt(request: httpx.Request) -> None:
         raise KeyboardInterrupt
 
@@ -117,7 +115,7 @@ def test_an_interruption_leaves_its_line(log: pytest.LogCaptureFixture) -> None:
     assert lines(log) == [("GET", METRICS, None, "KeyboardInterrupt", 1)]
 
 
-def test_what_is_cancelled_has_a_line_if_it_was_sent(log: pytest.LogCaptureFixture) -> None:
+def test_a_cancelled_request_has_a_log_line_if_it_was_sent(log: pytest.LogCaptureFixture) -> None:
     """Fifty are under way, and one waits for its turn."""
     arrived, go_on, number = threading.Semaphore(0), threading.Event(), 50
 
@@ -211,7 +209,7 @@ def test_each_request_that_is_sent_has_a_span(kind: str, spans: Any, first: bool
             assert statuses(exporter) == [503, 200]
 
 
-def test_a_given_client_that_is_instrumented_has_them_too(client: Callable[..., Either], spans: Any, kind: str) -> None:
+def test_an_instrumented_http_client_has_spans_as_well(client: Callable[..., Either], spans: Any, kind: str) -> None:
     exporter, provider = spans
     http: Any = (httpx.Client if kind == "sync" else httpx.AsyncClient)()
     HTTPXClientInstrumentor.instrument_client(http, tracer_provider=provider)
@@ -229,7 +227,7 @@ def echo(request: Received) -> bytes:
 
 @pytest.mark.parametrize("given", [False, True], ids=["own client", "given client"])
 @pytest.mark.parametrize("settings", [{"api_key": SECRET}, {"bearer_token": SECRET}], ids=["key", "token"])
-def test_neither_logs_nor_spans_show_the_credential(
+def test_logs_and_spans_do_not_show_the_credential(
     client: Callable[..., Either],
     kind: str,
     spans: Any,
@@ -272,9 +270,7 @@ def test_neither_logs_nor_spans_show_the_credential(
         assert span.attributes[f"http.request.header.{sent.replace('-', '_')}"] == ("[REDACTED]",)
 
 
-def test_what_a_request_is_sent_with_is_not_changed_by_what_is_logged(
-    client: Callable[..., Either], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_logging_does_not_change_the_request(client: Callable[..., Either], caplog: pytest.LogCaptureFixture) -> None:
     """A key that is a part of the address: what httpcore connects with is what it logs."""
     with caplog.at_level(logging.DEBUG), scripted(reply(200, [])) as server:
         assert client("127", base_url=server.url).metrics.list(agent_id=1) == []

@@ -68,7 +68,7 @@ def test_the_script_gives_the_same_bytes_twice(built: Path, tmp_path: Path) -> N
     assert digests(tmp_path) == digests(built)
 
 
-def test_the_wheel_holds_the_packages_and_nothing_else(wheel: Path, tracked: set[str]) -> None:
+def test_the_wheel_contains_only_the_packages(wheel: Path, tracked: set[str]) -> None:
     about = {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE"}
     with zipfile.ZipFile(wheel) as packed:
         packages = {name.removeprefix("generated_client/") for name in tracked}
@@ -76,7 +76,7 @@ def test_the_wheel_holds_the_packages_and_nothing_else(wheel: Path, tracked: set
     assert {f"{package}/py.typed" for package in PACKAGES} <= packages
 
 
-def test_the_sdist_holds_what_the_wheel_is_made_of_and_nothing_else(sdist: Path, tracked: set[str]) -> None:
+def test_the_sdist_contains_only_the_sources_of_the_wheel(sdist: Path, tracked: set[str]) -> None:
     # hatchling always packs .gitignore: it says what does not belong into a build from the sdist.
     about = {"CHANGELOG.md", "LICENSE", "PKG-INFO", "README.md", "pyproject.toml", ".gitignore"}
     with tarfile.open(sdist) as packed:
@@ -84,7 +84,7 @@ def test_the_sdist_holds_what_the_wheel_is_made_of_and_nothing_else(sdist: Path,
     assert names == tracked | about
 
 
-def test_the_version_is_that_of_its_one_place(wheel: Path) -> None:
+def test_the_version_is_that_of_version_py(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as packed:
         metadata = Parser().parsestr(packed.read(f"{INFO}/METADATA").decode())
     assert metadata["Version"] == __version__
@@ -136,7 +136,7 @@ FLAW = {"id": "PYSEC-1", "fix_versions": ["0.29"], "aliases": [], "description":
         (None, 0, "SKIPPED, pip-audit could not run: no way out"),
     ],
 )
-def test_the_audit_says_what_it_found_and_what_it_could_not_ask(report: object, code: int, said: str) -> None:
+def test_the_audit_reports_vulnerabilities_and_unknown_packages(report: object, code: int, said: str) -> None:
     verdict = audit.verdict("" if report is None else json.dumps(report), "once\nno way out\n")
     assert verdict[0] == code
     assert said in verdict[1]

@@ -67,7 +67,7 @@ def test_a_chart_has_the_same_bytes_each_time_and_nothing_of_its_machine(tmp_pat
     ET.fromstring(text)
 
 
-def test_the_committed_chart_is_on_the_page_with_a_text_that_stands_for_it() -> None:
+def test_the_committed_chart_is_on_the_page_with_an_alternative_text() -> None:
     page = (ROOT / "docs" / "internals" / "keeping-up.md").read_text("utf-8")
     alt = re.search(r"!\[([^\]]+)\]\(\.\./pictures/specification-history\.svg\)", page)
     assert alt
@@ -91,7 +91,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> int:
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_replay_draws_what_it_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_replay_draws_its_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[Version] = []
     monkeypatch.setattr("replay_chart.draw", lambda versions, chart: drawn.extend(versions))
     first: dict[str, Any] = load(SPEC / "upstream.yaml")
@@ -122,7 +122,7 @@ def test_a_replay_draws_what_it_found(tmp_path: Path, monkeypatch: pytest.Monkey
         ("2026-01-01.json", ".", "cannot be written"),
     ],
 )
-def test_a_chart_that_cannot_be_made_is_refused_in_a_line_before_the_replay(
+def test_an_impossible_chart_is_refused_before_the_replay(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -140,7 +140,7 @@ def test_a_chart_that_cannot_be_made_is_refused_in_a_line_before_the_replay(
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full, which is always full")
-def test_a_chart_that_a_full_disk_cuts_off_is_reported_in_a_line(
+def test_a_chart_on_a_full_disk_is_reported_in_a_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "2026-01-01.json").write_text(json.dumps(load(SPEC / "upstream.yaml")))

@@ -96,7 +96,7 @@ def test_the_tests_come_first_and_the_demo_adds_nothing(checkout: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [*LISTS, "pyproject.toml"])
-def test_a_change_of_what_is_listed_makes_the_environment_again(checkout: Path, name: str) -> None:
+def test_a_change_of_a_listed_file_creates_the_environment_again(checkout: Path, name: str) -> None:
     setup(checkout)
     calls(checkout)
     (checkout / name).write_text("httpx==0.28.2\n")
@@ -105,7 +105,7 @@ def test_a_change_of_what_is_listed_makes_the_environment_again(checkout: Path, 
 
 
 @pytest.mark.parametrize("first", [[], ["demo"]])
-def test_a_failed_installation_shows_why_and_is_made_again(checkout: Path, first: list[str]) -> None:
+def test_a_failed_installation_shows_why_and_starts_again(checkout: Path, first: list[str]) -> None:
     setup(checkout, *first)
     if first:
         (checkout / "fails").touch()
@@ -146,7 +146,7 @@ def listed(name: str) -> dict[str, set[str]]:
     return {line.split()[0]: set(re.findall(r"--hash=sha256:[0-9a-f]{64}(?= |$)", line)) for line in lines}
 
 
-def test_what_the_demo_needs_is_what_the_tests_need_with_a_hash_for_each() -> None:
+def test_the_demo_installs_a_part_of_the_test_packages_with_hashes() -> None:
     demo, everything = (listed(name) for name in reversed(LISTS))
     assert 20 < len(demo) < 40
     assert demo.items() <= everything.items()

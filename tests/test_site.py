@@ -67,7 +67,7 @@ def summary(operation: str) -> str:
     return str(found[operation]["summary"])
 
 
-def test_all_that_is_public_is_in_the_reference() -> None:
+def test_the_whole_public_interface_is_in_the_reference() -> None:
     listed = re.findall(r"^::: (\S+)$", "".join(page.read_text("utf-8") for page in REFERENCE.iterdir()), re.MULTILINE)
     assert len(listed) == len(set(listed))
     public = {f"cekura_facade.{name}" for name in cekura_facade.__all__}
@@ -221,7 +221,7 @@ def test_no_page_loads_anything_from_elsewhere(site: Path) -> None:
     ("link", "fails"),
     [("page.md#top", False), ("page.md#nowhere", True), ("#nowhere", True), ("nowhere.md", True), ("/page.md", True)],
 )
-def test_a_link_to_nothing_fails_the_build(tmp_path: Path, link: str, fails: bool) -> None:
+def test_a_dead_link_fails_the_build(tmp_path: Path, link: str, fails: bool) -> None:
     configuration = yaml.safe_load((ROOT / "mkdocs.yml").read_text("utf-8"))
     del configuration["nav"], configuration["plugins"], configuration["hooks"]
     (tmp_path / "mkdocs.yml").write_text(yaml.safe_dump(configuration))
@@ -236,7 +236,7 @@ def test_a_link_to_nothing_fails_the_build(tmp_path: Path, link: str, fails: boo
     assert ("1 warnings in strict mode" in result.stdout + result.stderr) == fails
 
 
-def test_what_is_outside_of_the_site_is_shown_as_text(site: Path) -> None:
+def test_links_to_files_outside_of_the_site_are_text(site: Path) -> None:
     shown = site / "guides" / "your-own-sdk.html"
     html = shown.read_text("utf-8")
     assert "CHANGELOG.md" in html

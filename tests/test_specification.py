@@ -59,7 +59,7 @@ def session() -> Iterator[requests.Session]:
 
 
 @pytest.mark.parametrize("label", OPERATIONS)
-def test_every_answer_of_the_sandbox_is_described(
+def test_every_response_of_the_sandbox_is_described(
     label: str, schema: Any, described: list[Any], running: Sandbox, session: requests.Session
 ) -> None:
     # What Schemathesis's plugin for pytest does for each operation when it collects the tests, in every process.
@@ -93,7 +93,7 @@ def test_every_answer_of_the_sandbox_is_described(
     )()
 
 
-def test_what_the_workflow_gets_is_described(running: Sandbox, schema: Any, described: list[Any]) -> None:
+def test_the_responses_of_the_workflow_are_described(running: Sandbox, schema: Any, described: list[Any]) -> None:
     """Random requests seldom succeed, so the successes of the main job are looked at one by one."""
     headers = {"X-CEKURA-API-KEY": running.api_key}
     agent_id = next(iter(running.agents))

@@ -184,7 +184,7 @@ def test_parameters_that_are_declared_twice_and_statuses_that_do_not_exist_are_l
     assert {status for status in post["responses"] if not status.startswith("4")} == {"2XX"}
 
 
-def test_what_the_validator_finds_is_named_with_its_whole_place() -> None:
+def test_an_error_of_the_validator_has_its_whole_place() -> None:
     content = {
         "application/json": {"schema": an_object(a={"type": "array", "items": {"type": "integer", "minimum": "1"}})}
     }

@@ -75,7 +75,7 @@ def test_a_dry_run_writes_nothing_but_the_report(checkout: Path, changed: Path, 
     assert status(checkout) == ""
 
 
-def test_a_dry_run_makes_no_folder_for_its_output(checkout: Path, changed: Path, tmp_path: Path) -> None:
+def test_a_dry_run_creates_no_folder_for_its_output(checkout: Path, changed: Path, tmp_path: Path) -> None:
     folder = tmp_path / "new" / "folder"
     result = regenerate(checkout, changed, "--dry-run", "--output", folder)
     assert (result.returncode, result.stderr) == (0, "")
@@ -225,7 +225,7 @@ def test_an_output_that_is_a_file_is_refused(checkout: Path, tmp_path: Path) -> 
     assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_a_failure_makes_no_folder(checkout: Path, tmp_path: Path) -> None:
+def test_a_failure_creates_no_folder(checkout: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.json").write_text("{")
     refused(regenerate(checkout, tmp_path / "broken.json", "--output", tmp_path / "new" / "folder"))
     document = copy.deepcopy(PUBLISHED)

@@ -145,7 +145,7 @@ def test_each_character_that_is_not_visible_is_escaped() -> None:
 @example(["a: b"])
 @example(["x.y"])
 @example(["f(x)"])
-def test_a_change_is_reported_whatever_the_name_is(names: list[str]) -> None:
+def test_a_change_with_any_name_is_reported(names: list[str]) -> None:
     names = [name for name in names if name not in EFFECTIVE["components"]["schemas"]["Agent"]["properties"]]
     new = copy.deepcopy(EFFECTIVE)
     for name in names:
@@ -186,7 +186,7 @@ def changes(kind: Any, *names: str, is_part: bool = True) -> tuple[Change, ...]:
     return tuple(Change(kind, "{} is new", (name,), is_part) for name in names)
 
 
-def test_the_report_begins_with_the_version_what_breaks_and_what_is_new() -> None:
+def test_the_report_begins_with_version_breaking_changes_and_additions() -> None:
     fields = changes("added", *(f"Agent.field_{number}" for number in range(9)))
     function = changes("added", "list_calls()", is_part=False)
     report = Report(
@@ -232,7 +232,7 @@ def test_a_report_fits_into_a_pull_request() -> None:
     assert markdown(report, verbose=True).count("is new") == 1_000
 
 
-def test_what_goes_as_a_whole_is_one_change() -> None:
+def test_a_removed_class_is_one_change() -> None:
     old = copy.deepcopy(EFFECTIVE)
     schema = {"type": "object", "required": ["a"], "properties": {"a": {"type": "string"}, "b": {"type": "string"}}}
     old["components"]["schemas"]["Thing"] = schema

@@ -109,7 +109,7 @@ def test_zizmor_finds_nothing() -> None:
     assert "zizmor --offline" in (ROOT / "scripts" / "lint").read_text("utf-8")
 
 
-def test_the_script_that_publishes_needs_nothing_that_is_installed() -> None:
+def test_the_script_that_publishes_needs_only_the_standard_library() -> None:
     tree = ast.parse((ROOT / "scripts" / "propose_update.py").read_text("utf-8"))
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     names |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
@@ -156,7 +156,7 @@ def test_an_open_pull_request_is_updated_unless_it_comes_from_a_fork(runner: Run
     assert runner.pushed() not in {"", first}
 
 
-def test_nothing_is_passed_on_when_the_client_stays(runner: Runner) -> None:
+def test_without_a_change_no_files_are_passed_on(runner: Runner) -> None:
     (runner.artifact).mkdir()
     (runner.checkout / "spec" / "uncovered.txt").write_text("GET /y/\n")
     assert runner.step("update", "Collect the changes").returncode == 0

@@ -97,7 +97,7 @@ def test_the_vendors_package_reads_agents_by_v2(sandbox: Sandbox) -> None:
         assert client.agents.get(101) == agents[0]
 
 
-def test_the_vendors_package_tells_a_wrong_key(sandbox: Sandbox) -> None:
+def test_the_vendors_package_recognizes_a_wrong_key(sandbox: Sandbox) -> None:
     with (
         cekura.Cekura(api_key="wrong", base_url=sandbox.url) as client,
         pytest.raises(cekura.AuthenticationError),
