@@ -1,4 +1,4 @@
-"""The code blocks of the documentation, and how those of a page are run: top to bottom, in one shell.
+"""Reads the code blocks of the documentation, and runs those of a page from top to bottom, in one shell.
 
 An HTML comment before a block, which is not rendered, may say `not run: why`, or `answers: y`: what is typed then.
 A `text` block without a title is what the block before it prints; `…` stands for what is different each time.
@@ -28,7 +28,7 @@ python3 -m venv ~/try-cekura
 . ~/try-cekura/bin/activate
 pip install "$(echo dist/cekura_facade-*.whl)[cli,sandbox]"
 """
-# What only makes a reader wait.
+# These lines only make a reader wait.
 QUICKER = [
     (re.compile(r"cekura-facade sandbox --job-seconds 1 >"), "cekura-facade sandbox --job-seconds 0.3 >"),
     (re.compile(r"\bsleep 1;"), "sleep 0.05;"),
@@ -45,7 +45,7 @@ child.expect(pexpect.EOF)
 child.close()
 sys.exit(child.exitstatus)
 """
-# Whether what a page installs is there already. Nothing is installed into the environment that the tests run in.
+# Checks that the packages that a page installs exist. The tests do not install anything into their environment.
 PIP = f"""\
 #!/bin/sh
 [ "$1" = install ] && shift
@@ -95,7 +95,7 @@ def follow(page: Path, checkout: Path, scratch: Path, environment: dict[str, str
         (scratch / program).chmod(0o755)
     script = scratch / "page.sh"
     script.write_text("".join(_step(number, block, scratch, built) for number, block in enumerate(steps)))
-    # A session of its own, so that what it leaves behind can be ended.
+    # This is a separate session, so that the processes that it leaves behind can be ended.
     with subprocess.Popen(
         ["sh", "-e", str(script)], cwd=checkout, env=environment, start_new_session=True, stdin=subprocess.DEVNULL
     ) as shell:
@@ -115,7 +115,7 @@ def follow(page: Path, checkout: Path, scratch: Path, environment: dict[str, str
 
 
 def as_shown(printed: str, shown: str) -> bool:
-    """Whether this is what a page shows. Spaces at the ends of lines do not count."""
+    """Whether the output matches a page. Spaces at the ends of lines do not count."""
     pattern = ".*?".join(re.escape(part) for part in shown.strip().split("…"))
     lines = "\n".join(line.rstrip() for line in printed.splitlines()).strip()
     return re.fullmatch(pattern, lines, re.DOTALL) is not None
@@ -131,7 +131,7 @@ def _step(number: int, block: Block, scratch: Path, built: Path | None) -> str:
     if block.title:
         return f"{at}mkdir -p {shlex.quote(str(Path(block.title).parent))}\ncp {path} {shlex.quote(block.title)}\n"
     if block.language == "python":
-        # What another library warns of is not ours to mend.
+        # We cannot fix warnings of other libraries.
         strict = "" if "dask" in block.text else "-W error "
         return f"{at}python {strict}{path} > {out} 2>&1\n"
     if block.mark == "answers":

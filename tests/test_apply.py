@@ -1,4 +1,4 @@
-"""Applying a plan: what the list says is in the service, each step once, and nothing else changes."""
+"""Applying a plan: the service matches the list, each step is done once, and nothing else changes."""
 
 from __future__ import annotations
 
@@ -269,7 +269,7 @@ def test_a_metric_that_somebody_deletes_just_before_counts_as_deleted(kind: Kind
 
 @attrs.frozen
 class Fault:
-    """What becomes of one request: a response or an error, before or after the service has processed it."""
+    """The outcome of one request: a response or an error, before or after the service has processed it."""
 
     name: str
     respond: Callable[[], httpx.Response]
@@ -319,7 +319,7 @@ STEPS = ("GET aiagents", "GET metrics/", "GET metrics/1", "POST metrics", "POST 
 
 
 class Faulty:
-    """Lets one request of a step fail, once or as often as it is sent again."""
+    """Makes one request of a step fail, once or each time that it is sent."""
 
     def __init__(self, step: str, fault: Fault, number: int, *, lasting: bool) -> None:
         self.step, self.fault, self.left, self.lasting = step, fault, number, lasting
@@ -338,7 +338,7 @@ class Faulty:
 
 
 def cells(step: str) -> Iterator[tuple[Kind, Fault, int, bool]]:
-    """Every fault at a step: of a write, at the first request, and at the second and all that follow."""
+    """Every fault at a step. Writes fail at the first request, and at all requests after it."""
     kinds: Iterator[Kind] = itertools.cycle(("sync", "async", "async"))
     for i, fault in enumerate(FAULTS):
         variants = [(1, i % 2 == 0)] if step.startswith("GET") else [(1, False), (2, True)]

@@ -1,4 +1,4 @@
-"""The steps around the main job: looking at, changing, deleting and trying metrics, and listing agents."""
+"""The steps around the workflow: reading, updating, deleting and previewing metrics, and listing agents."""
 
 from __future__ import annotations
 

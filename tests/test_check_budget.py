@@ -1,4 +1,4 @@
-"""`scripts/check_budget.py` counts code and nothing else, and fails above the ceiling."""
+"""`scripts/check_budget.py` counts only code, and fails above the ceiling."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def write(root: Path, name: str, text: str) -> None:
 
 @pytest.fixture
 def full(tmp_path: Path) -> Path:
-    """A checkout whose facade has as many lines of code as it may have."""
+    """A checkout whose facade has the maximum number of lines of code."""
     write(tmp_path, "cekura_facade/_full.py", '"""Sends requests.\n\nAnd more.\n"""\n' + "x = 1\n" * (CEILING - 2))
     write(tmp_path, TEMPLATE, "{# One model. #}\nx = 1\nx = 2\n")
     write(tmp_path, "scripts/unasync.py", "x = 1\n")

@@ -1,4 +1,4 @@
-"""The installed command as a plain process, as in a CI job: what it prints where, and how it ends."""
+"""The installed command as a plain process, as in a CI job: its output and its exit codes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def completed(*metrics: dict[str, Any]) -> bytes:
 
 
 def job(sandbox: Sandbox, number: int = 2) -> tuple[str, list[dict[str, Any]]]:
-    """A job that exists, and its suggestions, which may be changed."""
+    """An existing job and its suggestions, which a test may change."""
     with Cekura(sandbox.api_key, base_url=sandbox.url) as cekura:
         progress_id = cekura.metrics.generate(agent_id=101, num_metrics=number).progress_id
     return progress_id, sandbox.jobs[progress_id].suggestions
@@ -286,7 +286,7 @@ def test_unconfirmed_metrics_are_reported(home: Path, tmp_path: Path) -> None:
     metrics = [{"name": "a", "eval_type": "binary", "agent": 1}, {"name": "b", "eval_type": "binary", "agent": 1}]
 
     def answer(request: Received) -> bytes:
-        # The look before finds nothing; saving is not answered, and nor is any look after it.
+        # The first list is empty. The request that saves has no response, nor do the lists after it.
         before = not any("bulk_create" in each.path for each in server.received)
         return reply(200, []) if before else b""
 
@@ -412,7 +412,7 @@ def test_a_reader_that_has_gone_is_not_an_error(shell: Shell, sandbox: Sandbox) 
             assert process.stderr.read() == ""
 
 
-# What the service says
+# Text of the service
 
 
 HOSTILE = "a\x1b]0;owned\x07\x1b[2J\x9b31m\u202ez\x00\nb\ud800"

@@ -35,7 +35,7 @@ def test_a_table_and_a_file_with_the_results(shell: Shell, sandbox: Sandbox) -> 
     assert sandbox.metrics == []
     assert "DELETE" in writes(sandbox)
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in result.stdout.splitlines()]
-    # How much of a sentence is in its first line depends on the widths of the other columns.
+    # The length of the first line of a sentence depends on the widths of the other columns.
     found = [row[2:] for row in rows if row and row[0].startswith("A metric that is sent")]
     assert found == [["not true", "works either way"]]
     assert "creates up to 4 metrics" in result.stderr

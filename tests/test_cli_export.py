@@ -1,4 +1,4 @@
-"""`export`: metrics as a file that is made to be read, and that every agent can be made of."""
+"""`export`: metrics as a readable file that can be applied to any agent."""
 
 from __future__ import annotations
 

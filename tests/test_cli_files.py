@@ -1,4 +1,4 @@
-"""Files of metrics: nothing is lost on the way through YAML, and what is broken is said with its line."""
+"""Files of metrics: YAML preserves everything, and problems are reported with their line."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ METRICS = st.builds(
 )
 
 
-# Ten lines that stand for ten thousand million values.
+# Ten lines that expand to ten billion values.
 BOMB = "  a0: &a0 x\n" + "".join(f"  a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 11))
 
 
@@ -76,7 +76,7 @@ def test_nothing_is_lost_in_the_round_trip(metrics: list[dict[str, Any]]) -> Non
     assume(not re.search("[\ud800-\udfff]", json.dumps(metrics, ensure_ascii=False)))  # Refused: a test below.
     text = _files.as_text(metrics, _files.header(metrics, "agent 1"))
     text.encode("utf-8")
-    # By repr, for 1 == 1.0 == True.
+    # They are compared by repr, because 1 == 1.0 == True.
     assert [sorted(map(repr, each.items())) for each in _files.parse(text)] == [
         sorted(map(repr, each.items())) for each in metrics
     ]

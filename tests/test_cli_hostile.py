@@ -1,4 +1,4 @@
-"""Input and responses that no one should send: the command says what is wrong, and ends with the right exit code."""
+"""Hostile input and responses: the command reports the problem, and ends with the right exit code."""
 
 from __future__ import annotations
 

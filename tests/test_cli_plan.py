@@ -1,4 +1,4 @@
-"""`plan` and `apply`: what would change, in three forms, and what was done, however the command ends."""
+"""`plan` and `apply`: the changes in three formats, and reports of the finished steps."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def shell(sandbox: Sandbox, home: Path, tmp_path: Path) -> Shell:
 
 @pytest.fixture
 def saved(sandbox: Sandbox) -> Sandbox:
-    """A sandbox with metrics of an agent: one as in the file, one that differs, and several that the file lacks."""
+    """A sandbox with metrics of an agent: one that matches the file, one that differs, and several that it lacks."""
     with Cekura(sandbox.api_key, base_url=sandbox.url) as cekura:
         for name, agents in (
             ("Tone", [101]),
@@ -75,7 +75,7 @@ def writes(sandbox: Sandbox) -> list[str]:
 
 @contextmanager
 def relay(sandbox: Sandbox, fault: Callable[[Received], bytes | None]) -> Iterator[str]:
-    """A server in front of the sandbox. The fault may respond in its place."""
+    """A server in front of the sandbox. The fault may respond in place of the sandbox."""
 
     def answer(request: Received) -> bytes:
         if (response := fault(request)) is not None:
@@ -351,7 +351,7 @@ def test_two_existing_metrics_of_one_name_are_named_with_the_place(shell: Shell,
     assert writes(saved) == []
 
 
-# What is done
+# Applying
 
 
 def test_apply_carries_out_the_plan_and_can_be_repeated(shell: Shell, saved: Sandbox) -> None:

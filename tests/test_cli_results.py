@@ -1,4 +1,4 @@
-"""What the command reports: which metrics are new, what to change after an error, and only advice that helps."""
+"""The reports of the command: which metrics are new, what to fix after an error, and useful advice only."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def write(shell: Shell, content: list[dict[str, Any]], name: str = "m.yaml") -> 
 
 
 def advice(text: str) -> list[str]:
-    """The commands that are printed to be run, which are indented."""
+    """The printed commands, which are indented."""
     return re.findall(r"^  (cekura-facade .*)$", text, re.MULTILINE)
 
 
-# What was created
+# New and existing metrics
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_quiet_prints_results_and_errors_only(shell: Shell, sandbox: Sandbox) ->
     )
 
 
-# Advice that helps
+# Advice
 
 
 def test_a_progress_id_that_is_not_valid_is_refused_without_advice_to_repeat_it(shell: Shell, sandbox: Sandbox) -> None:

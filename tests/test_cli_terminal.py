@@ -1,4 +1,4 @@
-"""The installed command in a pseudo-terminal: the dialogue, the editor, Ctrl-C, and what it looks like."""
+"""The installed command in a pseudo-terminal: the dialog, the editor, Ctrl-C, and the layout."""
 
 from __future__ import annotations
 
@@ -79,8 +79,8 @@ def test_resume_asks_as_well(shell: Shell, sandbox: Sandbox) -> None:
     assert len(sandbox.metrics) == 2
 
 
-def test_results_go_to_standard_output(shell: Shell, sandbox: Sandbox) -> None:
-    # Standard output is a file: there is somebody to ask all the same.
+def test_results_can_be_redirected_to_a_file(shell: Shell, sandbox: Sandbox) -> None:
+    # Standard output is a file, but there is still somebody to ask.
     line = f"{COMMAND} generate --agent-id 101 --json > out.json"
     with shell.program("sh", "-c", line) as terminal:
         terminal.answer("y")
@@ -97,7 +97,7 @@ def test_ctrl_d_is_not_an_answer(shell: Shell, sandbox: Sandbox) -> None:
     assert kept(shell) == suggested(sandbox)
 
 
-# What it looks like
+# Layout
 
 
 @pytest.mark.parametrize("columns", [40, 100])
@@ -165,7 +165,7 @@ def test_with_colour(shell: Shell) -> None:
 
 
 def hold(release: threading.Event, then: bytes) -> Callable[[Received], bytes]:
-    """A reply that is not given before it is released."""
+    """A reply that waits until it is released."""
 
     def answer(request: Received) -> bytes:
         release.wait(SECONDS)
@@ -342,7 +342,7 @@ def test_a_broken_edit_is_explained_with_its_line_and_opened_again(shell: Shell,
     assert "cannot be used: line 6, column 16: while parsing a flow sequence" in terminal.flat
     seen = (shell.folder / "seen").read_text().split("\n")
     assert seen[2].startswith("# Cannot be used: line 6, column 16: ")
-    assert seen[5] == "  description: [broken"  # what was typed is still there, on the same line
+    assert seen[5] == "  description: [broken"  # The typed text is still on the same line.
     assert sandbox.metrics[0]["description"] == "mended"
 
 

@@ -1,4 +1,4 @@
-"""Where credential and address come from, and what is refused before anything is sent."""
+"""The sources of credential and base URL, and settings that are refused before sending."""
 
 from __future__ import annotations
 
@@ -213,7 +213,7 @@ def test_the_other_kind_of_http_client_is_refused(client: Callable[..., Either],
 
 
 def everything_of(error: BaseException | None, packages: Sequence[str] = ("cekura", "httpx", "httpcore")) -> str:
-    """All that a logger or an error reporter could print of an error: messages, causes, variables of every frame."""
+    """Everything that an error reporter could print for an error: messages, causes, and variables of every frame."""
     found, todo, seen = [], [error], set()
     while todo:
         each = todo.pop()
@@ -260,7 +260,7 @@ def test_no_error_shows_the_credential(client: Callable[..., Either], settings: 
         client(base_url=server.url, max_retries=0, **settings).metrics.generate(agent_id=1)
     assert SECRET in str(server.received[0].headers)
     assert SECRET not in str(caught.value) + repr(vars(caught.value))
-    # What a service echoes may be in the variables of httpx; what we send may be nowhere.
+    # Echoes of the service may be in the variables of httpx. The credential that we send must not be anywhere.
     if SECRET.encode() not in answer:
         assert SECRET not in everything_of(caught.value)
     elif not answer.startswith((b"HTTP/1.1 200", b"HTTP/1.1 307")):

@@ -1,4 +1,4 @@
-"""A document whose parts have other shapes than OpenAPI says gives a sound client, or one line that names the place."""
+"""Documents that violate OpenAPI give a sound client, or a message on one line that names the place."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ COVERED = Operations(
 
 
 def put(place: str, value: object) -> Document:
-    """The valid document with a value somewhere else than where it belongs."""
+    """The valid document with another value at a place."""
     document = copy.deepcopy(VALID)
     node: Any = document
     *steps, last = place.split("|")
@@ -283,5 +283,5 @@ def test_any_value_in_any_place_is_read_or_refused(place: str, key: str, value: 
         said = ""
     except RegenerationError as error:
         said = one_line(error)
-    # Nobody thought of what has this message.
+    # This message means that nobody foresaw the problem.
     assert "no rule knows" not in said

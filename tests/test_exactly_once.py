@@ -1,4 +1,4 @@
-"""Exactly once, whichever way the service behaves: where a metric ends up, what the list shows, how text changes."""
+"""Exactly once with every behavior of the service: storage of metrics, lists, and changes of text."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_a_client_that_raises_without_a_fault_is_caught(
     assert problems(runner, _cell("default"))["foreign exceptions"] == 2
 
 
-# What was seen of the first version: each was a duplicate, and no error.
+# Bugs of the first version. Each of them created a duplicate without an error.
 
 
 @pytest.mark.parametrize("status", [307, 308])
@@ -154,7 +154,7 @@ def test_a_call_that_is_repeated_while_the_list_lags(make: Make, same_client: bo
     service = virtual_service(Behavior(list_lag=2.0))
     client = make(service)
     first = client.create_in_bulk(metrics())
-    assert service.clock.seconds >= 2  # Whoever repeats the call after this one sees what was created.
+    assert service.clock.seconds >= 2  # A later call finds the created metrics.
     again = (client if same_client else make(service)).create_in_bulk(metrics())
     assert [metric.id for metric in again] == [metric.id for metric in first]
     assert len(service.sandbox.metrics) == 3
@@ -168,7 +168,7 @@ def test_a_call_that_is_repeated_while_the_list_lags_longer_than_expected(
     first = client.create_in_bulk(metrics())
     assert "3 metrics were created, but are not in the list of metrics after 3 s" in caplog.text
     assert [metric.id for metric in client.create_in_bulk(metrics())] == [metric.id for metric in first]
-    del service.sandbox.metrics[0]  # Somebody deletes it: then it is missing.
+    del service.sandbox.metrics[0]  # After somebody deletes it, it is missing.
     assert [metric.name for metric in client.create_in_bulk(metrics())] == ["Metric 0", "Metric 1", "Metric 2"]
     assert len(service.sandbox.metrics) == 3
 
@@ -247,7 +247,7 @@ def test_a_list_of_the_wrong_shape_is_not_an_empty_one(kind: Kind, client: Calla
     assert {request.method for request in received} == {"GET"}
 
 
-# What is uncertain, and what is not.
+# Uncertain outcomes.
 
 
 def test_a_new_metric_that_looks_different_makes_the_outcome_uncertain(make: Make) -> None:
@@ -285,7 +285,7 @@ def test_a_new_metric_of_another_agent_does_not(make: Make) -> None:
 def test_a_metric_that_this_client_saves_meanwhile_does_not(
     runner: asyncio.Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As a sibling job of generate_and_create_many does: between the first list and the request that is lost."""
+    """Like another workflow of generate_and_create_many, between the first list and the lost request."""
     service = virtual_service(BEHAVIORS["specification"], LOST_REQUEST)
     answer = service.handle
 
@@ -368,7 +368,7 @@ def test_fields_that_the_list_leaves_out_are_read_first(make: Make, left_out: tu
 def changed(
     service: VirtualService, monkeypatch: pytest.MonkeyPatch, respond: Callable[[httpx.Request], httpx.Response | None]
 ) -> VirtualService:
-    """Let a service respond differently where the function returns a response."""
+    """Make a service respond differently if the function returns a response."""
     answer = service.handle
     monkeypatch.setattr(VirtualService, "handle", lambda _, request: respond(request) or answer(request))
     return service
@@ -428,7 +428,7 @@ def test_a_metric_of_a_project_that_is_assigned_to_its_agents(
 def test_ids_in_other_forms_are_the_same_ids(
     make: Make, monkeypatch: pytest.MonkeyPatch, scope: dict[str, Any]
 ) -> None:
-    """As a service reads them that takes numbers as strings, too."""
+    """Like a service that accepts numbers as strings."""
 
     def read(request: httpx.Request) -> httpx.Response | None:
         if request.method != "POST":

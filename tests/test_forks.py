@@ -1,4 +1,4 @@
-"""A fork in which the command runs cannot be told from a process that Python starts."""
+"""The command in a fork behaves exactly like the command in a new Python process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from cekura_facade.sandbox import Sandbox
 from tests.terminal import COMMAND, VIRTUAL_TIME, Forks, environment, forks
 
-# What a script prints of its process: a fork has nothing of the command, nor of another run.
+# A script that prints the state of its process. A fork must not have state of the command or of other runs.
 PROGRAM = """
 import os, pathlib, signal, sys, tempfile
 print([name for name in sys.modules if name.startswith("cekura_facade.cli")])

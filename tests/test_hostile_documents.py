@@ -39,7 +39,7 @@ EXAMPLES = int(os.environ.get("HOSTILE_EXAMPLES", "2"))
 @settings(
     max_examples=EXAMPLES,
     deadline=None,
-    phases=[Phase.generate],  # To make a large document smaller takes minutes.
+    phases=[Phase.generate],  # Shrinking a large document takes minutes.
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
 )

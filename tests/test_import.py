@@ -1,4 +1,4 @@
-"""The package imports what is asked for, and the client stack not before."""
+"""The package imports names on first use, and the client libraries only with a client."""
 
 from __future__ import annotations
 

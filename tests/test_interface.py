@@ -1,4 +1,4 @@
-"""The public interface changes when the changelog says so, and not otherwise."""
+"""The public interface changes only with an entry in the changelog."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import cekura_facade
 from cekura_facade import sandbox
 
 ROOT = Path(__file__).resolve().parent.parent
-# Types in signatures that users do not import from here: of the standard library, type variables, modules.
+# Types in signatures that users do not import from this package.
 NOT_OURS = {
     *(
         "ASGIApp",
@@ -34,8 +34,8 @@ NOT_OURS = {
         "Sequence",
     ),
     *("Progress", "Result", "httpx"),
-    "JobState",  # A protocol that the states of all kinds of jobs meet.
-    *("SyncHTTP", "AsyncHTTP"),  # What `transport` is. Users pass it as a Transport or AsyncTransport.
+    "JobState",  # A protocol for the states of all kinds of jobs.
+    *("SyncHTTP", "AsyncHTTP"),  # The class of `transport`. Users pass it as a Transport or AsyncTransport.
 }
 RELEASED = {
     "p.Client": "class()",

@@ -1,4 +1,4 @@
-"""The forms for issues have what GitHub asks of them: it shows none of them otherwise."""
+"""The issue forms have the keys that GitHub requires. Otherwise, GitHub does not show them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import yaml
 
 FOLDER = Path(__file__).resolve().parent.parent / ".github" / "ISSUE_TEMPLATE"
 FORMS = sorted(FOLDER.glob("*.yml"))
-# What each type of element must have in its attributes.
+# The attribute that each type of element must have.
 NEEDED = {"markdown": "value", "input": "label", "textarea": "label", "dropdown": "options", "checkboxes": "options"}
 
 

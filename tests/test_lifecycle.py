@@ -1,4 +1,4 @@
-"""Connections, closing, and what is left over: each test is a fault that was found in review."""
+"""Connections, closing and resources. Each test is for a fault that was found in review."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_only_a_proxy_removes_the_deadline_of_headers(
 
 
 class _Items:
-    """An endpoint of a client that somebody generates: nothing is promised of its items."""
+    """An endpoint of a client that a user generates, without promised fields."""
 
     def __init__(self, *pages: dict[str, Any]) -> None:
         self.pages = list(pages)

@@ -53,9 +53,9 @@ def good(step: str) -> bytes:
 def test_a_deadline_ends_any_slow_response(
     client: Callable[..., Either], kind: str, clock: VirtualClock, step: str, where: str
 ) -> None:
-    """The answer would be good, and no read takes longer than its timeout: only a deadline hangs up before its end."""
+    """The response is valid, and no read takes longer than its timeout. Only a deadline can end it early."""
     ended: list[bool] = []
-    # Until the body begins, the event loop of an AsyncCekura keeps the deadline, in real time.
+    # Until the body begins, the event loop of an AsyncCekura enforces the deadline, in real time.
     real = where == "headers" and kind == "async"
 
     def answer(request: Received) -> Iterator[bytes]:
@@ -69,7 +69,7 @@ def test_a_deadline_ends_any_slow_response(
         else:
             yield head + b"\r\n\r\n"
             yield from trickled(b" " * 100, clock)
-        # More than the sockets hold: sending it ends only if the client reads it.
+        # This is larger than the buffers of the sockets, so that sending ends only if the client reads it.
         yield from itertools.repeat(b" " * MEGABYTE, 64)
         ended.append(True)
         yield body
@@ -134,7 +134,7 @@ def test_an_error_with_a_late_or_broken_body_keeps_its_status(
 def test_a_request_that_times_out_while_connecting_was_not_sent(
     client: Callable[..., Either], clock: VirtualClock
 ) -> None:
-    """The queue of the socket is full: nobody answers who wants to connect."""
+    """The queue of the socket is full, so that connections get no response."""
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
@@ -197,7 +197,7 @@ def test_pauses_never_exceed_the_timeout(seconds: str) -> None:
 
 
 def test_a_wait_ends_in_time_with_slow_responses() -> None:
-    """The last poll is at the end of the wait, and has a second of its own."""
+    """The last poll starts at the end of the wait, and has one more second."""
     http = FakeHTTP(Slow(10_000, httpx.Response(200, json=DONE)), timeout=10_000)
     with pytest.raises(facade.GenerationTimeoutError) as caught:
         run(wait(http, Handle(GENERATION, JOB), 30))
@@ -240,7 +240,7 @@ def test_the_total_number_of_retries_is_limited() -> None:
 
 
 def test_pauses_are_random_up_to_a_bound_that_grows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Full jitter: each pause is drawn from 0 to 0.5, 1, 2, … seconds."""
+    """With full jitter, each pause is random between 0 and 0.5, 1, 2, … seconds."""
     bounds: list[tuple[float, float]] = []
 
     def uniform(low: float, high: float) -> float:
@@ -355,7 +355,7 @@ def test_a_clock_that_jumps_changes_nothing(
 
 @pytest.mark.parametrize("answer", ["too large", "too late"])
 def test_a_truncated_response_leaves_no_task(clock: VirtualClock, answer: str) -> None:
-    """Not even for a moment, nor one that waits for the garbage collector."""
+    """Not even for a moment, or until garbage collection."""
 
     def respond(request: Received) -> Iterator[bytes]:
         yield START + b"Connection: close\r\n\r\n"

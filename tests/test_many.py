@@ -18,7 +18,7 @@ DONE = {"agent_id": 1, "status": "completed", "current_step": "", "metrics": [],
 
 
 def collect(cekura: Either, requests: Any, each: Callable[[Any, Any], None] = lambda *_: None, **options: Any) -> Any:
-    """All outcomes, in the order in which they came. `each` is called with the iterator and every outcome."""
+    """All outcomes, in order. `each` is called with the iterator and every outcome."""
     many = cekura.client.metrics.generate_and_create_many(requests, **options)
     found = []
     if cekura.kind == "sync":
@@ -108,7 +108,7 @@ def test_stop_lets_running_workflows_finish(crowd: Sandbox, client: Callable[...
 
 
 class Together(VirtualClock):
-    """A clock that stands still until every task of an AsyncCekura waits for it."""
+    """A clock that stops until every task of an AsyncCekura waits for it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -125,7 +125,7 @@ class Together(VirtualClock):
 
 
 def test_a_429_for_one_workflow_makes_all_of_them_wait(client: Callable[..., Either]) -> None:
-    """Nothing is asked between the refusal and its end, but by the five that had begun when the first was refused."""
+    """After the refusal, only the five running workflows send a request before the wait is over."""
     clock = Together()
     lock = threading.Lock()
     seen: list[float] = []
@@ -174,7 +174,7 @@ def test_a_cancellation_names_the_jobs_and_leaves_no_task(crowd: Sandbox) -> Non
 
         async def on_progress(progress: facade.GenerateMetricsProgress) -> None:
             begun.release()
-            await asyncio.Event().wait()  # So that all are under way until they are cancelled.
+            await asyncio.Event().wait()  # All workflows run until they are cancelled.
 
         async def all_of_them(cekura: facade.AsyncCekura) -> None:
             async for _ in cekura.metrics.generate_and_create_many([1, 2, 3], on_progress=on_progress):

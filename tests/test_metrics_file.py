@@ -1,4 +1,4 @@
-"""Files of metrics for `plan` and `apply`: each mistake is named with its place, and an export is read as it was."""
+"""Files of metrics for `plan` and `apply`: each mistake is named with its place, and exports are read unchanged."""
 
 from __future__ import annotations
 
@@ -284,7 +284,7 @@ def test_no_prefix_of_an_export_is_complete(tmp_path: Path) -> None:
 def test_an_export_is_read_as_it_was(tmp_path_factory: pytest.TempPathFactory, metrics: list[dict[str, Any]]) -> None:
     value, _, is_json = _metrics_file._load(exported(metrics))  # noqa: SLF001 - Without the checks of fields.
     assert not is_json
-    # By repr, for 1 == 1.0 == True.
+    # They are compared by repr, because 1 == 1.0 == True.
     assert isinstance(value, list)
     assert [sorted(map(repr, each.items())) for each in value] == [sorted(map(repr, each.items())) for each in metrics]
 

@@ -1,4 +1,4 @@
-"""When operations move to other paths, the client is generated from there, and the facade works as before."""
+"""If operations move to other paths, the client uses these, and the facade works as before."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ AGENTS_V2 = {
     },
 }
 SCOPES = {"agent_id": "integer", "project_id": "integer", "assistant_id": "string"}
-HUNG = 300  # Seconds. Only ends a test that hangs.
+HUNG = 300  # seconds, which only a test that hangs reaches
 
 
 def json_of(schema: dict[str, Any]) -> dict[str, Any]:
@@ -181,7 +181,7 @@ def test_the_report_has_one_line_for_a_move_and_names_other_changes() -> None:
     changes = compare(derived(PUBLISHED).effective, derivation.effective)
     breaking = [change.what for change in changes if change.kind == "breaking"]
     assert "`Agent.agent_name` is gone" in breaking
-    # What has another path alone has not changed.
+    # A path alone is not a change for users.
     assert all(what.startswith(("`Agent", "`MetricCreate.project`", "`MetricCreate")) for what in breaking), breaking
     text = markdown(Report(changes, paths=derivation.moves))
     [line] = [line for line in text.splitlines() if "moved from" in line]
@@ -316,7 +316,7 @@ def command(client: Path, sandbox: Sandbox, *words: str) -> subprocess.Completed
 
 
 def test_the_command_line_passes_the_agent_on(client: Path, home: Path) -> None:
-    """With a token, which v2 lets poll with an agent only."""
+    """With an access token, v2 requires an agent for polling."""
     wants_agent = f"{V2}/metrics/generate_metrics_progress/" in json.loads((client / "paths.json").read_text())
     with Sandbox(job_seconds=1e6) as sandbox:
         (home / ".cekura").mkdir()

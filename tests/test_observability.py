@@ -1,4 +1,4 @@
-"""What is told while requests are sent: a log line and a span for each of them, and no credential in any of it."""
+"""Logging and tracing: each request has a log line and a span, and none of them has the credential."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ GENERATE = "/test_framework/v1/metrics/generate_metrics/"
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[tuple[Any, ...]]:
-    """What the records of our logger say, without the time."""
+    """The messages of our logger, without the time."""
     ours = [vars(record) for record in caplog.records if record.name == "cekura_facade"]
     names = ("method", "path", "status", "failure", "attempt")
     return [tuple(record[f"cekura_{name}"] for name in names) for record in ours]
@@ -116,7 +116,7 @@ def test_an_interrupted_request_has_a_log_line(log: pytest.LogCaptureFixture) ->
 
 
 def test_a_cancelled_request_has_a_log_line_if_it_was_sent(log: pytest.LogCaptureFixture) -> None:
-    """Fifty are under way, and one waits for its turn."""
+    """Fifty requests are running, and one waits."""
     arrived, go_on, number = threading.Semaphore(0), threading.Event(), 50
 
     def held(request: Received) -> bytes:
@@ -175,7 +175,7 @@ def statuses(exporter: InMemorySpanExporter) -> list[Any]:
 
 @pytest.mark.parametrize("first", [True, False], ids=["instrumented first", "made first"])
 def test_each_request_that_is_sent_has_a_span(kind: str, spans: Any, first: bool) -> None:
-    """On each connection of an AsyncCekura, whether it was there before or not."""
+    """On each connection of an AsyncCekura, new or not."""
     exporter, provider = spans
     barrier = threading.Barrier(5)
 
@@ -221,7 +221,7 @@ def test_an_instrumented_http_client_has_spans_as_well(client: Callable[..., Eit
 
 
 def echo(request: Received) -> bytes:
-    """An answer that shows the credential in headers and body."""
+    """A response that shows the credential in headers and body."""
     return reply(int(request.path.rpartition("=")[2]), {"detail": SECRET}, {"X-Echo": SECRET})
 
 
@@ -236,7 +236,7 @@ def test_logs_and_spans_do_not_show_the_credential(
     settings: dict[str, str],
     given: bool,
 ) -> None:
-    """The logs of all libraries, at DEBUG; and spans with the headers of the request, cleaned as the page says."""
+    """The logs of all libraries at DEBUG, and spans with the headers of the request, cleaned as the page shows."""
     exporter, provider = spans
     monkeypatch.setenv("OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_CLIENT_REQUEST", ".*")
     monkeypatch.setenv("OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SANITIZE_FIELDS", "x-cekura-api-key,authorization")
@@ -265,12 +265,12 @@ def test_logs_and_spans_do_not_show_the_credential(
     finished = exporter.get_finished_spans()
     assert len(finished) == 8
     for number, span in enumerate(finished):
-        # An exception is recorded as it is, with the line that httpx cannot read.
+        # An exception is recorded unchanged, with the line that httpx cannot read.
         assert SECRET not in (span.to_json() if number < 6 else str(span.attributes))
         assert span.attributes[f"http.request.header.{sent.replace('-', '_')}"] == ("[REDACTED]",)
 
 
 def test_logging_does_not_change_the_request(client: Callable[..., Either], caplog: pytest.LogCaptureFixture) -> None:
-    """A key that is a part of the address: what httpcore connects with is what it logs."""
+    """The key is part of the host name, because httpcore logs the arguments that it connects with."""
     with caplog.at_level(logging.DEBUG), scripted(reply(200, [])) as server:
         assert client("127", base_url=server.url).metrics.list(agent_id=1) == []

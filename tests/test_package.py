@@ -1,4 +1,4 @@
-"""What users install: the sdist and the wheel, looked at from outside, and installed without the repository."""
+"""The sdist and the wheel: their contents, and their installation without the repository."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ INFO = f"cekura_facade-{__version__}.dist-info"
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the sdist and the wheel, as `./scripts/build` makes them."""
+    """A folder with the sdist and the wheel of `./scripts/build`."""
     return distributions(tmp_path_factory)
 
 
@@ -39,10 +39,10 @@ def sdist(built: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def tracked() -> set[str]:
-    """The files of the packages that git knows."""
+    """The files of the packages that git tracks."""
     listed = subprocess.run(["git", "ls-files", *FOLDERS], cwd=ROOT, capture_output=True, text=True, check=False)
     if listed.returncode:
-        pytest.skip("this is no git checkout")
+        pytest.skip("this is not a git checkout")
     return set(listed.stdout.split())
 
 
@@ -51,7 +51,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def test_the_same_sources_give_the_same_bytes(built: Path, sdist: Path, tmp_path: Path) -> None:
-    """Elsewhere as well, with other times and modes: what is built from the sdist is what it was built with."""
+    """Building from the sdist in another folder, with other times and modes, gives the same files."""
     with tarfile.open(sdist) as packed:
         packed.extractall(tmp_path, filter="data")
     project = tmp_path / sdist.name.removesuffix(".tar.gz")
@@ -77,7 +77,7 @@ def test_the_wheel_contains_only_the_packages(wheel: Path, tracked: set[str]) ->
 
 
 def test_the_sdist_contains_only_the_sources_of_the_wheel(sdist: Path, tracked: set[str]) -> None:
-    # hatchling always packs .gitignore: it says what does not belong into a build from the sdist.
+    # hatchling always packs .gitignore, for builds from the sdist.
     about = {"CHANGELOG.md", "LICENSE", "PKG-INFO", "README.md", "pyproject.toml", ".gitignore"}
     with tarfile.open(sdist) as packed:
         names = {name.partition("/")[2] for name in packed.getnames()}
@@ -110,7 +110,7 @@ def test_it_installs_and_imports_without_the_repository(
     environment = environment_with(tmp_path_factory, f"from-{kind}", request.getfixturevalue(kind))
     assert environment.run("-c", CHECK).strip() == __version__
     listed = environment.run("-c", "import importlib.metadata as m; print(*(d.name for d in m.distributions()))")
-    # Of the extras, nothing comes unasked for.
+    # Extras are not installed by default.
     assert not {"typer", "starlette", "uvicorn", "openapi-python-client"} & set(listed.split())
 
 

@@ -1,4 +1,4 @@
-"""Planning: which metric is which, what counts as a difference, what is refused, and what an export contains."""
+"""Planning: matching metrics, differences, refusals, and exports."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def problems(service: Service, *wanted: Any, **scope: int) -> list[tuple[int | N
     return [(problem.index, problem.field, problem.message) for problem in caught.value.problems]
 
 
-# Text, in the direction in which a service changes it.
+# Changes of text that a service makes.
 
 
 TEXT = " Über “it” & <b>more</b>:\n  a\tb  'c' \n"
@@ -118,7 +118,7 @@ def test_values_are_compared_as_json(saved: object, wanted: object, is_same: boo
     assert is_saved_as(saved, wanted) == is_same
 
 
-# Which fields are compared.
+# Compared fields.
 
 
 def test_only_fields_that_the_list_sets_are_compared() -> None:
@@ -202,7 +202,7 @@ def test_a_metric_that_matches_is_not_read_one_by_one() -> None:
     assert not any(re.search(r"metrics/\d", request) for request in service.requests)
 
 
-# Which metric is which.
+# Matching.
 
 
 def test_an_exact_name_and_scope_win() -> None:
@@ -312,7 +312,7 @@ def test_an_agent_that_does_not_exist(kind: Kind) -> None:
         metrics.export(agent_id=999)
 
 
-# What is refused.
+# Refusals.
 
 
 def test_two_wanted_metrics_of_one_name_are_refused() -> None:

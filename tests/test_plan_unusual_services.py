@@ -1,4 +1,4 @@
-"""Plans where the service, the list or the moment is unusual: each of these went wrong once."""
+"""Plans with unusual services, lists or timing. Each of these cases failed once."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_a_value_of_another_type_is_one_problem() -> None:
     assert [each.message for each in caught.value.problems] == ["5: expected a string, not an integer"]
 
 
-# How long it takes.
+# Speed.
 
 
 def test_equal_texts_are_compared_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,7 +148,7 @@ def test_a_plan_compares_each_name_a_few_times(monkeypatch: pytest.MonkeyPatch) 
     assert len(calls) <= 4 * 30
 
 
-# The service of the plan, and what changes meanwhile.
+# Changes of the service after the plan.
 
 
 def test_a_metric_with_another_name_than_shown_is_not_deleted(kind: Kind) -> None:

@@ -1,4 +1,4 @@
-"""The pytest plugin, as a project sees it that has the package installed."""
+"""The pytest plugin, in a project that has the package installed."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_the_environment_is_restored(pytester: pytest.Pytester) -> None:
 def test_without_the_extra_the_fixture_says_what_to_install(pytester: pytest.Pytester) -> None:
     pytester.makeconftest("import sys\nsys.modules['starlette'] = None")
     pytester.makepyfile("def test_one(cekura_sandbox): ...\ndef test_two(): ...")
-    result = pytester.runpytest_subprocess()  # Here, starlette is loaded already.
+    result = pytester.runpytest_subprocess()  # In this process, starlette is already loaded.
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(["*pip install 'cekura-facade?sandbox?'*"])
 

@@ -1,4 +1,4 @@
-"""The pipeline: what each rule mends, what is refused, and that the result is stable."""
+"""The pipeline: the fixes of each rule, refusals, and stable results."""
 
 from __future__ import annotations
 
@@ -234,7 +234,7 @@ def test_the_overlay_states_a_part_without_a_type() -> None:
 
 
 def optional() -> Operations:
-    """Two operations, of which the second is optional."""
+    """Two operations. The second one is optional."""
     entry = Operation("look", "things", "get", "/looks/", response=Body.parse("Look"), optional=True)
     operations = covered("Sent", None)
     return attrs.evolve(operations, entries=(*operations.entries, entry), parts={"Look.thing": "LookedAt"})
@@ -468,7 +468,7 @@ def regenerate(*arguments: str | Path, root: Path) -> Result:
 
 @pytest.fixture
 def checkout(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of what the pipeline reads and writes, to run it on."""
+    """A copy of the files that the pipeline reads and writes."""
     return copied_checkout(tmp_path_factory, tmp_path / "checkout")
 
 
@@ -567,7 +567,7 @@ def test_the_newest_published_specification_changes_only_wording(tmp_path: Path)
 
 
 def _facts(node: Any, names: bool = False) -> Any:
-    """A document without its wording: what it promises, not how it says so."""
+    """A document without its wording."""
     wording = {"description", "summary", "example", "examples", "x-spec-enum-id", "x-mint"}
     if isinstance(node, dict):
         return {k: _facts(v, k == "properties" and not names) for k, v in node.items() if names or k not in wording}

@@ -1,4 +1,4 @@
-"""What a specification becomes: endpoints, resource classes and models, called without a server."""
+"""The generated endpoints, resource classes and models, called without a server."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ NUMBER = itertools.count()
 
 
 class Fake:
-    """A transport that answers each request with the next of some JSON values."""
+    """A transport that responds to each request with the next of some JSON values."""
 
     def __init__(self, *answers: object) -> None:
         self.answers = list(answers)
@@ -60,7 +60,7 @@ class Fake:
 
 
 class AsyncFake:
-    """The same, awaited."""
+    """The asynchronous version."""
 
     def __init__(self, *answers: object) -> None:
         self.fake = Fake(*answers)
@@ -106,7 +106,7 @@ def part(package: ModuleType, name: str) -> Any:
     return importlib.import_module(f"{package.__name__}.{name}")
 
 
-# Adding to the specification.
+# Additions to the specification.
 
 FOLDER = {
     "type": "object",
@@ -495,7 +495,7 @@ PROMISED: dict[str, st.SearchStrategy[Any]] = {
 @settings(deadline=None)
 def test_a_model_keeps_every_json_object(data: st.DataObject) -> None:
     model = data.draw(st.sampled_from(CLASSES))
-    # Its own names, with values of any shape, and others.
+    # Names of the model, with values of any shape, and other names.
     names = st.sampled_from([*inspect.signature(model).parameters, "type", "next"]) | st.text()
     sent = data.draw(st.dictionaries(names, VALUES, max_size=6))
     sent |= {name: data.draw(PROMISED.get(name, st.text())) for name in model.required_fields()}
@@ -513,7 +513,7 @@ def test_a_missing_required_field_is_an_error(model: type[Model], sent: dict[str
             model.from_dict(sent)
 
 
-# Names and texts that are not ours.
+# Foreign names and texts.
 
 NAMES = [
     *("d", "cls", "self", "from_dict", "to_dict", "to_multipart", "additional_properties", "additional_keys", "list"),

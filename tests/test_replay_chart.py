@@ -1,4 +1,4 @@
-"""`replay.py --chart`: the chart shows the versions, is the same each time, and names what it cannot draw or write."""
+"""`replay.py --chart`: the chart shows the versions, is reproducible, and refuses impossible charts."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ VERSIONS = [
 
 
 def texts(chart: Path) -> list[str]:
-    """The words and numbers of a chart. They are drawn as paths, each with its text as a comment."""
+    """The words and numbers of a chart. They are paths, each with its text as a comment."""
     return re.findall(r"<!-- (.*?) -->", chart.read_text("utf-8"))
 
 
 def test_a_chart_shows_operations_and_changes_and_marks_what_is_refused(tmp_path: Path) -> None:
     draw(VERSIONS, tmp_path / "chart.svg")
     shown = texts(tmp_path / "chart.svg")
-    # The ends of the line in order of date, each number of changes, and what the markers mean.
+    # The ends of the line by date, the numbers of changes, and the meanings of the markers.
     assert {"1,000", "1,300", "17", "29", BREAKING, ADDED, RESULTS["ok"][3], RESULTS["refused"][3]} <= set(shown)
     assert RESULTS["FAILED"][3] not in shown
     assert "1,234" not in shown

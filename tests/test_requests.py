@@ -1,4 +1,4 @@
-"""What is sent, what is sent again, and where to: retries, redirects, limits."""
+"""Requests, retries, redirects and limits."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ def test_no_redirect_is_followed_to_another_origin(client: Callable[..., Either]
 
 
 def test_an_absolute_url_of_another_origin_gets_no_credential(client: Callable[..., Either], kind: str) -> None:
-    """As `next` links are."""
+    """Such as in `next` links."""
     with scripted(reply(200, [])) as server, scripted(reply(200, [])) as other:
         api = client("key", base_url=server.url).client.api
         for url in (server.url, other.url):
@@ -357,7 +357,7 @@ def test_the_auth_of_an_http_client_does_not_replace_a_bearer_token(client: Call
 
 
 def test_a_response_that_a_hook_has_read_is_used_unchanged(client: Callable[..., Either], kind: str) -> None:
-    """A hook may read the answer, and a transport of the user's may have it in one piece."""
+    """A hook may read the response, and a transport of the user may return it in one piece."""
 
     def read_it(response: httpx.Response) -> None:
         response.read()

@@ -1,4 +1,4 @@
-"""The sandbox behaves like the API it stands for, over real sockets."""
+"""The sandbox behaves like the API, over real sockets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ AGENTS = f"{V1}/aiagents/"
 CLINIC, BANK, SURVEY = 101, 102, 104
 UNKNOWN_JOB = "11111111-2222-4333-8444-555555555555"
 METRIC = {"name": "Empathy", "eval_type": "binary"}
-HUNG = 300  # Seconds. Only ends a test that hangs.
+HUNG = 300  # seconds, which only a test that hangs reaches
 
 
 @pytest.fixture(scope="module")
@@ -456,7 +456,7 @@ def test_lone_surrogates_are_refused(http: httpx.Client) -> None:
 
 
 def test_a_response_does_not_wait_for_an_acknowledgement(running: Sandbox, http: httpx.Client) -> None:
-    # With Nagle's algorithm on, each response would take the 40 ms of a delayed acknowledgement.
+    # With Nagle's algorithm, each response would take the 40 ms of a delayed acknowledgement.
     assert http.get(METRICS).status_code == 200
     server = running._server  # noqa: SLF001 - The option cannot be seen from the other end of a connection.
     assert server is not None

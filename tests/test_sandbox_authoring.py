@@ -1,4 +1,4 @@
-"""The sandbox, asked to try a metric, to shorten a prompt and to suggest a trigger."""
+"""The sandbox previews metrics, shortens prompts and suggests triggers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cekura_facade.sandbox import ManualClock, Sandbox
 
 V1 = "/test_framework/v1"
 METRIC = {"name": "Empathy", "eval_type": "binary", "type": "llm_judge"}
-HUNG = 300  # Seconds. Only ends a test that hangs.
+HUNG = 300  # seconds, which only a test that hangs reaches
 LONG = "Was the agent kind? " * 20
 FORMS = [(base, slash) for base in ("metrics", "metrics-external") for slash in ("/", "")]
 

@@ -1,4 +1,4 @@
-"""The sandbox serves v2 of the API, for clients that know no other."""
+"""The sandbox serves v2 of the API, for clients that only know v2."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ AGENTS = f"{V2}/aiagents/"
 CLINIC, BANK = 101, 102
 METRIC = {"name": "Empathy", "eval_type": "binary"}
 LONG = "Was the agent kind? " * 20
-HUNG = 300  # Seconds. Only ends a test that hangs.
+HUNG = 300  # seconds, which only a test that hangs reaches
 
 
 @pytest.fixture(scope="module")

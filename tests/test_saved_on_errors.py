@@ -1,4 +1,4 @@
-"""Errors of a save tell the metrics that it created from those that existed before."""
+"""Errors of a save distinguish the metrics that it created from those that existed before."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_an_error_of_a_partly_refused_save_has_the_new_metrics(sandbox: Sandbox)
     assert names(created.created) == [metric["name"] for metric in many]
 
 
-def test_metrics_that_were_saved_before_the_first_request_existed() -> None:
+def test_metrics_that_were_saved_before_sending_count_as_existing() -> None:
     saved = {**A, "id": 7, "agents": [101], "project": 11, "description": None}
 
     def respond(request: Received) -> bytes:

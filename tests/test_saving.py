@@ -1,4 +1,4 @@
-"""Exactly once: what create_in_bulk saves, claims and reports when requests and responses are lost on the way."""
+"""Exactly once: create_in_bulk with lost requests and responses."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ JOB = "0f8fad5b-d9cb-469f-a165-70867728950e"
 HTML = "<!doctype html><title>Bad gateway</title>"
 SOON = {"Retry-After": "0"}
 NO_RESPONSE = httpx.RemoteProtocolError("Server disconnected without sending a response.")
-HALF = b"HTTP/1.1 201 Created\r\nContent-Length: 500\r\n\r\n["  # Nothing follows, and the connection stays open.
+HALF = b"HTTP/1.1 201 Created\r\nContent-Length: 500\r\n\r\n["  # Nothing more is sent, and the connection stays open.
 Act = Callable[["Service", list[dict[str, Any]]], Outcome]
 
 
@@ -42,7 +42,7 @@ def metrics(number: int, **fields: Any) -> list[dict[str, Any]]:
 
 @attrs.define
 class Service:
-    """A service that saves what it is sent.
+    """A service that saves the metrics that it receives.
 
     Attributes:
         acts: What becomes of each request that saves metrics. The last one repeats for good.
@@ -66,7 +66,7 @@ class Service:
         return new
 
     def http(self, **settings: Any) -> FakeHTTP:
-        """What another client sends with."""
+        """The HTTP of another client."""
         return FakeHTTP(self.respond, **{"settle_timeout": 0.2, **settings})
 
     def respond(self, request: Received) -> Outcome:
@@ -125,7 +125,7 @@ def before(outcome: Outcome) -> Act:
 
 
 def late(outcome: Outcome) -> Act:
-    """Save all after the fourth list. To list once takes three: by name, by agent, and by agents."""
+    """Save all after the fourth list. Listing once takes three requests: by name, by agent, and by agents."""
 
     def act(service: Service, sent: list[dict[str, Any]]) -> Outcome:
         service.late.append((len(service.lists) + 4, sent))
@@ -140,7 +140,7 @@ def service(*acts: Act) -> Service:
 
 @contextmanager
 def served(service: Service, broken: bytes = b"") -> Iterator[str]:
-    """Serve it on a socket, with these bytes in place of a response that is lost. Yields its base URL."""
+    """Serve it on a socket, with these bytes in place of a lost response. Yields the base URL."""
 
     def respond(request: Received) -> bytes:
         outcome = service.respond(request)
@@ -523,7 +523,7 @@ def test_an_unreachable_service(client: Callable[..., Either]) -> None:
 
 
 def test_a_save_that_was_never_sent_is_not_unconfirmed(client: Callable[..., Either]) -> None:
-    """The list is answered, and then nobody listens any more: nothing can have been processed."""
+    """The list has a response, and then the server stops, so that nothing can have been processed."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
 
@@ -563,7 +563,7 @@ def test_an_uncertain_error_has_the_suggestions() -> None:
 
 
 def test_a_cancelled_save_is_found_when_it_is_repeated() -> None:
-    """The service saves it late: to list once would miss it."""
+    """The service saves it late, so that listing once would miss it."""
 
     async def main(url: str, there: Service) -> None:
         async with facade.AsyncCekura("key", base_url=url, settle_timeout=60) as cekura:
@@ -593,7 +593,7 @@ OUTCOMES = [*UNCLEAR.values(), httpx.Response(429, headers=SOON), httpx.Response
 def test_each_metric_is_saved_once_or_named(
     faults: list[tuple[Outcome, int]], copies: list[int], existing: int
 ) -> None:
-    """Some metrics are equal, and some exist before. Requests are processed in part, and their responses lost."""
+    """Some metrics are equal, and some already exist. Requests are processed in part, and their responses are lost."""
     wanted = [metrics(4)[i] for i in copies]
     there = service(*(after(outcome, number) for outcome, number in faults), fine)
     there.save(wanted[:existing])

@@ -1,4 +1,4 @@
-"""`./scripts/setup` installs each thing once, whatever was installed before, and shows how far it is."""
+"""`./scripts/setup` installs each package once, and shows its progress."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 LISTS = ("constraints.txt", "constraints-demo.txt")
-# Stands for Python: it lists what it is called for, and "installs" by saying what pip says.
+# A fake Python, which lists its calls, and prints the output of pip.
 PYTHON = """\
 #!/bin/sh
 case "$1 ${2:-}" in
@@ -30,7 +30,7 @@ case "$*" in *" -r "*)
     while [ -e waits ] && [ $n -lt 2000 ]; do n=$((n + 1)); sleep; done ;;
 esac
 """
-# Nobody has to read along.
+# The test does not need the real pause.
 SLEEP = f"#!/bin/sh\nexec {shutil.which('sleep')} 0.01\n"
 INSTALL = "-m pip install --disable-pip-version-check --no-deps --require-hashes -r"
 VENV = "-m venv .venv"
@@ -62,14 +62,14 @@ def start(checkout: Path, *arguments: str) -> subprocess.Popen[str]:
 
 
 def setup(checkout: Path, *arguments: str) -> tuple[int, str]:
-    """Run it. Returns its exit code and what it wrote to standard error."""
+    """Run it. Returns its exit code and its standard error."""
     with start(checkout, *arguments) as running:
         _, shown = running.communicate()
     return running.returncode, shown
 
 
 def calls(checkout: Path) -> list[str]:
-    """What Python was called for since the last time."""
+    """The calls of Python since the last time."""
     file = checkout / "calls"
     listed = file.read_text().splitlines() if file.exists() else []
     file.unlink(missing_ok=True)

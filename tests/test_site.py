@@ -1,4 +1,4 @@
-"""The site: it builds without a warning or the network, shows what users call, and loads nothing from elsewhere."""
+"""The site: it builds without warnings or a network, documents the interface, and loads nothing from other hosts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LOADING = {"script": "src", "img": "src", "link": "href", "iframe": "src", "sour
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site, as `./scripts/docs` builds it. Nobody answers at the proxy, so it cannot fetch anything."""
+    """The site of `./scripts/docs`, which is built with a dead proxy, so that it cannot fetch anything."""
     proxies = {f"{kind}_proxy": "http://127.0.0.1:9" for kind in ("http", "https", "HTTP", "HTTPS")}
 
     def make(folder: Path) -> None:
@@ -41,7 +41,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def shown(site: Path, page: str, path: str) -> str:
-    """What is shown of something in the reference, up to the next thing, as plain text."""
+    """The entry of a name in the reference, as plain text."""
     html = (site / "reference" / f"{page}.html").read_text("utf-8")
     part = re.search(rf'<h\d id="{re.escape(path)}".*?(?=<h\d id=|</article>)', html, re.DOTALL)
     assert part is not None, f"{path} is not on the page"
@@ -54,7 +54,7 @@ def specification() -> Document:
 
 
 def described(model: str) -> str:
-    """How the specification describes a field of a model: in whose words it does is not for a test to say."""
+    """The description of a field in the specification, so that tests do not depend on its wording."""
     fields = specification()["components"]["schemas"][model]["properties"]
     said = (str(field.get("description", "")) for field in fields.values())
     return next(text for text in said if re.fullmatch(r"[\w ,]+", text))
@@ -191,7 +191,7 @@ def test_every_page_is_reached(site: Path) -> None:
 
 
 class _Requests(HTMLParser):
-    """Collects what a browser would fetch by itself."""
+    """Collects the URLs that a browser would fetch automatically."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The help pages and the main results are what a reviewer last read."""
+"""The help pages and the main results match the reviewed snapshots."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Certificates are checked, and only an HTTP client of the user's own can change it."""
+"""Certificates are checked, unless the user's own HTTP client does not."""
 
 from __future__ import annotations
 

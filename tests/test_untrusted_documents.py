@@ -1,4 +1,4 @@
-"""Whatever a file or URL contains: a document, or one line that says what is wrong, where, and what to do."""
+"""Any file or URL gives a document, or one line with the problem, its place, and what to do."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_unreadable_text_is_refused_with_its_place(text: str, where: str, proble
 def test_a_repeated_alias_is_read_up_to_the_limit() -> None:
     document = parse("a: &a {b: [1]}\nc: [*a, *a]\n", "x")
     assert document == {"a": {"b": [1]}, "c": [{"b": [1]}, {"b": [1]}]}
-    # A long text is repeated as well.
+    # A long string is repeated as well.
     assert "more than 500,000 values" in refusal(f"a: &a {'x' * 100_000}\nb: [{', '.join(['*a'] * 600)}]\n")
 
 
@@ -154,7 +154,7 @@ def test_a_path_that_is_not_a_regular_file_is_refused(tmp_path: Path) -> None:
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A limit that a test reaches in no time."""
+    """A limit that a test reaches quickly."""
     monkeypatch.setattr(fetch, "MAX_BYTES", 2**20)
 
 
@@ -313,7 +313,7 @@ def test_a_compressed_response_is_read_and_one_that_is_broken_is_not() -> None:
         (reply(200, data[:-9], GZIP), "cut short"),
         (reply(200, b"x" * 20, GZIP), "cannot be decompressed"),
         (reply(200, b"x", {"Content-Encoding": "br"}), "has the encoding br,"),
-        # httpx would unpack both at once, and each can be a thousand times larger.
+        # httpx would decompress both at once, and each can be a thousand times larger.
         (reply(200, gzip.compress(data), {"Content-Encoding": "gzip, gzip"}), "has the encoding gzip, gzip,"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\nConnection: close\r\n\r\n{", "cut short"),
         (b"nonsense\r\n\r\n", "is not HTTP"),

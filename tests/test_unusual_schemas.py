@@ -1,4 +1,4 @@
-"""Schemas, parameters and bodies that are allowed or nearly so, but that no client can have as they are published."""
+"""Unusual schemas, parameters and bodies, which are valid or nearly valid, and need rules to be generated."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def operation(**parts: Any) -> Document:
     path = parts.pop("path", "/v1/things/")
     leaf = an_object(v={"type": "number"})
     itself = {"allOf": [{"$ref": "#/components/schemas/Itself"}, leaf, an_object(w=STRING)]}
-    # As text, in which nothing is shared.
+    # The copy goes through text, so that nothing is shared.
     return parse(
         json.dumps(
             {

@@ -1,4 +1,4 @@
-"""Taking a new specification: the report of what changed, and all or nothing."""
+"""Updating to a new specification: the report of changes, and updates that are complete or not done at all."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ V1 = "/test_framework/v1"
 
 
 def published() -> dict[str, Any]:
-    """The committed specification as if it were published anew, to be changed by a test."""
+    """A copy of the committed specification as a new publication, which a test can change."""
     return copy.deepcopy(PUBLISHED)
 
 
@@ -79,7 +79,7 @@ def test_each_change_has_its_class() -> None:
         ("added", "`Agent.language: 'tlh'` is new"),
         ("added", "`GenerateMetricsRequest.tone` is new"),
         ("wording only", "`list_metrics()` has a new description"),
-        # A string has other limits than an id.
+        # Strings and ids have different limits.
         ("wording only", "`list_metrics(agent_id)` has a new description"),
         *(
             ("wording only", f"`Agent.language: {value!r}` is gone")
@@ -104,7 +104,7 @@ def test_new_functions_and_classes_break_nothing() -> None:
 
 
 def answers(path: str, method: str, schema: object) -> Callable[[dict[str, Any]], object]:
-    """Publish an answer of this schema."""
+    """Publish a response with this schema."""
     body = {"description": "", "content": {"application/json": {"schema": schema}}}
     return lambda document: document["paths"][V1 + path][method].update(responses={"200": body})
 
@@ -233,7 +233,7 @@ def test_new_names_of_the_vendor_are_not_a_change() -> None:
 
 def test_parts_that_come_and_go_upstream_are_not_a_change(monkeypatch: pytest.MonkeyPatch) -> None:
     typed = {"$ref": "#/components/schemas/Progress"}
-    # In the words of the overlay, which are those that there are when it is published without its parameter.
+    # The wording of the overlay is used if the operation is published without its parameter.
     target = next(a for a in load(SPEC / "overlay.yaml")["actions"] if "'generate_metrics_progress'" in a["target"])
     worded = published()
     worded["paths"][f"{V1}/metrics/generate_metrics_progress/"]["get"].update(target["update"])
@@ -312,7 +312,7 @@ def test_selections() -> None:
     assert exposed.parts == {}
 
 
-# From here on, the command runs on a copy of the checkout under git.
+# The following tests run the command on a copy of the checkout under git.
 
 
 @pytest.fixture
@@ -328,7 +328,7 @@ def status(checkout: Path) -> str:
 
 @pytest.fixture
 def changed(tmp_path: Path) -> Path:
-    """A publication that adds something and takes something away."""
+    """A publication with an addition and a removal."""
     document = published()
     properties = document["components"]["schemas"]["AIAgent"]["properties"]
     properties["brand_new"] = {"type": "boolean"}
@@ -446,7 +446,7 @@ def test_conflicting_options_are_refused(checkout: Path, arguments: list[str]) -
 
 
 def broken() -> dict[str, str]:
-    """Publications that cannot be taken, with a word that the error must say."""
+    """Publications that are refused, with a word of the error message."""
     text = json.dumps(PUBLISHED)
     gone, circular, nowhere = published(), published(), published()
     del gone["paths"][f"{V1}/metrics/bulk_create/"]
@@ -482,7 +482,7 @@ def test_a_refused_document_is_reported_in_one_line(checkout: Path, tmp_path: Pa
 def test_a_url_without_a_response_is_reported_in_one_line(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cut_short = b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"
     closed = cut_short.replace(b"OK", b"OK\r\nConnection: close")
-    # Nobody has to wait 30 seconds for the rest of the response that stays open.
+    # The test does not wait 30 seconds for the rest of an open response.
     stream = httpx.stream
     monkeypatch.setattr(httpx, "stream", lambda *args, **kwargs: stream(*args, **kwargs | {"timeout": 0.5}))
     with scripted(reply(404, b"gone"), cut_short, closed, b"") as server:
@@ -507,7 +507,7 @@ STAGES = [
 
 
 def stopped_at(checkout: Path, stage: str, specification: Path, *, after: bool = False) -> subprocess.Popen[str]:
-    """The command, holding still before (or after) a stage until its input is closed."""
+    """The command, stopped before or after a stage until its input is closed."""
     module, name = stage.split(".")
     code = f"""
         import signal, sys

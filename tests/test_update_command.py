@@ -1,4 +1,4 @@
-"""The command that updates the client: what it prints and writes, its exit codes, and what a failure leaves."""
+"""The command that updates the client: its output, files and exit codes, and its state after failures."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def checkout(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def changed(tmp_path: Path) -> Path:
-    """A publication that adds something and takes something away."""
+    """A publication with an addition and a removal."""
     document = copy.deepcopy(PUBLISHED)
     properties = document["components"]["schemas"]["AIAgent"]["properties"]
     properties["brand_new"] = {"type": "boolean", "description": "In other words."}
@@ -47,7 +47,7 @@ def changed(tmp_path: Path) -> Path:
 
 
 def status(checkout: Path) -> str:
-    """What differs from the commit, with ignored files, so that a scratch folder is seen."""
+    """The differences from the commit, with ignored files, so that scratch folders are noticed."""
     listing = ["git", "status", "--porcelain", "--ignored"]
     lines = subprocess.run(listing, cwd=checkout, capture_output=True, text=True, check=True).stdout.splitlines()
     return "\n".join(line for line in lines if "__pycache__" not in line)

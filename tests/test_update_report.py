@@ -1,4 +1,4 @@
-"""The report of an update: what it says first, and that text of a document is data in it and on the terminal."""
+"""The report of an update: its beginning, and text of documents, which is data in the report and on the terminal."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ BLANK = ("FILLER", "SELECTOR", "BLANK", "JOINER", "INHERENT", "MONGOLIAN VOWEL")
 
 
 def is_seen(character: str) -> bool:
-    """Whether a reader sees the character: it is neither a control, a format, a surrogate nor unassigned, nor blank."""
+    """Whether a character is visible. Control, format, blank and unassigned characters, and surrogates, are not."""
     if any(word in unicodedata.name(character, "") for word in BLANK):
         return False
     return character == " " or unicodedata.category(character)[0] not in "CZ"
 
 
 def tokens(text: str) -> tuple[list[tuple[str, str]], list[str]]:
-    """The tokens of Markdown as GitHub has it, without code; and the code spans."""
+    """The tokens of GitHub's Markdown without code, and the code spans."""
     outline: list[tuple[str, str]] = []
     code: list[str] = []
 
@@ -79,7 +79,7 @@ def tokens(text: str) -> tuple[list[tuple[str, str]], list[str]]:
 
 
 def report_of(text: str) -> Report:
-    """A report with a text in every place where a document, or a file, can have one."""
+    """A report with a text in every place that can contain text of a document or file."""
     changes = (
         Change("breaking", "{} is gone", (text,)),
         Change("breaking", "{} was {} and is {}", (text, text, text)),

@@ -1,4 +1,4 @@
-"""`with_options`, the metrics that a save returns, and names that people see."""
+"""`with_options`, the results of a save, and names in tracebacks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SOON = {"Retry-After": "0"}
 
 
 def derived(cekura: Either, **options: Any) -> Any:
-    """The client with other options, as the test calls it."""
+    """The client with other options, with the interface of the tests."""
     return cekura.wrapped(cekura.client.with_options(**options))
 
 

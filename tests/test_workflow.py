@@ -271,7 +271,7 @@ def test_a_refusal_ends_the_wait_with_the_job_named(status: int, error: type[fac
 
 @pytest.mark.parametrize(("timeout", "ends"), [(5, 5), (600, 13)])
 def test_a_job_that_stays_unknown_is_an_error(timeout: float, ends: float) -> None:
-    """Whichever comes first: the end of the wait, or the first poll after ten seconds."""
+    """The wait ends at its timeout, or at the first poll after ten seconds."""
     http = FakeHTTP(httpx.Response(404, json={"detail": "Not found."}))
     with pytest.raises(facade.NotFoundError) as caught:
         wait_for(http, timeout=timeout, is_new=True)
@@ -288,7 +288,7 @@ def test_a_resumed_job_that_is_unknown_is_an_error_at_once() -> None:
 
 
 def test_a_job_that_was_known_may_be_unknown_for_ten_seconds_again() -> None:
-    """A service of several servers: one of them does not know it yet."""
+    """One of several servers of the service does not know the job yet."""
     times: list[float] = []
 
     def respond(request: Received) -> httpx.Response:
