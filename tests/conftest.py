@@ -83,7 +83,7 @@ def clock() -> VirtualClock:
 def client(kind: Kind, clock: VirtualClock) -> Iterator[Callable[..., Either]]:
     """Make clients of the kind, closed at the end of the test: `client(api_key, base_url=...)`.
 
-    They share a virtual clock. A test that is about real time sets `clock=Clock()`.
+    They share a virtual clock. A test of real time passes `clock=Clock()`.
     """
     made: list[Either] = []
 

@@ -34,11 +34,11 @@ _A_LOOK = 0.05  # seconds that a read waits before it checks whether any bytes w
 class VirtualClock(virtual.VirtualClock):
     """A virtual clock that also ends the requests of a client whose `timeout` is 5 seconds or more.
 
-    A shorter one is real: use it where nothing but the failure has to happen in time.
+    A shorter timeout is real. Use it only if the test does not depend on the speed of the machine.
 
     Attributes:
-        silent: Whether the server sends nothing more. A read then times out, and moves the clock on. So does connecting
-            if it was set before.
+        silent: Whether the server sends nothing more. A read then times out, and advances the clock. Connecting does
+            the same if this was set before.
         timed_out: Set when a read has timed out.
     """
 

@@ -30,8 +30,8 @@ def schema() -> Any:
 def described() -> list[Any]:
     """Whether a response is described.
 
-    Schemathesis also checks what a server takes; the sandbox takes less than a schema can say (one id of two, agents
-    that exist), and more operations than the client covers.
+    Schemathesis also checks which requests a server accepts. This is not used, because the sandbox has rules that a
+    schema cannot express (such as existing agents), and has more operations than the client covers.
     """
     from schemathesis.checks import not_a_server_error
     from schemathesis.specs.openapi import checks

@@ -1,8 +1,8 @@
 """Runs the command in forks of a process that has imported the libraries, because importing is slower than most runs.
 
-Each line of standard input describes a run, in JSON: the command, its folder and environment, and the files that are
-its standard streams. For each, this process forks, and writes the exit code on a line of standard output. It has
-imported libraries and the client, but nothing of the command itself: each run does that as in a process of its own.
+Each line of standard input describes a run, in JSON: the command, its folder and environment, and the files for its
+standard streams. For each run, this process forks, and writes the exit code on a line of standard output. It has
+imported libraries and the client, but no modules of the command, which each run imports itself.
 """
 
 from __future__ import annotations
