@@ -1,4 +1,4 @@
-"""Write docs/pictures: what the command looks like, from real runs in a pseudo-terminal, against the sandbox.
+"""Write docs/pictures, which show the command in real runs against the sandbox, in a pseudo-terminal.
 
 python scripts/pictures.py [--output DIR]
 """
@@ -25,11 +25,11 @@ from tests.terminal import NEXT_PICTURE, Shell, Terminal, environment, until
 
 ROOT = Path(__file__).resolve().parent.parent
 QUESTION = re.escape("[?] help ")
-# What differs from one run to the next, and what stands for it; no longer and no shorter, so that nothing moves.
+# Replacements of text that differs between runs. They have the same length, so that the layout does not change.
 IDS = ("3f2b8c1e-5d4a-4f6b-9a7c-0e1d2c3b4a5f", "8a61d0c4-72be-4c19-b5f3-6d9e01a7c2b8")
 ELAPSED = re.compile(r"(?<![0-9:])0:[0-9]{2}(?![0-9])")
 SPINNER = re.compile("[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏]")
-# Without the fonts that a browser would fetch from elsewhere.
+# The pictures do not use fonts from another host.
 FONTS = "ui-monospace, 'Cascadia Mono', Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 SVG = re.sub(r"@font-face {{.*?}}\n", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL).replace("Fira Code, monospace", FONTS)
 
@@ -69,7 +69,7 @@ def stop(terminal: Terminal, _sandbox: Sandbox) -> str:
 
 
 def watch(terminal: Terminal, sandbox: Sandbox) -> str:
-    """Look at two jobs while time stands still, one further than the other."""
+    """Show two jobs at different steps, while the clock is stopped."""
     until(lambda: len(sandbox.jobs) == 2)
     jobs = sorted(sandbox.jobs.values(), key=lambda job: job.agent_id)
     for job, done, step in zip(jobs, (0.7, 0.45), ("Writing metrics", "Looking for what callers"), strict=True):

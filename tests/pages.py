@@ -1,4 +1,4 @@
-"""The code blocks of the documentation, and how those of a page are run: top to bottom, in one shell.
+"""Reads the code blocks of the documentation, and runs those of a page from top to bottom, in one shell.
 
 An HTML comment before a block, which is not rendered, may say `not run: why`, or `answers: y`: what is typed then.
 A `text` block without a title is what the block before it prints; `…` stands for what is different each time.
@@ -35,7 +35,7 @@ python3 -m venv ~/try-cekura
 . ~/try-cekura/bin/activate
 pip install ".[cli,sandbox]"
 """
-# What only makes a reader wait.
+# These lines only make a reader wait.
 QUICKER = [
     (re.compile(r"cekura-facade sandbox(?= >)"), "cekura-facade sandbox --job-seconds 0.3"),
     (re.compile(r"\bsleep 1;"), "sleep 0.05;"),
@@ -52,7 +52,7 @@ child.expect(pexpect.EOF)
 child.close()
 sys.exit(child.exitstatus)
 """
-# Whether what a page installs is there already. Nothing is installed into the environment that the tests run in.
+# Checks that the packages that a page installs exist. The tests do not install anything into their environment.
 PIP = f"""\
 #!/bin/sh
 [ "$1" = install ] && shift
@@ -148,7 +148,7 @@ def follow(page: Path, checkout: Path, scratch: Path, environment: dict[str, str
 
 
 def as_shown(printed: str, shown: str) -> bool:
-    """Whether this is what a page shows. Spaces at the ends of lines do not count."""
+    """Whether the output matches a page. Spaces at the ends of lines do not count."""
     pattern = ".*?".join(re.escape(part) for part in shown.strip().split("…"))
     lines = "\n".join(line.rstrip() for line in printed.splitlines()).strip()
     return re.fullmatch(pattern, lines, re.DOTALL) is not None

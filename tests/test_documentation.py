@@ -25,7 +25,7 @@ from tests.once import once
 from tests.pages import INSTALL, PAGES, ROOT, as_shown, blocks, follow, name, prerequisites
 
 FOLLOWED = [page for page in PAGES if any(block.is_run for block in blocks(page))]
-# These tell; they do not lead. A sandbox is there for them, and a specification.
+# These pages are not tutorials. They get a sandbox and a specification.
 TELLING = {
     "README.md",
     "CONTRIBUTING.md",
@@ -40,12 +40,12 @@ NOT_RUN = {"CONTRIBUTING.md": 3, "README.md": 1, "docs/guides/your-own-sdk.md": 
 
 @pytest.fixture
 def checkout(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone, as far as a page can tell, which is set up: `.venv` is the environment that the tests run in."""
+    """A copy that looks like a clone after setup. Its `.venv` is the environment of the tests."""
     git = ["git", "-c", "user.name=nobody", "-c", "user.email=nobody@localhost"]
     listing = [*git, "ls-files", "--cached", "--others", "--exclude-standard"]
     known = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=False)
     if known.returncode:
-        pytest.skip("this is no git checkout")
+        pytest.skip("this is not a git checkout")
 
     def make(folder: Path) -> None:
         for file in (Path(line) for line in known.stdout.splitlines() if (ROOT / line).is_file()):
@@ -71,7 +71,7 @@ def test_a_page_works_from_top_to_bottom(
     scratch.mkdir()
     ours = ("PYTHONPATH", "PYTHONUNBUFFERED", "VIRTUAL_ENV", "CI")
     environment = {key: value for key, value in os.environ.items() if key not in ours}
-    # No page needs the audit of `./scripts/build`, which asks a service about vulnerabilities.
+    # No page needs the audit of `./scripts/build`, which sends requests to a registry.
     environment |= {"VENV": sys.prefix, "UV_OFFLINE": "1"}
     with Sandbox(job_seconds=0.3) as sandbox:
         if name(page) in TELLING:
@@ -147,7 +147,7 @@ def test_output_is_compared() -> None:
     assert not as_shown("one\n", "two\n")
 
 
-def test_a_workflow_on_a_page_is_one_that_is_tested() -> None:
+def test_a_workflow_on_a_page_is_tested() -> None:
     files = sorted((ROOT / "docs" / "guides" / "examples").glob("*.yml"))
     found = [block.text for page in PAGES for block in blocks(page) if block.language == "yaml"]
     workflows = [text for text in found if isinstance(read := yaml.safe_load(text), dict) and "jobs" in read]

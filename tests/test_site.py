@@ -1,4 +1,4 @@
-"""The site: it builds without a warning or the network, shows what users call, and loads nothing from elsewhere."""
+"""The site: it builds without warnings or a network, documents the interface, and loads nothing from other hosts."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ LOADING = {
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site, as `./scripts/docs` builds it. Nobody answers at the proxy, so it cannot fetch anything."""
+    """The site of `./scripts/docs`, which is built with a dead proxy, so that it cannot fetch anything."""
     proxies = {f"{kind}_proxy": "http://127.0.0.1:9" for kind in ("http", "https", "HTTP", "HTTPS")}
 
     def make(folder: Path) -> None:
@@ -52,7 +52,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def shown(site: Path, page: str, path: str) -> str:
-    """What is shown of something in the reference, up to the next thing, as plain text."""
+    """The entry of a name in the reference, as plain text."""
     html = (site / "reference" / f"{page}.html").read_text("utf-8")
     part = re.search(rf'<h\d id="{re.escape(path)}".*?(?=<h\d id=|</article>)', html, re.DOTALL)
     assert part is not None, f"{path} is not on the page"
@@ -65,7 +65,7 @@ def specification() -> Document:
 
 
 def described(model: str) -> str:
-    """How the specification describes a field of a model: in whose words it does is not for a test to say."""
+    """The description of a field in the specification, so that tests do not depend on its wording."""
     fields = specification()["components"]["schemas"][model]["properties"]
     said = (str(field.get("description", "")) for field in fields.values())
     return next(text for text in said if re.fullmatch(r"[\w ,]+", text))
@@ -78,7 +78,7 @@ def summary(operation: str) -> str:
     return str(found[operation]["summary"])
 
 
-def test_all_that_is_public_is_in_the_reference() -> None:
+def test_the_whole_public_interface_is_in_the_reference() -> None:
     listed = re.findall(r"^::: (\S+)$", "".join(page.read_text("utf-8") for page in REFERENCE.iterdir()), re.MULTILINE)
     assert len(listed) == len(set(listed))
     public = {f"cekura_facade.{name}" for name in cekura_facade.__all__}
@@ -211,7 +211,7 @@ def test_every_page_is_reached(site: Path) -> None:
 
 
 class _Requests(HTMLParser):
-    """Collects what a browser would fetch by itself."""
+    """Collects the URLs that a browser would fetch automatically."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -320,7 +320,7 @@ def test_a_link_to_nothing_fails_the_build(tmp_path: Path, link: str, fails: boo
     assert ("1 warnings in strict mode" in result.stdout + result.stderr) == fails
 
 
-def test_what_is_outside_of_the_site_is_shown_as_text(site: Path) -> None:
+def test_links_to_files_outside_of_the_site_are_text(site: Path) -> None:
     shown = site / "guides" / "your-own-sdk.html"
     html = shown.read_text("utf-8")
     assert "CHANGELOG.md" in html
