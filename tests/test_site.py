@@ -331,7 +331,9 @@ def test_links_to_files_outside_of_the_site_are_text(site: Path) -> None:
     config = SimpleNamespace(docs_dir=str(ROOT / "docs"))
     markdown = links.on_page_markdown("[a](../index.md) [b](../../LICENSE#x)", page=page, config=config)
     assert markdown == "[a](../index.md) b"
-    markdown = links.on_page_markdown("One.\n\n*In the repository, two\nlines.*\n\n*Three.*\n", page=page, config=config)
+    markdown = links.on_page_markdown(
+        "One.\n\n*In the repository, two\nlines.*\n\n*Three.*\n", page=page, config=config
+    )
     assert markdown == "One.\n\n\n*Three.*\n"
     with pytest.raises(FileNotFoundError, match=r"nowhere\.md"):
         links.on_page_markdown("[c](../../nowhere.md)", page=page, config=config)
