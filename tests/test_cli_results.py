@@ -15,8 +15,9 @@ import yaml
 from cekura_facade import __version__
 from cekura_facade.cli._saving import summarize
 from cekura_facade.sandbox import Sandbox
+from tests.forks import SECONDS
 from tests.support import closed_port, reply, scripted
-from tests.terminal import COMMAND, JSON, SECONDS, Shell, environment
+from tests.terminal import COMMAND, JSON, Shell, environment
 
 PROGRESS_ID = "3f2b8c1e-5d4a-4f6b-9a7c-0e1d2c3b4a5f"
 STARTED = reply(200, {"progress_id": PROGRESS_ID})

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from cekura_facade.sandbox import Sandbox
-from tests.terminal import COMMAND, VIRTUAL_TIME, Forks, environment, forks
+from tests.forks import VIRTUAL_TIME
+from tests.terminal import COMMAND, environment, forks
 
 # What a script prints of its process: a fork has nothing of the command, nor of another run.
 PROGRAM = """
@@ -65,4 +66,6 @@ def test_the_command_does_the_same_in_a_fork(env: dict[str, str], tmp_path: Path
 def test_what_libraries_read_when_they_are_imported_is_not_left_to_a_fork(env: dict[str, str]) -> None:
     assert forks().can_run(env)
     assert not any(forks().can_run(env | {name: "1"}) for name in ("TERMINAL_WIDTH", "NO_COLOR", "HTTP_PROXY", "LANG"))
-    assert not Forks().can_run({name: value for name, value in env.items() if name != "PYTHONPATH"})
+    in_real_time = {name: value for name, value in env.items() if name != "PYTHONPATH"}
+    assert not forks().can_run(in_real_time)
+    assert forks(virtual_time=False).can_run(in_real_time)
