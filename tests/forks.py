@@ -139,17 +139,18 @@ class Forks:
         return caller
 
     def run(
-        self, command: list[str], folder: Path, env: dict[str, str], given: str | None = None
+        self, command: list[str], folder: Path, env: dict[str, str], given: str | None = None, device: str = ""
     ) -> subprocess.CompletedProcess[str]:
-        """Run a program to its end."""
+        """Run a program to its end. Its standard output may be a device, and is not returned then."""
         source, out, err = (Path(self._folder.name, name) for name in ("in", "out", "err"))
         source.write_text(given or "", "utf-8")
         source = Path(os.devnull) if given is None else source
-        with source.open() as read, out.open("w") as written, err.open("w") as more:
+        with source.open() as read, (Path(device) if device else out).open("w") as written, err.open("w") as more:
             streams = [stream.fileno() for stream in (read, written, more)]
             with self._request(command, folder, env, streams) as caller, Fork(caller) as fork:
                 code = fork.wait()
-        return subprocess.CompletedProcess(command, code, out.read_text("utf-8"), err.read_text("utf-8"))
+        stdout = "" if device else out.read_text("utf-8")
+        return subprocess.CompletedProcess(command, code, stdout, err.read_text("utf-8"))
 
     @contextmanager
     def start(self, command: list[str], folder: Path, env: dict[str, str]) -> Iterator[PipedFork]:
