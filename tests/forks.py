@@ -19,9 +19,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Self
 
-SECONDS = 600  # only a test that hangs takes as long, whatever else the machine does
+SECONDS = 600  # seconds, which only a test that hangs reaches
 VIRTUAL_TIME = str(Path(__file__).with_name("virtual_time"))
-# What the command uses, and the client, but nothing of the command itself.
+# The libraries of the command, and the client. Each run imports the modules of the command itself.
 LIBRARIES = (
     "encodings.idna",
     "importlib.readers",
@@ -95,7 +95,7 @@ class PipedFork(Fork):
             stream.close()
 
     def communicate(self) -> tuple[str, str]:
-        """Close the input, and wait for the end. Returns what is left to read of both outputs."""
+        """Close the input, and wait for the end. Returns the rest of both outputs."""
         self.stdin.close()
         with ThreadPoolExecutor(2) as pool:
             out, err = pool.map(lambda stream: stream.read(), (self.stdout, self.stderr))
@@ -106,7 +106,7 @@ class PipedFork(Fork):
 class Forks:
     """A process that has imported modules or objects, and runs programs in forks of itself."""
 
-    # What no library reads when it is imported.
+    # Variables that no library reads at import.
     READ_LATER = re.compile("CEKURA_.*|COLUMNS|HOME|TMPDIR")
 
     def __init__(self, names: tuple[str, ...], env: dict[str, str]) -> None:
@@ -141,7 +141,7 @@ class Forks:
     def run(
         self, command: list[str], folder: Path, env: dict[str, str], given: str | None = None, device: str = ""
     ) -> subprocess.CompletedProcess[str]:
-        """Run a program to its end. Its standard output may be a device, and is not returned then."""
+        """Run a program until it ends. If its standard output is a device, the output is not returned."""
         source, out, err = (Path(self._folder.name, name) for name in ("in", "out", "err"))
         source.write_text(given or "", "utf-8")
         source = Path(os.devnull) if given is None else source
@@ -154,7 +154,7 @@ class Forks:
 
     @contextmanager
     def start(self, command: list[str], folder: Path, env: dict[str, str]) -> Iterator[PipedFork]:
-        """Run a program that goes on meanwhile, and is killed at the end."""
+        """Start a program in the background. It is killed at the end."""
         (source, given), (read, out), (more, err) = (os.pipe() for _ in range(3))
         with self._request(command, folder, env, [source, out, err]) as caller:
             for stream in (source, out, err):
@@ -164,7 +164,7 @@ class Forks:
 
     @contextmanager
     def start_in_terminal(self, command: list[str], folder: Path, env: dict[str, str], terminal: int) -> Iterator[Fork]:
-        """Run a program in a terminal, whose descriptor is closed here. It is killed at the end."""
+        """Start a program in a terminal, whose descriptor this method closes. The program is killed at the end."""
         with self._request(command, folder, env, [terminal] * 3, terminal=True) as caller:
             os.close(terminal)
             with Fork(caller) as fork:

@@ -1,9 +1,9 @@
-"""Runs programs in processes that need not import the libraries again, which takes longer than most runs.
+"""Runs programs in forks of a process that has imported the libraries, because importing is slower than most runs.
 
 `forking.py NAME...` imports these modules and objects. Standard input is a socket. Each byte on it starts a run, and
-brings four descriptors: another socket, and the standard streams of the run. That socket describes the run in a line of
-JSON: the command, its folder and environment, and whether the streams are a terminal. Two lines come back: the process
-id, and at the end the exit code. Nothing of the program itself is imported before, as in a process of its own.
+carries four descriptors: another socket, and the standard streams of the run. That socket receives a line of JSON with
+the command, its folder and environment, and whether the streams are a terminal. It sends two lines back: the process id,
+and at the end the exit code. Each run imports the modules of the program itself, as a new process does.
 """
 
 from __future__ import annotations
