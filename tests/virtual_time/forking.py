@@ -2,8 +2,8 @@
 
 `forking.py NAME...` imports these modules and objects. Standard input is a socket. Each byte on it starts a run, and
 carries four descriptors: another socket, and the standard streams of the run. That socket receives a line of JSON with
-the command, its folder and environment, and whether the streams are a terminal. It sends two lines back: the process id,
-and at the end the exit code. Each run imports the modules of the program itself, as a new process does.
+the command, its folder and environment, and whether the streams are a terminal. It sends back two lines: the process
+id, and at the end the exit code. Each run imports the modules of the program itself, as a new process does.
 """
 
 from __future__ import annotations
