@@ -5,6 +5,7 @@ A part of the cells of `scripts/fault_matrix.py` runs. The judge is judged as we
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -28,18 +29,16 @@ CELLS = all_cells("apply")
 
 
 def some_cells() -> list[Cell]:
-    """For each client: a fault at every step, another one after every write was processed, and some sequences."""
+    """For one client or both: a fault at every step, another one after every write was processed, and sequences."""
     chance = random.Random(0)
+    judged = [cell for cell in CELLS if not (cell.limit or cell.ended_by)]
     cells: list[Cell] = []
-    for client in ("ours-sync", "ours-async"):
-        own = [cell for cell in CELLS if cell.client == client and not (cell.limit or cell.ended_by)]
-        for step in STEPS["apply"]:
-            at_step = [cell for cell in own if cell.where == step]
-            cells.append(chance.choice(at_step))
-            if step in WRITES:
-                cells.append(chance.choice([cell for cell in at_step if cell.when == WHEN["after"]]))
-        cells += chance.sample([cell for cell in own if cell.where == "sequence"], 3)
-    return cells
+    for step, client in zip(STEPS["apply"], itertools.cycle(("ours-sync", "ours-async")), strict=False):
+        at_step = [cell for cell in judged if cell.where == step]
+        cells.append(chance.choice([cell for cell in at_step if cell.client == client]))
+        if step in WRITES:
+            cells.append(chance.choice([c for c in at_step if c.client != client and c.when == WHEN["after"]]))
+    return cells + chance.sample([cell for cell in judged if cell.where == "sequence"], 3)
 
 
 def test_no_fault_while_a_plan_is_applied_does_harm() -> None:
