@@ -1,4 +1,4 @@
-"""Makes the metrics of an agent or project equal to the list of a plan. Each step is done once, or is reported."""
+"""Makes the metrics of an agent or project match the list of a plan. Each step runs once, or is reported."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ._saving import read, save
 
 
 async def apply(http: HTTP, plan: Plan, *, prune: bool) -> Applied:
-    """Do what a plan shows and is not done yet. Raises PlanChangedError if anything else is needed."""
+    """Run the steps of a plan that are not done yet. Raises PlanChangedError if any other step is needed."""
     done = Applied()
     try:
         new = await compare(http, plan.agent_id, plan.project_id, plan.wanted)
@@ -42,15 +42,15 @@ async def apply(http: HTTP, plan: Plan, *, prune: bool) -> Applied:
         if done.deleted:
             await _confirm_deleted(http, plan, done)
     except BaseException as error:
-        vars(error)["applied"] = done  # Ctrl-C and cancellation have it, too.
+        vars(error)["applied"] = done  # Ctrl-C and cancellation get it as well.
         counts = f"{len(done.created)} created, {len(done.updated)} updated, {len(done.deleted)} deleted"
-        error.add_note(f"metrics.apply: {counts}. Plan and apply again: what is done is not done twice.")
+        error.add_note(f"metrics.apply: {counts}. Compute a new plan and apply it. Finished steps are not repeated.")
         raise
     return done
 
 
 def _steps(plan: Plan, *, prune: bool) -> dict[tuple[str, object], object]:
-    """The steps of a plan, each with what it does."""
+    """The steps of a plan, each with the values that it writes or deletes."""
     return {
         **{("create", each["name"]): each for each in plan.create},
         **{("copy", code): None for code in plan.attach},
@@ -72,7 +72,7 @@ async def _delete(http: HTTP, plan: Plan, metric: Metric) -> None:
     try:
         await _check(http, plan, metric, {"name": metric.name}, is_deleted=True)
         await ask(http, delete_metric, metric.id)
-    except NotFoundError as error:  # Somebody else deleted it, unless a proxy says so.
+    except NotFoundError as error:  # If the 404 is not from a proxy, somebody else deleted it.
         if not isinstance(error.body, dict):
             raise
 
@@ -81,14 +81,14 @@ async def _confirm_deleted(http: HTTP, plan: Plan, done: Applied) -> None:
     """List the metrics, because a success of a delete says little. The list may lag behind by `settle_timeout`."""
     for pause in (0.0, http.settings.settle_timeout):
         await http.sleep(pause)
-        new = await compare(http, plan.agent_id, plan.project_id, plan.wanted)
-        listed = {metric.id for metric in new.only_in_service}
+        listed = {metric.id for metric in (await compare(http, plan.agent_id, plan.project_id, [])).only_in_service}
         left = [metric for metric in done.deleted if metric.id in listed]
         if not left:
             return
     done.deleted[:] = [metric for metric in done.deleted if metric.id not in listed]
     names = ", ".join(f"{metric.id} ({metric.name!r})" for metric in left)
-    raise PlanChangedError(f"the service says that it deleted {names}, but still lists it", new)
+    what = f"the service says that it deleted {names}, but still lists it"
+    raise PlanChangedError(what, await compare(http, plan.agent_id, plan.project_id, plan.wanted))
 
 
 class _Copies(Wanted):

@@ -1,4 +1,4 @@
-"""Cells in which the client's process is ended in the middle of a request, and a second process goes on."""
+"""Cells in which the client's process ends in the middle of a request, and a second process continues."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from .traces import everything_of
 from .trial import Verdict
 from .violation import Violation
 
-_PATIENCE = HUNG  # seconds: only a process that hangs takes as long
+_PATIENCE = HUNG  # seconds, which only a process that hangs reaches
 
 
 @attrs.frozen
 class _Farewell:
-    """What a process that was interrupted tells at its end."""
+    """The last message of an interrupted process."""
 
     progress_id: str | None
     done: Done | None
@@ -38,7 +38,7 @@ class _Farewell:
 
 
 def run_ended(cell: Cell, client: Client, stage: Stage) -> Verdict:
-    """Run a cell: let a process begin, end it when it meets the request that is held up, and go on in another one."""
+    """Run a cell: start a process, end it during the delayed request, and continue in another one."""
     assert cell.ended_by is not None
     place = stage.open(cell.script, patience=_PATIENCE)
     killed = cell.ended_by == signal.SIGKILL
@@ -66,7 +66,7 @@ def run_ended(cell: Cell, client: Client, stage: Stage) -> Verdict:
         ending.progress_id = said
     else:
         violations.append(Violation("foreign", f"the process ended with {process.exitcode} and said nothing"))
-    # The request is held up for as long: the client must not wait for its answer.
+    # The request is delayed for this time, so that the client cannot wait for its response.
     if not killed and ending.elapsed >= _PATIENCE:
         violations.append(Violation("deadline", f"it took {ending.elapsed:.1f} s to end"))
     violations += judge_ended(client.flow, cell.where, ending, stage.sight(), killed=killed)
@@ -79,7 +79,7 @@ def run_ended(cell: Cell, client: Client, stage: Stage) -> Verdict:
 
 
 def _last_word(ear: Connection) -> Any:
-    """The last that a process said before its end of the pipe was closed."""
+    """The last message of a process before its end of the pipe was closed."""
     said = None
     with ear:
         while ear.poll(_PATIENCE):
@@ -101,9 +101,9 @@ def _in_another_process(target: Callable[..., None], *args: object) -> Exception
 
 
 def _begin(client: Client, place: Place, mouth: Connection) -> None:
-    """Run the workflow step by step, and say the progress id as soon as it is known."""
+    """Run the workflow step by step, and send the progress id as soon as it is known."""
     alone()
-    # The request is held up until this process is killed, however long that takes.
+    # The request is delayed until this process is killed.
     SETTINGS["timeout"] = _PATIENCE
     if client.flow == "apply":
         client.workflow(place, Ending())
@@ -129,7 +129,7 @@ def _generate(name: str, place: Place, mouth: Connection) -> None:
 
 
 def _interrupted(client: Client, place: Place, mouth: Connection) -> None:
-    """Run the workflow in one call, until Ctrl-C; then tell what can be known from the exception."""
+    """Run the workflow in one call until Ctrl-C. Then send the information of the exception."""
     alone()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     SETTINGS["timeout"] = _PATIENCE
@@ -143,6 +143,6 @@ def _interrupted(client: Client, place: Place, mouth: Connection) -> None:
 
 
 def _go_on(client: Client, place: Place, progress_id: str | None) -> None:
-    """What is done in another process: pick the job up by its id."""
+    """Resume the job by its id, or apply the list again, in another process."""
     alone()
     client.recover(place, Ending(progress_id=progress_id))

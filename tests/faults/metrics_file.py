@@ -6,7 +6,7 @@ from typing import Any
 
 from .steps import UPDATES
 
-PADDING = "x" * 4_000_000  # more than the buffers of both ends hold together
+PADDING = "x" * 4_000_000  # more than the buffers of both ends
 CODE = "vocera_defined_metric_code"
 NEW = tuple(f"New {i}" for i in range(3))
 COPIED = {"Latency": "latency", "Talk ratio": "talk_ratio"}

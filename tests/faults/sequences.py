@@ -1,4 +1,4 @@
-"""Faults while the service is saving, and faults one after the other, as data."""
+"""Faults while the service is saving, and sequences of faults, as data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SAVING: dict[Phase, tuple[str, ...]] = {
     "late": _LATE,
     "too late": (_RESET, "read time-out", "HTML with 504"),
 }
-# What a write meets when the service takes only the first metric of a request, or acts on it late.
+# Faults of a write in which the service processes only the first metric of a request, or processes it late.
 DURING: dict[Step, dict[Phase, tuple[str, ...]]] = {
     "save": _SAVING,
     "copy": _SAVING,
@@ -28,7 +28,7 @@ def _plan(*parts: tuple[str, Phase] | None) -> tuple[Planned | None, ...]:
 
 _FINE = None
 
-# What the requests of each step meet, one after the other; afterwards all is well.
+# Consecutive faults of the requests of each step. Later requests succeed.
 _GENERATING: dict[str, _Sequence] = {
     "saved and 500, then 502 in HTML": {"save": _plan(("500", "after"), ("HTML with 502", "before"))},
     "saved and 500, saved and 502 in HTML": {"save": _plan(("500", "after"), ("HTML with 502", "after"))},
@@ -62,7 +62,7 @@ _GENERATING: dict[str, _Sequence] = {
         "save": _plan(("HTML with 502", "before"), ("empty 200", "after")),
     },
 }
-# The same, but the last fault of each step stays.
+# The same sequences, but the last fault of each step stays.
 _GENERATING_LASTING: dict[str, _Sequence] = {
     "saved and reset, then looking fails for ever": {
         "look": _plan(_FINE, ("500", "before")),
