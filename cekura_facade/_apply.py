@@ -106,7 +106,7 @@ async def _attach(http: HTTP, plan: Plan, done: Applied) -> None:
     finally:
         remember_unsettled(http, saving)
         done.created.extend(saving.in_order())
-    http.state.hidden.update({saving.saved[i].id: saving.key(i) for i in saving.saved})
+    http.state.hidden.update({saving.saved[i].id: saving.keys[i] for i in saving.saved})
     await confirm(http, saving)
 
 
