@@ -23,7 +23,7 @@ class Member:
 
     `owner` is the name of the member that it is a part of: the function of a parameter, the class of a field, the field
     of a known value. `given` says that the caller passes it, and `required` that the caller must. `promised` says that
-    every response has it. `wording` is how it is described.
+    every response has it. `deprecated` says that calling it warns. `wording` is how it is described.
     """
 
     type: str
@@ -31,6 +31,7 @@ class Member:
     given: bool = False
     required: bool = False
     promised: bool = False
+    deprecated: bool = False
     wording: str = ""
 
 
@@ -45,7 +46,11 @@ def interface(document: Document) -> Interface:
     for _, path, operation in operations(document):
         name = operation["operationId"]
         function = f"{name}()"
-        members[function] = Member(_result(operation, enums), wording=_wording(operation))
+        members[function] = Member(
+            _result(operation, enums),
+            deprecated=operation.get("deprecated") is True,
+            wording=_wording({**operation, "deprecated": None}),
+        )
         for parameter in (*document["paths"][path].get("parameters", []), *operation.get("parameters", [])):
             required = parameter.get("required") is True
             kind = _type(parameter.get("schema", {}))
