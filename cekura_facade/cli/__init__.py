@@ -44,7 +44,7 @@ def _run() -> None:
         return
     if missing := [name for name in ("typer", "rich", "yaml") if importlib.util.find_spec(name) is None]:
         need = f"The command needs {', '.join(missing)}."
-        sys.exit(f"cekura-facade: {need} Install the extra: pip install 'cekura-facade[cli]'")
+        sys.exit(f'cekura-facade: {need} Install the extra: pip install "cekura-facade[cli]"')
     # httpx imports its own command where click and rich are installed, and that takes longer than all the rest of it.
     sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
     from .app import app

@@ -15,7 +15,8 @@ from ._text import plural, visible
 def serve(report: Report, port: int, job_seconds: float, behavior: str) -> None:
     """Run the sandbox until the command is interrupted, and print the settings that point others at it."""
     if missing := [name for name in ("starlette", "uvicorn") if importlib.util.find_spec(name) is None]:
-        raise Failed(f"{', '.join(missing)} not found. Install the extra: pip install 'cekura-facade[sandbox]'")
+        need = f"The sandbox needs {', '.join(missing)}."
+        raise Failed(f'{need} Install the extra: pip install "cekura-facade[sandbox]"')
     from cekura_facade.sandbox import BEHAVIORS, Sandbox
 
     output = report.output
