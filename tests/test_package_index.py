@@ -81,7 +81,7 @@ def is_absolute(target: str) -> bool:
 def test_the_page_has_no_dead_link_and_no_picture_and_every_word(metadata: Message) -> None:
     assert metadata["Description-Content-Type"] == "text/markdown"
     readme = Page((ROOT / "README.md").read_text("utf-8"))
-    page = Page(metadata.get_payload())
+    page = Page(str(metadata.get_payload()))
     kept = [target for target in readme.targets if is_absolute(target) or target in readme.anchors]
     assert page.targets == kept
     assert set(filter(is_absolute, kept))

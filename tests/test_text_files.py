@@ -36,8 +36,10 @@ def test_every_file_is_as_the_settings_of_editors_say(tracked: list[Path]) -> No
         content = file.read_bytes()
         lines = content.decode("utf-8").split("\n")
         is_output = file.suffix == ".svg" or "snapshots" in file.parts
-        if b"\r" in content or b"\n\t" in content:
-            wrong.append(file)
-        elif not is_output and content and (lines[-1] or any(line != line.rstrip() for line in lines)):
+        if (
+            b"\r" in content
+            or b"\n\t" in content
+            or (not is_output and content and (lines[-1] or any(line != line.rstrip() for line in lines)))
+        ):
             wrong.append(file)
     assert wrong == []
