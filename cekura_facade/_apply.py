@@ -1,4 +1,4 @@
-"""Makes the metrics of an agent or project equal to the list of a plan. Each step is done once, or is reported."""
+"""Makes the metrics of an agent or project match the list of a plan. Each step runs once, or is reported."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ._saving import confirm, read, remember_unsettled, save
 
 
 async def apply(http: HTTP, plan: Plan, *, prune: bool) -> Applied:
-    """Do what a plan shows and is not done yet. Raises PlanChangedError if anything else is needed."""
+    """Run the steps of a plan that are not done yet. Raises PlanChangedError if any other step is needed."""
     done = Applied()
     try:
         new = await compare(http, plan.agent_id, plan.project_id, plan.wanted)
@@ -43,15 +43,15 @@ async def apply(http: HTTP, plan: Plan, *, prune: bool) -> Applied:
             await _delete(http, plan, metric)
             done.deleted.append(metric)
     except BaseException as error:
-        vars(error)["applied"] = done  # Ctrl-C and cancellation have it, too.
+        vars(error)["applied"] = done  # Ctrl-C and cancellation get it as well.
         counts = f"{len(done.created)} created, {len(done.updated)} updated, {len(done.deleted)} deleted"
-        error.add_note(f"metrics.apply: {counts}. Plan and apply again: what is done is not done twice.")
+        error.add_note(f"metrics.apply: {counts}. Compute a new plan and apply it. Finished steps are not repeated.")
         raise
     return done
 
 
 def _steps(plan: Plan, *, prune: bool) -> dict[tuple[str, object], object]:
-    """The steps of a plan, each with what it does."""
+    """The steps of a plan, each with the values that it writes or deletes."""
     return {
         **{("create", each["name"]): each for each in plan.create},
         **{("copy", code): None for code in plan.attach},
@@ -73,7 +73,7 @@ async def _delete(http: HTTP, plan: Plan, metric: Metric) -> None:
     try:
         await _check(http, plan, metric, {"name": metric.name}, is_deleted=True)
         await ask(http, delete_metric, metric.id)
-    except NotFoundError as error:  # Somebody else deleted it, unless a proxy says so.
+    except NotFoundError as error:  # If the 404 is not from a proxy, somebody else deleted it.
         if not isinstance(error.body, dict):
             raise
 
@@ -111,6 +111,6 @@ async def _attach(http: HTTP, plan: Plan, done: Applied) -> None:
 
 
 def _claim(saving: Wanted, metrics: Sequence[Metric]) -> None:
-    """Take those of the metrics that are copies of the wanted ones."""
+    """Mark the wanted metrics as saved that these metrics are copies of."""
     by_code = {str(fields_of(metric).get(CODE)): metric for metric in metrics}
     saving.saved |= {i: by_code[code] for i, each in enumerate(saving.fields) if (code := str(each[CODE])) in by_code}

@@ -1,4 +1,4 @@
-"""The metrics that a call is to save, and what is known of each so far."""
+"""The metrics that a call saves, and what is known about each of them."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from . import _matching as matching
 from ._errors import APIError, BulkCreateUncertainError, CekuraError
 from ._failures import may_be_processed
 
-EVERYTHING = "\0"  # the name of what stands for all metrics, which none has
-_NAMES_LENGTH = 1500  # of the names in one URL, in characters
+EVERYTHING = "\0"  # a name that no metric has, which selects all metrics
+_NAMES_LENGTH = 1500  # maximum length of all names in one URL, in characters
 Query = dict[str, str | int]
 """Query parameters of the list of metrics."""
 
 
-# How found metrics are assigned, the closest match first: the exact or a comparable text, the same or a possible scope.
+# The ways to match metrics, the closest one first: exact or comparable text, and the same or a possible scope.
 _TEXTS = (matching.is_same_text, lambda _saved, _wanted: True)
 PASSES = tuple(itertools.product(_TEXTS, (matching.is_same_scope, matching.may_be_in_scope)))
 
 
 class Wanted:
-    """The metrics to save, and what is known of each so far, by its position in the order given."""
+    """The metrics to save, and what is known about each of them, by its position in the order given."""
 
     def __init__(self, fields: Sequence[dict[str, object]]) -> None:
         self.fields = fields
-        # As they are compared: a metric for an assistant_id is for the agent that has it, once that is known.
+        # The fields to compare. An assistant_id is replaced with the agent that has it, once that is known.
         self.compared: list[matching.Fields] = [{"description": "", **each} for each in fields]
         self.projects: dict[int, int | None] = {}  # by agent id
         self.sent_names = [str(each["name"]) for each in fields]
@@ -36,16 +36,16 @@ class Wanted:
         self.descriptions = [matching.comparable(each.get("description")) for each in fields]
         self.too_long = [i for i, name in enumerate(self.sent_names) if matching.is_too_long(name)]
         self.saved: dict[int, Metric] = {}
-        self.failed: dict[int, APIError] = {}  # why it is not saved yet
+        self.failed: dict[int, APIError] = {}  # why it is not yet saved
         self.refused: set[int] = set()
-        self.listed: dict[int, Metric] = {}  # all that the lists have shown so far, by id
-        self.listed_before: set[int] = set()  # ids of what they had shown before anything was sent
-        self.details: dict[int, Metric] = {}  # what was read one by one, by id
+        self.listed: dict[int, Metric] = {}  # all metrics that lists have shown, by id
+        self.listed_before: set[int] = set()  # ids of metrics that existed before
+        self.details: dict[int, Metric] = {}  # metrics that were read one by one, by id
         self.filters_work = True
-        self.settled_at = 0.0  # when the list should show what was sent last
+        self.settled_at = 0.0  # when lists should show the metrics sent last
 
     def key(self, position: int) -> tuple[object, ...]:
-        """What must be equal for a metric of another call to be this one."""
+        """The values that identify this metric in other calls."""
         fields = self.fields[position]
         scope = (frozenset(matching.agents_of(fields)), str(fields.get("project")), str(fields.get("assistant_id")))
         score_type = str(matching.score_type(fields.get("eval_type")))
@@ -70,11 +70,11 @@ class Wanted:
         return [i for i in self.missing() if i in self.failed and may_be_processed(self.failed[i])]
 
     def unseen(self, positions: Iterable[int]) -> list[int]:
-        """Those of the positions whose metric no list has shown so far."""
+        """The positions whose metrics have not appeared in a list."""
         return [i for i in positions if i not in self.saved or self.saved[i].id not in self.listed]
 
     def claim(self, found: Iterable[Metric], positions: Iterable[int]) -> list[Metric]:
-        """Assign each metric that is found to one that is wanted. Returns the metrics that match no wanted one."""
+        """Match found metrics with wanted ones, which are then saved. Returns the found metrics that do not match."""
         taken = {metric.id for metric in self.saved.values()}
         left = {metric.id: self.details.get(metric.id, metric) for metric in found if metric.id not in taken}
         for is_text, in_scope in PASSES:
@@ -101,26 +101,26 @@ class Wanted:
         return numbers
 
     def strangers(self, own: set[int]) -> list[int]:
-        """Ids of what has appeared since, is not ours, and may be what is missing although it looks different."""
+        """Ids of new metrics that are not ours, but may be missing ones that look different."""
         known = own | self.listed_before | {metric.id for metric in self.saved.values()}
         wanted = [matching.agents_of(self.compared[i]) for i in self.unclear()]
         strangers = []
         for number in self.listed.keys() - known:
             agents = matching.agents_of(matching.fields_of(self.listed[number]))
-            # What is for other agents is not missing. Where a metric is not for an agent, that cannot be told.
+            # Metrics of other agents are excluded. If a metric does not name an agent, any new one may be it.
             if not agents or any(not each or each & agents for each in wanted):
                 strangers.append(number)
         return sorted(strangers) if wanted else []
 
     def is_blind(self) -> bool:
-        """Whether the lists may be pages that do not change: something is listed, but not what was asked for."""
+        """Whether lists may be a fixed page: they show metrics, but filters do not work and nothing new appears."""
         return not self.filters_work and self.listed.keys() <= self.listed_before
 
     def queries(self, positions: Sequence[int]) -> Iterator[Query]:
-        """What to list to see these metrics, as arguments of list_metrics.
+        """The arguments of the list_metrics calls that find these metrics.
 
-        Both an agent and its project are listed, whatever the service takes an agent_id to mean; by name first, which
-        is short and shows what a list without a name may be too long for; and the agent in a second way.
+        They include an agent and its project, because sources disagree on what agent_id selects. Lists by name come
+        first. They are short, and find metrics that a longer list may cut off. The agent is also listed by `agents`.
         """
         scopes: dict[tuple[tuple[str, str | int], ...], list[int]] = {}
         for i in positions:
@@ -138,11 +138,11 @@ class Wanted:
     def uncertain(self, why: CekuraError, strangers: Sequence[int] = ()) -> BulkCreateUncertainError:
         unconfirmed = [self.fields[i] for i in self.unclear()]
         names = _some(repr(fields["name"]) for fields in unconfirmed)
-        advice = "Save all of them again later: what exists by then is not saved twice."
+        advice = "Save all of them again later. Metrics that exist by then are not saved twice."
         if strangers:
             advice = (
-                f"New metrics appeared meanwhile that look different (id {_some(map(str, strangers))}). Check whether "
-                "they are the missing ones, and if they are not, save all of them again."
+                f"Meanwhile, new metrics appeared that look different (id {_some(map(str, strangers))}). Check whether "
+                "they are the missing ones. If they are not, save all of them again."
             )
         return BulkCreateUncertainError(
             f"{len(unconfirmed)} of {len(self.fields)} metrics may or may not be saved ({names}): {why} Nothing "
@@ -169,7 +169,7 @@ class Wanted:
         return by_name
 
     def _named(self, saved: matching.Fields, by_name: dict[str, list[int]]) -> list[int]:
-        """The positions, of those that are not saved, whose name a saved metric has."""
+        """The positions of unsaved metrics that have the name of a saved one."""
         name = saved.get("name")
         positions = by_name.get(matching.comparable(name), [])
         if not positions and self.too_long and isinstance(name, str):
@@ -178,7 +178,7 @@ class Wanted:
         return [i for i in positions if i not in self.saved]
 
     def _is_same(self, position: int, saved: matching.Fields) -> bool:
-        """Whether a saved metric of the same name is this one, wherever it is. What it leaves out cannot differ."""
+        """Whether a saved metric of the same name is this one, in any scope. Missing fields are not differences."""
         wanted, found = self.compared[position].get("eval_type"), saved.get("eval_type")
         if wanted and found and isinstance(found, str) and matching.score_type(wanted) != matching.score_type(found):
             return False
@@ -191,7 +191,7 @@ class Wanted:
 
 
 def _in_urls(names: Iterable[str]) -> Iterator[list[str]]:
-    """Names without repetition, as many at a time as fit into a URL."""
+    """The distinct names, in groups that fit in a URL."""
     some: list[str] = []
     length = 0
     for name in dict.fromkeys(names):

@@ -1,7 +1,7 @@
 """Compare the public interface of cekura_facade with that of the last release. CHANGELOG.md must name each difference.
 
 python scripts/check_interface.py              exit 1 if the Unreleased section does not name a difference
-python scripts/check_interface.py --release    for a release: save the present interface as the released one
+python scripts/check_interface.py --release    for a release: save the current interface as the released one
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from documentation.reference import GENERATED, Reference
 ROOT = Path(__file__).resolve().parent.parent
 RELEASED = ROOT / "tests" / "released-interface.txt"
 PACKAGES = ("cekura_facade", "cekura_facade.sandbox")
-# The headings of Keep a Changelog under which each kind of change is looked for.
+# The headings of Keep a Changelog that each kind of change may be under.
 _ADDED, _REMOVED, _CHANGED = (
     ("Added", "Changed"),
     ("Removed", "Changed"),
     ("Changed", "Deprecated", "Fixed", "Security"),
 )
 _MODELS, _GENERATED = "cekura_api.models.", "cekura_api."
-Interface = dict[str, str]  # the signature of each public name, by its path; a parameter is `package.function(name)`
+Interface = dict[str, str]  # signatures by path, such as `package.function(name)`
 
 
 def main() -> int:
@@ -48,7 +48,7 @@ def unnamed(before: Mapping[str, str], now: Mapping[str, str], changelog: str) -
     """The differences that the Unreleased section does not name. A class that is new or gone includes its members.
 
     A member is named with its class in one piece of code, such as `metrics.list`, and a parameter with its function.
-    The heading must fit: `metrics.list` under Added does not explain that it is gone.
+    The heading must fit. For example, a removed `metrics.list` must not be under Added.
     """
     unreleased = changelog.partition("## Unreleased\n")[2].partition("\n## ")[0]
     said = {
@@ -104,7 +104,7 @@ def _looks(path: str, thing: griffe.Object | griffe.Alias, exported: set[str]) -
         yield path, f"class({'' if is_model else ', '.join(map(str, target.bases))})"
         members = {} if is_model else target.all_members
         for name, member in members.items():
-            # The members of a public base are listed there.
+            # Members of a public base class are listed with the base class.
             inherited = isinstance(member, griffe.Alias) and _owner(_target(member).path) in exported
             if not inherited and (not name.startswith("_") or name == "__init__"):
                 yield from _looks(f"{path}.{name}", member, exported)
@@ -120,7 +120,7 @@ def _looks(path: str, thing: griffe.Object | griffe.Alias, exported: set[str]) -
     elif not (is_generated and isinstance(target.parent, griffe.Class)):
         value = getattr(target, "value", None)
         is_alias = isinstance(value, griffe.ExprBinOp | griffe.ExprSubscript)
-        # Quotes in an alias only make Python read it later.
+        # An alias means the same with and without quotes.
         alias = str(value).replace("'", "") if is_alias else "value"
         yield path, str(getattr(target, "annotation", None) or alias)
 

@@ -1,4 +1,4 @@
-"""Run every fault against the client, on real sockets, and count what is lost, saved twice, leaked or late.
+"""Run the clients with every fault, on real sockets, and count metrics and secrets that are lost, doubled or leaked.
 
 python scripts/fault_matrix.py                    all three clients; writes docs/internals/reliability.md
 python scripts/fault_matrix.py --client ours      ours alone, nothing is written
@@ -14,7 +14,7 @@ import argparse
 import sys
 from pathlib import Path
 
-# Python finds what is beside this file, but not the tests.
+# By default, Python finds only modules in the folder of this file.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tests.faults import behaviors
@@ -31,7 +31,7 @@ def main() -> int:
     chosen = [name for each in arguments.client or [] for name in each.split(",")]
     if unknown := set(chosen) - set(CLIENTS):
         print(
-            f"fault_matrix: there is no client {', '.join(unknown)}: take {', '.join(CLIENTS)}.",
+            f"fault_matrix: unknown client {', '.join(unknown)}. Choose from {', '.join(CLIENTS)}.",
             file=sys.stderr,
         )
         return 2
@@ -56,7 +56,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _report(cells: dict[str, list[Cell]], in_virtual_time: list[behaviors.Cell], jobs: int, output: Path | None) -> int:
-    # Not needed in the processes that run cells, which import this file as well.
+    # The processes that run cells also import this file, and do not need this module.
     from rich.console import Console
     from rich.progress import Progress
 

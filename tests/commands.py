@@ -1,4 +1,4 @@
-"""All commands of the command line, and many runs of it in one process."""
+"""Lists all commands of the command line, and runs many of them in one process."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RUNS = str(Path(VIRTUAL_TIME, "runs.py"))
 
 @attrs.frozen
 class Run:
-    """What a run of the command printed, and how it ended."""
+    """The output and the exit code of a run of the command."""
 
     arguments: tuple[str, ...]
     code: int
@@ -89,7 +89,7 @@ def _run(folder: Path, number: int, arguments: list[str]) -> Run:
 
 
 def run_each_in_terminal(shell: Shell, runs: list[list[str]], columns: int, **env: str) -> list[str]:
-    """What the command prints with each of these arguments in a terminal of this width, without its styles."""
+    """The output of the command with each of these arguments, in a terminal of this width, without styles."""
     program = [sys.executable, RUNS, "", json.dumps(runs)]
     with shell.program(*program, columns=columns, PYTHONPATH=VIRTUAL_TIME, **env) as terminal:
         assert terminal.end() == 0

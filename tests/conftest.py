@@ -18,8 +18,7 @@ from hypothesis import settings
 from cekura_facade.sandbox import Sandbox
 from tests.support import Either, Kind, VirtualClock, renew
 
-# A shell starts its background jobs with Ctrl-C ignored, and nohup ignores the end of a terminal. Every process that
-# they start inherits that.
+# Shells start background jobs with Ctrl-C ignored, and nohup ignores the end of a terminal. Processes inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -28,14 +27,14 @@ settings.register_profile("long", max_examples=10_000)
 
 
 def pytest_collection_finish() -> None:
-    """Exempt what exists now from garbage collection: it stays, and is a million objects."""
+    """Exempt the existing million objects from garbage collection, because they stay until the end."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home folder of the test's own, so that no test sees or changes the user's configuration."""
+    """A separate home folder, so that no test reads or changes the user's configuration."""
     folder = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(folder))
     proxies = [f"{kind}_proxy" for kind in ("http", "https", "all", "no")]
@@ -46,7 +45,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
 
 @pytest.fixture(autouse=True)
 def certificates(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read the system's certificates once, and not for each client: that takes longer than most tests."""
+    """Read the system's certificates once, because reading them takes longer than most tests."""
     monkeypatch.setattr(httpx, "create_ssl_context", lambda: _certificates(os.environ.get("SSL_CERT_FILE")))
 
 
@@ -57,7 +56,7 @@ def _certificates(file: str | None) -> ssl.SSLContext:
 
 @pytest.fixture(scope="session")
 def running() -> Iterator[Sandbox]:
-    """What `sandbox` renews for each test."""
+    """The running sandbox that `sandbox` resets for each test."""
     with Sandbox() as running:
         yield running
 
@@ -70,13 +69,13 @@ def sandbox(running: Sandbox) -> Sandbox:
 
 @pytest.fixture(params=["sync", "async"])
 def kind(request: pytest.FixtureRequest) -> Kind:
-    """Which of the two clients the test is about: every workflow test runs on both."""
+    """The kind of client. Every workflow test runs with both."""
     return request.param  # type: ignore[no-any-return]
 
 
 @pytest.fixture
 def clock() -> VirtualClock:
-    """The clock of the clients that the test makes: their pauses and deadlines take no time."""
+    """The clock of the clients of a test. Their pauses and deadlines take no time."""
     return VirtualClock()
 
 

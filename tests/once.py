@@ -1,4 +1,4 @@
-"""Make something once in a run of the tests, however many processes the tests run in."""
+"""Creates something once per run of the tests, in one of its processes."""
 
 from __future__ import annotations
 

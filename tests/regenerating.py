@@ -1,4 +1,4 @@
-"""Run `scripts/regenerate.py` on a copy of the checkout: in this process, where a function call does the same."""
+"""Runs `scripts/regenerate.py` on a copy of the checkout, in this process, which is faster."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ _valid: set[str] = set()
 
 
 class _CompiledTemplates(jinja2.BytecodeCache):
-    """The generator's templates, which it compiles anew each time it is called."""
+    """A cache for the generator's templates, which it otherwise compiles for each call."""
 
     def __init__(self) -> None:
         self.codes: dict[str, bytes] = {}
 
     def get_cache_key(self, name: str, filename: str | None = None) -> str:
-        # The folder differs each time. Jinja compares the source itself.
+        # The folder differs each time, but Jinja compares the source as well.
         return name
 
     def load_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
@@ -66,7 +66,7 @@ def generate(specification: Path, configuration: Path, package: Path) -> None:
 
 @attrs.frozen
 class Result:
-    """How a run ended, and what it printed."""
+    """The exit code and the output of a run."""
 
     returncode: int
     stdout: str
@@ -74,7 +74,7 @@ class Result:
 
 
 def copied_checkout(factory: pytest.TempPathFactory, to: Path) -> Path:
-    """Copy what the pipeline reads and writes, under git, into a new folder."""
+    """Copy the files that the pipeline reads and writes into a new folder, under git."""
 
     def make(folder: Path) -> None:
         for name in ("spec", "scripts", "generated_client"):
@@ -130,14 +130,14 @@ def _validated_once(specification: Path) -> Iterator[None]:
 
 
 def script(name: str, *arguments: str | Path, root: Path = ROOT, **settings: Any) -> Result:
-    """Run a script in a process of its own."""
+    """Run a script in a separate process."""
     command = [sys.executable, str(root / "scripts" / name), *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, **settings)
     return Result(done.returncode, done.stdout, done.stderr)
 
 
 def one_line(error: pytest.ExceptionInfo[RegenerationError] | RegenerationError) -> str:
-    """The message of an error, which must be fit for a person who sees one line."""
+    """The message of an error, which must be a single line for people."""
     text = str(error.value if isinstance(error, pytest.ExceptionInfo) else error)
     assert "\n" not in text
     assert not re.search(r"0x[0-9a-f]{6}|(Recursion|Type|Key|Value|Attribute)Error", text)

@@ -1,4 +1,4 @@
-"""The installed command, run as a plain process and in a pseudo-terminal."""
+"""Runs the installed command as a plain process and in a pseudo-terminal."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ import pexpect
 import pyte
 
 COMMAND = str(Path(sys.executable).with_name("cekura-facade"))
-NEXT_PICTURE = "\r\x1b[2K"  # how a live display begins to draw itself again
+NEXT_PICTURE = "\r\x1b[2K"  # the start of each picture of a live display
 JSON = ("--json",)
-SECONDS = 600  # only a test that hangs takes as long, whatever else the machine does
+SECONDS = 600  # seconds, which only a test that hangs reaches
 VIRTUAL_TIME = str(Path(__file__).with_name("virtual_time"))
 
 
 def environment(home: Path, url: str = "", key: str = "", **more: str) -> dict[str, str]:
-    """An environment with nothing in it but what a shell has, and what is given."""
+    """The minimal environment of a shell, with this home, URL and key."""
     base = {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8", "TERM": "xterm-256color"}
     given = {"CEKURA_API_URL": url, "CEKURA_API_KEY": key, "TMPDIR": str(home), **more}
     return base | {name: value for name, value in given.items() if value}
@@ -39,7 +39,7 @@ def environment(home: Path, url: str = "", key: str = "", **more: str) -> dict[s
 class Forks:
     """Runs the command in forks of a process that has imported the libraries: see virtual_time/forking.py."""
 
-    # What no library reads when it is imported.
+    # Variables that no library reads at import.
     READ_LATER = re.compile("CEKURA_.*|COLUMNS|HOME|TMPDIR")
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class Forks:
     def run(
         self, command: list[str], folder: Path, env: dict[str, str], given: str | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end."""
+        """Run a command until it ends."""
         assert self._process.stdin
         assert self._process.stdout
         source, out, err = (Path(self._folder.name, name) for name in ("in", "out", "err"))
@@ -90,14 +90,14 @@ forks = functools.cache(Forks)
 
 
 class Shell:
-    """Runs the command in a folder and an environment of its own."""
+    """Runs the command in a separate folder and environment."""
 
     def __init__(self, folder: Path, env: dict[str, str]) -> None:
         self.folder = folder
         self.env = env
 
     def run(self, *arguments: str, input: str | None = None, **env: str) -> subprocess.CompletedProcess[str]:
-        """As a plain process: no terminal anywhere. The client's pauses take no time."""
+        """Run it as a plain process, without any terminal. The client's pauses take no time."""
         env = self.env | {"PYTHONPATH": VIRTUAL_TIME} | env
         if forks().can_run(env):
             return forks().run([COMMAND, *arguments], self.folder, env, input)
@@ -138,7 +138,7 @@ class Shell:
 
     @contextmanager
     def start(self, *command: str) -> Iterator[subprocess.Popen[str]]:
-        """Another command as a plain process that goes on meanwhile, and is killed at the end."""
+        """Start another command as a plain process in the background, which is killed at the end."""
         pipe = subprocess.PIPE
         with subprocess.Popen(
             command, cwd=self.folder, env=self.env, stdin=pipe, stdout=pipe, stderr=pipe, text=True
@@ -150,15 +150,15 @@ class Shell:
 
     @contextmanager
     def terminal(self, *arguments: str, columns: int = 100, **env: str) -> Iterator[Terminal]:
-        """In a pseudo-terminal."""
+        """Run it in a pseudo-terminal."""
         with self.program(COMMAND, *arguments, columns=columns, **env) as terminal:
             yield terminal
 
     @contextmanager
     def program(self, *command: str, columns: int = 100, **env: str) -> Iterator[Terminal]:
-        """Another program in a pseudo-terminal, such as a shell that runs the command."""
+        """Run another program in a pseudo-terminal, such as a shell that runs the command."""
         with warnings.catch_warnings():
-            # It forks, and the sandbox is a thread; nothing but exec happens in between.
+            # This forks while the sandbox runs in a thread, but the child only calls exec.
             warnings.simplefilter("ignore", DeprecationWarning)
             child = pexpect.spawn(
                 command[0],
@@ -177,7 +177,7 @@ class Shell:
 
 
 class Terminal:
-    """A command in a pseudo-terminal, and what a user sees there."""
+    """A command in a pseudo-terminal, and its screen."""
 
     def __init__(self, child: Any, columns: int) -> None:
         self._child = child
@@ -192,7 +192,7 @@ class Terminal:
         pass
 
     def expect(self, pattern: str) -> None:
-        """Wait until this is printed."""
+        """Wait until the command prints this."""
         self._child.expect(pattern)
 
     def answer(self, line: str) -> None:
@@ -209,8 +209,8 @@ class Terminal:
         self._child.sendcontrol(control)
 
     def close(self) -> None:
-        """Close the terminal's window: the system tells the command."""
-        # Not close() of pexpect, which also sends signals of its own, and fails if the command takes a while to end.
+        """Close the terminal, like closing its window. The system signals this to the command."""
+        # The close() of pexpect also sends signals, and fails if the command ends slowly.
         self._child.ptyproc.fileobj.close()
 
     def end(self) -> int:
@@ -222,28 +222,28 @@ class Terminal:
 
     @property
     def drawn(self) -> str:
-        """What was printed up to the last picture of a live display that is complete."""
+        """The output up to the last complete picture of a live display."""
         return self.raw.rpartition(NEXT_PICTURE)[0]
 
     @property
     def screen(self) -> str:
-        """What stands on the screen."""
+        """The text on the screen."""
         return self.shows(self.raw)
 
     def shows(self, text: str) -> str:
-        """What stands on the screen after this was printed."""
+        """The text on the screen after this was printed."""
         screen = pyte.Screen(self._columns, 400)
         pyte.Stream(screen).feed(text)
         return "\n".join(line.rstrip() for line in screen.display).rstrip()
 
     @property
     def flat(self) -> str:
-        """What stands on the screen, however its lines are broken."""
+        """The text on the screen, on one line."""
         return " ".join(self.screen.split())
 
 
 def until(happened: Callable[[], object]) -> None:
-    """Wait for something that another thread or process does."""
+    """Wait until another thread or process has done something."""
     deadline = time.monotonic() + SECONDS
     while not happened():
         assert time.monotonic() < deadline
@@ -251,7 +251,7 @@ def until(happened: Callable[[], object]) -> None:
 
 
 def editor(folder: Path, body: str) -> str:
-    """An editor for EDITOR: a script. `path` is the file, `text` what is in it, `times` how often it was run before."""
+    """A script for EDITOR. `path` is the file, `text` its content, and `times` the number of earlier runs."""
     script = folder / "editor.py"
     count = folder / "edited"
     script.write_text(

@@ -1,4 +1,4 @@
-"""A fork in which the command runs cannot be told from a process that Python starts."""
+"""The command in a fork behaves exactly like the command in a new Python process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from cekura_facade.sandbox import Sandbox
 from tests.terminal import COMMAND, VIRTUAL_TIME, Forks, environment, forks
 
-# What a script prints of its process: a fork has nothing of the command, nor of another run.
+# A script that prints the state of its process. A fork must not have state of the command or of other runs.
 PROGRAM = """
 import os, pathlib, signal, sys, tempfile
 print([name for name in sys.modules if name.startswith("cekura_facade.cli")])
@@ -62,7 +62,7 @@ def test_the_command_does_the_same_in_a_fork(env: dict[str, str], tmp_path: Path
     assert (found.stdout, found.stderr, found.returncode) == (wanted.stdout, wanted.stderr, wanted.returncode)
 
 
-def test_what_libraries_read_when_they_are_imported_is_not_left_to_a_fork(env: dict[str, str]) -> None:
+def test_variables_that_libraries_read_at_import_are_not_left_to_a_fork(env: dict[str, str]) -> None:
     assert forks().can_run(env)
     assert not any(forks().can_run(env | {name: "1"}) for name in ("TERMINAL_WIDTH", "NO_COLOR", "HTTP_PROXY", "LANG"))
     assert not Forks().can_run({name: value for name, value in env.items() if name != "PYTHONPATH"})

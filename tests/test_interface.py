@@ -1,4 +1,4 @@
-"""The public interface changes when the changelog says so, and not otherwise."""
+"""The public interface changes only with an entry in the changelog."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import cekura_facade
 from cekura_facade import sandbox
 
 ROOT = Path(__file__).resolve().parent.parent
-# Types in signatures that users do not import from here: of the standard library, type variables, modules.
+# Types in signatures that users do not import from this package.
 NOT_OURS = {
     *(
         "ASGIApp",
@@ -34,8 +34,8 @@ NOT_OURS = {
         "Sequence",
     ),
     *("Progress", "Result", "httpx"),
-    "JobState",  # A protocol that the states of all kinds of jobs meet.
-    *("SyncHTTP", "AsyncHTTP"),  # What `transport` is. Users pass it as a Transport or AsyncTransport.
+    "JobState",  # A protocol for the states of all kinds of jobs.
+    *("SyncHTTP", "AsyncHTTP"),  # The class of `transport`. Users pass it as a Transport or AsyncTransport.
 }
 RELEASED = {
     "p.Client": "class()",
@@ -59,7 +59,7 @@ def test_the_changelog_names_every_change_since_the_last_release() -> None:
     assert result.returncode == 0, result.stderr
 
 
-def test_all_that_is_public_is_looked_at() -> None:
+def test_the_whole_public_interface_is_compared() -> None:
     looked_at = check_interface.interface(ROOT)
     assert {f"cekura_facade.{name}" for name in cekura_facade.__all__} <= set(looked_at)
     assert {f"cekura_facade.sandbox.{name}" for name in sandbox.__all__} <= set(looked_at)
@@ -139,5 +139,5 @@ def test_a_change_must_be_named_in_the_unreleased_section(
         assert heading in line.rpartition(", under ")[2]
 
 
-def test_nothing_needs_to_be_said_where_nothing_changed() -> None:
+def test_without_a_change_the_changelog_may_be_empty() -> None:
     assert check_interface.unnamed(RELEASED, RELEASED, changelog("")) == []

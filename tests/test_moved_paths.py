@@ -1,4 +1,4 @@
-"""When operations move to other paths, the client is generated from there, and the facade works as before."""
+"""If operations move to other paths, the client uses these, and the facade works as before."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ AGENTS_V2 = {
     },
 }
 SCOPES = {"agent_id": "integer", "project_id": "integer", "assistant_id": "string"}
-HUNG = 300  # Seconds. Only ends a test that hangs.
+HUNG = 300  # seconds, which only a test that hangs reaches
 
 
 def json_of(schema: dict[str, Any]) -> dict[str, Any]:
@@ -176,12 +176,12 @@ def test_a_version_without_v1_is_used_on_v2_only() -> None:
         assert len(derivation.operations.entries) == len(COVERED.entries)
 
 
-def test_the_report_has_one_line_for_a_move_and_names_what_really_changes() -> None:
+def test_the_report_has_one_line_for_a_move_and_names_other_changes() -> None:
     derivation = derived(moved())
     changes = compare(derived(PUBLISHED).effective, derivation.effective)
     breaking = [change.what for change in changes if change.kind == "breaking"]
     assert "`Agent.agent_name` is gone" in breaking
-    # What has another path alone has not changed.
+    # A path alone is not a change for users.
     assert all(what.startswith(("`Agent", "`MetricCreate.project`", "`MetricCreate")) for what in breaking), breaking
     text = markdown(Report(changes, paths=derivation.moves))
     [line] = [line for line in text.splitlines() if "moved from" in line]
@@ -243,7 +243,7 @@ def test_a_refusal_names_the_closest_operations() -> None:
     assert "add its new path to its entry in spec/operations.yaml" in why
 
 
-def test_adding_one_line_is_all_that_a_move_takes(tmp_path: Path) -> None:
+def test_a_move_needs_only_one_new_line(tmp_path: Path) -> None:
     document = moved("bulk_create", to="/api/v3")
     path = re.search(r"closest (?:is|are) POST ([^,]*?)[,.] ?", refusal(document))
     assert path is not None
@@ -316,7 +316,7 @@ def command(client: Path, sandbox: Sandbox, *words: str) -> subprocess.Completed
 
 
 def test_the_command_line_passes_the_agent_on(client: Path, home: Path) -> None:
-    """With a token, which v2 lets poll with an agent only."""
+    """With an access token, v2 requires an agent for polling."""
     wants_agent = f"{V2}/metrics/generate_metrics_progress/" in json.loads((client / "paths.json").read_text())
     with Sandbox(job_seconds=1e6) as sandbox:
         (home / ".cekura").mkdir()

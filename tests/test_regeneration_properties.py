@@ -1,4 +1,4 @@
-"""Whatever mix of the known faults a specification has: the result validates, generates, imports and round-trips."""
+"""With any mix of the known faults, the result can be validated, generated, imported and round-tripped."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ ERRORS = {"400": {"description": "", "content": {"application/json": {"schema": 
 
 @st.composite
 def published(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A document with one operation, and the schema of its answer."""
+    """A document with one operation, and the schema of its response."""
     answer = draw(OBJECTS)
     responses = {"200": {"description": "", "content": {"application/json": {"schema": answer}}}, **ERRORS}
     document = {
@@ -97,7 +97,7 @@ def published(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def answers(schema: dict[str, Any], leaf: dict[str, Any]) -> st.SearchStrategy[Any]:  # noqa: PLR0911 - One for each kind of schema.
-    """Values that a service may send for a schema: fields missing, fields unknown, enums of tomorrow, nulls."""
+    """Values that a service may send for a schema, with missing and unknown fields, new enum values and nulls."""
     schema = leaf if "$ref" in schema else schema
     if "allOf" in schema:
         return answers(schema["allOf"][0], leaf)

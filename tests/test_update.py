@@ -1,4 +1,4 @@
-"""Taking a new specification: the report of what changed, and all or nothing."""
+"""Updating to a new specification: the report of changes, and updates that are complete or not done at all."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ V1 = "/test_framework/v1"
 
 
 def published() -> dict[str, Any]:
-    """The committed specification as if it were published anew, to be changed by a test."""
+    """A copy of the committed specification as a new publication, which a test can change."""
     return copy.deepcopy(PUBLISHED)
 
 
@@ -48,7 +48,7 @@ def changes_of(document: dict[str, Any]) -> list[tuple[str, str]]:
     return [(change.kind, change.what) for change in compare(effective(published()), effective(document))]
 
 
-def test_nothing_changed_is_nothing_to_report() -> None:
+def test_without_changes_there_is_nothing_to_report() -> None:
     assert changes_of(published()) == []
     assert Report(()).bump == "none"
 
@@ -78,9 +78,9 @@ def test_each_change_has_its_class() -> None:
         ("added", "`Agent.brand_new` is new"),
         ("added", "`Agent.language: 'tlh'` is new"),
         ("added", "`GenerateMetricsRequest.tone` is new"),
-        ("wording only", "`list_metrics()` is described in other words"),
-        # A string has other limits than an id.
-        ("wording only", "`list_metrics(agent_id)` is described in other words"),
+        ("wording only", "`list_metrics()` has a new description"),
+        # Strings and ids have different limits.
+        ("wording only", "`list_metrics(agent_id)` has a new description"),
         *(
             ("wording only", f"`Agent.language: {value!r}` is gone")
             for value in PUBLISHED["components"]["schemas"]["AIAgent"]["properties"]["language"]["enum"]
@@ -89,7 +89,7 @@ def test_each_change_has_its_class() -> None:
     }
 
 
-def test_what_is_new_as_a_whole_breaks_nothing() -> None:
+def test_new_functions_and_classes_break_nothing() -> None:
     old = published()
     for path, method in (("preview/", "post"), ("preview-progress/", "get"), ("{id}/", "patch")):
         del old["paths"][f"{V1}/metrics/{path}"][method]
@@ -104,7 +104,7 @@ def test_what_is_new_as_a_whole_breaks_nothing() -> None:
 
 
 def answers(path: str, method: str, schema: object) -> Callable[[dict[str, Any]], object]:
-    """Publish an answer of this schema."""
+    """Publish a response with this schema."""
     body = {"description": "", "content": {"application/json": {"schema": schema}}}
     return lambda document: document["paths"][V1 + path][method].update(responses={"200": body})
 
@@ -141,13 +141,13 @@ NOWHERE = {"$ref": "#/components/schemas/Nowhere"}
         (publishes("/aiagents/", "get", parameters=[None]), "list_agents", "expected an object"),
         (publishes("/metrics/preview/", "post", responses=[]), "preview_metric", "expected an object"),
         (publishes("/metrics/preview/", "post", requestBody="x"), "preview_metric", "expected an object"),
-        (answers("/metrics/preview/", "post", NOWHERE), "preview_metric", "points at nothing"),
+        (answers("/metrics/preview/", "post", NOWHERE), "preview_metric", "has no target"),
         (refers_to_itself, "preview_metric", "refers to itself"),
         (previews({"type": "string"}), "preview_metric", "MetricPreviewData"),
         (previews({"type": "array", "items": {}}), "preview_metric", "MetricPreviewData"),
     ],
 )
-def test_an_optional_operation_of_whatever_shape_spoils_nothing(
+def test_an_optional_operation_of_any_shape_breaks_nothing(
     publish: Callable[[dict[str, Any]], object], name: str, reason: str
 ) -> None:
     document = published()
@@ -161,7 +161,7 @@ def test_an_optional_operation_of_whatever_shape_spoils_nothing(
 
 
 @pytest.mark.parametrize("items", [{"anyOf": [{"$ref": "#/components/schemas/AIAgent"}, {"type": "null"}]}, {}])
-def test_what_a_page_of_agents_holds_are_agents(items: dict[str, Any]) -> None:
+def test_the_items_of_a_page_of_agents_are_agents(items: dict[str, Any]) -> None:
     document = published()
     document["components"]["schemas"]["PaginatedAIAgentList"]["properties"]["results"]["items"] = items
     assert changes_of(document) == []
@@ -194,11 +194,11 @@ def test_types_are_compared_as_python_has_them() -> None:
     assert [(change.kind, change.what) for change in compare(before, after)] == [
         ("breaking", "`list_metrics(either)` was `int | str` and is `bool | str`"),
         ("breaking", "`list_metrics(when)` was `str` and is `datetime`"),
-        ("wording only", "`list_metrics(when)` is described in other words"),
+        ("wording only", "`list_metrics(when)` has a new description"),
     ]
 
 
-def test_a_field_that_is_required_now_is_seen() -> None:
+def test_a_newly_required_field_is_reported() -> None:
     new = published()
     new["components"]["schemas"]["SchemaPostMetricEdit"]["required"].append("agents")
     new["components"]["schemas"]["SchemaGenerateMetricsMetricCreate"]["required"] = ["num_metrics", "agent_id"]
@@ -224,16 +224,16 @@ def test_a_promise_that_is_lost_and_a_method_that_is_renamed_are_breaking() -> N
     assert ("added", "`Metric.id` is promised now") in [(each.kind, each.what) for each in compare(after, before)]
 
 
-def test_names_that_the_vendor_changes_are_no_change() -> None:
+def test_new_names_of_the_vendor_are_not_a_change() -> None:
     new = published()
     text = json.dumps(new).replace("SchemaPostMetricEdit", "MetricBulkV9").replace("metrics-generate_2", "generate_9")
     assert text != json.dumps(new)
     assert changes_of(json.loads(text)) == []
 
 
-def test_what_comes_and_goes_upstream_is_no_change(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_that_come_and_go_upstream_are_not_a_change(monkeypatch: pytest.MonkeyPatch) -> None:
     typed = {"$ref": "#/components/schemas/Progress"}
-    # In the words of the overlay, which are those that there are when it is published without its parameter.
+    # The wording of the overlay is used if the operation is published without its parameter.
     target = next(a for a in load(SPEC / "overlay.yaml")["actions"] if "'generate_metrics_progress'" in a["target"])
     worded = published()
     worded["paths"][f"{V1}/metrics/generate_metrics_progress/"]["get"].update(target["update"])
@@ -271,7 +271,7 @@ def test_what_comes_and_goes_upstream_is_no_change(monkeypatch: pytest.MonkeyPat
         (("added", "breaking"), "major"),
     ],
 )
-def test_the_bump_is_what_semver_asks_for(kinds: Any, bump: str) -> None:
+def test_the_bump_follows_semantic_versioning(kinds: Any, bump: str) -> None:
     report = Report(tuple(Change(kind, "{} is new", ("x",)) for kind in kinds))
     assert report.bump == bump
     assert markdown(report).startswith(f"- Suggested version bump: **{bump}** (")
@@ -312,7 +312,7 @@ def test_selections() -> None:
     assert exposed.parts == {}
 
 
-# From here on, the command runs on a copy of the checkout under git.
+# The following tests run the command on a copy of the checkout under git.
 
 
 @pytest.fixture
@@ -328,7 +328,7 @@ def status(checkout: Path) -> str:
 
 @pytest.fixture
 def changed(tmp_path: Path) -> Path:
-    """A publication that adds something and takes something away."""
+    """A publication with an addition and a removal."""
     document = published()
     properties = document["components"]["schemas"]["AIAgent"]["properties"]
     properties["brand_new"] = {"type": "boolean"}
@@ -371,7 +371,7 @@ def test_fail_on_breaking_changes_nothing(checkout: Path, changed: Path) -> None
     assert regenerate(checkout, "--fail-on", "breaking").returncode == 0
 
 
-def test_a_specification_without_an_optional_operation_is_taken_and_said_so(checkout: Path, tmp_path: Path) -> None:
+def test_an_update_without_an_optional_operation_reports_it(checkout: Path, tmp_path: Path) -> None:
     document = published()
     del document["paths"][f"{V1}/metrics/preview/"]
     (tmp_path / "published.yaml").write_text(yaml.safe_dump(document))
@@ -396,7 +396,7 @@ def test_the_report_goes_with_output_as_well(checkout: Path, changed: Path, tmp_
     assert status(checkout) == ""
 
 
-def test_a_package_of_ones_own(checkout: Path, tmp_path: Path) -> None:
+def test_a_package_of_another_project(checkout: Path, tmp_path: Path) -> None:
     arguments = ("--select", "all", "--output", tmp_path / "sdk", "--package", "acme_api")
     assert regenerate(checkout, SPEC / "upstream.yaml", *arguments).returncode == 0
     assert [file.name for file in (tmp_path / "sdk").iterdir()] == ["acme_api"]
@@ -408,7 +408,7 @@ def test_a_package_of_ones_own(checkout: Path, tmp_path: Path) -> None:
     assert done.stdout.startswith("acme_api.models.metric ")
 
 
-def test_a_file_of_ones_own_may_have_the_name_of_ours(checkout: Path, tmp_path: Path) -> None:
+def test_a_selection_may_be_named_operations_yaml(checkout: Path, tmp_path: Path) -> None:
     entry = {
         "name": "read",
         "tag": "agents",
@@ -437,7 +437,7 @@ def test_a_file_of_ones_own_may_have_the_name_of_ours(checkout: Path, tmp_path: 
         ["--output", "o", "--select", "gone.yaml"],
     ],
 )
-def test_what_makes_no_sense_together_is_refused(checkout: Path, arguments: list[str]) -> None:
+def test_conflicting_options_are_refused(checkout: Path, arguments: list[str]) -> None:
     result = regenerate(checkout, *arguments, cwd=checkout)
     assert result.returncode == 2
     assert "Traceback" not in result.stderr
@@ -446,7 +446,7 @@ def test_what_makes_no_sense_together_is_refused(checkout: Path, arguments: list
 
 
 def broken() -> dict[str, str]:
-    """Publications that cannot be taken, with a word that the error must say."""
+    """Publications that are refused, with a word of the error message."""
     text = json.dumps(PUBLISHED)
     gone, circular, nowhere = published(), published(), published()
     del gone["paths"][f"{V1}/metrics/bulk_create/"]
@@ -470,7 +470,7 @@ def broken() -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("text", "word"), broken().items(), ids=list(broken().values()))
-def test_what_cannot_be_taken_is_said_in_a_line(checkout: Path, tmp_path: Path, text: str, word: str) -> None:
+def test_a_refused_document_is_reported_in_one_line(checkout: Path, tmp_path: Path, text: str, word: str) -> None:
     (tmp_path / "published.json").write_text(text)
     result = regenerate(checkout, tmp_path / "published.json")
     assert result.returncode == 2
@@ -479,10 +479,10 @@ def test_what_cannot_be_taken_is_said_in_a_line(checkout: Path, tmp_path: Path, 
     assert status(checkout) == ""
 
 
-def test_a_url_that_does_not_answer_is_said_in_a_line(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_url_without_a_response_is_reported_in_one_line(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cut_short = b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"
     closed = cut_short.replace(b"OK", b"OK\r\nConnection: close")
-    # Nobody has to wait 30 seconds for the rest of the response that stays open.
+    # The test does not wait 30 seconds for the rest of an open response.
     stream = httpx.stream
     monkeypatch.setattr(httpx, "stream", lambda *args, **kwargs: stream(*args, **kwargs | {"timeout": 0.5}))
     with scripted(reply(404, b"gone"), cut_short, closed, b"") as server:
@@ -507,7 +507,7 @@ STAGES = [
 
 
 def stopped_at(checkout: Path, stage: str, specification: Path, *, after: bool = False) -> subprocess.Popen[str]:
-    """The command, holding still before (or after) a stage until its input is closed."""
+    """The command, stopped before or after a stage until its input is closed."""
     module, name = stage.split(".")
     code = f"""
         import signal, sys
@@ -626,7 +626,7 @@ def test_replay_runs_the_facade_on_every_version(tmp_path: Path) -> None:
     done = script("replay.py", tmp_path, "--jobs", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
-    assert lines[-1] == "2/2 versions flow in with no hand edit"
+    assert lines[-1] == "2/2 versions give a client without manual edits"
     assert "0 breaking, 0 added, 0 wording only" in lines[2]
     assert lines[-2].startswith("refused: 3: ")
     assert "generate_metrics_progress" in lines[-2]
@@ -637,7 +637,7 @@ def test_replay_runs_the_facade_on_every_version(tmp_path: Path) -> None:
     (tmp_path / "4.json").write_text(json.dumps(broken))
     done = script("replay.py", tmp_path, "--jobs", "2")
     assert done.returncode == 1
-    assert done.stdout.splitlines()[-1] == "2/3 versions flow in with no hand edit"
+    assert done.stdout.splitlines()[-1] == "2/3 versions give a client without manual edits"
     assert "without optional operations: 2: preview_metric" in done.stdout.splitlines()
 
 
@@ -663,7 +663,7 @@ def test_all_of_the_newest_specification_works() -> None:
 
 
 @pytest.mark.skipif(not PUBLISHED_VERSIONS, reason="the published specifications are not here: ../shared/specs")
-def test_every_published_version_flows_in() -> None:
+def test_every_published_version_gives_a_client() -> None:
     done = script("replay.py", ROOT.parent / "shared" / "specs")
     assert done.returncode == 0, done.stdout
     flowed, _, counted = done.stdout.splitlines()[-1].partition(" ")[0].partition("/")
@@ -671,5 +671,5 @@ def test_every_published_version_flows_in() -> None:
     assert int(flowed) >= 12
 
 
-def test_the_copy_is_what_it_should_be(checkout: Path) -> None:
+def test_the_copy_of_the_checkout_is_complete(checkout: Path) -> None:
     assert differing_files(checkout / "generated_client" / "cekura_api", ROOT / "generated_client" / "cekura_api") == []

@@ -1,4 +1,4 @@
-"""Cells in which the client's process is ended in the middle of a request, and a second process goes on."""
+"""Cells in which the client's process ends in the middle of a request, and a second process continues."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from .stage import WANTED, Place, Stage
 from .traces import everything_of
 from .trial import Verdict
 
-_PATIENCE = HUNG  # seconds: only a process that hangs takes as long
+_PATIENCE = HUNG  # seconds, which only a process that hangs reaches
 
 
 @attrs.frozen
 class _Farewell:
-    """What a process that was interrupted tells at its end."""
+    """The last message of an interrupted process."""
 
     kind: str
     progress_id: str | None
@@ -37,7 +37,7 @@ class _Farewell:
 
 
 def run_ended(cell: Cell, client: Client, stage: Stage) -> Verdict:
-    """Run a cell: let a process begin, end it when it meets the request that is held up, and go on in another one."""
+    """Run a cell: start a process, end it during the delayed request, and continue in another one."""
     assert cell.ended_by is not None
     place = stage.open(cell.script, patience=_PATIENCE)
     killed = cell.ended_by == signal.SIGKILL
@@ -65,7 +65,7 @@ def run_ended(cell: Cell, client: Client, stage: Stage) -> Verdict:
         ending.progress_id = said
     else:
         violations.append(Violation("foreign", f"the process ended with {process.exitcode} and said nothing"))
-    # The request is held up for as long: the client must not wait for its answer.
+    # The request is delayed for this time, so that the client cannot wait for its response.
     if not killed and ending.elapsed >= _PATIENCE:
         violations.append(Violation("deadline", f"it took {ending.elapsed:.1f} s to end"))
     if cell.where != "generate" and ending.progress_id is None:
@@ -79,7 +79,7 @@ def run_ended(cell: Cell, client: Client, stage: Stage) -> Verdict:
 
 
 def _last_word(ear: Connection) -> Any:
-    """The last that a process said before its end of the pipe was closed."""
+    """The last message of a process before its end of the pipe was closed."""
     said = None
     with ear:
         while ear.poll(_PATIENCE):
@@ -101,9 +101,9 @@ def _in_another_process(target: Callable[..., None], *args: object) -> Exception
 
 
 def _begin(name: str, place: Place, mouth: Connection) -> None:
-    """Run the workflow step by step, and say the progress id as soon as it is known."""
+    """Run the workflow step by step, and send the progress id as soon as it is known."""
     alone()
-    # The request is held up until this process is killed, however long that takes.
+    # The request is delayed until this process is killed.
     settings = {**SETTINGS, "timeout": _PATIENCE}
     if name == "ours-sync":
         with Cekura(place.key, base_url=place.url, **settings) as client:
@@ -122,7 +122,7 @@ def _begin(name: str, place: Place, mouth: Connection) -> None:
 
 
 def _interrupted(name: str, place: Place, mouth: Connection) -> None:
-    """Run the workflow in one call, until Ctrl-C; then tell what can be known from the exception."""
+    """Run the workflow in one call until Ctrl-C. Then send the information of the exception."""
     alone()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     SETTINGS["timeout"] = _PATIENCE
@@ -137,6 +137,6 @@ def _interrupted(name: str, place: Place, mouth: Connection) -> None:
 
 
 def _go_on(name: str, place: Place, progress_id: str | None) -> None:
-    """What is done in another process: pick the job up by its id."""
+    """Resume the job by its id, in another process."""
     alone()
     CLIENTS[name].recover(place, Ending(progress_id=progress_id))

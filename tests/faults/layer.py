@@ -1,4 +1,4 @@
-"""The fault layer: a server in front of the service that lets requests meet the faults that a script plans."""
+"""The fault layer: a server in front of the service that applies planned faults to requests."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from .steps import LATE, LATER_THAN_THE_TIMEOUT, STEPS, TOO_LATE, Phase, Planned
 from .wire import Answer, Wire
 
 _CLOSED_FOR = 0.3  # seconds that a refusing port stays closed
-_FULL_FOR = 0.7  # seconds that a full one stays full: more than a time-out
+_FULL_FOR = 0.7  # seconds that a full port stays full, more than a timeout
 _SHORT = 0.1  # real seconds
 _NOT_PASSED_ON = {"host", "connection", "accept-encoding", "content-length", "transfer-encoding"}
 _NOT_PASSED_BACK = {"connection", "content-length", "transfer-encoding", "keep-alive"}
-_PADDING = "x" * 4_000_000  # more than the buffers of both ends hold together
+_PADDING = "x" * 4_000_000  # more than the buffers of both ends
 
 
 @attrs.frozen
@@ -72,7 +72,7 @@ class FaultLayer:
         self._stand_before("generate")
 
     def heal(self) -> None:
-        """Take every fault away, at once."""
+        """Remove all faults."""
         if self._reopening is not None:
             self._reopening()
         with self._lock:
@@ -87,7 +87,7 @@ class FaultLayer:
         self._listener.open()
 
     def settle(self) -> None:
-        """Wait until the service has done all that it was late with."""
+        """Wait until the service has processed all late requests."""
         self._time.finish()
 
     def close(self) -> None:
@@ -113,7 +113,7 @@ class FaultLayer:
 
     @property
     def stalled(self) -> bool:
-        """Whether nothing more comes in the present attempt."""
+        """Whether the current attempt gets no more bytes."""
         return self._stalled_in == self._attempt
 
     def _stall(self, attempt: int, seconds: float) -> None:
@@ -137,7 +137,7 @@ class FaultLayer:
                 self._wires.append(wire)
             planned = self._peek(self._next)
             if planned and EVERY[planned.fault].line == "resets":
-                connection.recv(1, socket.MSG_PEEK)  # until then a client may think that it never was connected
+                connection.recv(1, socket.MSG_PEEK)  # Until then, a client may assume that it was never connected.
                 self._take(self._next)
                 self._note()
                 wire.reset()
@@ -206,7 +206,7 @@ class FaultLayer:
         return queue[0] if queue else None
 
     def _take(self, step: Step) -> Planned | None:
-        """The next thing that a request of a step meets. A fault of the line was met on the way here."""
+        """The next fault for a request of a step. Faults of the connection were applied earlier."""
         with self._lock:
             planned = self._peek(step)
             if planned and EVERY[planned.fault].line in ("closed", "full"):
@@ -217,7 +217,7 @@ class FaultLayer:
             return planned
 
     def _went_well(self, step: Step | None, answer: Answer) -> None:
-        """Note what the client will do next, before it can do it."""
+        """Note the next step of the client before it can start."""
         if step == "poll":
             if answer.status == 200 and json.loads(answer.body)["status"] == "completed":
                 self._stand_before("look" if self._script.looks else "save")
@@ -274,7 +274,7 @@ def _padded(answer: Answer) -> Answer:
 
 
 def _unpadded(request: Request) -> Request:
-    """Without the padding, which would only make the service slow."""
+    """The request without the padding, which would only make the service slow."""
     metrics = [
         {name: value for name, value in metric.items() if name != "padding"} for metric in json.loads(request.body)
     ]

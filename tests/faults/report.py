@@ -1,4 +1,4 @@
-"""What a run came to: totals and a table of every fault, for a terminal and for docs/internals/reliability.md."""
+"""The results of a run: totals and a table of every fault, for a terminal and for docs/internals/reliability.md."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Row:
 
 
 def totals(verdicts: Iterable[Verdict]) -> dict[Kind, int]:
-    """How much there is of each kind of violation."""
+    """The number of violations of each kind."""
     return _counted(violation for verdict in verdicts for violation in verdict.violations)
 
 
@@ -65,7 +65,7 @@ def totals_line(kind: str, verdicts: Sequence[Verdict]) -> str:
 
 
 def table(verdicts: dict[str, list[Verdict]]) -> Table:
-    """Every fault, with what it led to for each kind of client."""
+    """Every fault, with its results for each kind of client."""
     shown = Table("fault", *(NAMES[kind] for kind in verdicts), title="Cells in which nothing went wrong")
     for section, rows in groupby(_rows(verdicts), key=lambda row: row.section):
         shown.add_section()
@@ -99,7 +99,7 @@ def _rows(verdicts: dict[str, list[Verdict]]) -> list[Row]:
 
 
 def _place(cell: Cell) -> tuple[str, str]:
-    """The section that a cell belongs to, and the name of its row."""
+    """The section of a cell, and the name of its row."""
     name = cell.fault + (", for ever" if cell.lasting and cell.where != "sequence" else "")
     if cell.limit:
         return "beyond", f"{name}; {cell.when}"

@@ -1,11 +1,11 @@
-"""Faults while the service is saving, and faults one after the other, as data."""
+"""Faults while the service is saving, and sequences of faults, as data."""
 
 from __future__ import annotations
 
 from .catalogue import TRUE_ANSWER
 from .steps import Phase, Planned, Step
 
-# What a save meets when the service takes only the first metric of a request, or acts on it late.
+# Faults of a save in which the service processes only the first metric of a request, or processes it late.
 DURING: dict[Phase, tuple[str, ...]] = {
     "some": (
         TRUE_ANSWER.name,
@@ -33,7 +33,7 @@ def _plan(*parts: tuple[str, Phase] | None) -> tuple[Planned | None, ...]:
 _RESET = "reset after the request is read"
 _FINE = None
 
-# What the requests of each step meet, one after the other; afterwards all is well.
+# Consecutive faults of the requests of each step. Later requests succeed.
 SEQUENCES: dict[str, dict[Step, tuple[Planned | None, ...]]] = {
     "saved and 500, then 502 in HTML": {"save": _plan(("500", "after"), ("HTML with 502", "before"))},
     "saved and 500, saved and 502 in HTML": {"save": _plan(("500", "after"), ("HTML with 502", "after"))},
@@ -67,7 +67,7 @@ SEQUENCES: dict[str, dict[Step, tuple[Planned | None, ...]]] = {
         "save": _plan(("HTML with 502", "before"), ("empty 200", "after")),
     },
 }
-# The same, but the last fault of each step stays.
+# The same sequences, but the last fault of each step stays.
 LASTING_SEQUENCES: dict[str, dict[Step, tuple[Planned | None, ...]]] = {
     "saved and reset, then looking fails for ever": {
         "look": _plan(_FINE, ("500", "before")),

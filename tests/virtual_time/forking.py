@@ -1,4 +1,4 @@
-"""Runs the command in processes that need not import the libraries again, which takes longer than most runs.
+"""Runs the command in forks of a process that has imported the libraries, because importing is slower than most runs.
 
 Each line of standard input describes a run, in JSON: the command, its folder and environment, and the files that are
 its standard streams. For each, this process forks, and writes the exit code on a line of standard output. It has
@@ -32,7 +32,7 @@ IMPORTED = (encodings, importlib, anyio, backoff, httpx, rich, typer, yaml, Asyn
 
 
 def next_run() -> dict[str, Any] | None:
-    """Return the next run in a process of its own. In the process that forks, return None when there are no more."""
+    """Return the next run, in a separate process. In the forking process, return None at the end."""
     requests, codes = os.fdopen(os.dup(0), "rb"), os.dup(1)
     for line in requests:
         child = os.fork()
