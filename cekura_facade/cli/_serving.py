@@ -11,6 +11,8 @@ from ._errors import Failed, WrongUsage
 from ._report import Report
 from ._text import plural, visible
 
+_PAUSE = 0.5  # seconds
+
 
 def serve(report: Report, port: int, job_seconds: float, behavior: str) -> None:
     """Run the sandbox until the command is interrupted, and print the environment variables for its clients."""
@@ -43,7 +45,9 @@ def serve(report: Report, port: int, job_seconds: float, behavior: str) -> None:
         names = ", ".join(f"{number} ({visible(name)})" for number, name in agents.items())
         output.say(f"The sandbox runs at {sandbox.url} and keeps its data in memory. Agents: {names}.")
         output.say("Press Ctrl-C to stop it.")
-        threading.Event().wait()
+        # Not without a timeout, which Ctrl-C does not interrupt on Windows.
+        while not threading.Event().wait(_PAUSE):
+            pass
     finally:
         sandbox.stop()
         requests, metrics = plural(len(sandbox.requests), "request"), plural(len(sandbox.metrics), "saved metric")
