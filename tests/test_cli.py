@@ -68,7 +68,7 @@ def test_an_extra_that_is_not_installed_is_named(shell: Shell, missing: str, ext
     )
     assert result.returncode == 1
     assert missing in result.stderr
-    assert f"pip install 'cekura-facade[{extra}]'" in result.stderr
+    assert f'pip install "cekura-facade[{extra}]"' in result.stderr
     assert len(result.stderr.splitlines()) == 1
     assert result.stdout == ""
 

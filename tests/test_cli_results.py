@@ -335,7 +335,7 @@ def test_the_version_needs_no_extra(shell: Shell) -> None:
         [sys.executable, "-c", program, "doctor"], env=shell.env, capture_output=True, text=True, check=False
     )
     assert result.returncode == 1
-    assert "typer, rich, yaml. Install the extra: pip install 'cekura-facade[cli]'" in result.stderr
+    assert 'typer, rich, yaml. Install the extra: pip install "cekura-facade[cli]"' in result.stderr
 
 
 # Layout
