@@ -173,7 +173,11 @@ class Shell:
         try:
             yield terminal
         finally:
-            child.close(force=True)
+            # The close() of pexpect gives up on a command that takes more than an instant to end.
+            if child.isalive():
+                child.kill(signal.SIGKILL)
+                child.wait()
+            child.close()
 
 
 class Terminal:
