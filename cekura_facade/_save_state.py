@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
+from cekura_api.api.metrics import create_metrics_in_bulk
 from cekura_api.models import Metric
 
 from . import _matching as matching
@@ -43,6 +45,12 @@ class Wanted:
         self.details: dict[int, Metric] = {}  # metrics that were read one by one, by id
         self.filters_work = True
         self.settled_at = 0.0  # when lists should show the metrics sent last
+
+    def request(self, positions: Sequence[int]) -> dict[str, Any]:
+        """The request that creates these metrics."""
+        request = create_metrics_in_bulk.build_request(body=[])
+        request["json"] = [self.fields[i] for i in positions]  # Sent exactly as given.
+        return request
 
     def key(self, position: int) -> tuple[object, ...]:
         """The values that identify this metric in other calls."""

@@ -155,13 +155,11 @@ async def _settle(http: HTTP, wanted: Wanted) -> None:
 
 async def _send_chunk(http: HTTP, wanted: Wanted, positions: Sequence[int]) -> None:
     """Send some of the metrics once. Stores the error instead of raising it, because others can still be saved."""
-    request = create_metrics_in_bulk.build_request(body=[])
-    request["json"] = [wanted.fields[i] for i in positions]
     subjects = [(i, wanted.sent_names[i]) for i in positions]
     taken = {metric.id for metric in wanted.saved.values()}
     wanted.settled_at = http.clock.now() + http.settings.settle_timeout
     try:
-        response = await http.send(request, max_retries=0, subjects=subjects)
+        response = await http.send(wanted.request(positions), max_retries=0, subjects=subjects)
         created = create_metrics_in_bulk.parse_response(response)
         if not len(positions) == len(created) == len({metric.id for metric in created} - taken):
             why = f"its body is not a list of {len(positions)} metrics, each with a different id"

@@ -134,7 +134,12 @@ def test_the_whole_public_interface_is_in_the_reference() -> None:
             "http_client: httpx.AsyncClient | None = None",
             "An asynchronous client",
         ),
-        ("client", "cekura_facade.Cekura.with_options", "with_options( *, timeout: float | None", "uses the same connections"),
+        (
+            "client",
+            "cekura_facade.Cekura.with_options",
+            "with_options( *, timeout: float | None",
+            "uses the same connections",
+        ),
         ("client", "cekura_facade.Cekura.api", "api: AuthenticatedClient", "The generated client"),
         ("client", "cekura_facade.Cekura.close", "close() -> None", "Close the connections."),
         ("client", "cekura_facade.Cekura.agents", "agents: Agents", "agents"),
