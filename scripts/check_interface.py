@@ -17,7 +17,7 @@ from documentation.reference import GENERATED, Reference
 
 ROOT = Path(__file__).resolve().parent.parent
 RELEASED = ROOT / "tests" / "released-interface.txt"
-PACKAGES = ("cekura_facade", "cekura_facade.sandbox")
+PACKAGES = ("cekura_facade", "cekura_facade.contract", "cekura_facade.sandbox")
 # The headings of Keep a Changelog that each kind of change may be under.
 _ADDED, _REMOVED, _CHANGED = (
     ("Added", "Changed"),

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import inspect
 import json
+import os
 import socket
 import socketserver
 import ssl
@@ -214,6 +215,11 @@ class _Client:
         self.metrics = _Blocking(either, client.metrics)
         self.agents = _Blocking(either, client.agents)
         self.transport = client.transport
+
+
+def examples(usual: int) -> int:
+    """How many examples a property is tried with. Each run tries others. EXAMPLES=10 tries ten times as many."""
+    return usual * int(os.environ.get("EXAMPLES", "1"))
 
 
 def renew(sandbox: Sandbox, **settings: Any) -> Sandbox:

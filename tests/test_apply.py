@@ -264,6 +264,51 @@ def test_a_metric_that_somebody_deletes_just_before_counts_as_deleted(kind: Kind
         assert [metric.id for metric in metrics.apply(plan, prune=True).deleted] == [number]
 
 
+def test_a_metric_that_is_still_listed_is_not_reported_as_deleted(kind: Kind) -> None:
+    service = Service()
+    old = [service.save(name=f"Old {i}", agents=[AGENT]) for i in range(2)]
+    with service.client(kind) as metrics:
+        plan = metrics.plan(WANTED[:1], agent_id=AGENT)
+
+        def interfere(request: httpx.Request, respond: Respond) -> httpx.Response:
+            is_first = request.method == "DELETE" and request.url.path.endswith(f"/{old[0]}/")
+            return httpx.Response(204) if is_first else respond(request)
+
+        service.interfere = interfere
+        with pytest.raises(
+            facade.PlanChangedError, match=rf"deleted {old[0]} \('Old 0'\), but still lists it"
+        ) as caught:
+            metrics.apply(plan, prune=True)
+        assert caught.value.applied is not None
+        assert [metric.id for metric in caught.value.applied.deleted] == [old[1]]
+        assert [metric.id for metric in caught.value.plan.deletable] == [old[0]]
+        service.interfere = lambda request, respond: respond(request)
+        done = metrics.apply(caught.value.plan, prune=True)
+    assert [metric.id for metric in done.deleted] == old[:1]
+
+
+def test_a_list_that_shows_deleted_metrics_for_a_while_is_listed_again(kind: Kind) -> None:
+    service = Service()
+    old = service.save(name="Old", agents=[AGENT])
+    shown = list(service.sandbox.metrics)
+    with service.client(kind) as metrics:
+        plan = metrics.plan(WANTED[:1], agent_id=AGENT)
+
+        def interfere(request: httpx.Request, respond: Respond) -> httpx.Response:
+            lags = request.url.path.endswith("/metrics/") and service.clock.seconds < 1
+            missing = [each for each in shown if each not in service.sandbox.metrics] if lags else []
+            service.sandbox.metrics[:0] = missing
+            try:
+                return respond(request)
+            finally:
+                for each in missing:
+                    service.sandbox.metrics.remove(each)
+
+        service.interfere = interfere
+        assert [metric.id for metric in metrics.apply(plan, prune=True).deleted] == [old]
+    assert old not in service.snapshot()
+
+
 # Faults.
 
 
@@ -399,15 +444,15 @@ def test_a_lost_response_of_a_copy_is_found_in_the_list(kind: Kind) -> None:
 
 def test_a_copy_that_is_missing_in_the_list_is_reported(kind: Kind) -> None:
     service = Service()
-    service.interfere = Faulty("POST predefined", FAULTS[1], 1, lasting=False)
-    with service.client(kind) as metrics:
+    service.interfere = Faulty("POST predefined", FAULTS[1], 1, lasting=True)
+    with service.client(kind, max_retries=1) as metrics:
         plan = metrics.plan([WANTED[0], PREDEFINED], agent_id=AGENT)
         with pytest.raises(facade.BulkCreateUncertainError, match=r"may or may not be saved \('Latency'\)") as caught:
             metrics.apply(plan)
         assert [each["vocera_defined_metric_code"] for each in caught.value.unconfirmed] == ["latency"]
         assert caught.value.applied is not None
         assert [metric.name for metric in caught.value.applied.created] == [WANTED[0]["name"]]
-        assert service.writes().count("POST predefined-metrics/copy/") == 1
+        assert service.writes().count("POST predefined-metrics/copy/") == 2
 
 
 def test_a_refused_metric_stops_the_later_steps(kind: Kind) -> None:

@@ -15,8 +15,9 @@ from rich.cells import cell_len
 from cekura_facade import Cekura
 from cekura_facade.cli import _files
 from cekura_facade.sandbox import Sandbox
+from tests.forks import SECONDS
 from tests.support import NEVER, Received, reply, scripted
-from tests.terminal import COMMAND, NEXT_PICTURE, SECONDS, Shell, editor, environment, until
+from tests.terminal import COMMAND, NEXT_PICTURE, Shell, editor, environment, until
 
 PROGRESS_ID = "3f2b8c1e-5d4a-4f6b-9a7c-0e1d2c3b4a5f"
 STARTED = reply(200, {"progress_id": PROGRESS_ID})

@@ -13,6 +13,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from regeneration.documents import load, operations
 
 from cekura_facade.sandbox import Sandbox
+from tests.support import examples
 
 SPECIFICATION = Path(__file__).parent.parent / "spec" / "openapi.yaml"
 OPERATIONS = [f"{method.upper()} {path}" for method, path, _ in operations(load(SPECIFICATION))]
@@ -68,7 +69,7 @@ def test_every_response_of_the_sandbox_is_described(
     from schemathesis.python._constants.orchestrator import make_constants_value_source
 
     @settings(
-        max_examples=60,
+        max_examples=examples(20),
         deadline=None,
         derandomize=True,
         phases=[Phase.explicit, Phase.generate],

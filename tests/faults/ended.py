@@ -16,13 +16,14 @@ import attrs
 from cekura_facade import AsyncCekura, Cekura, CekuraError
 
 from .cells import Cell
-from .clients import CLIENTS, SETTINGS, Client, Ending, alone
-from .judge import Violation, judge_recovery, leaks
+from .clients import SETTINGS, Client, Done, Ending, alone
+from .judge import judge_ended, judge_recovery, leaks
 from .pace import HUNG
 from .processes import processes
 from .stage import WANTED, Place, Stage
 from .traces import everything_of
 from .trial import Verdict
+from .violation import Violation
 
 _PATIENCE = HUNG  # seconds, which only a process that hangs reaches
 
@@ -31,8 +32,8 @@ _PATIENCE = HUNG  # seconds, which only a process that hangs reaches
 class _LastMessage:
     """The last message of an interrupted process."""
 
-    kind: str
     progress_id: str | None
+    done: Done | None
     violations: list[Violation]
 
 
@@ -42,7 +43,7 @@ def run_ended(cell: Cell, client: Client, stage: Stage) -> Verdict:
     place = stage.open(cell.script, patience=_PATIENCE)
     killed = cell.ended_by == signal.SIGKILL
     receiver, sender = processes().Pipe(duplex=False)
-    process = processes().Process(target=_begin if killed else _interrupted, args=(client.name, place, sender))
+    process = processes().Process(target=_begin if killed else _interrupted, args=(client, place, sender))
     process.start()
     sender.close()
     violations = []
@@ -60,7 +61,7 @@ def run_ended(cell: Cell, client: Client, stage: Stage) -> Verdict:
         process.join()
     if isinstance(said, _LastMessage):
         violations += said.violations
-        ending.progress_id = said.progress_id
+        ending.progress_id, ending.done = said.progress_id, said.done
     elif killed:
         ending.progress_id = said
     else:
@@ -68,12 +69,11 @@ def run_ended(cell: Cell, client: Client, stage: Stage) -> Verdict:
     # The request is delayed for this time, so that the client cannot wait for its response.
     if not killed and ending.elapsed >= _PATIENCE:
         violations.append(Violation("deadline", f"it took {ending.elapsed:.1f} s to end"))
-    if cell.where != "generate" and ending.progress_id is None:
-        violations.append(Violation("not named", "the progress id is lost"))
+    violations += judge_ended(client.flow, cell.where, ending, stage.sight(), killed=killed)
     stage.heal()
-    problem = _in_another_process(_resume, client.name, place, ending.progress_id)
+    problem = _in_another_process(_resume, client, place, ending.progress_id)
     stage.settle()
-    violations += judge_recovery(ending, stage.sight(), problem)
+    violations += judge_recovery(client.flow, ending, stage.sight(), problem)
     stage.close()
     return Verdict(cell, "killed" if killed else "interrupted", ending.elapsed, tuple(violations))
 
@@ -100,20 +100,27 @@ def _in_another_process(target: Callable[..., None], *args: object) -> Exception
     return None if process.exitcode == 0 else CekuraError(f"the second process ended with {process.exitcode}")
 
 
-def _begin(name: str, place: Place, sender: Connection) -> None:
+def _begin(client: Client, place: Place, sender: Connection) -> None:
     """Run the workflow step by step, and send the progress id as soon as it is known."""
     alone()
     # The request is delayed until this process is killed.
-    settings = {**SETTINGS, "timeout": _PATIENCE}
+    SETTINGS["timeout"] = _PATIENCE
+    if client.flow == "apply":
+        client.workflow(place, Ending())
+    else:
+        _generate(client.name, place, sender)
+
+
+def _generate(name: str, place: Place, sender: Connection) -> None:
     if name == "ours-sync":
-        with Cekura(place.key, base_url=place.url, **settings) as client:
+        with Cekura(place.key, base_url=place.url, **SETTINGS) as client:
             job = client.metrics.generate(agent_id=place.agent_id, num_metrics=WANTED)
             sender.send(job.progress_id)
             client.metrics.create_in_bulk(job.wait(timeout=_PATIENCE))
         return
 
     async def awaited() -> None:
-        async with AsyncCekura(place.key, base_url=place.url, **settings) as client:
+        async with AsyncCekura(place.key, base_url=place.url, **SETTINGS) as client:
             job = await client.metrics.generate(agent_id=place.agent_id, num_metrics=WANTED)
             sender.send(job.progress_id)
             await client.metrics.create_in_bulk(await job.wait(timeout=_PATIENCE))
@@ -121,22 +128,21 @@ def _begin(name: str, place: Place, sender: Connection) -> None:
     asyncio.run(awaited())
 
 
-def _interrupted(name: str, place: Place, sender: Connection) -> None:
+def _interrupted(client: Client, place: Place, sender: Connection) -> None:
     """Run the workflow in one call until Ctrl-C. Then send the information of the exception."""
     alone()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     SETTINGS["timeout"] = _PATIENCE
-    client = CLIENTS[name]
     ending = client.run(place, catching=BaseException)
     violations = list(leaks(client, ending))
     if not isinstance(ending.error, KeyboardInterrupt):
         violations.append(Violation("foreign", f"Ctrl-C became {ending.error!r}"))
     texts = [text for where, text in everything_of(ending.error, ()) if where.endswith("as text")]
     found = re.search("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "\n".join(texts))
-    sender.send(_LastMessage(type(ending.error).__name__, found.group() if found else None, violations))
+    sender.send(_LastMessage(found.group() if found else None, ending.done, violations))
 
 
-def _resume(name: str, place: Place, progress_id: str | None) -> None:
-    """Resume the job by its id, in another process."""
+def _resume(client: Client, place: Place, progress_id: str | None) -> None:
+    """Resume the job by its id, or apply the list again, in another process."""
     alone()
-    CLIENTS[name].recover(place, Ending(progress_id=progress_id))
+    client.recover(place, Ending(progress_id=progress_id))

@@ -15,6 +15,7 @@ import httpx
 
 from .catalogue import EVERY
 from .listener import Listener
+from .metrics_file import PADDING
 from .pace import ATTEMPT, RealTime, VirtualTime
 from .steps import LATE, LATER_THAN_THE_TIMEOUT, STEPS, TOO_LATE, Phase, Planned, Script, Step, step_of
 from .wire import Answer, Wire
@@ -24,7 +25,6 @@ _FULL_FOR = 0.7  # seconds that a full port stays full, more than a timeout
 _SHORT = 0.1  # real seconds
 _NOT_PASSED_ON = {"host", "connection", "accept-encoding", "content-length", "transfer-encoding"}
 _NOT_PASSED_BACK = {"connection", "content-length", "transfer-encoding", "keep-alive"}
-_PADDING = "x" * 4_000_000  # more than the buffers of both ends
 
 
 @attrs.frozen
@@ -55,10 +55,12 @@ class FaultLayer:
         self._attempt = 0
         self._stalled_in = -1
         self._full = False
+        self._is_down = False
         self._script = script
         self._queues = {step: list(planned) for step, planned in script.steps.items()}
         self._lines = any(EVERY[each.fault].line for queue in self._queues.values() for each in queue if each)
-        self._next: Step = "generate"
+        self._next: Step = STEPS[script.flow][0]
+        self._past: list[Step] = []
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._closed = False
@@ -69,7 +71,8 @@ class FaultLayer:
         self.met = threading.Event()
         self._listener = Listener(self._serve, receive=65_536 if script.large else 0)
         self.url = "http://{}:{}".format(*self._listener.address)
-        self._stand_before("generate")
+        if not self._time.virtual:
+            self._stand_before(self._next)
 
     def heal(self) -> None:
         """Remove all faults."""
@@ -97,12 +100,15 @@ class FaultLayer:
         self.settle()
         self._listener.close()
 
-    def attempt(self, step: Step | None) -> dict[str, float]:
+    def attempt(self, method: str, target: str) -> dict[str, float]:
         """Note that the client begins an attempt. Returns the timeouts that it has in real time.
 
         They are short only if connecting or sending must fail, so that the service is not involved.
         """
         self._attempt += 1
+        step = self._step_of(method, target)
+        if step:
+            self._stand_before(step)
         if self._full:
             self._pass(ATTEMPT)
             if self._reopening is None and not self._script.lasting:
@@ -151,7 +157,7 @@ class FaultLayer:
         request = _read_head(wire.connection, parser)
         if request is None:
             return
-        step = step_of(request.method, request.target)
+        step = self._step_of(request.method, request.target)
         planned = self._take(step) if step else None
         wire.stall = partial(self._stall, self._attempt)
         if planned and EVERY[planned.fault].unread:
@@ -164,6 +170,8 @@ class FaultLayer:
         if step:
             self.asked.add(step)
         if planned is not None:
+            if step in ("save", "copy"):
+                self._past.append(step)  # What follows looks for what was created.
             self._fail(wire, request, planned)
             return
         if self._script.large and step == "save":
@@ -182,7 +190,7 @@ class FaultLayer:
         if planned.phase == "after":
             answer = self._forward(request)
         elif planned.phase == "some":
-            answer = self._forward(attrs.evolve(request, body=json.dumps(json.loads(request.body)[:1]).encode()))
+            answer = self._forward(attrs.evolve(request, body=_first_alone(request.body)))
         elif planned.phase in ("late", "too late"):
             delay = _delay(planned.phase, left_waiting=fault.group == "time")
             self._time.after(delay, lambda: self._forward(request))
@@ -216,21 +224,30 @@ class FaultLayer:
                 queue.pop(0)
             return planned
 
+    def _step_of(self, method: str, target: str) -> Step | None:
+        return step_of(self._script.flow, method, target, self._past)
+
     def _went_well(self, step: Step | None, answer: Answer) -> None:
-        """Note the next step of the client before it can start."""
+        """Note a step of the client, and the next one before it can start, unless the client announces it."""
+        if step:
+            self._past.append(step)
+        if self._time.virtual or self._script.flow != "generate":
+            return
+        steps = STEPS["generate"]
         if step == "poll":
             if answer.status == 200 and json.loads(answer.body)["status"] == "completed":
                 self._stand_before("look" if self._script.looks else "save")
         elif step in ("generate", "look"):
-            self._stand_before(STEPS[STEPS.index(step) + 1])
+            self._stand_before(steps[steps.index(step) + 1])
 
     def _stand_before(self, step: Step) -> None:
         self._next = step
         planned = self._peek(step)
         line = EVERY[planned.fault].line if planned else None
-        if line not in ("closed", "full"):
+        if line not in ("closed", "full") or self._is_down:
             return
         self._note()
+        self._is_down = self._script.lasting
         if not self._script.lasting:
             self._queues[step].pop(0)
             if line == "closed" or not self._time.virtual:
@@ -266,10 +283,17 @@ def _event(connection: socket.socket, parser: h11.Connection) -> object:
     return event
 
 
+def _first_alone(body: bytes) -> bytes:
+    """The body of a request that saves metrics or copies predefined ones, with only the first of them."""
+    sent = json.loads(body)
+    first = {**sent, "metric_codes": sent["metric_codes"][:1]} if isinstance(sent, dict) else sent[:1]
+    return json.dumps(first).encode()
+
+
 def _padded(answer: Answer) -> Answer:
     progress = json.loads(answer.body)
     for suggestion in progress["metrics"][:1]:
-        suggestion["padding"] = _PADDING
+        suggestion["padding"] = PADDING
     return attrs.evolve(answer, body=json.dumps(progress).encode())
 
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing.util import Finalize
 
+from .applying import client_of
 from .cells import Cell
-from .clients import CLIENTS, alone
+from .clients import alone
 from .ended import run_ended
 from .processes import processes
 from .stage import Stage, staged
@@ -44,8 +45,9 @@ def _set_up() -> None:
 
 
 def _run(cell: Cell) -> Verdict:
+    client = client_of(cell.script.flow, cell.client)
     for _ in range(_TRIES):
-        verdict = (run_ended if cell.ended_by else run_cell)(cell, CLIENTS[cell.client], _stage)
-        if CLIENTS[cell.client].kind == "ours" or not any(each.kind == "not met" for each in verdict.violations):
+        verdict = (run_ended if cell.ended_by else run_cell)(cell, client, _stage)
+        if client.kind == "ours" or not any(each.kind == "not met" for each in verdict.violations):
             break
     return verdict
