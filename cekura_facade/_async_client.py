@@ -74,7 +74,9 @@ class AsyncCekura(AsyncAPI):
             user_agent=user_agent,
         )
         if not isinstance(http_client, httpx.AsyncClient | None):
-            raise ConfigurationError(f"http_client is a {type(http_client).__name__}: expected an httpx.AsyncClient.")
+            found = f"{type(http_client).__module__}.{type(http_client).__qualname__}"
+            why = "Its requests and errors are those of httpx, so a client of another kind or package does not fit."
+            raise ConfigurationError(f"http_client is {found}: AsyncCekura needs an httpx.AsyncClient. {why}")
         self.transport: AsyncHTTP = AsyncHTTP(settings, http_client)
         super().__init__(self.transport)
 

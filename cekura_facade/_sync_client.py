@@ -75,7 +75,9 @@ class Cekura(API):
             user_agent=user_agent,
         )
         if not isinstance(http_client, httpx.Client | None):
-            raise ConfigurationError(f"http_client is a {type(http_client).__name__}: expected an httpx.Client.")
+            found = f"{type(http_client).__module__}.{type(http_client).__qualname__}"
+            why = "Its requests and errors are those of httpx, so a client of another kind or package does not fit."
+            raise ConfigurationError(f"http_client is {found}: Cekura needs an httpx.Client. {why}")
         self.transport: SyncHTTP = SyncHTTP(settings, http_client)
         super().__init__(self.transport)
 

@@ -17,7 +17,7 @@ from documentation.reference import GENERATED, Reference
 
 ROOT = Path(__file__).resolve().parent.parent
 RELEASED = ROOT / "tests" / "released-interface.txt"
-PACKAGES = ("cekura_facade", "cekura_facade.sandbox")
+PACKAGES = ("cekura_facade", "cekura_facade.contract", "cekura_facade.sandbox")
 # The headings of Keep a Changelog that each kind of change may be under.
 _ADDED, _REMOVED, _CHANGED = (
     ("Added", "Changed"),
@@ -34,7 +34,9 @@ def main() -> int:
     parser.add_argument("--release", action="store_true", help=f"write {RELEASED.name}")
     now = interface(ROOT)
     if parser.parse_args().release:
-        RELEASED.write_text("".join(f"{path}: {look}\n" for path, look in sorted(now.items())), encoding="utf-8")
+        RELEASED.write_text(
+            "".join(f"{path}: {signature}\n" for path, signature in sorted(now.items())), encoding="utf-8"
+        )
         return 0
     before = dict(line.split(": ", 1) for line in RELEASED.read_text(encoding="utf-8").splitlines())
     if missing := unnamed(before, now, (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")):
@@ -88,14 +90,14 @@ def interface(root: Path) -> Interface:
         for name in map(str, loader.modules_collection[package].exports or ())
     }
     exported = {_target(thing).path for thing in public.values()}
-    return dict(look for path, thing in public.items() for look in _looks(path, thing, exported))
+    return dict(signature for path, thing in public.items() for signature in _signatures(path, thing, exported))
 
 
 def _target(thing: griffe.Object | griffe.Alias) -> griffe.Object:
     return thing.final_target if isinstance(thing, griffe.Alias) else thing
 
 
-def _looks(path: str, thing: griffe.Object | griffe.Alias, exported: set[str]) -> Iterator[tuple[str, str]]:
+def _signatures(path: str, thing: griffe.Object | griffe.Alias, exported: set[str]) -> Iterator[tuple[str, str]]:
     target = _target(thing)
     is_generated = target.path.startswith(_GENERATED) or GENERATED in target.extra
     if isinstance(target, griffe.Class):
@@ -107,7 +109,7 @@ def _looks(path: str, thing: griffe.Object | griffe.Alias, exported: set[str]) -
             # Members of a public base class are listed with the base class.
             inherited = isinstance(member, griffe.Alias) and _owner(_target(member).path) in exported
             if not inherited and (not name.startswith("_") or name == "__init__"):
-                yield from _looks(f"{path}.{name}", member, exported)
+                yield from _signatures(f"{path}.{name}", member, exported)
     elif isinstance(target, griffe.Function):
         yield path, f"{'async ' if 'async' in target.labels else ''}function -> {target.returns}"
         positions = (each for each in target.parameters if each.name != "self")

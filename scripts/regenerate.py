@@ -29,7 +29,8 @@ try:
     from regeneration.place import put_in_place, scratch
     from regeneration.report import Report, compare, markdown, uncovered, with_changes
 except ModuleNotFoundError as error:
-    print(f"regenerate: {error.name} is not installed. Run: pip install -e '.[regenerate]'", file=sys.stderr)
+    how = "./scripts/setup, and then .venv/bin/python scripts/regenerate.py"
+    print(f"regenerate: {error.name} is not installed. Run: {how}", file=sys.stderr)
     sys.exit(2)
 except KeyboardInterrupt:
     sys.exit(130)

@@ -94,9 +94,9 @@ def summarize(outcomes: Sequence[Outcome]) -> int:
         if outcome.result != "ok":
             print(as_line(f"{outcome.result}: {outcome.version}: {outcome.reason}"))
     counted = [outcome for outcome in outcomes if outcome.result != "refused"]
-    flowed = [outcome for outcome in counted if outcome.result == "ok"]
-    print(f"{len(flowed)}/{len(counted)} versions give a client without manual edits")
-    return 0 if len(flowed) == len(counted) else 1
+    generated = [outcome for outcome in counted if outcome.result == "ok"]
+    print(f"{len(generated)}/{len(counted)} versions give a client without manual edits")
+    return 0 if len(generated) == len(counted) else 1
 
 
 def chart_problem(chart: Path, files: Sequence[Path]) -> str | None:

@@ -42,7 +42,7 @@ def blocking(sandbox: Sandbox) -> list[Any]:
         around(cekura, saved[1])
         assert cekura.metrics.update(saved[1].id, display_order=7).to_dict()["display_order"] == 7
         delete_metric.sync_detailed(saved[0].id, client=cekura.api)
-    return looked_at(sandbox, agent, metric, saved)
+    return checked(sandbox, agent, metric, saved)
 
 
 def around(cekura: Cekura, metric: Metric) -> None:
@@ -71,10 +71,10 @@ async def awaited(sandbox: Sandbox) -> list[Any]:
         changed = await cekura.metrics.update(saved[1].id, display_order=7)
         assert changed.to_dict()["display_order"] == 7
         await delete_metric.asyncio_detailed(saved[0].id, client=cekura.api)
-    return looked_at(sandbox, agent, metric, saved)
+    return checked(sandbox, agent, metric, saved)
 
 
-def looked_at(sandbox: Sandbox, agent: Any, metric: Any, saved: list[Any]) -> list[Any]:
+def checked(sandbox: Sandbox, agent: Any, metric: Any, saved: list[Any]) -> list[Any]:
     """Check the results, and return the body of the last bulk_create."""
     shown = agent.to_dict()  # In v2 of the API, an agent has a `name`.
     assert shown.get("agent_name", shown.get("name")) == next(iter(sandbox.agents.values()))["agent_name"]

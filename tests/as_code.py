@@ -25,7 +25,7 @@ class Service:
 
     Attributes:
         requests: Method and path of each request.
-        interfere: Answers in place of the sandbox. It may call it.
+        interfere: Responds in place of the sandbox, which it may call.
     """
 
     behavior: Behavior = attrs.field(factory=Behavior)

@@ -14,7 +14,8 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from cekura_facade.cli.app import app
-from tests.terminal import SECONDS, VIRTUAL_TIME, Shell, forks
+from tests.forks import SECONDS, VIRTUAL_TIME
+from tests.terminal import Shell, forks
 
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
 _START, _END = "\x02", "\x03"

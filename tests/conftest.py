@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import itertools
 import os
 import signal
 import ssl
@@ -32,10 +33,18 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Paths for `home`. To number a new folder, the factory would list thousands of others for each test."""
+    folder = tmp_path_factory.mktemp("homes")
+    return (folder / str(number) for number in itertools.count())
+
+
 @pytest.fixture(autouse=True)
-def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     """A separate home folder, so that no test reads or changes the user's configuration."""
-    folder = tmp_path_factory.mktemp("home")
+    folder = next(homes)
+    folder.mkdir()
     monkeypatch.setenv("HOME", str(folder))
     proxies = [f"{kind}_proxy" for kind in ("http", "https", "all", "no")]
     for name in ("CEKURA_API_KEY", "CEKURA_API_URL", *proxies, *map(str.upper, proxies)):
@@ -46,12 +55,19 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
 @pytest.fixture(autouse=True)
 def certificates(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read the system's certificates once, because reading them takes longer than most tests."""
-    monkeypatch.setattr(httpx, "create_ssl_context", lambda: _certificates(os.environ.get("SSL_CERT_FILE")))
+    for module in ("httpx", "httpx._transports.default"):
+        monkeypatch.setattr(f"{module}.create_ssl_context", _ssl_context)
+
+
+def _ssl_context(verify: Any = True, cert: Any = None, trust_env: bool = True) -> ssl.SSLContext:
+    if verify is not True or cert is not None:
+        return _create_ssl_context(verify, cert, trust_env)
+    return _certificates(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"), trust_env)
 
 
 @functools.cache
-def _certificates(file: str | None) -> ssl.SSLContext:
-    return _create_ssl_context()
+def _certificates(file: str | None, folder: str | None, trust_env: bool) -> ssl.SSLContext:
+    return _create_ssl_context(trust_env=trust_env)
 
 
 @pytest.fixture(scope="session")
@@ -83,7 +99,7 @@ def clock() -> VirtualClock:
 def client(kind: Kind, clock: VirtualClock) -> Iterator[Callable[..., Either]]:
     """Make clients of the kind, closed at the end of the test: `client(api_key, base_url=...)`.
 
-    They share a virtual clock. A test that is about real time sets `clock=Clock()`.
+    They share a virtual clock. A test of real time passes `clock=Clock()`.
     """
     made: list[Either] = []
 

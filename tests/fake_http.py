@@ -37,13 +37,13 @@ Scripted = Outcome | Slow | BaseException | Callable[[Received], Outcome | Slow 
 class FakeHTTP(HTTP):
     """An HTTP with a scripted outcome for each attempt. The last one repeats.
 
-    Everything above an attempt is real: retries, redirects, deadlines, waits after a 429, and errors. So are the
-    limits of an attempt, and the credential, which is sent with it and removed from what remains of it.
+    Everything above an attempt is real: retries, redirects, deadlines, waits after a 429, and errors. The limits of an
+    attempt are real as well, and so is the credential, which is removed from the request afterwards.
 
     Attributes:
         clock: The virtual time. `seconds` is the time, and `pauses` are the pauses so far.
         outcomes: The outcomes that are left. Without any, a request fails the test.
-        requests: What was sent.
+        requests: The requests that were sent.
     """
 
     clock: VirtualClock

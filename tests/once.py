@@ -14,7 +14,7 @@ import pytest
 def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
     """Return the folder `name` of this run. The first caller fills it with `make`, and the others wait for that.
 
-    What is in it is shared: a test that changes it works on a copy.
+    The folder is shared, so a test that changes files must copy it.
     """
     base = factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:

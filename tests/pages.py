@@ -1,8 +1,8 @@
 """Reads the code blocks of the documentation, and runs those of a page from top to bottom, in one shell.
 
-An HTML comment before a block, which is not rendered, may say `not run: why`, or `answers: y`: what is typed then.
-A `text` block without a title is what the block before it prints; `…` stands for what is different each time.
-A block in a tab is indented. If a page links to Install or to the start of the sandbox before its first block, these
+An HTML comment before a block, which is not rendered, may contain `not run: why`, or the input of the block as
+`answers: y`. A `text` block without a title is the output of the block before it. `…` stands for text that varies. A
+block in a tab is indented. If a page links to Install or to the start of the sandbox before its first block, these
 blocks run first.
 """
 
@@ -119,7 +119,7 @@ def prerequisites(page: Path) -> list[Block]:
 def follow(page: Path, checkout: Path, scratch: Path, environment: dict[str, str], built: Path | None) -> None:
     """Do what a page says, in a copy of the checkout, after what it names as its prerequisites.
 
-    Without a folder of what `./scripts/build` built from the same files, build and install as the page says.
+    Without the folder of an earlier `./scripts/build`, build and install as on the page.
     """
     steps = prerequisites(page) + blocks(page)
     for program, text in (("pip", PIP), ("answers.py", ANSWERS)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import pickle
 import re
 import shutil
 import signal
@@ -24,8 +25,11 @@ import openapi_python_client
 import pytest
 import regenerate
 from regeneration import pipeline
+from regeneration.documents import Document
 from regeneration.errors import RegenerationError
 from regeneration.generate import generate as generate_anew
+from regeneration.operations import Operations
+from regeneration.pipeline import Derivation, derive
 from regeneration.validate import check_openapi
 
 from tests.once import once
@@ -34,6 +38,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 _MADE = TemporaryDirectory(prefix="generated-")
 _generated: dict[tuple[str, str, str], Path] = {}
+_derived: dict[tuple[object, ...], bytes] = {}
 _valid: set[str] = set()
 
 
@@ -89,7 +94,7 @@ def copied_checkout(factory: pytest.TempPathFactory, to: Path) -> Path:
 
 
 def run(checkout: Path, *arguments: str | Path, cwd: Path | None = None) -> Result:
-    """Run the command in this process. Each specification is generated and validated once."""
+    """Run the command in this process. Each specification is derived, generated and validated once."""
     out, err = io.StringIO(), io.StringIO()
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     with (
@@ -97,7 +102,7 @@ def run(checkout: Path, *arguments: str | Path, cwd: Path | None = None) -> Resu
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
         mock.patch.multiple(regenerate, ROOT=checkout, SPEC=checkout / "spec"),
-        mock.patch.multiple(pipeline, generate=_generate_once, validated_beside=_validated_once),
+        mock.patch.multiple(pipeline, derive=_derive_once, generate=_generate_once, validated_beside=_validated_once),
         mock.patch.object(sys, "argv", ["regenerate.py", *map(str, arguments)]),
     ):
         try:
@@ -108,6 +113,16 @@ def run(checkout: Path, *arguments: str | Path, cwd: Path | None = None) -> Resu
             for number, handler in handlers.items():
                 signal.signal(number, handler)
     return Result(code, out.getvalue(), err.getvalue())
+
+
+def _derive_once(published: Document, covered: Operations, overlay: Document, selection: str = "") -> Derivation:
+    # A test may have replaced a stage.
+    stages = tuple(filter(callable, vars(pipeline).values()))
+    key = (pickle.dumps(published), repr(covered), pickle.dumps(overlay), selection, stages)
+    if key not in _derived:
+        _derived[key] = pickle.dumps(derive(published, covered, overlay, selection))
+    found: Derivation = pickle.loads(_derived[key])
+    return found
 
 
 def _generate_once(specification: Path, configuration: Path, package: Path) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import inspect
 import json
+import os
 import socket
 import socketserver
 import ssl
@@ -34,11 +35,11 @@ _A_LOOK = 0.05  # seconds that a read waits before it checks whether any bytes w
 class VirtualClock(virtual.VirtualClock):
     """A virtual clock that also ends the requests of a client whose `timeout` is 5 seconds or more.
 
-    A shorter one is real: use it where nothing but the failure has to happen in time.
+    A shorter timeout is real. Use it only if the test does not depend on the speed of the machine.
 
     Attributes:
-        silent: Whether the server sends nothing more. A read then times out, and moves the clock on. So does connecting
-            if it was set before.
+        silent: Whether the server sends nothing more. A read then times out, and advances the clock. Connecting does
+            the same if this was set before.
         timed_out: Set when a read has timed out.
     """
 
@@ -214,6 +215,11 @@ class _Client:
         self.metrics = _Blocking(either, client.metrics)
         self.agents = _Blocking(either, client.agents)
         self.transport = client.transport
+
+
+def examples(usual: int) -> int:
+    """How many examples a property is tried with. Each run tries others. EXAMPLES=10 tries ten times as many."""
+    return usual * int(os.environ.get("EXAMPLES", "1"))
 
 
 def renew(sandbox: Sandbox, **settings: Any) -> Sandbox:

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import atexit
 import functools
 import json
 import os
+import pty
 import re
-import signal
 import subprocess
 import sys
-import threading
+import termios
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pexpect
 import pyte
+from pexpect.fdpexpect import fdspawn
+
+from tests.forks import LIBRARIES, SECONDS, VIRTUAL_TIME, Forks, PipedFork
 
 COMMAND = str(Path(sys.executable).with_name("cekura-facade"))
 NEXT_PICTURE = "\r\x1b[2K"  # the start of each picture of a live display
 JSON = ("--json",)
-SECONDS = 600  # seconds, which only a test that hangs reaches
-VIRTUAL_TIME = str(Path(__file__).with_name("virtual_time"))
 
 
 def environment(home: Path, url: str = "", key: str = "", **more: str) -> dict[str, str]:
@@ -36,57 +35,20 @@ def environment(home: Path, url: str = "", key: str = "", **more: str) -> dict[s
     return base | {name: value for name, value in given.items() if value}
 
 
-class Forks:
-    """Runs the command in forks of a process that has imported the libraries: see virtual_time/forking.py."""
-
-    # Variables that no library reads at import.
-    READ_LATER = re.compile("CEKURA_.*|COLUMNS|HOME|TMPDIR")
-
-    def __init__(self) -> None:
-        self._env = environment(Path(os.devnull), PYTHONPATH=VIRTUAL_TIME)
-        self._folder = TemporaryDirectory(prefix="forks-")
-        pipe = subprocess.PIPE
-        program = [sys.executable, str(Path(VIRTUAL_TIME, "forking.py"))]
-        self._process = subprocess.Popen(
-            program, env=self._env, stdin=pipe, stdout=pipe, stderr=pipe, text=True, bufsize=1, start_new_session=True
-        )
-        atexit.register(self.close)
-
-    def can_run(self, env: dict[str, str]) -> bool:
-        """Whether a process with these variables would import the libraries in the same way."""
-        names = [name for name in self._env.keys() | env.keys() if not self.READ_LATER.fullmatch(name)]
-        return all(self._env.get(name) == env.get(name) for name in names)
-
-    def run(
-        self, command: list[str], folder: Path, env: dict[str, str], given: str | None = None
-    ) -> subprocess.CompletedProcess[str]:
-        """Run a command until it ends."""
-        assert self._process.stdin
-        assert self._process.stdout
-        source, out, err = (Path(self._folder.name, name) for name in ("in", "out", "err"))
-        source.write_text(given or "", "utf-8")
-        written = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-        streams = [
-            (os.devnull if given is None else str(source), os.O_RDONLY),
-            (str(out), written),
-            (str(err), written),
-        ]
-        run = {"command": command, "folder": str(folder), "env": env, "streams": streams}
-        hangs = threading.Timer(SECONDS, os.killpg, (self._process.pid, signal.SIGKILL))
-        hangs.start()
-        self._process.stdin.write(json.dumps(run) + "\n")
-        code = self._process.stdout.readline()
-        hangs.cancel()
-        assert code, "The process that forks has ended."
-        return subprocess.CompletedProcess(command, int(code), out.read_text("utf-8"), err.read_text("utf-8"))
-
-    def close(self) -> None:
-        """End the process that forks."""
-        self._process.communicate()
-        self._folder.cleanup()
+@functools.cache
+def forks(*, virtual_time: bool = True) -> Forks:
+    """The process that runs the command in forks. In virtual time, the client's pauses take no time."""
+    more = {"PYTHONPATH": VIRTUAL_TIME} if virtual_time else {}
+    return Forks(LIBRARIES, environment(Path(os.devnull), **more))
 
 
-forks = functools.cache(Forks)
+def forkable(command: tuple[str, ...], env: dict[str, str]) -> tuple[list[str], Forks] | None:
+    """The script of a program, and the process that can run it in a fork. None if the program needs its own process."""
+    script = command[1:] if command[0] == sys.executable else command
+    if script[0] == COMMAND or script[0].endswith(".py"):
+        fork = forks(virtual_time="PYTHONPATH" in env)
+        return (list(script), fork) if fork.can_run(env) else None
+    return None
 
 
 class Shell:
@@ -137,8 +99,13 @@ class Shell:
         )
 
     @contextmanager
-    def start(self, *command: str) -> Iterator[subprocess.Popen[str]]:
-        """Start another command as a plain process in the background, which is killed at the end."""
+    def start(self, *command: str) -> Iterator[subprocess.Popen[str] | PipedFork]:
+        """Start another command without a terminal in the background. It is killed at the end."""
+        if found := forkable(command, self.env):
+            script, fork = found
+            with fork.start(script, self.folder, self.env) as run:
+                yield run
+            return
         pipe = subprocess.PIPE
         with subprocess.Popen(
             command, cwd=self.folder, env=self.env, stdin=pipe, stdout=pipe, stderr=pipe, text=True
@@ -157,10 +124,21 @@ class Shell:
     @contextmanager
     def program(self, *command: str, columns: int = 100, **env: str) -> Iterator[Terminal]:
         """Run another program in a pseudo-terminal, such as a shell that runs the command."""
+        if found := forkable(command, self.env | env):
+            script, fork = found
+            ours, theirs = pty.openpty()
+            termios.tcsetwinsize(theirs, (80, columns))
+            with fork.start_in_terminal(script, self.folder, self.env | env, theirs) as run:
+                child = fdspawn(ours, encoding="utf-8", timeout=SECONDS)
+                try:
+                    yield Terminal(child, columns, run.wait)
+                finally:
+                    child.close()
+            return
         with warnings.catch_warnings():
             # This forks while the sandbox runs in a thread, but the child only calls exec.
             warnings.simplefilter("ignore", DeprecationWarning)
-            child = pexpect.spawn(
+            spawned = pexpect.spawn(
                 command[0],
                 list(command[1:]),
                 cwd=str(self.folder),
@@ -169,19 +147,24 @@ class Shell:
                 encoding="utf-8",
                 timeout=SECONDS,
             )
-        terminal = Terminal(child, columns)
+
+        def wait() -> int:
+            spawned.close()
+            return int(spawned.exitstatus or 0) if spawned.signalstatus is None else -spawned.signalstatus
+
         try:
-            yield terminal
+            yield Terminal(spawned, columns, wait)
         finally:
-            child.close(force=True)
+            spawned.close(force=True)
 
 
 class Terminal:
     """A command in a pseudo-terminal, and its screen."""
 
-    def __init__(self, child: Any, columns: int) -> None:
+    def __init__(self, child: Any, columns: int, wait: Callable[[], int]) -> None:
         self._child = child
         self._columns = columns
+        self._wait = wait
         self.raw = ""
         child.logfile_read = self
 
@@ -206,19 +189,22 @@ class Terminal:
 
     def press(self, control: str) -> None:
         """Press a key together with Ctrl."""
-        self._child.sendcontrol(control)
+        self._child.send(chr(ord(control) & 0x1F))
 
     def close(self) -> None:
         """Close the terminal, like closing its window. The system signals this to the command."""
+        if isinstance(self._child, fdspawn):
+            self._child.close()
+            return
         # The close() of pexpect also sends signals, and fails if the command ends slowly.
         self._child.ptyproc.fileobj.close()
 
     def end(self) -> int:
         """Wait for the end. Returns the exit code."""
         self._child.expect(pexpect.EOF)
-        self._child.close()
-        assert self._child.signalstatus is None
-        return int(self._child.exitstatus)
+        code = self._wait()
+        assert code >= 0
+        return code
 
     @property
     def drawn(self) -> str:

@@ -55,7 +55,7 @@ class _Server(ssl.SSLContext):
     """The TLS of a server.
 
     Attributes:
-        protocols: What each connection is used for.
+        protocols: The protocol of each connection.
     """
 
     protocols: list[str | None]

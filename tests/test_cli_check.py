@@ -12,7 +12,7 @@ import pytest
 
 from cekura_facade.sandbox import Behavior, Sandbox
 from tests.support import Received, closed_port, reply, scripted
-from tests.terminal import COMMAND, JSON, SECONDS, Shell, environment, until
+from tests.terminal import COMMAND, JSON, Shell, environment, until
 
 KEY = "a-key-that-nobody-may-see"
 QUESTION = re.escape("Create and delete these metrics? [y]es / [n]o ")
@@ -117,7 +117,7 @@ def test_an_interruption_deletes_the_created_metrics(shell: Shell, sandbox: Sand
         until(lambda: any("filters" in request.query for request in list(sandbox.requests)))
         assert len(sandbox.metrics) == 3
         process.send_signal(number)
-        out, err = process.communicate(timeout=SECONDS)
+        out, err = process.communicate()
     assert process.returncode == 128 + number
     assert sandbox.metrics == []
     assert json.loads(out)["remaining"] == []

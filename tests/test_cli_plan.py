@@ -20,6 +20,7 @@ from cekura_facade.cli import _plan_text
 from cekura_facade.cli._plan_markdown import markdown
 from cekura_facade.sandbox import Sandbox
 from tests.commands import run_each
+from tests.forks import PipedFork
 from tests.support import Received, reply, scripted
 from tests.terminal import COMMAND, Shell, environment
 
@@ -507,7 +508,7 @@ def test_a_metric_that_may_have_been_created_is_named(shell: Shell, saved: Sandb
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_apply_reports_the_finished_steps(shell: Shell, saved: Sandbox, number: signal.Signals) -> None:
-    running: list[subprocess.Popen[str]] = []
+    running: list[subprocess.Popen[str] | PipedFork] = []
 
     def interrupt(request: Received) -> bytes | None:
         if request.method != "PATCH":

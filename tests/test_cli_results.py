@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +16,9 @@ import yaml
 from cekura_facade import __version__
 from cekura_facade.cli._saving import summarize
 from cekura_facade.sandbox import Sandbox
+from tests.forks import SECONDS
 from tests.support import closed_port, reply, scripted
-from tests.terminal import COMMAND, JSON, SECONDS, Shell, environment
+from tests.terminal import COMMAND, JSON, Shell, environment, forks
 
 PROGRESS_ID = "3f2b8c1e-5d4a-4f6b-9a7c-0e1d2c3b4a5f"
 STARTED = reply(200, {"progress_id": PROGRESS_ID})
@@ -292,16 +294,8 @@ def test_output_that_cannot_be_written_is_an_error(shell: Shell, command: str) -
         pytest.skip("this system has no /dev/full")
     write(shell, metrics("a"))
     shell.run("create", "m.yaml")
-    result = subprocess.run(
-        f"{COMMAND} {command} > /dev/full",
-        shell=True,
-        cwd=shell.folder,
-        env=shell.env,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=SECONDS,
-    )
+    program = [COMMAND, *shlex.split(command)]
+    result = forks(virtual_time=False).run(program, shell.folder, shell.env, device="/dev/full")
     assert result.returncode == 1
     assert "standard output" in result.stderr.splitlines()[-1].lower()
     assert "No space left on device" in result.stderr
@@ -341,7 +335,7 @@ def test_the_version_needs_no_extra(shell: Shell) -> None:
         [sys.executable, "-c", program, "doctor"], env=shell.env, capture_output=True, text=True, check=False
     )
     assert result.returncode == 1
-    assert "typer, rich, yaml. Install the extra: pip install 'cekura-facade[cli]'" in result.stderr
+    assert 'typer, rich, yaml. Install the extra: pip install "cekura-facade[cli]"' in result.stderr
 
 
 # Layout

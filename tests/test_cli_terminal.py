@@ -15,8 +15,9 @@ from rich.cells import cell_len
 from cekura_facade import Cekura
 from cekura_facade.cli import _files
 from cekura_facade.sandbox import Sandbox
+from tests.forks import SECONDS
 from tests.support import NEVER, Received, reply, scripted
-from tests.terminal import COMMAND, NEXT_PICTURE, SECONDS, Shell, editor, environment, until
+from tests.terminal import COMMAND, NEXT_PICTURE, Shell, editor, environment, until
 
 PROGRESS_ID = "3f2b8c1e-5d4a-4f6b-9a7c-0e1d2c3b4a5f"
 STARTED = reply(200, {"progress_id": PROGRESS_ID})
@@ -330,7 +331,7 @@ def test_a_broken_edit_is_explained_with_its_line_and_opened_again(shell: Shell,
         "    lines[5] = '  description: [broken'\n"
         "elif times == 1:\n"
         "    pathlib.Path('seen').write_text(text)\n"
-        "    lines[5] = '  description: mended'\n"
+        "    lines[5] = '  description: fixed'\n"
         "    while lines[6].startswith('    '): del lines[6]\n"
         "path.write_text('\\n'.join(lines))",
     )
@@ -343,7 +344,7 @@ def test_a_broken_edit_is_explained_with_its_line_and_opened_again(shell: Shell,
     seen = (shell.folder / "seen").read_text().split("\n")
     assert seen[2].startswith("# Cannot be used: line 6, column 16: ")
     assert seen[5] == "  description: [broken"  # The typed text is still on the same line.
-    assert sandbox.metrics[0]["description"] == "mended"
+    assert sandbox.metrics[0]["description"] == "fixed"
 
 
 def test_an_edit_that_stays_broken_ends(shell: Shell, sandbox: Sandbox) -> None:

@@ -18,6 +18,7 @@ from regeneration.pipeline import derive
 from regeneration.validate import check_openapi
 
 from tests.regenerating import one_line
+from tests.support import examples
 
 NO_OVERLAY = {"overlay": "1.0.0", "actions": []}
 LEAF = "#/components/schemas/Leaf"
@@ -269,7 +270,7 @@ PLACES = list(places(VALID))
 
 @given(st.sampled_from(PLACES), KEYWORDS, TREES, st.sampled_from(["", "all"]))
 @example("paths|/x/{id}/|post|requestBody|content", "", None, "")
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_value_in_any_place_is_read_or_refused(place: str, key: str, value: Any, selection: str) -> None:
     document = put(place.replace("||new", f"|{key}"), value)
     try:

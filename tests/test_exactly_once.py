@@ -50,15 +50,27 @@ def make(kind: Kind, runner: asyncio.Runner) -> Make:
 # The matrix.
 
 
+def half_of_the_cells() -> list[Cell]:
+    """Half of the cells, with every pair of values of the client, the repeating client and the crowd.
+
+    `scripts/fault_matrix.py` runs the other half as well.
+    """
+    return [
+        cell
+        for cell in all_cells(sample=20)
+        if (cell.kind == "sync") ^ (cell.repeated_by == "the same client") ^ cell.crowded
+    ]
+
+
 @pytest.mark.parametrize("behavior", BEHAVIORS)
 def test_no_fault_does_harm_with_any_behavior(behavior: str) -> None:
-    results = run_all([cell for cell in all_cells(sample=10) if cell.behavior == behavior])
-    assert len(results) >= 80
+    results = run_all([cell for cell in half_of_the_cells() if cell.behavior == behavior])
+    assert len(results) >= 50
     assert {cell.name: dict(problems) for cell, problems in results.items() if +problems} == {}
 
 
 def test_both_clients_meet_every_fault_with_the_default_behavior() -> None:
-    met = {(cell.kind, cell.faults) for cell in all_cells(sample=0) if cell.behavior == "default"}
+    met = {(cell.kind, cell.faults) for cell in half_of_the_cells() if cell.behavior == "default"}
     assert met >= {(kind, (fault,)) for kind in behaviors.KINDS for fault in FAULTS}
 
 

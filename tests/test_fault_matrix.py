@@ -1,6 +1,6 @@
 """No fault on the way leads to loss, to anything saved twice, to a foreign exception, a leak or a call without end.
 
-The cells are those of `scripts/fault_matrix.py`. The judge is judged as well: clients that do wrong are caught.
+The cells are those of `scripts/fault_matrix.py`. The judge is tested as well, with clients that make mistakes.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import pytest
 from cekura_api import models
 
 import cekura_facade
-from cekura_facade import sandbox
+from cekura_facade import contract, sandbox
 
 ROOT = Path(__file__).resolve().parent.parent
 # Types in signatures that users do not import from this package.
@@ -33,7 +33,7 @@ NOT_OURS = {
         "Self",
         "Sequence",
     ),
-    *("Progress", "Result", "httpx"),
+    *("Progress", "httpx"),
     "JobState",  # A protocol for the states of all kinds of jobs.
     *("SyncHTTP", "AsyncHTTP"),  # The class of `transport`. Users pass it as a Transport or AsyncTransport.
 }
@@ -63,6 +63,7 @@ def test_the_whole_public_interface_is_compared() -> None:
     looked_at = check_interface.interface(ROOT)
     assert {f"cekura_facade.{name}" for name in cekura_facade.__all__} <= set(looked_at)
     assert {f"cekura_facade.sandbox.{name}" for name in sandbox.__all__} <= set(looked_at)
+    assert {f"cekura_facade.contract.{name}" for name in contract.__all__} <= set(looked_at)
     assert looked_at["cekura_facade.Metrics.generate(num_metrics)"] == "int = 1, by name"
     assert looked_at["cekura_facade.AsyncMetrics.generate_and_create"] == "async function -> SavedMetrics"
     assert looked_at["cekura_facade.Metrics.generate"] == "function -> GenerationJob"
@@ -79,9 +80,11 @@ def test_the_whole_public_interface_is_compared() -> None:
 def test_every_type_in_a_public_signature_can_be_imported() -> None:
     looks = [look for look in check_interface.interface(ROOT).values() if not look.startswith(("class(", "value"))]
     types = [re.sub(r"^(async )?function -> | = .*|, by name$", "", look) for look in looks]
-    named = {name for text in types for name in re.findall(r"[A-Za-z]\w*", re.sub("'.*?'", "", text))}
+    named = {
+        name for text in types for name in re.findall(r"[A-Za-z]\w*", re.sub(r"'.*?'|(?<=Literal)\[.*?\]", "", text))
+    }
     assert {"Review", "Metric", "str"} <= named
-    exported = {*cekura_facade.__all__, *sandbox.__all__, *vars(builtins), *dir(models)}
+    exported = {*cekura_facade.__all__, *contract.__all__, *sandbox.__all__, *vars(builtins), *dir(models)}
     exported |= {"AuthenticatedClient", "Transport", "AsyncTransport"}  # of cekura_api
     assert named - exported == NOT_OURS
 

@@ -41,4 +41,4 @@ def test_a_form_has_the_required_keys(name: str) -> None:
 def test_a_bug_report_has_the_version_and_a_warning_about_keys() -> None:
     text = (FOLDER / "bug.yml").read_text("utf-8")
     assert "python -m cekura_facade --version" in text
-    assert "hold no key, but look before you send" in " ".join(text.split())
+    assert "do not contain keys, but check the code around it for keys before you send it" in " ".join(text.split())

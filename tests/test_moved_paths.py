@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,10 @@ from regeneration.pipeline import Derivation, build, derive
 from regeneration.report import Report, compare, markdown
 
 from cekura_facade.sandbox import Sandbox
+from tests.forks import LIBRARIES, Forks
 from tests.once import once
 from tests.regenerating import ROOT
+from tests.terminal import COMMAND
 
 SPEC = ROOT / "spec"
 PUBLISHED = load(SPEC / "upstream.yaml")
@@ -54,7 +56,6 @@ AGENTS_V2 = {
     },
 }
 SCOPES = {"agent_id": "integer", "project_id": "integer", "assistant_id": "string"}
-HUNG = 300  # seconds, which only a test that hangs reaches
 
 
 def json_of(schema: dict[str, Any]) -> dict[str, Any]:
@@ -133,23 +134,24 @@ def build_from(document: dict[str, Any], folder: Path) -> Derivation:
     return build(copy.deepcopy(document), SPEC, folder)
 
 
-def python(client: Path, *arguments: str, **settings: Any) -> subprocess.CompletedProcess[str]:
-    path = os.pathsep.join(map(str, (client, ROOT)))
-    return subprocess.run(
-        [sys.executable, *arguments],
-        env=os.environ | {"PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=HUNG,
-        **settings,
-    )
+def environment(client: Path) -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (client, ROOT)))}
+
+
+@functools.cache
+def forks(client: Path) -> Forks:
+    """The process in whose forks programs use this client."""
+    return Forks((*LIBRARIES, "pytest", "cekura_facade.sandbox:Sandbox"), environment(client))
+
+
+def run(client: Path, script: str | Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return forks(client).run([str(script), *arguments], ROOT, environment(client))
 
 
 @pytest.mark.parametrize("credential", ["key", "token"])
 @pytest.mark.parametrize("kind", ["Cekura", "AsyncCekura"])
 def test_the_workflow_runs_on_the_new_paths(client: Path, kind: str, credential: str) -> None:
-    done = python(client, str(ROOT / "tests" / "moved_workflow.py"), kind, credential)
+    done = run(client, ROOT / "tests" / "moved_workflow.py", kind, credential)
     assert done.returncode == 0, done.stderr
     requests = json.loads(done.stdout)
     shapes = [re.sub(r"\{\w+\}", "[0-9]+", path) for path in json.loads((client / "paths.json").read_text())]
@@ -312,7 +314,7 @@ def test_parameters_keep_their_names_by_position() -> None:
 
 
 def command(client: Path, sandbox: Sandbox, *words: str) -> subprocess.CompletedProcess[str]:
-    return python(client, "-m", "cekura_facade", *words, "--base-url", sandbox.url)
+    return run(client, COMMAND, *words, "--base-url", sandbox.url)
 
 
 def test_the_command_line_passes_the_agent_on(client: Path, home: Path) -> None:

@@ -88,7 +88,6 @@ def test_the_version_is_that_of_version_py(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as packed:
         metadata = Parser().parsestr(packed.read(f"{INFO}/METADATA").decode())
     assert metadata["Version"] == __version__
-    assert {"cli", "regenerate", "sandbox"} <= set(metadata.get_all("Provides-Extra", []))
 
 
 CHECK = """
@@ -114,12 +113,29 @@ def test_it_installs_and_imports_without_the_repository(
     assert not {"typer", "starlette", "uvicorn", "openapi-python-client"} & set(listed.split())
 
 
+@pytest.mark.parametrize("name", ["Sandbox", "BEHAVIORS"])
+def test_without_its_extra_the_sandbox_says_what_to_install(
+    name: str, wheel: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    environment = environment_with(tmp_path_factory, "from-wheel", wheel)
+    code = f"try:\n    from cekura_facade.sandbox import {name}\nexcept ModuleNotFoundError as error:\n    print(error)"
+    assert environment.run("-c", code) == (
+        'The sandbox needs starlette, which is not installed. Install the extra: pip install "cekura-facade[sandbox]"\n'
+    )
+
+
 def test_the_extras_install_and_work_together(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    environment = environment_with(tmp_path_factory, "with-extras", f"{wheel}[cli,sandbox,regenerate]")
+    environment = environment_with(tmp_path_factory, "with-extras", f"{wheel}[cli,sandbox]")
     assert __version__ in environment.run("-m", "cekura_facade", "--version")
     made = environment.run("-c", "from cekura_facade.sandbox import Sandbox\nwith Sandbox() as s: print(s.url)")
     assert made.startswith("http://127.0.0.1:")
-    environment.run("-c", "import jsonpath, openapi_python_client, openapi_spec_validator, yaml")
+
+
+def test_the_group_regenerate_is_what_the_script_needs(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    group = ("--group", f"{ROOT / 'pyproject.toml'}:regenerate")
+    environment = environment_with(tmp_path_factory, "with-group", wheel, *group)
+    code = f"import sys; sys.path.insert(0, {str(ROOT / 'scripts')!r}); import regenerate; print(regenerate.__doc__)"
+    assert environment.run("-c", code).startswith("Turn a published specification into the generated client.")
 
 
 PACKAGE = {"name": "httpx", "version": "0.28.1", "vulns": []}

@@ -20,6 +20,7 @@ from regeneration.pipeline import derive
 from regeneration.validate import check_openapi
 
 from tests.regenerating import generate
+from tests.support import examples
 
 NAMES = st.sampled_from(["id", "name", "kind", "class", "Type", "self", "a-b", "x_1", "created_at", "data"])
 SCALARS = st.sampled_from(
@@ -128,7 +129,7 @@ COUNTER = itertools.count()
 
 
 @given(published())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_the_result_is_valid_and_stable(example: tuple[dict[str, Any], dict[str, Any]]) -> None:
     document, _ = example
     overlay = {"overlay": "1.0.0", "actions": []}
@@ -141,7 +142,9 @@ def test_the_result_is_valid_and_stable(example: tuple[dict[str, Any], dict[str,
 
 
 @given(st.data(), published())
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=examples(10), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 def test_the_client_imports_and_round_trips(
     data: st.DataObject, example: tuple[dict[str, Any], dict[str, Any]]
 ) -> None:

@@ -45,7 +45,7 @@ class Service:
     """A service that saves the metrics that it receives.
 
     Attributes:
-        acts: What becomes of each request that saves metrics. The last one repeats for good.
+        acts: The outcome of each request that saves metrics. The last one repeats.
     """
 
     acts: list[Act]

@@ -248,7 +248,7 @@ def test_the_search_works_from_a_disk(site: Path) -> None:
     """Browsers do not let a page read a file or start a worker from a disk: both have a script in their place."""
     index = (site / "search" / "search_index.js").read_text("utf-8")
     found = json.loads(index.removeprefix("var __index = "))["docs"]
-    assert {"Rate limits and retries", "Regions", "Resume a job"} <= {unescape(each["title"]) for each in found}
+    assert {"Rate limits (429) and retries", "Regions", "Resume a job"} <= {unescape(each["title"]) for each in found}
     for page in site.rglob("*.html"):
         (script,) = re.findall(r'<script src="([^"]+iframe-worker/[^"]+)"', page.read_text("utf-8"))
         if page.name != "404.html":
@@ -276,14 +276,14 @@ def test_the_page_for_missing_addresses_leads_on(site: Path) -> None:
     ("question", "page", "heading"),
     [
         ("install", "install", "Install"),
-        ("authenticate", "reference/configuration", "API key and base URL"),
+        ("authenticate", "reference/configuration", "Authentication and base URL"),
         ("choose a region", "reference/configuration", "Regions"),
         ("resume after a crash", "guides/resume", "Resume a job"),
         ("add an endpoint", "internals/contributing", "Add an endpoint"),
         ("test without the service", "guides/testing", "Test against the sandbox"),
         ("run in CI", "guides/ci", "Run in CI"),
         ("copy metrics", "guides/copy-metrics", "Copy metrics"),
-        ("handle a 429", "guides/errors", "Rate limits and retries"),
+        ("handle a 429", "guides/errors", "Rate limits (429) and retries"),
         ("log requests", "guides/logging", "Logging"),
     ],
 )
@@ -331,5 +331,9 @@ def test_links_to_files_outside_of_the_site_are_text(site: Path) -> None:
     config = SimpleNamespace(docs_dir=str(ROOT / "docs"))
     markdown = links.on_page_markdown("[a](../index.md) [b](../../LICENSE#x)", page=page, config=config)
     assert markdown == "[a](../index.md) b"
+    markdown = links.on_page_markdown(
+        "One.\n\n*In the repository, two\nlines.*\n\n*Three.*\n", page=page, config=config
+    )
+    assert markdown == "One.\n\n\n*Three.*\n"
     with pytest.raises(FileNotFoundError, match=r"nowhere\.md"):
         links.on_page_markdown("[c](../../nowhere.md)", page=page, config=config)

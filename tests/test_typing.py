@@ -1,7 +1,7 @@
 """Type checkers and editors with the installed package, on typical programs of users.
 
-The programs are in tests/typing: type checkers find nothing in those of `good`. In those of `bad`, they find what a
-comment on the line expects, and nothing else:
+The programs are in tests/typing: type checkers must not report errors for those in `good`. For those in `bad`, they
+must report exactly the errors that comments expect:
 
     metric.nmae  # error: mypy "has no attribute 'nmae'" pyright "access attribute 'nmae'"
 
@@ -136,7 +136,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
 def checked(environment: Environment, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with all programs, and the errors of each type checker, which runs once for all programs.
 
-    Good programs are checked as strictly as pyright can. In bad ones that would add what follows from the errors.
+    Good programs are checked in the strictest mode of pyright. For bad ones, this would report consequential errors.
     """
 
     def make(folder: Path) -> None:

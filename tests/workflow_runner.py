@@ -1,6 +1,6 @@
 """A machine that runs the steps of the scheduled workflow, and patches for it.
 
-It has a checkout with a local remote. Small programs take the places of gh and of the Python that regenerates.
+It has a checkout with a local remote. Small programs replace gh and the Python that runs regenerate.py.
 """
 
 from __future__ import annotations

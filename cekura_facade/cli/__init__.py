@@ -13,6 +13,9 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
+# What writing fails with if nobody reads. Windows has no code of its own for it.
+NO_READER = {errno.EPIPE, errno.EIO, errno.EBADF} | ({errno.EINVAL} if os.name == "nt" else set())
+
 
 def main() -> NoReturn:
     """Run the command with the arguments of this process, and end it with the exit code."""
@@ -44,7 +47,7 @@ def _run() -> None:
         return
     if missing := [name for name in ("typer", "rich", "yaml") if importlib.util.find_spec(name) is None]:
         need = f"The command needs {', '.join(missing)}."
-        sys.exit(f"cekura-facade: {need} Install the extra: pip install 'cekura-facade[cli]'")
+        sys.exit(f'cekura-facade: {need} Install the extra: pip install "cekura-facade[cli]"')
     # If click and rich are installed, httpx imports its own command line, which takes longer than the rest of httpx.
     sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
     from .app import app
@@ -56,7 +59,7 @@ def _cannot_write(error: OSError) -> int:
     """Print that standard output cannot be written to, unless its reader has gone. Returns the exit code."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())  # Otherwise, Python would write again at exit.
-    if error.errno in (errno.EPIPE, errno.EIO, errno.EBADF):
+    if error.errno in NO_READER:
         return 0
     os.write(2, f"Error: Standard output cannot be written to: {error.strerror}.\n".encode())
     return 1

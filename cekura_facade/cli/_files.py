@@ -117,16 +117,17 @@ def write(path: Path, metrics: Sequence[Mapping[str, Any]], header: str, end: st
     if path.is_file() and path.stat().st_size and path.read_bytes() != content.encode():
         before = _unused(path.with_name(path.name + ".bak"))
         path.replace(before)
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=".cekura-", delete=False) as file:
-        written = Path(file.name)
-        try:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".cekura-")
+    written = Path(name)
+    try:
+        # It is closed before it is moved, because Windows cannot move an open file.
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
             file.write(content)
-            file.flush()
-            written.chmod(0o666 & ~_umask())
-            written.replace(path)
-        except BaseException:
-            written.unlink()
-            raise
+        written.chmod(0o666 & ~_umask())
+        written.replace(path)
+    except BaseException:
+        written.unlink()
+        raise
     return before
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import IO, Any, TextIO
 from rich.console import Console, RenderableType
 from rich.text import Text
 
+from . import NO_READER
 from ._text import json_text, visible
 
 _NARROW = 72  # columns, below which metrics are paragraphs instead of rows
@@ -120,7 +120,7 @@ class Output:
         for console in (self.out, self.err):
             console.flush()
         failure = self.out.failure
-        return None if failure is None or failure.errno in (errno.EPIPE, errno.EIO, errno.EBADF) else failure
+        return None if failure is None or failure.errno in NO_READER else failure
 
 
 class StreamConsole(Console):

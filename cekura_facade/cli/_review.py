@@ -28,6 +28,9 @@ _HEADER = (
 )
 
 
+_IS_WINDOWS = os.name == "nt"
+
+
 @dataclass
 class Reviewed:
     """Suggestions that are being reviewed.
@@ -68,7 +71,7 @@ def show(output: Output, draft: Reviewed) -> None:
 
 def _edit(output: Output, draft: Reviewed) -> bool:
     """Open the suggestions in an editor. Returns whether they were changed."""
-    editor = _editor()
+    editor = chosen_editor()
     if not editor:
         output.alert("No editor was found. Set VISUAL or EDITOR.", "red")
         return False
@@ -77,7 +80,7 @@ def _edit(output: Output, draft: Reviewed) -> bool:
     path, text, kept = Path(name), "\n".join(_HEADER) + _yaml.dump(draft.metrics), False
     try:
         while True:
-            path.write_text(text, "utf-8")
+            path.write_text(text, "utf-8", newline="\n")
             code = _run([*editor, name])
             changed = path.read_bytes() != text.encode()
             if code in (-signal.SIGINT, 128 + signal.SIGINT):
@@ -124,11 +127,13 @@ def _read(path: Path) -> tuple[str, list[dict[str, Any]] | _yaml.BrokenText]:
         return text, error
 
 
-def _editor() -> list[str]:
+def chosen_editor() -> list[str]:
+    """The command of the editor of the user, or of the first one that is found. Empty if there is none."""
     chosen = os.environ.get("VISUAL") or os.environ.get("EDITOR")
     try:
-        if chosen and (words := shlex.split(chosen)):
-            return words
+        # In a path of Windows, a backslash does not escape the next character.
+        if chosen and (words := shlex.split(chosen, posix=not _IS_WINDOWS)):
+            return [word.strip('"') for word in words] if _IS_WINDOWS else words
     except ValueError:  # With an unclosed quote, for example, the whole value is the name of a program.
         return [str(chosen)]
     return [name for name in ("sensible-editor", "editor", "nano", "vim", "vi", "notepad") if shutil.which(name)][:1]
@@ -137,7 +142,9 @@ def _editor() -> list[str]:
 def _run(command: list[str]) -> int:
     # The editor handles Ctrl-C while it runs. Standard output may be a pipe.
     with uninterrupted():
-        return subprocess.run(command, stdout=sys.stderr, check=False).returncode  # noqa: S603 - The user chose the editor.
+        program = shutil.which(command[0]) or command[0]  # Windows does not start a script by its name alone.
+        done = subprocess.run([program, *command[1:]], stdout=sys.stderr, check=False)  # noqa: S603 - The user chose it.
+    return done.returncode
 
 
 def _with_problem(text: str, problem: str) -> str:

@@ -11,11 +11,14 @@ from ._errors import Failed, WrongUsage
 from ._report import Report
 from ._text import plural, visible
 
+_PAUSE = 0.5  # seconds
+
 
 def serve(report: Report, port: int, job_seconds: float, behavior: str) -> None:
     """Run the sandbox until the command is interrupted, and print the environment variables for its clients."""
     if missing := [name for name in ("starlette", "uvicorn") if importlib.util.find_spec(name) is None]:
-        raise Failed(f"{', '.join(missing)} not found. Install the extra: pip install 'cekura-facade[sandbox]'")
+        need = f"The sandbox needs {', '.join(missing)}."
+        raise Failed(f'{need} Install the extra: pip install "cekura-facade[sandbox]"')
     from cekura_facade.sandbox import BEHAVIORS, Sandbox
 
     output = report.output
@@ -42,7 +45,9 @@ def serve(report: Report, port: int, job_seconds: float, behavior: str) -> None:
         names = ", ".join(f"{number} ({visible(name)})" for number, name in agents.items())
         output.say(f"The sandbox runs at {sandbox.url} and keeps its data in memory. Agents: {names}.")
         output.say("Press Ctrl-C to stop it.")
-        threading.Event().wait()
+        # Not without a timeout, which Ctrl-C does not interrupt on Windows.
+        while not threading.Event().wait(_PAUSE):
+            pass
     finally:
         sandbox.stop()
         requests, metrics = plural(len(sandbox.requests), "request"), plural(len(sandbox.metrics), "saved metric")

@@ -25,6 +25,13 @@ if not TYPE_CHECKING:
     def __getattr__(name: str) -> object:
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from cekura_facade.sandbox import _sandbox
-
+        try:
+            from cekura_facade.sandbox import _sandbox
+        except ModuleNotFoundError as error:
+            missing = (error.name or "").partition(".")[0]
+            if missing not in ("starlette", "uvicorn"):
+                raise
+            need = f"The sandbox needs {missing}, which is not installed"
+            message = f'{need}. Install the extra: pip install "cekura-facade[sandbox]"'
+            raise ModuleNotFoundError(message, name=missing) from error
         return globals().setdefault(name, getattr(_sandbox, name))

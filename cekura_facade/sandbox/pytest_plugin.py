@@ -21,10 +21,7 @@ def cekura_sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     try:
         from cekura_facade.sandbox import Sandbox
     except ModuleNotFoundError as error:
-        pytest.fail(
-            f"cekura_sandbox needs {error.name}, which is not installed: pip install 'cekura-facade[sandbox]'",
-            pytrace=False,
-        )
+        pytest.fail(f"The fixture cekura_sandbox cannot be used. {error}", pytrace=False)
     with Sandbox(job_seconds=0) as sandbox:
         monkeypatch.setenv("CEKURA_API_KEY", sandbox.api_key)
         monkeypatch.setenv("CEKURA_API_URL", sandbox.url)

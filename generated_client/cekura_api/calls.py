@@ -8,6 +8,7 @@ from http import HTTPStatus
 from io import BytesIO
 from typing import Any, TypeVar
 from urllib.parse import quote
+from warnings import warn
 
 import httpx
 
@@ -19,7 +20,7 @@ from .types import UNSET, File, Response, Unset
 T = TypeVar("T")
 M = TypeVar("M", bound=Model)
 
-__all__ = ["check", "plain"]
+__all__ = ["check", "plain", "warn"]
 
 
 def request(method: str, url: str, **others: Any) -> dict[str, Any]:

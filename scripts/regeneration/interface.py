@@ -27,6 +27,7 @@ class Member:
         given: Whether callers pass it.
         required: Whether callers must pass it.
         promised: Whether every response has it.
+        deprecated: Whether a call raises a DeprecationWarning.
         wording: Its description.
     """
 
@@ -35,6 +36,7 @@ class Member:
     given: bool = False
     required: bool = False
     promised: bool = False
+    deprecated: bool = False
     wording: str = ""
 
 
@@ -49,7 +51,11 @@ def interface(document: Document) -> Interface:
     for _, path, operation in operations(document):
         name = operation["operationId"]
         function = f"{name}()"
-        members[function] = Member(_result(operation, enums), wording=_wording(operation))
+        members[function] = Member(
+            _result(operation, enums),
+            deprecated=operation.get("deprecated") is True,
+            wording=_wording({**operation, "deprecated": None}),
+        )
         for parameter in (*document["paths"][path].get("parameters", []), *operation.get("parameters", [])):
             required = parameter.get("required") is True
             kind = _type(parameter.get("schema", {}))

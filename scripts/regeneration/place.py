@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from .errors import RegenerationError
 
 _PREFIX = ".regenerate-"
+_IS_WINDOWS = os.name == "nt"
 
 
 @contextmanager
@@ -64,6 +65,8 @@ def _undo(moves: list[tuple[Path, Path]], aside: Path) -> None:
 
 
 def _is_running(process: int) -> bool:
+    if _IS_WINDOWS:
+        return True  # There, os.kill would end the process.
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -21,6 +21,13 @@ _BUMP: dict[Kind | None, tuple[str, str]] = {
     "wording only": ("patch", "only wording changes"),
     None: ("none", "nothing changes"),
 }
+_DEPRECATED = "{} is deprecated: a call raises a DeprecationWarning"
+# A flag of a member, and what it means if the flag is new and if it is gone.
+_FLAGS: tuple[tuple[str, tuple[Kind, str], tuple[Kind, str]], ...] = (
+    ("required", ("breaking", "{} is required now"), ("added", "{} is no longer required")),
+    ("promised", ("added", "{} is promised now"), ("breaking", "{} is no longer promised")),
+    ("deprecated", ("added", _DEPRECATED), ("wording only", "{} is no longer deprecated")),
+)
 _FIRST = 5  # number of names in the summary
 _FIRST_UNCOVERED = 20
 _LONGEST = 60_000  # characters, because GitHub accepts 65,536 in the text of a pull request
@@ -59,6 +66,16 @@ class Report:
     def of(self, kind: Kind) -> list[Change]:
         """The changes of one kind."""
         return [change for change in self.changes if change.kind == kind]
+
+    @property
+    def additions(self) -> list[Change]:
+        """What users can call, pass or read from now on."""
+        return [change for change in self.of("added") if change.sentence != _DEPRECATED]
+
+    @property
+    def deprecations(self) -> list[Change]:
+        """What users should no longer call. Semantic versioning treats these as additions."""
+        return [change for change in self.of("added") if change.sentence == _DEPRECATED]
 
     @property
     def most(self) -> Kind | None:
@@ -109,14 +126,11 @@ def _differences(old: Member | None, new: Member | None) -> Iterable[tuple[Kind,
         return
     if old.type != new.type:
         yield "breaking", "{} was {} and is {}", old.type, new.type
-    if new.required and not old.required:
-        yield "breaking", "{} is required now"
-    if old.required and not new.required:
-        yield "added", "{} is no longer required"
-    if old.promised and not new.promised:
-        yield "breaking", "{} is no longer promised"
-    if new.promised and not old.promised:
-        yield "added", "{} is promised now"
+    for name, gained, lost in _FLAGS:
+        if getattr(new, name) and not getattr(old, name):
+            yield gained
+        if getattr(old, name) and not getattr(new, name):
+            yield lost
     if old.wording != new.wording:
         yield "wording only", "{} has a new description"
 
@@ -144,7 +158,8 @@ def markdown(report: Report, *, verbose: bool = False) -> str:
     counted = f"{_counted(len(wording), 'change')} of descriptions and known values. `--verbose` lists them."
     sections = {
         "Breaking": _bullets(change.what for change in report.of("breaking")),
-        "Added": _bullets(change.what for change in report.of("added")),
+        "Added": _bullets(change.what for change in report.additions),
+        "Deprecated": _bullets(change.what for change in report.deprecations),
         "Optional operations that are left out": _bullets(map(as_code, report.left_out)),
         "Paths": _bullets(map(as_code, report.paths)),
         "Wording only": _bullets(wording) if verbose or not wording else [counted],
@@ -168,7 +183,7 @@ def markdown(report: Report, *, verbose: bool = False) -> str:
 def _summary(report: Report) -> list[str]:
     """The three lines at the beginning of the report."""
     bump, why = _BUMP[report.most]
-    new = _named(report.of("added"))
+    new = _named(report.additions)
     if report.new_operations:
         new += f", and {_counted(len(report.new_operations), 'operation')} that the client does not cover"
     return [
@@ -210,7 +225,8 @@ def _counted(number: int, noun: str) -> str:
 def with_changes(changelog: str, report: Report) -> str:
     """The changelog with the entries of the report in its Unreleased section, each once, without wording."""
     entries = {
-        "Added": [f"- {change.what}, since the API has it." for change in report.of("added")],
+        "Added": [f"- {change.what}, since the API has it." for change in report.additions],
+        "Deprecated": [f"- {change.what}, following the API." for change in report.deprecations],
         "Changed": [f"- **Breaking:** {change.what}, following the API." for change in report.of("breaking")],
     }
     head, marker, rest = changelog.partition("## Unreleased\n")

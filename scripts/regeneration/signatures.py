@@ -1,7 +1,7 @@
 """The signatures, call arguments and results of generated functions and methods, for the templates.
 
 Every string is safe for its purpose: `key` and `url` are Python literals, `name` is an identifier, `type` is code of
-the generator, and `text` is for a docstring.
+the generator, `text` is for a docstring, and `deprecation` is the literal of a warning, or "".
 """
 
 from __future__ import annotations
@@ -107,6 +107,7 @@ class Call:
     resource_method: str
     idempotent: bool
     requires_security: bool
+    deprecation: str
 
     @property
     def keywords(self) -> tuple[Argument, ...]:
@@ -231,6 +232,11 @@ class Resource:
         """Whether a method named `list` hides the type from annotations in the class."""
         codes = [code for call in self.calls for code in call.types]
         return any(call.resource_method == "list" for call in self.calls) and any("list[" in code for code in codes)
+
+    @property
+    def uses_calls(self) -> bool:
+        """Whether a method needs the module `calls`."""
+        return any(call.deprecation or "_calls." in call.method_arguments for call in self.calls)
 
     @property
     def names(self) -> set[str]:

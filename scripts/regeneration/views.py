@@ -135,11 +135,13 @@ class Views:
         shown = "".join(f"{{{names[piece]}}}" if piece in names else piece for piece in pieces)
         body = self._body(endpoint, operation, {argument.name for group in views.values() for argument in group})
         cases = self._cases(endpoint)
+        is_deprecated = operation.get("deprecated") is True
+        warning = f"The API has deprecated {endpoint.method.upper()} {shown} ({endpoint.name}), and may remove it. "
         return Call(
             name=str(endpoint.name),
             method=endpoint.method,
             url=f'f"{url}"' if names else literal(path),
-            text=prose(summary(operation, endpoint.name)),
+            text=("Deprecated. " if is_deprecated else "") + prose(summary(operation, endpoint.name)),
             api_call=prose(f"{endpoint.method.upper()} {shown}"),
             path=views["path"],
             query=views["query"],
@@ -152,6 +154,7 @@ class Views:
             resource_method=_method_name(operation.get("x-resource-method", "")),
             idempotent=operation.get("x-idempotent") is True,
             requires_security=endpoint.requires_security,
+            deprecation=literal(f"{warning}Its description may name a replacement.") if is_deprecated else "",
         )
 
     def model(self, model: ModelProperty) -> ModelClass:

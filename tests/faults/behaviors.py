@@ -88,9 +88,9 @@ class Cell:
     Attributes:
         behavior: Its name.
         faults: One for each request that saves, in order.
-        repeated_by: The call is made again by the same client, or by another one.
-        crowded: Others have saved metrics before, and save some more meanwhile.
-        kind: Which of the clients.
+        repeated_by: The client that repeats the call: the same one, or another one.
+        crowded: Whether other clients have saved metrics before, and save more during the call.
+        kind: The kind of client.
     """
 
     behavior: str
@@ -109,7 +109,7 @@ def all_cells(sample: int | None = None) -> list[Cell]:
     """Every fault with the default behavior, and every behavior with none, with an important one, and with two.
 
     Args:
-        sample: How many pairs of faults each behavior meets. Default: one for each fault.
+        sample: Number of pairs of faults for each behavior. Default: one for each fault.
     """
     behaviors = list(BEHAVIORS)
     rows: list[tuple[str, tuple[Fault, ...]]] = [(name, ()) for name in behaviors]

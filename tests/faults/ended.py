@@ -29,7 +29,7 @@ _PATIENCE = HUNG  # seconds, which only a process that hangs reaches
 
 
 @attrs.frozen
-class _Farewell:
+class _LastMessage:
     """The last message of an interrupted process."""
 
     progress_id: str | None
@@ -42,10 +42,10 @@ def run_ended(cell: Cell, client: Client, stage: Stage) -> Verdict:
     assert cell.ended_by is not None
     place = stage.open(cell.script, patience=_PATIENCE)
     killed = cell.ended_by == signal.SIGKILL
-    ear, mouth = processes().Pipe(duplex=False)
-    process = processes().Process(target=_begin if killed else _interrupted, args=(client, place, mouth))
+    receiver, sender = processes().Pipe(duplex=False)
+    process = processes().Process(target=_begin if killed else _interrupted, args=(client, place, sender))
     process.start()
-    mouth.close()
+    sender.close()
     violations = []
     if not stage.wait_met(_PATIENCE):
         violations.append(Violation("not met", "the process never came to this request"))
@@ -53,13 +53,13 @@ def run_ended(cell: Cell, client: Client, stage: Stage) -> Verdict:
     os.kill(process.pid, cell.ended_by)
     ending = Ending(error=KeyboardInterrupt())
     started = time.monotonic()
-    said = _last_word(ear)
+    said = _last_message(receiver)
     ending.elapsed = time.monotonic() - started
     process.join(_PATIENCE)
     if process.is_alive():
         process.kill()
         process.join()
-    if isinstance(said, _Farewell):
+    if isinstance(said, _LastMessage):
         violations += said.violations
         ending.progress_id, ending.done = said.progress_id, said.done
     elif killed:
@@ -71,20 +71,20 @@ def run_ended(cell: Cell, client: Client, stage: Stage) -> Verdict:
         violations.append(Violation("deadline", f"it took {ending.elapsed:.1f} s to end"))
     violations += judge_ended(client.flow, cell.where, ending, stage.sight(), killed=killed)
     stage.heal()
-    problem = _in_another_process(_go_on, client, place, ending.progress_id)
+    problem = _in_another_process(_resume, client, place, ending.progress_id)
     stage.settle()
     violations += judge_recovery(client.flow, ending, stage.sight(), problem)
     stage.close()
     return Verdict(cell, "killed" if killed else "interrupted", ending.elapsed, tuple(violations))
 
 
-def _last_word(ear: Connection) -> Any:
+def _last_message(receiver: Connection) -> Any:
     """The last message of a process before its end of the pipe was closed."""
     said = None
-    with ear:
-        while ear.poll(_PATIENCE):
+    with receiver:
+        while receiver.poll(_PATIENCE):
             try:
-                said = ear.recv()
+                said = receiver.recv()
             except EOFError:
                 break
     return said
@@ -100,7 +100,7 @@ def _in_another_process(target: Callable[..., None], *args: object) -> Exception
     return None if process.exitcode == 0 else CekuraError(f"the second process ended with {process.exitcode}")
 
 
-def _begin(client: Client, place: Place, mouth: Connection) -> None:
+def _begin(client: Client, place: Place, sender: Connection) -> None:
     """Run the workflow step by step, and send the progress id as soon as it is known."""
     alone()
     # The request is delayed until this process is killed.
@@ -108,27 +108,27 @@ def _begin(client: Client, place: Place, mouth: Connection) -> None:
     if client.flow == "apply":
         client.workflow(place, Ending())
     else:
-        _generate(client.name, place, mouth)
+        _generate(client.name, place, sender)
 
 
-def _generate(name: str, place: Place, mouth: Connection) -> None:
+def _generate(name: str, place: Place, sender: Connection) -> None:
     if name == "ours-sync":
         with Cekura(place.key, base_url=place.url, **SETTINGS) as client:
             job = client.metrics.generate(agent_id=place.agent_id, num_metrics=WANTED)
-            mouth.send(job.progress_id)
+            sender.send(job.progress_id)
             client.metrics.create_in_bulk(job.wait(timeout=_PATIENCE))
         return
 
     async def awaited() -> None:
         async with AsyncCekura(place.key, base_url=place.url, **SETTINGS) as client:
             job = await client.metrics.generate(agent_id=place.agent_id, num_metrics=WANTED)
-            mouth.send(job.progress_id)
+            sender.send(job.progress_id)
             await client.metrics.create_in_bulk(await job.wait(timeout=_PATIENCE))
 
     asyncio.run(awaited())
 
 
-def _interrupted(client: Client, place: Place, mouth: Connection) -> None:
+def _interrupted(client: Client, place: Place, sender: Connection) -> None:
     """Run the workflow in one call until Ctrl-C. Then send the information of the exception."""
     alone()
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -139,10 +139,10 @@ def _interrupted(client: Client, place: Place, mouth: Connection) -> None:
         violations.append(Violation("foreign", f"Ctrl-C became {ending.error!r}"))
     texts = [text for where, text in everything_of(ending.error, ()) if where.endswith("as text")]
     found = re.search("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "\n".join(texts))
-    mouth.send(_Farewell(found.group() if found else None, ending.done, violations))
+    sender.send(_LastMessage(found.group() if found else None, ending.done, violations))
 
 
-def _go_on(client: Client, place: Place, progress_id: str | None) -> None:
+def _resume(client: Client, place: Place, progress_id: str | None) -> None:
     """Resume the job by its id, or apply the list again, in another process."""
     alone()
     client.recover(place, Ending(progress_id=progress_id))

@@ -41,10 +41,10 @@ class FaultLayer:
     """Runs from construction until `close`.
 
     Attributes:
-        url: Where the client finds it.
-        asked: The steps that a request of the client's came in for.
-        applied: How many faults were met.
-        met: Set once a fault was met: before the service acts, or after it has, as the phase says.
+        url: Its URL for the client.
+        asked: The steps for which the client has sent a request.
+        applied: Number of faults that requests have met.
+        met: Set when a request has met a fault, before or after the service processes it, depending on the phase.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class FaultLayer:
     def attempt(self, method: str, target: str) -> dict[str, float]:
         """Note that the client begins an attempt. Returns the timeouts that it has in real time.
 
-        They are short only where the service has no part in what happens: when connecting, or sending, must fail.
+        They are short only if connecting or sending must fail, so that the service is not involved.
         """
         self._attempt += 1
         step = self._step_of(method, target)

@@ -14,8 +14,8 @@ class Listener:
     """Passes each connection to `serve`, in a separate thread.
 
     Args:
-        serve: Called with the connection, which it has to close.
-        receive: The size of the receive buffers, in bytes; 0 leaves it to the system.
+        serve: Called with the connection, which it must close.
+        receive: Size of the receive buffers, in bytes. With 0, the system chooses.
     """
 
     def __init__(self, serve: Callable[[socket.socket], None], receive: int = 0) -> None:

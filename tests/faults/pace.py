@@ -110,7 +110,7 @@ class StageClock(Clock):
 def keep_pace(http: Any, stage: Any) -> None:
     """Make a client of this package use the virtual time of a stage.
 
-    An attempt times out as soon as the stage says that nothing more comes, and never before.
+    An attempt times out when the stage reports that no more bytes will arrive, and never before.
     """
     http.clock = StageClock(stage)
     limits = http.limits

@@ -38,7 +38,7 @@ HEADINGS: dict[Kind, str] = {
 _SECTIONS = {
     "connection": "The connection",
     "time": "Time",
-    "bytes": "Bytes that are no proper answer",
+    "bytes": "Bytes that are not a valid response",
     "body": "Bodies",
     "encoding": "Encodings",
     "redirect": "Redirects",
@@ -46,7 +46,7 @@ _SECTIONS = {
     "clock": "Clocks",
     "during": "While the service is saving",
     "sequence": "One after the other",
-    "ended": "The process is ended, and a second one goes on",
+    "ended": "The process ends, and a second one continues",
     "beyond": "Beyond the guarantee",
 }
 _STEPS = {

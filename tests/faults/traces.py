@@ -94,8 +94,8 @@ def everything_of(error: BaseException | None, packages: Sequence[str]) -> Itera
     """All that a logger or an error reporter could show of an error: where it stands, and what it says there.
 
     Args:
-        error: The error. Its causes and contexts are looked at as well.
-        packages: Names of packages. In frames of theirs, the variables and their attributes are looked at.
+        error: The error. Its causes and contexts are searched as well.
+        packages: Names of packages. In their frames, the variables and their attributes are searched.
     """
     todo, seen = [error], set()
     while todo:

@@ -113,10 +113,10 @@ class Fault:
     """The fault of a request that saves metrics.
 
     Attributes:
-        name: What reports call it.
+        name: Its name in reports.
         respond: The response that the client gets, or the error that is raised in place of one.
-        processed: How many of the metrics the service saves: all, only the first, or none.
-        late: How many seconds after the response it saves them.
+        processed: The metrics that the service saves: all, only the first one, or none.
+        late: Seconds from the response until it saves them.
     """
 
     name: str
