@@ -96,8 +96,9 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:
-    # Imported when first used: `cekura-facade --help`, and a program that only handles errors, need no httpx.
-    # A module after those that it imports from, so that each name is found in its own. Few programs need plans.
+    # Names are imported on first use, because `cekura-facade --help` and programs that only handle errors do not need
+    # httpx. Each module comes after the modules that it imports from, so that a name is found where it is defined.
+    # Plans come last, because few programs need them.
     _SHARED = ("._errors", "cekura_api.models", "cekura_api.types", "cekura_api.api.agents", "._saving", "._workflow")
     _CLIENTS = ("._sync_jobs", "._sync_metrics", "._sync_client", "._async_jobs", "._async_metrics", "._async_client")
 

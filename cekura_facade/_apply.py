@@ -1,24 +1,23 @@
-"""Makes the metrics of an agent or project equal to the list of a plan. Each step is done once, or is reported."""
+"""Makes the metrics of an agent or project match the list of a plan. Each step runs once, or is reported."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from cekura_api.api.metrics import delete_metric
 from cekura_api.models import Metric
 
-from ._errors import APIError, CekuraError, NotFoundError, PlanChangedError
-from ._failures import may_be_processed, unexpected
+from ._errors import NotFoundError, PlanChangedError
 from ._http import HTTP, ask, checked
-from ._matching import CODE, Fields, fields_of
+from ._matching import CODE, Fields, fields_of, may_be_in_scope, scope_of
 from ._plan import Applied, Plan, Scope, compare
 from ._save_state import Wanted
-from ._saving import confirm, read, remember_unsettled, save
+from ._saving import read, save
 
 
 async def apply(http: HTTP, plan: Plan, *, prune: bool) -> Applied:
-    """Do what a plan shows and is not done yet. Raises PlanChangedError if anything else is needed."""
+    """Run the steps of a plan that are not done yet. Raises PlanChangedError if any other step is needed."""
     done = Applied()
     try:
         new = await compare(http, plan.agent_id, plan.project_id, plan.wanted)
@@ -27,13 +26,11 @@ async def apply(http: HTTP, plan: Plan, *, prune: bool) -> Applied:
         if unshown:
             raise PlanChangedError(", ".join(f"{verb} {subject!r}" for verb, subject in unshown), new)
         done.unchanged.extend(new.unchanged)
-        saving = Wanted(new.create)
-        try:
-            await save(http, saving)
-        finally:
-            done.created.extend(saving.in_order())
-        if new.attach:
-            await _attach(http, new, done)
+        for saving in (Wanted(new.create), _Copies(new)):
+            try:
+                await save(http, saving)
+            finally:
+                done.created.extend(saving.in_order())
         for change in new.update:
             from cekura_api.api.metrics import update_metric  # An older specification may lack it.
 
@@ -42,16 +39,18 @@ async def apply(http: HTTP, plan: Plan, *, prune: bool) -> Applied:
         for metric in new.deletable if prune else ():
             await _delete(http, plan, metric)
             done.deleted.append(metric)
+        if done.deleted:
+            await _confirm_deleted(http, plan, done)
     except BaseException as error:
-        vars(error)["applied"] = done  # Ctrl-C and cancellation have it, too.
+        vars(error)["applied"] = done  # Ctrl-C and cancellation get it as well.
         counts = f"{len(done.created)} created, {len(done.updated)} updated, {len(done.deleted)} deleted"
-        error.add_note(f"metrics.apply: {counts}. Plan and apply again: what is done is not done twice.")
+        error.add_note(f"metrics.apply: {counts}. Compute a new plan and apply it. Finished steps are not repeated.")
         raise
     return done
 
 
 def _steps(plan: Plan, *, prune: bool) -> dict[tuple[str, object], object]:
-    """The steps of a plan, each with what it does."""
+    """The steps of a plan, each with the values that it writes or deletes."""
     return {
         **{("create", each["name"]): each for each in plan.create},
         **{("copy", code): None for code in plan.attach},
@@ -73,44 +72,47 @@ async def _delete(http: HTTP, plan: Plan, metric: Metric) -> None:
     try:
         await _check(http, plan, metric, {"name": metric.name}, is_deleted=True)
         await ask(http, delete_metric, metric.id)
-    except NotFoundError as error:  # Somebody else deleted it, unless a proxy says so.
+    except NotFoundError as error:  # If the 404 is not from a proxy, somebody else deleted it.
         if not isinstance(error.body, dict):
             raise
 
 
-async def _attach(http: HTTP, plan: Plan, done: Applied) -> None:
-    """Copy predefined metrics. After a failure, the list shows which ones were copied."""
-    from cekura_api.api.metrics import copy_predefined_metrics  # An older specification may lack it.
-
-    place = {"agent_id": plan.agent_id} if plan.agent_id else {"project_id": plan.project_id}
-    scope = Scope(plan.agent_id, plan.project_id)
-    saving = Wanted([scope.placed(each) for each in plan.wanted if each.get(CODE) in plan.attach])
-    saving.settled_at = http.clock.now() + http.settings.settle_timeout
-    try:
-        try:
-            body = {**place, "metric_codes": [*plan.attach]}
-            response = await http.send(checked(copy_predefined_metrics.build_request, body=body))
-            _claim(saving, copy_predefined_metrics.parse_response(response))
-            if saving.missing():
-                raise unexpected(http.settings.credential, response, "its body does not have all of the metrics")
-        except APIError as error:
-            if not may_be_processed(error):
-                saving.settled_at = 0.0
-                raise
-            saving.failed = dict.fromkeys(saving.missing(), error)
-            with suppress(CekuraError):
-                await http.sleep(http.settings.settle_timeout)
-                _claim(saving, (await compare(http, plan.agent_id, plan.project_id, plan.wanted)).unchanged)
-            if saving.unclear():
-                raise saving.uncertain(error) from error
-    finally:
-        remember_unsettled(http, saving)
-        done.created.extend(saving.in_order())
-    http.state.hidden.update({saving.saved[i].id: saving.keys[i] for i in saving.saved})
-    await confirm(http, saving)
+async def _confirm_deleted(http: HTTP, plan: Plan, done: Applied) -> None:
+    """List the metrics, because a success of a delete says little. The list may lag behind by `settle_timeout`."""
+    for pause in (0.0, http.settings.settle_timeout):
+        await http.sleep(pause)
+        listed = {metric.id for metric in (await compare(http, plan.agent_id, plan.project_id, [])).only_in_service}
+        left = [metric for metric in done.deleted if metric.id in listed]
+        if not left:
+            return
+    done.deleted[:] = [metric for metric in done.deleted if metric.id not in listed]
+    names = ", ".join(f"{metric.id} ({metric.name!r})" for metric in left)
+    what = f"the service says that it deleted {names}, but still lists it"
+    raise PlanChangedError(what, await compare(http, plan.agent_id, plan.project_id, plan.wanted))
 
 
-def _claim(saving: Wanted, metrics: Sequence[Metric]) -> None:
-    """Take those of the metrics that are copies of the wanted ones."""
-    by_code = {str(fields_of(metric).get(CODE)): metric for metric in metrics}
-    saving.saved |= {i: by_code[code] for i, each in enumerate(saving.fields) if (code := str(each[CODE])) in by_code}
+class _Copies(Wanted):
+    """Predefined metrics to copy into a project. They are known by their codes."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.place = {"agent_id": plan.agent_id} if plan.agent_id else {"project_id": plan.project_id}
+        scope = Scope(plan.agent_id, plan.project_id)
+        super().__init__([scope.placed(each) for each in plan.wanted if each.get(CODE) in plan.attach])
+
+    def request(self, positions: Sequence[int]) -> dict[str, Any]:
+        from cekura_api.api.metrics import copy_predefined_metrics  # An older specification may lack it.
+
+        codes = [self.fields[i][CODE] for i in positions]
+        return checked(copy_predefined_metrics.build_request, body={**self.place, "metric_codes": codes})
+
+    def claim(self, found: Iterable[Metric], positions: Iterable[int]) -> list[Metric]:
+        left = []
+        wanted = {str(self.fields[i][CODE]): i for i in positions}
+        for metric in found:
+            saved = fields_of(metric)
+            i = wanted.get(str(saved.get(CODE)), -1)
+            if i in self.saved or i < 0 or not may_be_in_scope(scope_of(saved), self.scopes[i]):
+                left.append(metric)
+            else:
+                self.saved[i] = metric
+        return left

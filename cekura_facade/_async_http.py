@@ -21,7 +21,7 @@ from ._logging import redact_trace, wire_is_logged
 from ._pages import Pages
 from ._retry import Outcome
 
-_AT_ONCE = 50  # requests that are sent at the same time; the others wait
+_AT_ONCE = 50  # maximum number of requests at a time
 
 
 class AsyncHTTP(HTTP):
@@ -29,8 +29,8 @@ class AsyncHTTP(HTTP):
 
     def __init__(self, settings: Settings, given: httpx.AsyncClient | None) -> None:
         super().__init__(settings, given)
-        self._passed = given  # As _given, with the type of this kind.
-        # Created here, so that a wrong environment is reported at once.
+        self._passed = given  # The same as _given, with a narrower type.
+        # A client is created now, so that an error in the environment is reported immediately.
         self._unused = [] if given else [self._new_client()]
         self._loops: dict[asyncio.AbstractEventLoop, _Loop] = {}
 
@@ -91,7 +91,7 @@ class AsyncHTTP(HTTP):
             request.extensions["trace"] = functools.partial(_redact_trace, self)
         body = None
         try:
-            # A little later than the timeouts of httpx, which tell whether anything was sent.
+            # The timeouts of httpx come first, because their errors show whether anything was sent.
             async with asyncio.timeout(left + 0.1):
                 response = await client.send(request, **self.authorize(request))
                 body = Body(response, self, until)
@@ -104,7 +104,7 @@ class AsyncHTTP(HTTP):
         return outcome
 
     def _running_loop(self) -> _Loop:
-        """The connections of the running event loop: they cannot be used in another one."""
+        """The connections of the running event loop. Another event loop cannot use them."""
         running = asyncio.get_running_loop()
         if running not in self._loops:
             for ended in [each for each in list(self._loops) if each.is_closed()]:
@@ -119,7 +119,7 @@ class AsyncHTTP(HTTP):
             return httpx.AsyncClient(verify=TLSContext(ssl.PROTOCOL_TLS_CLIENT), limits=limits)
 
     async def disconnect(self) -> None:
-        """Close the connections of this event loop. A given client stays open."""
+        """Close the connections of this event loop. A client that the user passed stays open."""
         self.state.is_closed = True
         loop = self._loops.pop(asyncio.get_running_loop(), None)
         if loop is not None and self._given is None:
@@ -127,7 +127,7 @@ class AsyncHTTP(HTTP):
 
 
 class _Loop(NamedTuple):
-    """What belongs to one event loop.
+    """The objects that belong to one event loop.
 
     Attributes:
         client: Its connections.
@@ -150,7 +150,7 @@ async def _read(response: httpx.Response, body: Body) -> None:
                 return
     finally:
         await response.aclose()
-        # End the iterator here. The event loop would otherwise need a task for it.
+        # Without this, the event loop would create a task to end the iterator.
         with contextlib.suppress(Exception):
             [chunk async for chunk in chunks]
 

@@ -76,20 +76,20 @@ class AsyncMetrics(AsyncGeneratedMetrics):
         """Save metrics, each exactly once.
 
         The client first lists the existing metrics and skips those that match: the same scope, name, description and
-        eval_type. So you can make the same call again after any failure. If a response is lost, it lists them again
+        eval_type. After any failure, you can make the same call again. If a response is lost, it lists them again
         for up to `settle_timeout` seconds and sends only the missing ones. It returns when the list shows the new
         metrics, or after `settle_timeout`. More than 100 metrics are sent in several requests.
 
         Args:
-            metrics: What `wait` returned, MetricCreate objects or mappings, at least one. Each field is sent as it is.
+            metrics: What `wait` returned, MetricCreate objects or mappings, at least one. Each field is sent unchanged.
 
         Returns:
             The saved metrics in the order given. `created` has those that this call created, `existing` the others.
 
         Raises:
-            InvalidRequestError: There is nothing to save, or an item is not a metric. Nothing was sent.
+            InvalidRequestError: `metrics` is empty, or an item is not a metric. Nothing was sent.
             BadRequestError: The service refused a metric. `problems` says which one and why.
-            BulkCreateUncertainError: Some metrics may or may not be saved: those in `unconfirmed`.
+            BulkCreateUncertainError: It is not known whether the metrics in `unconfirmed` are saved.
             APIError: The service could not be reached, or its response was not as specified. Every error has the saved
                 metrics as `created`.
 
@@ -102,10 +102,9 @@ class AsyncMetrics(AsyncGeneratedMetrics):
     ) -> Plan:
         """Compare a list of metrics with those of an agent or project. Nothing is changed.
 
-        A metric of the list and one of the service are the same if they have the same name. Of these, the fields that
-        the list sets are compared. What the service itself changes in a string, such as white space at its end, is not
-        a difference. A mapping with `vocera_defined_metric_code` stands for a predefined metric, which is compared by
-        this code alone.
+        Metrics are matched by name. For each pair, only the fields that the list sets are compared. Changes that the
+        service itself makes to a string, such as removing white space at its end, are not differences. A mapping with
+        `vocera_defined_metric_code` is a predefined metric, which is matched by this code alone.
 
         Args:
             metrics: What `export` or `wait` returned, MetricCreate objects or mappings. Fields that only the service
@@ -115,12 +114,13 @@ class AsyncMetrics(AsyncGeneratedMetrics):
             project_id: Project id. Pass either this or `agent_id`.
 
         Returns:
-            The plan: what to create, copy and update, in the order of the list, and what only the service has, by id.
+            The plan: the metrics to create, copy and update, in the order of the list, and those that only the service
+            has, by id.
 
         Raises:
-            InvalidRequestError: An argument is not valid. `problems` says which metrics are not: two have the same
-                name, two metrics of the service have it, a value is out of range, or a metric is for another agent or
-                project.
+            InvalidRequestError: An argument is not valid. `problems` lists what is wrong with the metrics: a name that
+                occurs twice in the list or in the service, a value that is out of range, or a metric for another agent
+                or project.
             NotFoundError: The agent does not exist.
             APIError: The service refused a request, or could not be reached.
 
@@ -132,24 +132,24 @@ class AsyncMetrics(AsyncGeneratedMetrics):
         return await self._http.run(flow)
 
     async def apply(self, plan: Plan, *, prune: bool = False) -> Applied:
-        """Make the metrics of an agent or project equal to a list, as a plan shows it.
+        """Make the metrics of an agent or project match a list, as a plan shows.
 
-        The client computes the plan again first, and skips what is done already. So you can make the same call again
-        after any failure. Nothing is done that the plan does not show.
+        The client first computes the plan again, and skips finished steps. After any failure, you can make the same
+        call again. The client makes only the changes that the plan shows.
 
         Args:
             plan: What `plan` returned.
-            prune: Whether to delete `plan.deletable`, after everything else (default False): the metrics that the list
-                does not contain and that belong to the agent or project alone.
+            prune: Whether to delete the metrics in `plan.deletable` at the end (default False). These are not in the
+                list, and belong to the agent or project alone.
 
         Returns:
-            The metrics that were created, updated, deleted and unchanged, each in the order of the plan.
+            The created, updated, deleted and unchanged metrics, each in the order of the plan.
 
         Raises:
-            PlanChangedError: The service changed, and something else is needed now. Its `plan` is the new plan.
-            BulkCreateUncertainError: Some metrics may or may not be created or copied: those in `unconfirmed`.
+            PlanChangedError: The service changed, and other steps are needed now. The error has the new plan as `plan`.
+            BulkCreateUncertainError: It is not known whether the metrics in `unconfirmed` were created or copied.
             InvalidRequestError: As for `plan`.
-            APIError: A step failed. Every error has what was done as `applied`.
+            APIError: A step failed. Every error has the finished steps as `applied`.
 
         API call: as for `plan` and `create_in_bulk`, and `PATCH` and `DELETE /test_framework/v1/metrics/{id}/`.
         """
@@ -160,7 +160,7 @@ class AsyncMetrics(AsyncGeneratedMetrics):
     async def export(
         self, *, agent_id: int | None = None, project_id: int | None = None, with_agents: bool = False
     ) -> list[dict[str, object]]:
-        """Get the metrics of an agent or project as a list that `plan` takes.
+        """Get the metrics of an agent or project as a list that you can pass to `plan`.
 
         Each has the fields that can be set and are not empty. Predefined metrics have only their name and code.
 
@@ -174,7 +174,7 @@ class AsyncMetrics(AsyncGeneratedMetrics):
             The fields of each metric, by id.
 
         Raises:
-            InvalidRequestError: Both ids or none are passed, or one is not valid. Nothing was sent.
+            InvalidRequestError: Not exactly one id was passed, or it is not valid. Nothing was sent.
             NotFoundError: The agent does not exist.
             APIError: The service refused a request, or could not be reached.
 
@@ -194,14 +194,14 @@ class AsyncMetrics(AsyncGeneratedMetrics):
         timeout: float = 600.0,
         on_progress: OnProgress | None = None,
     ) -> SavedMetrics:
-        """Suggest metrics for an agent, wait for them, and save them: `generate`, `wait` and `create_in_bulk` in one.
+        """Suggest metrics for an agent, wait for them, and save them. Combines `generate`, `wait` and `create_in_bulk`.
 
         Args:
             agent_id: Agent id. Pass either this or `assistant_id`. The agent's description must have at least 100
                 characters.
             assistant_id: The agent's id at the voice provider. Pass either this or `agent_id`.
             num_metrics: Number of metrics to suggest, 1 to 100 (default 1).
-            review: Called with the list of suggestions. Returns those to save, changed or not, or an empty list
+            review: Called with the list of suggestions. Returns the ones to save, which it may change, or an empty list
                 (default: all are saved). It may be a coroutine function.
             timeout: How long to wait for the suggestions, in seconds, 0 or more (default 600).
             on_progress: Called with each GenerateMetricsProgress that differs from the one before.
@@ -209,13 +209,13 @@ class AsyncMetrics(AsyncGeneratedMetrics):
 
         Returns:
             The saved metrics in the order of the suggestions. `created` has those that this call created, `existing`
-            the others. Empty if nothing was suggested, or nothing was to be saved.
+            the others. Empty if the service suggested nothing, or `review` returned an empty list.
 
         Raises:
             InvalidRequestError: An argument is missing or out of range, or `review` returned something that is not a
                 metric.
-            CekuraError: As for the three steps. Once a job has started, the error has its `progress_id`. Once there
-                are suggestions, the error has them as `metrics`.
+            CekuraError: As for the three steps. If a job was started, the error has its `progress_id`. If the job was
+                completed, the error has the suggestions as `metrics`.
 
         API call: as for the three steps.
         """
@@ -233,29 +233,29 @@ class AsyncMetrics(AsyncGeneratedMetrics):
         timeout: float = 600.0,
         on_progress: OnProgress | None = None,
     ) -> AsyncOutcomes:
-        """Call `generate_and_create` for many agents. One that fails does not stop the others.
+        """Call `generate_and_create` for many agents. If one agent fails, the others continue.
 
-        All share the connections of this client. If the service responds to one with 429 and Retry-After, all wait.
+        All workflows share the connections of this client. If one receives a 429 with Retry-After, all of them wait.
 
         Args:
             requests: Agent ids, or GenerateMetricsRequest objects. The next one is read when a workflow can start.
             num_metrics: Number of metrics to suggest for each agent id, 1 to 100 (default 1).
             concurrency: Maximum number of workflows at a time, 1 or more (default 10). Waiting for a job needs no
                 connection.
-            review: Called with the list of suggestions of each agent. Returns those to save, changed or not, or an
-                empty list (default: all are saved). It may be a coroutine function.
+            review: Called with the list of suggestions of each agent. Returns the ones to save, which it may change, or
+                an empty list (default: all are saved). It may be a coroutine function.
             timeout: How long to wait for the suggestions of each agent, in seconds, 0 or more (default 600).
-            on_progress: Called with each GenerateMetricsProgress that differs from the one before; its `agent_id` says
-                which agent it is for. It may be a coroutine function.
+            on_progress: Called with each GenerateMetricsProgress that differs from the one before. Its `agent_id` is
+                that of the agent. It may be a coroutine function.
 
         Returns:
             An asynchronous iterator over a GenerationOutcome for each request, in the order in which they finish. Use
-            it with `async with`, which cancels the running workflows at its end. Its `stop()` starts no more
-            workflows, and lets the running ones finish.
+            it with `async with`, which cancels the running workflows at its end. Its `stop()` lets the running
+            workflows finish, and starts no others.
 
         Raises:
-            InvalidRequestError: `concurrency`, `timeout` or a callback is not valid. An error in a single request,
-                such as in `num_metrics`, is part of its outcome.
+            InvalidRequestError: `concurrency`, `timeout` or a callback is not valid. An error in a single request, such
+                as in `num_metrics`, is in the outcome of that request.
 
         API call: as for `generate_and_create`.
         """
@@ -274,8 +274,8 @@ class AsyncMetrics(AsyncGeneratedMetrics):
         """Start a job that evaluates a metric on past calls or runs. Nothing is saved.
 
         Args:
-            metric: A suggestion, a MetricCreate, a saved Metric or a mapping, with `name` and `eval_type`. Without a
-                `type` it is an `llm_judge`.
+            metric: A suggestion, a MetricCreate, a saved Metric or a mapping, with `name` and `eval_type`. Its `type`
+                is `llm_judge` if it has none.
             call_log_ids: Ids of the calls, 1 to 10. Pass this, `run_ids`, or both.
             run_ids: Ids of the runs, 1 to 10. Pass this, `call_log_ids`, or both.
             agent_id: Id of the agent that all calls and runs belong to.
@@ -285,7 +285,7 @@ class AsyncMetrics(AsyncGeneratedMetrics):
             The job. Its `wait()` returns a PreviewMetricProgress, with the `results`.
 
         Raises:
-            InvalidRequestError: The metric or an id is not valid, or there are too many or no calls and runs.
+            InvalidRequestError: The metric or an id is not valid, or no calls and runs were passed, or too many.
                 Nothing was sent.
             APIError: The service refused the request, or could not be reached.
 
@@ -323,7 +323,7 @@ class AsyncMetrics(AsyncGeneratedMetrics):
             original_prompt: The prompt, not empty.
             metric_id: Id of the metric that has the prompt. If its prompt is already simplified, the service returns
                 the stored one.
-            agent_id: Id of an agent that the prompt is for. With an OAuth token, v2 of the API needs it to return the
+            agent_id: Id of the agent that the prompt is for. With an OAuth token, v2 of the API needs it to return the
                 result. Other versions ignore it.
 
         Returns:
@@ -346,7 +346,7 @@ class AsyncMetrics(AsyncGeneratedMetrics):
 
         Args:
             progress_id: The `progress_id` of a job that `simplify_prompt` started, or of an error.
-            agent_id: Id of an agent that the prompt is for. With an OAuth token, v2 of the API needs it. Other
+            agent_id: Id of the agent that the prompt is for. With an OAuth token, v2 of the API needs it. Other
                 versions ignore it.
 
         Returns:

@@ -1,4 +1,4 @@
-"""Reads and unpacks the body of a response, up to the limits of size and time."""
+"""Reads and decompresses the body of a response, within the limits of size and time."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ _DROPPED = frozenset({b"content-encoding", b"content-length", b"transfer-encodin
 class Body:
     """Collects the body of a response.
 
-    A success beyond a limit is refused. An error response keeps its status, which says more than its body.
+    A success that exceeds a limit raises an error. An error response is returned without the rest of its body, because
+    its status matters more.
 
     Attributes:
-        is_wanted: Whether more of the body is wanted.
+        is_wanted: Whether to read more of the body.
     """
 
     def __init__(self, response: httpx.Response, http: HTTP, until: float) -> None:
@@ -29,7 +30,7 @@ class Body:
         self._limit = http.settings.max_response_bytes
         self._chunks: list[bytes] = []
         self._size = 0
-        # A hook or a transport of the user's may have read it, which unpacks it as well.
+        # If a hook or transport of the user has read the body, httpx has also decompressed it.
         encoding = "" if response.is_stream_consumed else response.headers.get("content-encoding", "").strip().lower()
         self._unpacker = zlib.decompressobj(31) if encoding in ("gzip", "x-gzip") else None
         self._foreign_encoding = encoding if self._unpacker is None and encoding not in ("", "identity") else None
@@ -56,12 +57,12 @@ class Body:
         """The response with the collected body."""
         is_success, request = self._response.is_success, self._response.request
         if is_success and self._unpacker is not None and self._chunks and not self._unpacker.eof:
-            raise httpx.DecodingError("the packed body ends too early")
+            raise httpx.DecodingError("its compressed body is incomplete")
         headers = [(name, value) for name, value in self._response.headers.raw if name.lower() not in _DROPPED]
         content = b"".join(self._chunks)
         credential = self._http.settings.credential
         if not is_success:
-            # An error shows its response in logs and tracebacks.
+            # Errors show their response in logs and tracebacks.
             headers = [(name, credential.redact(value)) for name, value in headers]
             content = credential.redact(content)
         response = httpx.Response(
@@ -76,7 +77,7 @@ class Body:
         return response
 
     def outcome(self, error: Exception) -> Outcome:
-        """How the attempt ended if an error ended it."""
+        """The outcome of an attempt that ended with an error."""
         return without_response(error, self._http) if self._response.is_success else self.response()
 
     def _refuse(self, why: str) -> None:
@@ -92,7 +93,7 @@ def without_response(error: Exception, http: HTTP) -> httpx.TransportError:
     if isinstance(error, TimeoutError):
         return httpx.ReadTimeout(LATE)
     text = http.settings.credential.redact(str(error))
-    for kind in type(error).__mro__:  # A transport may raise errors of its own.
+    for kind in type(error).__mro__:  # A custom transport may raise subclasses.
         if kind.__module__ == "httpx" and issubclass(kind, httpx.TransportError):
             return kind(text)
     return httpx.RemoteProtocolError(text)

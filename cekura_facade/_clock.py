@@ -1,4 +1,4 @@
-"""Time, as the client reads it and lets it pass. Tests replace this clock with one that they advance."""
+"""The clock of the client. Tests replace it with one that they advance."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import time
 
 
 class Clock:
-    """The monotonic clock of this machine, and its pauses."""
+    """The monotonic clock of this machine."""
 
     def now(self) -> float:
-        """Seconds since some moment in the past."""
+        """Seconds since an arbitrary moment in the past."""
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
@@ -18,6 +18,6 @@ class Clock:
 
     async def asleep(self, seconds: float) -> None:
         """Suspend this task."""
-        import asyncio  # Only an AsyncCekura needs it, and importing it takes long.
+        import asyncio  # Only AsyncCekura needs it, and the import is slow.
 
         await asyncio.sleep(seconds)

@@ -1,4 +1,4 @@
-"""Where the credential and the base URL come from: arguments, then the environment, then ~/.cekura/config.toml."""
+"""Finds the credential and the base URL in the arguments, the environment or ~/.cekura/config.toml, in this order."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ LOADING = threading.Lock()
 DEFAULT_BASE_URL = "https://api.cekura.ai"
 FILE = "~/.cekura/config.toml"
 _HOW_TO_SET_A_KEY = f'Pass api_key=... or bearer_token=..., set CEKURA_API_KEY, or write `api_key = "..."` to {FILE}.'
-_SHORTEST_REDACTED = 8  # characters; a shorter credential is part of many words, and removing it garbles them
+_SHORTEST_REDACTED = 8  # characters, because a shorter credential occurs in ordinary words
 
 Secret = Callable[[], object]
-"""A secret that nobody prints: tracebacks and debuggers show variables and attributes, but no closures."""
+"""A secret in a closure, because tracebacks and debuggers show variables and attributes, but not closures."""
 
 
 def hide(secret: object) -> Secret:
@@ -50,7 +50,7 @@ class Credential:
         if not all("!" <= character <= "~" for character in self._secret()):
             raise ConfigurationError(
                 f"The credential from {source} contains a space, a line break or a character outside of ASCII, which a "
-                "header cannot contain. Was it copied together with something else?"
+                "header cannot contain. Copy only the credential itself."
             )
 
     def header_value(self) -> str:
@@ -58,7 +58,7 @@ class Credential:
         return f"Bearer {self._secret()}" if self.header == "Authorization" else self._secret()
 
     def redact(self, value: T) -> T:
-        """A string, bytes or JSON without the secret, in case a server has echoed it. A very short one stays."""
+        """A string, bytes or JSON without the secret, which a server may echo. A very short secret is not removed."""
         secret = self._secret()
         result: Any = value
         if len(secret) < _SHORTEST_REDACTED:
@@ -75,7 +75,7 @@ class Credential:
         return redacted
 
     def is_in(self, url: str) -> bool:
-        """Whether a URL, or a part of one, contains the secret. This cannot be known for a very short one."""
+        """Whether a URL, or a part of one, contains the secret. This cannot be known for a very short secret."""
         return len(self._secret()) >= _SHORTEST_REDACTED and self._secret() in unquote(url)
 
     def __repr__(self) -> str:
@@ -112,7 +112,7 @@ class Settings:
 
 def configure(api_key: Secret, bearer_token: Secret, base_url: str | None, **options: Any) -> Settings:
     """Find the credential and the base URL, and check the other settings."""
-    config = functools.cache(_read_file)  # It is read only if something from it is needed.
+    config = functools.cache(_read_file)  # The file is read only if a value from it is needed.
     credential = _credential(api_key, bearer_token, config)
     url, source = _base_url(base_url, config)
     return Settings(credential=credential, base_url=url, base_url_source=source, **options)
@@ -175,9 +175,9 @@ def _read_file() -> Mapping[str, Any]:
     try:
         return tomllib.loads(Path(FILE).expanduser().read_text("utf-8"))
     except (ValueError, RecursionError) as error:
-        reason = f"is not valid TOML: {error}"  # The message has a position, and at most one character of the file.
+        reason = f"is not valid TOML: {error}"  # Such a message quotes at most one character of the file.
     except (FileNotFoundError, NotADirectoryError, RuntimeError):
-        return {}  # There is no file, or this user has no home folder.
+        return {}  # The file or the user's home folder does not exist.
     except OSError as error:
         reason = f"cannot be read: {error.strerror}"
     raise ConfigurationError(f"{FILE} {reason}. Fix it, or pass api_key=... and base_url=....")
@@ -185,21 +185,21 @@ def _read_file() -> Mapping[str, Any]:
 
 @contextmanager
 def configuration_errors() -> Iterator[None]:
-    """Turn the errors of httpx for a wrong environment into a ConfigurationError."""
+    """Turn the errors that httpx raises for a wrong environment into a ConfigurationError."""
     try:
-        Path(os.environ.get("SSL_CERT_FILE", "")).stat()  # It is read before the first https request.
+        Path(os.environ.get("SSL_CERT_FILE", "")).stat()  # httpx reads it only later.
         yield
     except (ImportError, ValueError, OSError, httpx.InvalidURL) as error:
         raise ConfigurationError(
             f"The HTTP client cannot be created: {error}. Check the environment variables *_PROXY and SSL_CERT_*, or "
-            "pass an http_client of your own."
+            "pass your own http_client."
         ) from error
 
 
 class TLSContext(ssl.SSLContext):
     """The certificates for a client. They are loaded before the first https request, and once for all clients.
 
-    Connections use the loaded context. This one has no certificates, so it would trust nobody.
+    Connections use the loaded context. This object itself has no certificates, so it would not trust any server.
     """
 
     def wrap_socket(self, *args: Any, **kwargs: Any) -> ssl.SSLSocket:

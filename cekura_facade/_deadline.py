@@ -1,8 +1,8 @@
 """Connections of the blocking client that end at the deadline of an attempt, even if bytes arrive one at a time.
 
-The timeouts of httpx start again with every byte, and it has no public way to limit the headers of a response. With a
-proxy from the environment, or an http_client of the user's, these connections are not used: then the timeout of httpx
-is all that limits the headers.
+The timeouts of httpx start again with every byte, and httpx has no public way to limit the time for the headers of a
+response. With a proxy from the environment, or an http_client of the user, these connections are not used. The headers
+are then limited only by the timeout of httpx.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import httpx
 from ._body import LATE
 
 seconds_left: ContextVar[Callable[[], float]] = ContextVar("seconds_left", default=lambda: math.inf)
-"""How many seconds are left for the attempt that this thread makes."""
+"""Seconds that are left for the current attempt of this thread."""
 
 
 class Connections(httpx.HTTPTransport):
@@ -44,7 +44,8 @@ class _Backend(httpcore.NetworkBackend):
 class _Stream(httpcore.NetworkStream):
     def __init__(self, stream: httpcore.NetworkStream) -> None:
         self._stream = stream
-        # Not methods of ours: a traceback would show the request with the credential as their argument.
+        # These are not methods of this class, because a traceback would show their arguments, which contain the
+        # credential.
         self.write = stream.write  # type: ignore[method-assign]
         self.close = stream.close  # type: ignore[method-assign]
         self.get_extra_info = stream.get_extra_info  # type: ignore[method-assign]

@@ -54,9 +54,9 @@ class CekuraError(Exception):
             with `metrics.job(progress_id)`, a preview with `metrics.preview_job`, and a simplification with
             `metrics.simplification_job`, in any process.
         metrics: Suggestions that the service had returned before the call failed. Empty otherwise.
-        created: Metrics of this call that are saved, in the order given. Saving all of them again does not save these
-            twice. After `create_in_bulk`, a SavedMetrics, which tells new metrics from existing ones.
-        applied: What `metrics.apply` had done before it failed. None for other calls.
+        created: Saved metrics of this call, in the order given. If you repeat the call, they are not saved twice. After
+            `create_in_bulk`, a SavedMetrics, which distinguishes new metrics from existing ones.
+        applied: The steps that `metrics.apply` finished before it failed. None for other calls.
     """
 
     progress_id: str | None = None
@@ -70,7 +70,7 @@ class CekuraError(Exception):
 
 
 class ConfigurationError(CekuraError):
-    """No usable API key, an unreadable configuration file, a setting that is not valid, or a client that is closed."""
+    """The API key, the configuration file or a setting is missing or not valid, or the client is closed."""
 
 
 class InvalidRequestError(CekuraError, ValueError):
@@ -109,7 +109,7 @@ class APITimeoutError(APIConnectionError):
 @attrs.define(slots=False, eq=False, repr=False, auto_exc=False)
 class _ResponseError(APIError):
     status_code: int = attrs.field(kw_only=True)
-    body: Any = attrs.field(default=None, kw_only=True)  # JSON, whose type nobody knows
+    body: Any = attrs.field(default=None, kw_only=True)  # JSON of any shape
     request_id: str | None = attrs.field(default=None, kw_only=True)
     retry_after: float | None = attrs.field(default=None, kw_only=True)
 
@@ -141,8 +141,8 @@ class Problem:
 
     Attributes:
         message: Why.
-        field: The field that it is about, or None if it is about the whole.
-        index: Position of the metric among those given, from 0, or None if the request is not an array.
+        field: Name of the field, or None if the problem is not in one field.
+        index: Position of the metric in the request, from 0, or None if the request is not an array.
         name: Name of that metric, if it has one.
     """
 
@@ -162,7 +162,7 @@ class BadRequestError(APIStatusError):
     """400: the service refuses the request.
 
     Attributes:
-        problems: What it refuses, in the order of the response.
+        problems: The reasons, in the order of the response.
     """
 
     problems: Sequence[Problem] = ()
@@ -177,20 +177,20 @@ class PermissionDeniedError(APIStatusError):
 
 
 class NotFoundError(APIStatusError):
-    """404: what the request names does not exist, or this account has no access to it."""
+    """404: the requested object does not exist, or this account has no access to it."""
 
 
 class RateLimitError(APIStatusError):
-    """429: too many requests. `retry_after` says how long to wait, if the service does."""
+    """429: too many requests. `retry_after` is the time to wait, if the service states it."""
 
 
 class InternalServerError(APIStatusError):
-    """5xx: the service or a proxy failed. A write may have been processed, unless it is a 503 with `Retry-After`."""
+    """5xx: the service or a proxy failed. A write may have been processed, except after a 503 with `Retry-After`."""
 
 
 @attrs.define(slots=False, eq=False, repr=False, auto_exc=False)
 class GenerationFailedError(CekuraError):
-    """The job `progress_id` failed. Start another one.
+    """The job `progress_id` failed. Start a new one.
 
     Attributes:
         message: What happened, and what to do.
@@ -218,11 +218,11 @@ class GenerationTimeoutError(CekuraError):
 
 
 class BulkCreateUncertainError(CekuraError):
-    """Some metrics may or may not be saved. Nothing more was sent. The cause is the last error.
+    """It is not known whether some metrics are saved. No further requests were sent. `__cause__` is the last error.
 
     Attributes:
         created: The metrics that are saved, in the order given.
-        unconfirmed: The fields of the metrics that may or may not be saved, in the order given.
+        unconfirmed: The fields of each metric that may or may not be saved, in the order given.
     """
 
     def __init__(self, message: str, *, created: Sequence[Metric], unconfirmed: Sequence[dict[str, Any]]) -> None:
@@ -245,4 +245,4 @@ class PlanChangedError(CekuraError):
 
 for _error in list(vars().values()):
     if isinstance(_error, type) and issubclass(_error, CekuraError):
-        _error.__module__ = "cekura_facade"  # Tracebacks show the name that people import.
+        _error.__module__ = "cekura_facade"  # Tracebacks then show the public name.

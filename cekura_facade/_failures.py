@@ -1,4 +1,4 @@
-"""Turns the outcome of a request into the error for it: what the service says, and what to do."""
+"""Turns the outcome of a request into an error that says what happened and what to do."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Subjects = Sequence[tuple[int, str]]
 """Position and name of each metric in the body of a request."""
 
 E = TypeVar("E", errors.APIStatusError, errors.UnexpectedResponseError)
-_SHOWN = 300  # characters of a body in a message
+_SHOWN = 300  # maximum number of characters of a body in a message
 _KINDS: dict[int, tuple[type[errors.APIStatusError], str]] = {
     400: (errors.BadRequestError, "Fix the request. Retrying it unchanged will fail again."),
     401: (errors.AuthenticationError, "The credential ({source}) is not accepted. Check it, or create a new one."),
@@ -143,7 +143,7 @@ def _described(body: object) -> str:
 
 
 def _problems(body: object, subjects: Subjects) -> Iterator[errors.Problem]:
-    """What a 400 complains about, in the shapes that such services use."""
+    """The reasons in the body of a 400, in any of the shapes that such services use."""
     if not isinstance(body, list) or not any(isinstance(item, dict) for item in body):
         for field, message in _messages(body):
             yield errors.Problem(message, field)

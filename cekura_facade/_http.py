@@ -1,4 +1,4 @@
-"""How requests are sent: what both clients share, with retries, redirects, deadlines and credentials."""
+"""Sends requests with retries, redirects, deadlines and credentials. Both clients share this code."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class State:
 
     Attributes:
         not_before: When the service accepts requests again, after a 429.
-        unsettled: Until when a metric may still be saved by a request that was interrupted, by its key.
+        unsettled: The time until which an interrupted request may still save a metric, by the key of the metric.
         created: Ids of the metrics that this client has created.
-        hidden: Keys of the metrics that this client has created and that no list has shown so far, by their ids.
-        list_is_partial: Whether a list did not show a new metric within settle_timeout.
+        hidden: Keys of the metrics that this client has created and that no list has shown yet, by id.
+        list_is_partial: Whether a new metric did not appear in a list within settle_timeout.
         is_closed: Whether the client is closed.
     """
 
@@ -49,7 +49,7 @@ class State:
 
 
 class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
-    """Everything that a workflow can do: send requests, pause, call a function of the user's, and read the clock.
+    """Everything that a workflow can do: send requests, pause, call a user's function, and read the clock.
 
     It is also the transport of the generated client.
 
@@ -57,7 +57,7 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
         settings: The configuration.
         state: What the client remembers.
         budget: How many retries are left.
-        clock: Where the time comes from.
+        clock: The clock.
         builder: Builds the requests of workflows.
     """
 
@@ -79,10 +79,10 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     @abstractmethod
     async def call(self, function: Callable[P, Awaitable[T] | T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call a function of the user's."""
+        """Call a user's function."""
 
     def with_settings(self, settings: Settings) -> Self:
-        """The same connections and state with other settings."""
+        """An object with other settings that uses the same connections and state."""
         other = copy.copy(self)
         other.settings = settings
         if settings.max_retries != self.settings.max_retries:
@@ -92,7 +92,7 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     def generated_client(self) -> AuthenticatedClient:
         """A generated client that sends through this object. It never has the credential."""
-        defaults = self._given  # Its headers, cookies and parameters are sent too.
+        defaults = self._given  # Its headers, cookies and parameters are sent as well.
         headers = dict(defaults.headers) if defaults else {}
         headers.pop("accept-encoding", None)
         agent = headers.pop("user-agent", "python-httpx")
@@ -103,7 +103,7 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
             prefix="",
             auth_header_name=self.settings.credential.header,
             headers={**headers, "User-Agent": " ".join(filter(None, agents)), "Accept-Encoding": "gzip"},
-            # As they are, because a dictionary would lose their domains.
+            # These are not a dictionary, which would lose their domains.
             cookies=defaults.cookies if defaults else {},  # type: ignore[arg-type]
             httpx_args={"transport": self, "params": defaults.params if defaults else None},
         )
@@ -116,9 +116,9 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
         max_retries: int | None = None,
         subjects: Subjects = (),
     ) -> httpx.Response:
-        """Send a request, or what `build_request` of an endpoint returned, until there is a final response.
+        """Send a request, or the result of an endpoint's `build_request`, and retry it as needed.
 
-        Returns a success, and raises an APIError otherwise.
+        Returns a successful response, and raises an APIError otherwise.
         """
         if isinstance(request, dict):
             request = self._built(request)
@@ -164,7 +164,7 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
             request.headers[credential.header] = credential.header_value()
         options: dict[str, Any] = {"stream": True, "follow_redirects": False}
         if credential.header == "Authorization":
-            options["auth"] = None  # The `auth` of a given client would replace our bearer token.
+            options["auth"] = None  # The `auth` of the user's client would replace our bearer token.
         return options
 
     def forget(self, request: httpx.Request | None) -> None:
@@ -184,7 +184,8 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
     def _built(self, request: dict[str, Any]) -> httpx.Request:
         try:
             if "json" in request:
-                # ASCII, because JSON can hold half of a surrogate pair, which UTF-8 cannot.
+                # The content is ASCII, because a JSON string may contain half of a surrogate pair, which UTF-8 cannot
+                # encode.
                 request["content"] = json.dumps(request.pop("json"), allow_nan=False, separators=(",", ":")).encode()
             if not self.builder.params:  # httpx parses a base URL, a path and parameters one after the other.
                 params = httpx.QueryParams(request.pop("params", None))
@@ -195,7 +196,7 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
             raise InvalidRequestError(f"The arguments cannot be sent: {error}.") from error
 
     async def _logged_attempt(self, request: httpx.Request, deadline: float, number: int) -> Outcome:
-        request.extensions = {**request.extensions, BEGUN: None}  # The attempt sets it when it starts to send.
+        request.extensions = {**request.extensions, BEGUN: None}  # Set when sending starts.
         try:
             outcome = await self.attempt(request, deadline)
         except BaseException as error:
@@ -214,7 +215,7 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
     def _redirected(self, outcome: Outcome) -> httpx.Request | None:
         """The request that a redirect leads to, if it is the same read at the same origin.
 
-        A write may have been processed before it was redirected. A URL with the credential in it is not followed,
+        A write may have been processed before it was redirected. A URL that contains the credential is not followed,
         because httpx and servers log URLs.
         """
         if not isinstance(outcome, httpx.Response) or outcome.next_request is None:
@@ -229,7 +230,7 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
 
 
 async def ask(http: HTTP, endpoint: Endpoint[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call an endpoint of the generated client. Takes its arguments, and returns its result.
+    """Call an endpoint of the generated client with its arguments, and return its result.
 
     Raises InvalidRequestError for arguments that are not valid, UnexpectedResponseError for a success that is not as
     specified, and the other APIErrors.
@@ -251,7 +252,7 @@ def origin(url: httpx.URL) -> tuple[str, str, int | None]:
 
 
 def _is_deleted(outcome: Outcome, credential: Credential) -> bool:
-    """Whether it is a 404 to a DELETE, from the service and not from a proxy in front of it."""
+    """Whether the outcome is a 404 for a DELETE that comes from the service, not from a proxy in front of it."""
     if not isinstance(outcome, httpx.Response) or outcome.status_code != 404 or outcome.request.method != "DELETE":
         return False
     body = json_of(outcome, credential)

@@ -1,4 +1,4 @@
-"""Jobs that the service runs in the background: how they are polled and waited for."""
+"""Polls the jobs that the service runs in the background, and waits for them."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from ._retry import MAX_PAUSE, growing
 if TYPE_CHECKING:  # A client that is generated from an older specification may lack some of these.
     from cekura_api.models import GenerateMetricsProgress, PreviewMetricProgress, SimplifyPromptProgress
 
-# The first poll comes after 0.25 s, and each pause is a fifth of the time so far: what is waited too long is at most a
-# fifth of what the job took.
+# The first poll comes after 0.25 s, and each pause is a fifth of the time so far. So a result is received at most 20 %
+# later than the job took.
 _FIRST_POLL = 0.25
 _GROWTH = 1.2
-_UNKNOWN_FOR = 10.0  # seconds that a job which was just started, or was known before, may be unknown for
+_UNKNOWN_FOR = 10.0  # seconds for which the service may not find a new or known job
 
 
 Progress = TypeVar("Progress", bound=errors.JobState)
@@ -36,11 +36,11 @@ class Kind(NamedTuple, Generic[Progress, Result]):
     """What distinguishes jobs of one kind.
 
     Attributes:
-        name: For the beginning of a sentence.
+        name: Its name, for the beginning of a sentence.
         start: The method that starts one.
         resume: The method that resumes one.
         endpoint: Returns its state.
-        result: What `wait` returns for a completed job. Raises ValueError, with the reason, if that is missing.
+        result: Returns what `wait` returns for a completed job. Raises ValueError, with the reason, if it is missing.
     """
 
     name: str
@@ -84,10 +84,10 @@ class Handle(NamedTuple, Generic[Progress, Result]):
     """A job of the service.
 
     Attributes:
-        progress_id: Its id. Empty if it was done at once.
-        ids: What it is for, as far as that is known: the ids of an agent or a project by their names.
-        is_new: Whether it has just been started.
-        done: Its state, if it was done at once.
+        progress_id: Id of the job. Empty if the service returned the result at once.
+        ids: The known ids of the agent or project that the job is for, by argument name.
+        is_new: Whether this client has just started the job.
+        done: State of the job, if the service returned the result at once.
     """
 
     kind: Kind[Progress, Result]
@@ -98,13 +98,13 @@ class Handle(NamedTuple, Generic[Progress, Result]):
 
     @property
     def scope(self) -> dict[str, object]:
-        """Those of the ids that this version of the API has a parameter for. With an OAuth token, v2 requires one."""
+        """The ids that this version of the API has a parameter for. With an OAuth token, v2 requires one."""
         wanted = self.kind.endpoint.build_request.__annotations__.keys() - {"progress_id", "return"}
         return {name: value for name, value in self.ids.items() if value and name in wanted}
 
     @property
     def hint(self) -> str:
-        """The call that resumes it."""
+        """The call that resumes the job."""
         given = "".join(f", {name}={value!r}" for name, value in self.scope.items())
         return f"{self.kind.resume}({self.progress_id!r}{given})"
 
@@ -149,14 +149,14 @@ async def wait(
     last: Progress | None = None
     failure: errors.APIError | None = None
     pauses = growing(_FIRST_POLL * (_GROWTH - 1), MAX_PAUSE, _GROWTH)
-    pause = _FIRST_POLL if job.is_new else 0.0  # A job that is not new may be finished.
+    pause = _FIRST_POLL if job.is_new else 0.0  # An older job may be finished.
     with job.about():
         while True:
             await http.sleep(max(0.0, min(pause, deadline - http.clock.now())))
             pause = next(pauses) if pause else _FIRST_POLL
             is_final = http.clock.now() >= deadline
             try:
-                # The last poll is at the deadline, and has a second of its own.
+                # The last poll starts at the deadline, and has one more second.
                 progress = await poll(http, job, max(deadline, http.clock.now() + 1.0))
             except (errors.BadRequestError, errors.AuthenticationError, errors.PermissionDeniedError):
                 raise
@@ -169,7 +169,7 @@ async def wait(
             else:
                 failure = None
                 known_at = http.clock.now()
-                # Before the callback, which may change the state.
+                # The result is read before the callback, which may change the state.
                 results = [job.kind.result(progress)] if progress.status == "completed" else []
                 if on_progress is not None and progress != last:
                     await http.call(on_progress, progress)
@@ -193,7 +193,7 @@ def _raise_if_failed(http: HTTP, job: Handle[Progress, Result], progress: Progre
         reason = said if said is None or isinstance(said, str) else json.dumps(said, ensure_ascii=False)
         raise errors.GenerationFailedError(
             f"{job.kind.name} {job.progress_id} failed: {reason or 'the service gives no reason'}. "
-            f"Nothing was saved. Start another one with {job.kind.start}(...).",
+            f"Nothing was saved. Start a new one with {job.kind.start}(...).",
             progress_id=job.progress_id,
             reason=reason,
         )

@@ -1,4 +1,4 @@
-"""One log record for each time that a request is sent."""
+"""Writes one log record for each attempt of a request."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import httpx
 
 from ._config import Credential
 
-BEGUN = "cekura_facade.begun"  # extension of a request: when the attempt started to send it, or None
+BEGUN = "cekura_facade.begun"  # extension of a request: when sending started, or None
 _LOG = logging.getLogger("cekura_facade")
-_WIRE = [logging.getLogger(f"httpcore.{protocol}") for protocol in ("http11", "http2")]  # they log response headers
+_WIRE = [logging.getLogger(f"httpcore.{protocol}") for protocol in ("http11", "http2")]  # both log response headers
 
 
 def log(request: httpx.Request, outcome: object, attempt: int, now: float, credential: Credential) -> None:
-    """Log how an attempt ended, without the credential. One that was never sent is not logged."""
+    """Log how an attempt ended, without the credential. An attempt that sent nothing is not logged."""
     begun = request.extensions[BEGUN]
     if begun is None or not _LOG.isEnabledFor(logging.INFO):
         return
@@ -43,6 +43,6 @@ def wire_is_logged() -> bool:
 def redact_trace(credential: Credential, event: str, info: dict[str, object]) -> None:
     """Remove the credential from what httpcore is about to log, if the service has echoed it."""
     if event.endswith(".started"):
-        return  # Here `info` has the arguments themselves.
+        return  # Here, `info` contains the arguments of a call.
     for name, value in info.items():
         info[name] = credential.redact(repr(value) if isinstance(value, Exception) else value)

@@ -1,4 +1,4 @@
-"""Many agents in one call: a workflow for each, at the same time, in one thread."""
+"""Runs the workflows of many agents at the same time, in one thread."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class _Outcomes:
         self._requests = enumerate(requests)
 
     def stop(self) -> None:
-        """Start no more workflows. Those that are running continue, and their outcomes are returned."""
+        """Do not start any more workflows. Running workflows continue, and their outcomes are returned."""
         self._requests = enumerate(())
 
     async def _outcome(self, index: int, request: GenerationRequest) -> GenerationOutcome:
@@ -65,11 +65,11 @@ class _Outcomes:
 class Outcomes(_Outcomes, Iterator[GenerationOutcome], AbstractContextManager["Outcomes"]):
     """The outcomes of `generate_and_create_many`, in the order in which they finish.
 
-    `stop()` starts no more workflows. `close()`, or leaving a `with` statement, cancels those that are running.
+    After `stop()`, no more workflows start. `close()`, or leaving a `with` statement, cancels the running ones.
     """
 
     def close(self) -> None:
-        """Cancel the workflows that are running, and start no more. In a callback, call `stop()` instead."""
+        """Cancel the running workflows, and do not start any more. In a callback, call `stop()` instead."""
         self._all.close()
 
     def __exit__(self, *exception: object) -> None:
@@ -81,7 +81,7 @@ class Outcomes(_Outcomes, Iterator[GenerationOutcome], AbstractContextManager["O
     @cached_property
     def _all(self) -> Generator[GenerationOutcome]:
         http = self._flow.http
-        running: list[tuple[float, int, Coroutine[float, None, GenerationOutcome]]] = []  # by when each continues
+        running: list[tuple[float, int, Coroutine[float, None, GenerationOutcome]]] = []  # ordered by time to continue
         try:
             while True:
                 while len(running) < self._concurrency and (started := next(self._requests, None)):
@@ -98,7 +98,7 @@ class Outcomes(_Outcomes, Iterator[GenerationOutcome], AbstractContextManager["O
         except BaseException as error:
             for _, _, workflow in running:
                 with suppress(BaseException):
-                    workflow.throw(error)  # It adds its progress id to the error.
+                    workflow.throw(error)  # The workflow adds its progress id to the error.
             raise
 
 
@@ -108,10 +108,10 @@ class AsyncOutcomes(_Outcomes, AsyncIterator[GenerationOutcome], AbstractAsyncCo
     Use it with `async with`, because `async for` alone leaves workflows running after `break`.
     """
 
-    _is_closed = False  # In Python 3.11, a generator that was closed while it waited says that it is running.
+    _is_closed = False  # In Python 3.11, a generator that was closed while it waited seems to be running.
 
     async def aclose(self) -> None:
-        """Cancel the workflows that are running, and start no more. Returns when they have ended.
+        """Cancel the running workflows, and do not start any more. Returns when they have ended.
 
         Call it in the task that iterates. In a callback or another task, call `stop()` instead.
         """
@@ -128,7 +128,7 @@ class AsyncOutcomes(_Outcomes, AsyncIterator[GenerationOutcome], AbstractAsyncCo
 
     @cached_property
     async def _all(self) -> AsyncGenerator[GenerationOutcome]:
-        import asyncio  # Imported here because Cekura does not need it.
+        import asyncio  # Only AsyncCekura needs it.
 
         running: set[asyncio.Task[GenerationOutcome]] = set()
         done: asyncio.Queue[asyncio.Task[GenerationOutcome]] = asyncio.Queue()
@@ -153,5 +153,5 @@ class AsyncOutcomes(_Outcomes, AsyncIterator[GenerationOutcome], AbstractAsyncCo
                     task.result()
                 except BaseException as ended:  # noqa: BLE001 - Only its notes are needed.
                     for note in getattr(ended, "__notes__", ()):
-                        error.add_note(note)  # It has the progress id.
+                        error.add_note(note)  # The note has the progress id.
             raise

@@ -1,4 +1,4 @@
-"""Lists that have pages."""
+"""Reads lists that have pages."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from cekura_api.transport import Endpoint, P, Page, T
 from ._failures import unexpected
 from ._http import HTTP, checked
 
-_LONGEST = 4000  # characters of a URL
+_LONGEST = 4000  # maximum length of a URL, in characters
 
 
 class Pages(Generic[T]):
-    """The pages of a list. Each names the next one.
+    """The pages of a list. Each page has a link to the next one.
 
-    Only the query of `next` is used, so every page is requested from the URL of the first one.
+    Only the query of this link is used, so that every page is requested from the URL of the first one.
 
     Attributes:
         has_next: Whether there is another page.
@@ -31,14 +31,14 @@ class Pages(Generic[T]):
         self.has_next = True
 
     async def next(self) -> list[T]:
-        """Request the next page. Returns the items that it adds."""
+        """Request the next page. Returns its new items."""
         response = await self._http.send(dict(self._request))
         page = self._parse(response)
         items = [item for item in page.results if self._is_new(item)]
         following = page.next_ or ""
-        # A page that adds nothing, or leads back, would go on forever.
+        # Without this check, an empty page or a circular link would cause an endless loop.
         if following and (not items or not self._is_usable(following) or following in self._urls):
-            raise unexpected(self._http.settings.credential, response, "its `next` leads nowhere")
+            raise unexpected(self._http.settings.credential, response, "its `next` is not a link to another page")
         self._urls.add(following)
         self.has_next = bool(following)
         if following:
@@ -46,7 +46,7 @@ class Pages(Generic[T]):
         return items
 
     def _is_new(self, item: T) -> bool:
-        """Whether no page has had an item with this id. A list that changes meanwhile repeats items."""
+        """Whether an item is new. If a list changes while it is read, its pages may repeat items."""
         number = getattr(item, "id", None)
         if not isinstance(number, int | str):
             return True

@@ -1,6 +1,6 @@
-"""Compares a list of metrics with those of an agent or project: what has to change so that they are equal.
+"""Compares a list of metrics with those of an agent or project, and finds the changes that make them equal.
 
-A metric is identified by its name. Only the fields that the list sets are compared. Nothing is written here.
+Metrics are matched by name. Only the fields that the list sets are compared. This module only reads.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cekura_api.models import Metric, MetricCreate
 from . import _matching as matching
 from ._errors import InvalidRequestError, Problem
 from ._http import HTTP, ask, checked
-from ._matching import CODE, Fields, agents_of, comparable, fields_of, id_of, is_cut, place_of, score_type
+from ._matching import CODE, Fields, agents_of, comparable, fields_of, id_of, is_cut, scope_of, score_type
 from ._save_state import EVERYTHING, Wanted
 from ._saving import claim_hidden, find, read, settled_at
 
@@ -30,12 +30,12 @@ _UPDATE: type[Model] = getattr(models, "MetricUpdate", MetricCreate)  # An older
 
 @frozen
 class MetricChange:
-    """A metric, and what changes in it.
+    """A metric, and the changes to its fields.
 
     Attributes:
         metric: The metric as it is in the service.
-        before: The fields that change, as they are in the service. One that is missing is None.
-        after: These fields as the list wants them, which is the body of the update.
+        before: The current values of the fields that change. A missing field is None.
+        after: The new values of these fields. This is the body of the update.
     """
 
     metric: Metric
@@ -45,17 +45,17 @@ class MetricChange:
 
 @frozen
 class Plan:
-    """What makes the metrics of an agent or project equal to a list.
+    """The changes that make the metrics of an agent or project match a list.
 
     Attributes:
         agent_id: Id of the agent, or None.
         project_id: Id of the project, or None.
-        create: Metrics to create, as they are sent, in the order given.
+        create: Fields of the metrics to create, in the order given.
         attach: Codes of predefined metrics to copy into the project, in the order given.
         update: Metrics to update, in the order given.
-        unchanged: Metrics that are as the list wants them, in the order given.
+        unchanged: Metrics that already match the list, in the order given.
         only_in_service: Metrics that the list does not contain, by id.
-        deletable: Those of `only_in_service` that `apply(plan, prune=True)` deletes.
+        deletable: The metrics of `only_in_service` that `apply(plan, prune=True)` deletes.
         wanted: The list that was passed.
     """
 
@@ -71,7 +71,7 @@ class Plan:
 
     @property
     def has_changes(self) -> bool:
-        """Whether a metric is to be created, attached or updated."""
+        """Whether the plan creates, copies or updates a metric."""
         return bool(self.create or self.attach or self.update)
 
 
@@ -83,7 +83,7 @@ class Applied:
         created: Metrics that were created, and predefined ones that were copied into the project.
         updated: Metrics that were updated.
         deleted: Metrics that were deleted.
-        unchanged: Metrics that were as the list wants them.
+        unchanged: Metrics that already matched the list.
     """
 
     created: list[Metric] = field(factory=list)
@@ -94,10 +94,10 @@ class Applied:
 
 @frozen
 class Scope:
-    """Whose metrics are compared: those of an agent, or those of a project.
+    """The agent or project that the compared metrics belong to.
 
-    The metrics of an agent are those that are assigned to it, and those of its project that are assigned to no agent:
-    the published sources do not agree on where the service stores a metric that is created for an agent.
+    The metrics of an agent include those of its project that are not assigned to any agent, because the published
+    sources do not agree on where the service stores a metric that is created for an agent.
     """
 
     agent: int | None
@@ -106,23 +106,23 @@ class Scope:
 
     @property
     def fields(self) -> dict[str, object]:
-        """The fields by which a new metric belongs to the scope."""
+        """The fields that assign a new metric to the scope."""
         return {"agents": [self.agent]} if self.agent else {"project": self.project}
 
     def owns(self, metric: Metric) -> bool:
-        """Whether a metric belongs to the scope alone, and is not predefined. Only then it may be deleted."""
+        """Whether a metric belongs to the scope alone, and is not predefined. Only such a metric may be deleted."""
         saved = fields_of(metric)
         is_own = agents_of(saved) == {self.agent} if self.agent else id_of(saved.get("project")) == self.project
         return is_own and not saved.get(CODE)
 
     def placed(self, wanted: Fields) -> dict[str, object]:
-        """The fields of a metric as it is created."""
+        """The fields that are sent to create a metric."""
         replaced = ("agent", "agents", "assistant_id") if self.agent else ()
         return {name: value for name, value in wanted.items() if name not in replaced} | self.fields
 
 
 async def find_scope(http: HTTP, agent_id: int | None, project_id: int | None) -> Scope:
-    """Find out which project an agent belongs to."""
+    """Read the agent, if there is one, to find its project."""
     if (agent_id is None) == (project_id is None):
         raise InvalidRequestError("Pass either agent_id or project_id.")
     if agent_id is None:
@@ -135,18 +135,18 @@ async def find_scope(http: HTTP, agent_id: int | None, project_id: int | None) -
 async def _find(http: HTTP, scope: Scope, wanted: Sequence[Fields]) -> tuple[list[Metric], _Found, _Found]:
     """List the metrics of a scope, by id.
 
-    Returns them, those that have the name of a wanted one by its position, and the second best for each position.
+    Returns all of them, the best match for each position of `wanted`, and the second best match for each position.
     """
-    # The last one is never found, so everything is listed.
+    # The last metric does not exist, so the search lists everything.
     search = Wanted([*map(scope.placed, wanted), {"name": "", **scope.fields}])
     search.compared = [{"name": each["name"], CODE: each.get(CODE), **scope.fields} for each in search.fields]
     search.names[-1] = EVERYTHING
-    search.places = [place_of(scope.fields).in_project(scope.project)] * len(search.fields)
+    search.scopes = [scope_of(scope.fields).in_project(scope.project)] * len(search.fields)
     await find(http, search, search.missing, settled_at(http, search))
     await claim_hidden(http, search)
     every = search.listed | search.details | {metric.id: metric for metric in search.saved.values()}
     metrics = (metric for _, metric in sorted(every.items()))
-    existing = [each for each in metrics if matching.may_be_in_place(place_of(fields_of(each)), search.places[-1])]
+    existing = [each for each in metrics if matching.may_be_in_scope(scope_of(fields_of(each)), search.scopes[-1])]
     found, search.saved = search.saved, {}
     search.claim(_without(existing, found.values()), range(len(wanted)))
     return existing, found, search.saved
@@ -163,7 +163,7 @@ async def compare(
     """Compare a list of metrics with those of an agent or project."""
     scope = await find_scope(http, agent_id, project_id)
     wanted = [_settable(each) for each in fields]
-    # The names of predefined metrics help to list them. Otherwise only their codes count.
+    # Predefined metrics come last, because their names only help to list them.
     order = sorted(range(len(wanted)), key=lambda i: CODE in wanted[i])
     existing, *matches = await _find(http, scope, [wanted[i] for i in order])
     found, rivals = ({order[i]: each for i, each in some.items() if CODE not in wanted[order[i]]} for some in matches)
@@ -203,22 +203,22 @@ async def export(
 
 
 async def _compare(http: HTTP, scope: Scope, metric: Metric, wanted: Fields) -> MetricChange:
-    """Compare the fields that a wanted metric sets with those of the metric that it is."""
+    """Compare the fields that a wanted metric sets with those of the metric that it matches."""
     left_out = {*matching.SCOPE, *(_known(MetricCreate).keys() - _known(_UPDATE).keys())}
     compared = {name: value for name, value in wanted.items() if name not in left_out and CODE not in wanted}
     if not scope.agent and {"agent", "agents"} & wanted.keys() and CODE not in wanted:
         compared["agents"] = sorted(agents_of(wanted))
     after = _changes(metric.to_dict(), compared)
-    if after or not compared.keys() <= metric.to_dict().keys():  # The list may leave out fields, or show old values.
+    if after or not compared.keys() <= metric.to_dict().keys():  # The list may lack fields or be outdated.
         metric = await read(http, metric.id)
         after = _changes(metric.to_dict(), compared)
     return MetricChange(metric, {name: metric.to_dict().get(name) for name in after}, after)
 
 
 def _changes(saved: Fields, wanted: Fields) -> dict[str, object]:
-    """The wanted fields that are not saved. Fields that this specification lacks count if the service returns them."""
+    """The wanted fields that are not saved. A field that this specification lacks counts if the service returns it."""
     compared = {name: wanted[name] for name in wanted if name in {*saved, *_known(_UPDATE)}}
-    if "configuration" in compared:  # The service may replace all of it, or keep what is not sent.
+    if "configuration" in compared:  # The service may replace it, or merge it with the old one.
         compared["configuration"] = _merged(saved.get("configuration"), compared["configuration"])
     return {name: value for name, value in compared.items() if not _is_same(name, saved.get(name), value)}
 
@@ -244,7 +244,7 @@ def _known(*kinds: type[Model]) -> dict[str, Field]:
 
 
 def _settable(fields: Fields) -> dict[str, object]:
-    """The fields that count: without nulls, and without those that only the service sets."""
+    """The fields that are compared. Nulls, and fields that only the service sets, are left out."""
     ignored = _known(Metric).keys() - _known(MetricCreate, _UPDATE).keys() - ({CODE} if fields.get(CODE) else set())
     return {name: value for name, value in fields.items() if name not in ignored and value is not None}
 
@@ -252,7 +252,7 @@ def _settable(fields: Fields) -> dict[str, object]:
 def _raise_if_invalid(
     scope: Scope, wanted: Sequence[Fields], existing: Sequence[Metric], found: _Found, rivals: _Found
 ) -> None:
-    """Raise InvalidRequestError with everything that is wrong with a list of metrics."""
+    """Raise InvalidRequestError if a list of metrics is not valid, with all of its problems."""
     problems = []
     first: dict[object, int] = {}
     for i, each in enumerate(wanted):
@@ -278,12 +278,12 @@ def _raise_if_invalid(
 
 
 def _rank(scope: Scope, name: str, metric: Metric) -> tuple[bool, bool]:
-    """How well a metric with a comparable name matches: whether its name and its agents are exactly the wanted ones."""
+    """How well a metric with a comparable name matches: whether its name and its agents match exactly."""
     return metric.name == name, agents_of(fields_of(metric)) == agents_of(scope.fields)
 
 
 def _invalid(scope: Scope, wanted: Fields, existing: Sequence[Metric]) -> Iterator[tuple[str, str]]:
-    """The fields of a metric that are for another scope, or that the specification does not allow, with the reason."""
+    """The fields of a metric that name another scope, or that the specification does not allow, with the reason."""
     project = id_of(wanted.get("project"))
     named = (("agents", scope.agent, agents_of(wanted)), ("project", scope.project, {project} if project else set()))
     for name, own, others in named:
@@ -299,7 +299,7 @@ def _invalid(scope: Scope, wanted: Fields, existing: Sequence[Metric]) -> Iterat
             check(name, wanted[name], kind)
         except ValueError as error:
             yield name, str(error).removeprefix(f"{name}=").rstrip(".")
-        # What the service itself returns is newer than this specification.
+        # A value that the service returns is valid, although this specification may lack it.
         accepted = itertools.chain(map(score_type, listed), (metric.to_dict().get(name) for metric in existing))
         if listed and value and isinstance(value, str) and value not in accepted:
             yield name, f"{shown(value)}: expected one of {', '.join(listed)}"

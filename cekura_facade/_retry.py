@@ -1,4 +1,4 @@
-"""When a request is sent again, and how long to wait before it."""
+"""Decides whether to retry a request, and how long to wait before that."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import httpx
 Outcome = httpx.Response | httpx.TransportError
 """The response to a request, or the error that prevented one."""
 
-MAX_PAUSE = 60.0  # seconds; a longer Retry-After is left to the caller
+MAX_PAUSE = 60.0  # seconds, because the caller decides about a longer Retry-After
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 NEVER_SENT = (
     httpx.ConnectError,
@@ -25,9 +25,9 @@ _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 
 
 class RetryBudget:
-    """Limits the retries of a client: ten times `max_retries`, and one more for every ten successful responses.
+    """Limits the retries of a client to ten times `max_retries`, plus one for every ten successful responses.
 
-    Without it, many calls would each retry several times while the service is down.
+    Without a limit, each of many calls would retry several times while the service is down.
     """
 
     def __init__(self, max_retries: int) -> None:
@@ -46,8 +46,8 @@ class RetryBudget:
 
 
 def growing(first: float, most: float, base: float = 2.0, *, jitter: bool = False) -> Iterator[float]:
-    """Pauses that grow from `first` to `most`, in seconds. With jitter, each is random between 0 and that."""
-    import backoff  # Imported here because most calls need no pause.
+    """Pauses that grow from `first` to `most`, in seconds. With jitter, each is a random part of that."""
+    import backoff  # Most programs never need it.
 
     pauses = backoff.expo(base=base, factor=first, max_value=most)
     next(pauses)  # A backoff generator yields None first.
@@ -55,7 +55,7 @@ def growing(first: float, most: float, base: float = 2.0, *, jitter: bool = Fals
 
 
 def pause_before_retry(request: httpx.Request, outcome: Outcome, delay: float) -> float:
-    """How long to wait before the request is sent again, in seconds; infinite if it must not be.
+    """Seconds to wait before the request is sent again. Infinite if it must not be sent again.
 
     Reads and idempotent writes are always retried, other writes only if the service cannot have processed them.
     """
@@ -80,12 +80,12 @@ def is_unprocessed(outcome: Outcome) -> bool:
 
 
 def retry_after(response: httpx.Response) -> float | None:
-    """The Retry-After header in seconds, whether it is a number or a date."""
+    """The Retry-After header, which may be a number or a date, in seconds."""
     value = response.headers.get("retry-after", "").strip()
     try:
         seconds = float(value)
     except ValueError:
-        # Read by the clock of the service if it sends one, because ours may be wrong.
+        # The Date header is the time of the service. Our own clock may be wrong.
         seconds = _timestamp(value, math.nan) - _timestamp(response.headers.get("date", ""), time.time())
     return max(seconds, 0.0) if math.isfinite(seconds) else None
 

@@ -1,4 +1,4 @@
-"""The metrics that a call is to save, and what is known of each so far."""
+"""The metrics that a call saves, and what is known about each of them."""
 
 from __future__ import annotations
 
@@ -6,49 +6,56 @@ import functools
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
+from cekura_api.api.metrics import create_metrics_in_bulk
 from cekura_api.models import Metric
-from cekura_api.types import UNSET
 
 from . import _matching as matching
 from ._errors import APIError, BulkCreateUncertainError, CekuraError
 from ._failures import may_be_processed
 
-EVERYTHING = "\0"  # the name of what stands for all metrics, which none has
-_NAMES_LENGTH = 1500  # of the names in one URL, in characters
+EVERYTHING = "\0"  # a name that no metric has, which selects all metrics
+_NAMES_LENGTH = 1500  # maximum length of all names in one URL, in characters
 Query = dict[str, str | int]
 """Query parameters of the list of metrics."""
 
 
-# How found metrics are assigned, the closest match first: the exact or a comparable text, the same or a possible place.
+# The ways to match metrics, the closest one first: exact or comparable text, and the same or a possible scope.
 _TEXTS = (matching.is_same_text, lambda _saved, _wanted: True)
-PASSES = tuple(itertools.product(_TEXTS, (matching.is_same_place, matching.may_be_in_place)))
+PASSES = tuple(itertools.product(_TEXTS, (matching.is_same_scope, matching.may_be_in_scope)))
 
 
 class Wanted:
-    """The metrics to save, and what is known of each so far, by its position in the order given."""
+    """The metrics to save, and what is known about each of them, by its position in the order given."""
 
     def __init__(self, fields: Sequence[dict[str, object]]) -> None:
         self.fields = fields
-        # As they are compared: a metric for an assistant_id is for the agent that has it, once that is known.
+        # The fields to compare. An assistant_id is replaced with the agent that has it, once that is known.
         self.compared: list[matching.Fields] = [{"description": "", **each} for each in fields]
-        self.places = [matching.place_of(each) for each in fields]
+        self.scopes = [matching.scope_of(each) for each in fields]
         self.sent_names = [str(each["name"]) for each in fields]
         self.spellings = [matching.spellings(name) for name in self.sent_names]
         self.names = [matching.comparable(name) for name in self.sent_names]
         self.descriptions = [matching.comparable(each.get("description")) for each in fields]
         score_types = [str(matching.score_type(each.get("eval_type"))) for each in fields]
-        # What must be equal for a metric of another call to be this one.
-        self.keys = list(zip(self.names, self.descriptions, score_types, self.places, strict=True))
+        # The values that identify a metric in other calls.
+        self.keys = list(zip(self.names, self.descriptions, score_types, self.scopes, strict=True))
         self.too_long = [i for i, name in enumerate(self.sent_names) if matching.is_too_long(name)]
         self.saved: dict[int, Metric] = {}
-        self.failed: dict[int, APIError] = {}  # why it is not saved yet
+        self.failed: dict[int, APIError] = {}  # why it is not yet saved
         self.refused: set[int] = set()
-        self.listed: dict[int, Metric] = {}  # all that the lists have shown so far, by id
-        self.listed_before: set[int] = set()  # ids of what they had shown before anything was sent
-        self.details: dict[int, Metric] = {}  # what was read one by one, by id
+        self.listed: dict[int, Metric] = {}  # all metrics that lists have shown, by id
+        self.listed_before: set[int] = set()  # ids of metrics that existed before
+        self.details: dict[int, Metric] = {}  # metrics that were read one by one, by id
         self.filters_work = True
-        self.settled_at = 0.0  # when the list should show what was sent last
+        self.settled_at = 0.0  # when lists should show the metrics sent last
+
+    def request(self, positions: Sequence[int]) -> dict[str, Any]:
+        """The request that creates these metrics."""
+        request = create_metrics_in_bulk.build_request(body=[])
+        request["json"] = [self.fields[i] for i in positions]  # Sent exactly as given.
+        return request
 
     def in_order(self) -> list[Metric]:
         """The metrics that are saved, in the order given."""
@@ -63,23 +70,23 @@ class Wanted:
         return [i for i in self.missing() if i in self.failed and may_be_processed(self.failed[i])]
 
     def unseen(self, positions: Iterable[int]) -> list[int]:
-        """Those of the positions whose metric no list has shown so far."""
+        """The positions whose metrics have not appeared in a list."""
         return [i for i in positions if i not in self.saved or self.saved[i].id not in self.listed]
 
     def claim(self, found: Iterable[Metric], positions: Iterable[int]) -> list[Metric]:
-        """Assign each metric that is found to one that is wanted. Returns the metrics that match no wanted one."""
+        """Match found metrics with wanted ones, which are then saved. Returns the found metrics that do not match."""
         taken = {metric.id for metric in self.saved.values()}
         left = {metric.id: self.details.get(metric.id, metric) for metric in found if metric.id not in taken}
         among, candidates = set(positions), []
         for metric in left.values() if among else ():
             if named := self._named(metric, among):
                 saved = matching.fields_of(metric)
-                candidates.append((metric, saved, matching.place_of(saved), named))
-        for is_text, is_place in PASSES:
-            for metric, saved, place, named in candidates:
+                candidates.append((metric, saved, matching.scope_of(saved), named))
+        for is_text, in_scope in PASSES:
+            for metric, saved, scope, named in candidates:
                 for i in named if metric.id in left else ():
                     is_free = i not in self.saved and self._is_same(i, saved)
-                    if is_free and is_text(saved, self.compared[i]) and is_place(place, self.places[i]):
+                    if is_free and is_text(saved, self.compared[i]) and in_scope(scope, self.scopes[i]):
                         self.saved[i] = left.pop(metric.id)
                         break
         return list(left.values())
@@ -98,48 +105,48 @@ class Wanted:
         return numbers
 
     def strangers(self, own: set[int]) -> list[int]:
-        """Ids of what has appeared since, is not ours, and may be what is missing although it looks different."""
-        wanted = [self.places[i].agents for i in self.unclear()]
+        """Ids of new metrics that are not ours, but may be missing ones that look different."""
+        wanted = [self.scopes[i].agents for i in self.unclear()]
         known = own | self.listed_before | {metric.id for metric in self.saved.values()}
         strangers = []
         for number in self.listed.keys() - known:
             agents = matching.agents_of(matching.fields_of(self.listed[number]))
-            # What is for other agents is not missing. Where a metric is not for an agent, that cannot be told.
+            # Metrics of other agents are excluded. If a metric does not name an agent, any new one may be it.
             if not agents or any(not each or each & agents for each in wanted):
                 strangers.append(number)
         return sorted(strangers)
 
     def is_blind(self) -> bool:
-        """Whether the lists may be pages that do not change: something is listed, but not what was asked for."""
+        """Whether lists may be a fixed page: they show metrics, but filters do not work and nothing new appears."""
         return not self.filters_work and self.listed.keys() <= self.listed_before
 
     def queries(self, positions: Sequence[int]) -> Iterator[Query]:
-        """What to list to see these metrics, as arguments of list_metrics.
+        """The arguments of the list_metrics calls that find these metrics.
 
-        Both an agent and its project are listed, whatever the service takes an agent_id to mean; by name first, which
-        is short and shows what a list without a name may be too long for; and the agent in a second way.
+        They include an agent and its project, because sources disagree on what agent_id selects. Lists by name come
+        first. They are short, and find metrics that a longer list may cut off. The agent is also listed by `agents`.
         """
-        scopes: dict[tuple[tuple[str, str | int], ...], list[int]] = {}
-        for place, some in itertools.groupby(positions, self.places.__getitem__):
-            scopes.setdefault(_scope(place), []).extend(some)
-        for scope, some in scopes.items():
+        queries: dict[tuple[tuple[str, str | int], ...], list[int]] = {}
+        for scope, some in itertools.groupby(positions, self.scopes.__getitem__):
+            queries.setdefault(_query(scope), []).extend(some)
+        for query, some in queries.items():
             for names in _in_urls(itertools.chain.from_iterable(self.spellings[i] for i in some)):
                 conditions = [{"field": "name", "op": "in", "value": names}]
-                yield {**dict(scope), "filters": json.dumps({"operator": "and", "conditions": conditions})}
-            if scope:
-                yield dict(scope)
-        for agents in dict.fromkeys(dict(scope).get("agent_id") for scope in scopes):
+                yield {**dict(query), "filters": json.dumps({"operator": "and", "conditions": conditions})}
+            if query:
+                yield dict(query)
+        for agents in dict.fromkeys(dict(query).get("agent_id") for query in queries):
             if agents is not None:
                 yield {"agents": str(agents)}
 
     def uncertain(self, why: CekuraError, strangers: Sequence[int] = ()) -> BulkCreateUncertainError:
         unconfirmed = [self.fields[i] for i in self.unclear()]
         names = _some(repr(fields["name"]) for fields in unconfirmed)
-        advice = "Save all of them again later: what exists by then is not saved twice."
+        advice = "Save all of them again later. Metrics that exist by then are not saved twice."
         if strangers:
             advice = (
-                f"New metrics appeared meanwhile that look different (id {_some(map(str, strangers))}). Check whether "
-                "they are the missing ones, and if they are not, save all of them again."
+                f"Meanwhile, new metrics appeared that look different (id {_some(map(str, strangers))}). Check whether "
+                "they are the missing ones. If they are not, save all of them again."
             )
         return BulkCreateUncertainError(
             f"{len(unconfirmed)} of {len(self.fields)} metrics may or may not be saved ({names}): {why} Nothing "
@@ -156,26 +163,26 @@ class Wanted:
         return by_name
 
     def _named(self, saved: Metric, among: set[int]) -> list[int]:
-        """Those of some positions whose name a saved metric has."""
+        """Those of some positions that have the name of a saved metric."""
         named = self._by_name.get(matching.comparable(saved.name), [])
         cut = [i for i in self.too_long if matching.is_cut(saved.name, self.sent_names[i])]
         return [i for i in (*named, *cut) if i in among]
 
     def _is_same(self, position: int, saved: matching.Fields) -> bool:
-        """Whether a saved metric of the same name is this one, wherever it is. What it leaves out cannot differ."""
+        """Whether a saved metric of the same name is this one, in any scope. Missing fields are not differences."""
         wanted, found = self.compared[position].get("eval_type"), saved.get("eval_type")
         if wanted and found and isinstance(found, str) and matching.score_type(wanted) != matching.score_type(found):
             return False
         if saved.get(matching.CODE) and saved[matching.CODE] != self.compared[position].get(matching.CODE):
             return False
-        description, wanted = saved.get("description"), self.compared[position].get("description", UNSET)
-        if wanted is UNSET or description == wanted or not isinstance(description, str):
+        description = saved.get("description")
+        if not isinstance(description, str) or self.compared[position].get("description", description) == description:
             return True
         return matching.comparable(description) == self.descriptions[position]
 
 
 def _in_urls(names: Iterable[str]) -> Iterator[list[str]]:
-    """Names without repetition, as many at a time as fit into a URL."""
+    """The distinct names, in groups that fit in a URL."""
     some: list[str] = []
     length = 0
     for name in dict.fromkeys(names):
@@ -189,11 +196,11 @@ def _in_urls(names: Iterable[str]) -> Iterator[list[str]]:
         yield some
 
 
-def _scope(place: matching.Place) -> tuple[tuple[str, str | int], ...]:
-    """What to list to see the metrics of a place, as items of a Query."""
-    agent, assistant_id = min(place.agents, default=0), "" if place.agents else place.assistant_id
-    scope = {"agent_id": agent, "assistant_id": assistant_id, "project_id": place.project or 0}
-    return tuple((name, value) for name, value in scope.items() if value)
+def _query(scope: matching.MetricScope) -> tuple[tuple[str, str | int], ...]:
+    """The items of the Query that lists the metrics of a scope."""
+    agent, assistant_id = min(scope.agents, default=0), "" if scope.agents else scope.assistant_id
+    query = {"agent_id": agent, "assistant_id": assistant_id, "project_id": scope.project or 0}
+    return tuple((name, value) for name, value in query.items() if value)
 
 
 def _some(names: Iterable[str]) -> str:

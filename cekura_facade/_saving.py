@@ -1,7 +1,7 @@
-"""Saves each metric exactly once: lists what exists before anything is sent, and again after a failure.
+"""Saves each metric exactly once. Lists the existing metrics before anything is sent, and again after a failure.
 
-The service has no idempotency key, and to a caller a lost response looks like a lost request. The published sources
-disagree on where a metric ends up and on what the list shows, so nothing here relies on one of them.
+The service has no idempotency keys, and a caller cannot distinguish a lost response from a lost request. The published
+sources disagree on where a metric is stored and on what a list contains, so this code works either way.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from cekura_api.models import Metric
 from . import _errors as errors
 from ._failures import is_redirect, may_be_processed, unexpected
 from ._http import HTTP, ask
-from ._matching import assistant_of, comparable, is_int, place_of
+from ._matching import assistant_of, comparable, is_int, scope_of
 from ._pages import Pages
 from ._retry import MAX_PAUSE, growing
 from ._save_state import Query, Wanted
 
-MAX_METRICS = 100  # of one request
+MAX_METRICS = 100  # maximum number of metrics in a request
 _LOG = logging.getLogger("cekura_facade")
 UNREADABLE = (errors.NotFoundError, errors.PermissionDeniedError, errors.UnexpectedResponseError)
 
@@ -33,7 +33,7 @@ class SavedMetrics(list[Metric]):
 
     Attributes:
         created: Those that this call created.
-        existing: Those that existed before this call.
+        existing: Those that had existed before this call.
     """
 
     def __init__(self, metrics: Sequence[Metric] = (), existing: Collection[int] = ()) -> None:
@@ -48,8 +48,8 @@ async def create_in_bulk(http: HTTP, fields: Sequence[dict[str, object]]) -> Sav
 
 
 async def save(http: HTTP, wanted: Wanted) -> SavedMetrics:
-    """Save metrics. `wanted` says which ones are saved, also after an interruption."""
-    found = wanted.saved  # Until something is sent, everything that is saved existed before.
+    """Save metrics. `wanted` shows which ones are saved, even after an interruption."""
+    found = wanted.saved  # Nothing has been sent, so these metrics already existed.
     try:
         await _find_scopes(http, wanted)
         await find(http, wanted, wanted.missing, settled_at(http, wanted))
@@ -74,22 +74,22 @@ async def save(http: HTTP, wanted: Wanted) -> SavedMetrics:
 
 
 async def _find_scopes(http: HTTP, wanted: Wanted) -> None:
-    """Find out which agents and projects the metrics are for."""
-    agents = sorted({min(place.agents) for place in wanted.places if place.agents})
-    places = enumerate(wanted.places)
-    by_assistant = {i: place.assistant_id for i, place in places if place.assistant_id and not place.agents}
+    """Find the agents and projects that the metrics belong to."""
+    agents = sorted({min(scope.agents) for scope in wanted.scopes if scope.agents})
+    scopes = enumerate(wanted.scopes)
+    by_assistant = {i: scope.assistant_id for i, scope in scopes if scope.assistant_id and not scope.agents}
     if by_assistant:
         await _find_agents(http, wanted, by_assistant)
     for number in agents:
         try:
             project = (await ask(http, get_agent, number)).project
-            wanted.places = [each.in_project(project) if number in each.agents else each for each in wanted.places]
+            wanted.scopes = [each.in_project(project) if number in each.agents else each for each in wanted.scopes]
         except UNREADABLE as error:
             _LOG.warning("Agent %d cannot be read, so metrics are listed by agent_id alone. %s", number, error)
 
 
 async def _find_agents(http: HTTP, wanted: Wanted, by_assistant: dict[int, str]) -> None:
-    """Find the agents of assistant ids, each given by the position of its metric."""
+    """Find the agents of assistant ids, which are passed by the positions of their metrics."""
     from cekura_api.api.agents import list_agents  # An older specification may lack it.
 
     pages = Pages(http, list_agents)
@@ -99,7 +99,7 @@ async def _find_agents(http: HTTP, wanted: Wanted, by_assistant: dict[int, str])
                 for i in [i for i, assistant_id in by_assistant.items() if assistant_id == assistant_of(agent)]:
                     del by_assistant[i]
                     wanted.compared[i] = {**wanted.compared[i], "agents": [agent.id]}
-                    wanted.places[i] = place_of(wanted.compared[i]).in_project(agent.project)
+                    wanted.scopes[i] = scope_of(wanted.compared[i]).in_project(agent.project)
     except UNREADABLE as error:
         _LOG.warning("The agents cannot be listed, so metrics are listed by assistant_id alone. %s", error)
 
@@ -107,9 +107,9 @@ async def _find_agents(http: HTTP, wanted: Wanted, by_assistant: dict[int, str])
 async def _send(http: HTTP, wanted: Wanted) -> None:
     """Send the missing metrics. After a failure, list again, and send those that are still missing and may be sent.
 
-    A position of `wanted` is missing until it is saved (a response or a list has shown it) or refused (its error says
-    that sending it again is of no use). A missing one has failed if its last request did. It is unclear if that request
-    may have been processed all the same.
+    A metric is missing until it is saved (a response or a list contained it) or refused (its error shows that a retry
+    would fail). A missing metric has failed if its last request failed. It is unclear if the service may have processed
+    that request.
     """
     size = MAX_METRICS
     delays = growing(0.5, 8.0, jitter=True)
@@ -137,7 +137,7 @@ async def _send(http: HTTP, wanted: Wanted) -> None:
 
 
 async def _settle(http: HTTP, wanted: Wanted) -> None:
-    """Find what was saved by requests that failed. Raises BulkCreateUncertainError if that cannot be known."""
+    """Find the metrics that failed requests saved. Raises BulkCreateUncertainError if that cannot be known."""
     unclear = wanted.unclear()
     try:
         await find(http, wanted, wanted.missing, wanted.settled_at if unclear else 0.0)
@@ -149,30 +149,28 @@ async def _settle(http: HTTP, wanted: Wanted) -> None:
     unclear = wanted.unclear()
     strangers = wanted.strangers(http.state.created) if unclear else []
     is_redirected = any(is_redirect(wanted.failed[i]) for i in unclear)
-    # In these cases, a metric that is not listed may be saved all the same.
+    # In these cases, a metric may be saved although no list contains it.
     if unclear and (strangers or is_redirected or http.state.list_is_partial or wanted.is_blind()):
         failure = wanted.failed[unclear[0]]
         raise wanted.uncertain(failure, strangers) from failure
 
 
 async def _send_chunk(http: HTTP, wanted: Wanted, positions: Sequence[int]) -> None:
-    """Send some of the metrics once. Keeps the error if that fails, because the others can still be saved."""
-    request = create_metrics_in_bulk.build_request(body=[])
-    request["json"] = [wanted.fields[i] for i in positions]  # Sent exactly as given.
+    """Send some of the metrics once. Stores the error instead of raising it, because others can still be saved."""
     subjects = [(i, wanted.sent_names[i]) for i in positions]
     taken = {metric.id for metric in wanted.saved.values()}
     wanted.settled_at = http.clock.now() + http.settings.settle_timeout
     try:
-        response = await http.send(request, max_retries=0, subjects=subjects)
+        response = await http.send(wanted.request(positions), max_retries=0, subjects=subjects)
         created = create_metrics_in_bulk.parse_response(response)
         if not len(positions) == len(created) == len({metric.id for metric in created} - taken):
-            why = f"its body is not a list of {len(positions)} metrics, each with an id of its own"
+            why = f"its body is not a list of {len(positions)} metrics, each with a different id"
             raise unexpected(http.settings.credential, response, why)
     except errors.APIError as error:
         wanted.failed.update(dict.fromkeys(positions, error))
         wanted.settled_at = http.clock.now() + http.settings.settle_timeout
         return
-    # In the order sent, where their fields do not show which is which.
+    # Metrics that cannot be matched by their fields are matched by their order.
     left = wanted.claim(created, positions)
     wanted.saved.update(zip((i for i in positions if i not in wanted.saved), left, strict=True))
     keys = {wanted.saved[i].id: wanted.keys[i] for i in positions}
@@ -183,7 +181,7 @@ async def _send_chunk(http: HTTP, wanted: Wanted, positions: Sequence[int]) -> N
 async def find(
     http: HTTP, wanted: Wanted, left: Callable[[], list[int]], until: float, max_retries: int | None = None
 ) -> None:
-    """List as long as positions are left, and once at that time. Raises the error of the last list."""
+    """List until no positions are left, at most until a time. Raises the error of the last list."""
     pauses = growing(0.25, 2.0)
     failure = None
     while left():
@@ -201,7 +199,7 @@ async def find(
 
 
 async def _list(http: HTTP, wanted: Wanted, positions: Sequence[int], max_retries: int | None) -> None:
-    """List until these metrics have been seen, and claim what is found."""
+    """Run the queries for these metrics until all have been seen, and claim the metrics that are found."""
     names = {each for i in positions for each in wanted.spellings[i]}
     queries = wanted.queries(positions)
     while positions and (query := next(queries, None)):
@@ -224,13 +222,13 @@ async def _list(http: HTTP, wanted: Wanted, positions: Sequence[int], max_retrie
         wanted.claim(found, wanted.missing())
         unseen = wanted.unseen(positions)
         if len(unseen) < len(positions) and "filters" in query:
-            queries = wanted.queries(unseen)  # A list that was cut short now shows the others.
+            queries = wanted.queries(unseen)  # A list that was cut short may now show others.
         positions = unseen
 
 
 async def list_once(http: HTTP, query: Query, max_retries: int | None = None) -> list[Metric]:
-    """List metrics. If the list leaves out names, each metric is read."""
-    # An older specification may lack some of the parameters.
+    """List metrics. If the list leaves out names, read each metric."""
+    # The query is passed as it is, because an older specification may lack some of the parameters.
     request = {**list_metrics.build_request(), "params": query}
     response = await http.send(request, max_retries=max_retries)
     try:
@@ -249,9 +247,9 @@ async def read(http: HTTP, metric_id: int, max_retries: int | None = None) -> Me
 
 
 async def claim_hidden(http: HTTP, wanted: Wanted) -> None:
-    """Claim what this client has created and no list has shown so far, if it still exists."""
+    """Claim metrics that this client created and that no list has shown, if they still exist."""
     for i in wanted.missing():
-        # A copy, because other threads may save at the same time.
+        # The list is a copy, because other threads may save at the same time.
         for number in [number for number, hidden in list(http.state.hidden.items()) if hidden == wanted.keys[i]]:
             if i in wanted.saved or any(metric.id == number for metric in wanted.saved.values()):
                 continue
@@ -262,7 +260,7 @@ async def claim_hidden(http: HTTP, wanted: Wanted) -> None:
 
 
 async def confirm(http: HTTP, wanted: Wanted) -> None:
-    """List until the created metrics show, so that the next call sees them, in this process or another."""
+    """List until the created metrics appear, so that the next call finds them, in this process or another."""
     created = [i for i in wanted.saved if wanted.saved[i].id in http.state.hidden]
     until = http.clock.now() + http.settings.settle_timeout
     with suppress(errors.APIError):
@@ -273,20 +271,20 @@ async def confirm(http: HTTP, wanted: Wanted) -> None:
     if unseen:
         http.state.list_is_partial = True
         _LOG.warning(
-            "%d metrics were created, but the list of metrics does not show them after %g s. Until it does, another "
-            "process that saves them creates them again.",
+            "%d metrics were created, but are not in the list of metrics after %g s. Until they are, another process "
+            "that saves them creates them again.",
             len(unseen),
             http.settings.settle_timeout,
         )
 
 
 def settled_at(http: HTTP, wanted: Wanted) -> float:
-    """When the list shows what an interrupted call may have saved."""
+    """When lists show the metrics that an interrupted call may have saved."""
     return max([0.0, *(http.state.unsettled.get(wanted.keys[i], 0.0) for i in wanted.missing())])
 
 
 def remember_unsettled(http: HTTP, wanted: Wanted) -> None:
-    """After an interruption, remember what the service may still be processing when the call is repeated."""
+    """After an interruption, remember the metrics that the service may still be processing."""
     unsettled = http.state.unsettled | {wanted.keys[i]: wanted.settled_at for i in wanted.missing()}
     http.state.unsettled = {key: until for key, until in unsettled.items() if until > http.clock.now()}
 

@@ -27,18 +27,19 @@ class Cekura(API):
         bearer_token: OAuth access token. Pass it in place of an API key.
         base_url: Base URL of the service, with its scheme. Default: CEKURA_API_URL, then `api_url` from
             ~/.cekura/config.toml, then https://api.cekura.ai.
-        timeout: How long each attempt of a request may take, from connecting to the last byte of the response, in
-            seconds, 0.001 or more (default 30). Behind a proxy, or with an `http_client`, the headers of a response may
-            take a blocking client longer.
+        timeout: Maximum duration of each attempt of a request, from connecting to the last byte of the response, in
+            seconds, 0.001 or more (default 30). With a proxy or an `http_client`, a blocking client may wait longer for
+            the headers of a response.
         max_retries: Maximum number of retries per request, 0 or more (default 3). Reads and idempotent writes are
-            always retried, other writes only if the service cannot have processed them. All calls of a client
-            together retry at most ten times as often, and once more for every ten successful responses.
+            always retried, other writes only if the service cannot have processed them. All calls of a client together
+            share a budget of ten times this number, plus one retry for every ten successful responses.
         http_client: An httpx.Client to send with, for proxies, custom certificates and hooks. You close it. Its
-            headers, cookies and parameters are copied; its base URL and timeout are not used.
-        max_response_bytes: Size limit for responses, in bytes, 1 or more (default 64 MiB). A larger one raises
+            headers, cookies and parameters are copied. Its base URL and timeout are not used.
+        max_response_bytes: Size limit for responses, in bytes, 1 or more (default 64 MiB). A larger response raises
             UnexpectedResponseError.
-        settle_timeout: How long create_in_bulk lists metrics after a lost response, before it sends the missing
-            ones again, or after a success, until the list shows the new ones, in seconds, 0 or more (default 5).
+        settle_timeout: Maximum time for which create_in_bulk lists metrics, in seconds, 0 or more (default 5). After a
+            lost response, it then sends the missing metrics again. After a success, it stops when the list shows the
+            new ones.
         user_agent: Prefix of the User-Agent of every request, such as "acme-voice-sdk/1.0.0". Printable ASCII.
 
     Raises:
@@ -62,7 +63,7 @@ class Cekura(API):
         user_agent: str | None = None,
     ) -> None:
         key, token = hide(api_key), hide(bearer_token)
-        del api_key, bearer_token  # Tracebacks keep the variables of every function.
+        del api_key, bearer_token  # Tracebacks keep local variables.
         settings = configure(
             key,
             token,
@@ -87,15 +88,16 @@ class Cekura(API):
     def api(self) -> AuthenticatedClient:
         """The generated client, for every covered endpoint: `get_agent.sync(101, client=cekura.api)`.
 
-        Credentials, retries and errors are those of this client.
+        It uses the credentials, retries and errors of this client.
         """
         return self.transport.generated_client()
 
     def with_options(self, *, timeout: float | None = None, max_retries: int | None = None) -> Self:
-        """Create a client with other options that shares the connections. Closing one closes both.
+        """Create a client with other options that uses the same connections. Closing one client closes both.
 
         Args:
-            timeout: How long each attempt of a request may take, in seconds, 0.001 or more. Default: as in this client.
+            timeout: Maximum duration of each attempt of a request, in seconds, 0.001 or more. Default: as in this
+                client.
             max_retries: Maximum number of retries per request, 0 or more. Default: as in this client.
 
         Returns:

@@ -17,10 +17,11 @@ from ._workflow import check_callback, check_timeout
 class Job(Generic[Progress, Result]):
     """A job of the service. Its `progress_id` is all that is needed to resume it, in any process.
 
-    With an OAuth token, v2 of the API also needs the agent that it is for. `poll` and `wait` pass it.
+    With an OAuth token, v2 of the API also needs the agent of the job. `poll` and `wait` pass it.
 
     Attributes:
-        progress_id: Its id. Empty if the service responded with the result. `poll` and `wait` then send nothing.
+        progress_id: Id of the job. Empty if the service returned the result at once. `poll` and `wait` then send
+            nothing.
     """
 
     def __init__(self, http: SyncHTTP, handle: jobs.Handle[Progress, Result]) -> None:
@@ -44,15 +45,15 @@ class Job(Generic[Progress, Result]):
         return self._http.run(jobs.poll(self._http, self._handle))
 
     def wait(self, *, timeout: float = 600.0, on_progress: Callable[[Progress], object] | None = None) -> Result:
-        """Poll the job, at growing intervals, until it is finished. A failed poll does not end the wait.
+        """Poll the job at growing intervals until it is finished. A failed poll does not end the wait.
 
         Args:
             timeout: How long to wait, in seconds, 0 or more (default 600). 0 polls once.
             on_progress: Called with each state, as `poll` returns it, that differs from the one before.
 
         Returns:
-            For a GenerationJob, the suggested metrics in the order of the service: as many as it made, which may be
-            none. For any other job, its completed state.
+            For a GenerationJob, the suggested metrics in the order of the service. The list may be empty. For any other
+            job, its completed state.
 
         Raises:
             InvalidRequestError: `timeout` is not a number >= 0, or `on_progress` is not a function.
@@ -73,8 +74,8 @@ class Job(Generic[Progress, Result]):
 class GenerationJob(Job[GenerateMetricsProgress, list[GeneratedMetric]]):
     """A job that suggests metrics. Its `progress_id` is all that is needed to resume it, in any process.
 
-    With an OAuth token, v2 of the API also needs the agent that it is for. `poll` and `wait` pass it.
+    With an OAuth token, v2 of the API also needs the agent of the job. `poll` and `wait` pass it.
 
     Attributes:
-        progress_id: Its id, a UUID.
+        progress_id: Id of the job, a UUID.
     """

@@ -34,10 +34,9 @@ Review = Callable[[list[GeneratedMetric]], Iterable[MetricInput] | Awaitable[Ite
 """Called with the suggestions. Returns those to save. With AsyncCekura it may be a coroutine function."""
 
 GenerationRequest = int | GenerateMetricsRequest
-"""A request of `generate_and_create_many`: the id of an agent, or a GenerateMetricsRequest."""
+"""A request of `generate_and_create_many`: an agent id or a GenerateMetricsRequest."""
 
 _LONGEST_ID = 1000  # characters
-_JSON = json.JSONEncoder(allow_nan=False)  # `json.dumps` would create one for each metric.
 
 
 def generation_request(agent_id: int | None, assistant_id: str | None, num_metrics: int) -> GenerateMetricsRequest:
@@ -65,7 +64,7 @@ async def generate(
 def check_timeout(value: float) -> float:
     """How long to wait for a job, in seconds. Raises InvalidRequestError."""
     checked(check, "timeout", value, float, minimum=0)
-    return min(value, 1e9) * 1.0  # 30 years. The clock cannot count much further.
+    return min(value, 1e9) * 1.0  # About 30 years, because the clock cannot count much further.
 
 
 def check_callback(name: str, value: object) -> None:
@@ -76,7 +75,7 @@ def check_callback(name: str, value: object) -> None:
 
 @attrs.frozen
 class GenerateAndCreate:
-    """`generate_and_create` with its options, for any number of requests."""
+    """`generate_and_create` with fixed options, for any number of requests."""
 
     http: HTTP
     review: Review | None
@@ -103,7 +102,7 @@ class GenerateAndCreate:
 async def preview(
     http: HTTP, metric: MetricInput | Metric, given: Mapping[str, int | Sequence[int] | None]
 ) -> Handle[PreviewMetricProgress, PreviewMetricProgress]:
-    """Start a job that evaluates a metric on calls or runs, which are among the given fields of the request."""
+    """Start a job that evaluates a metric on calls or runs. `given` has their ids and the other fields."""
     from cekura_api.api.metrics import preview_metric
 
     optional = {name: value for name, value in given.items() if value is not None}
@@ -141,7 +140,7 @@ async def simplify_prompt(
 
 
 def fields_of_each(metrics: Iterable[MetricInput], *, may_be_empty: bool = False) -> list[dict[str, object]]:
-    """The fields of each metric to save, as they are sent. Raises InvalidRequestError."""
+    """The fields of each metric to save. Raises InvalidRequestError."""
     check_collection("metrics", metrics, of="metrics")
     fields = []
     for index, metric in enumerate(metrics):
@@ -156,7 +155,7 @@ def fields_of_each(metrics: Iterable[MetricInput], *, may_be_empty: bool = False
 
 
 def progress_id(value: object, *, must_be_uuid: bool = False) -> str:
-    """A progress id that can be right. Raises InvalidRequestError."""
+    """Check a progress id. Raises InvalidRequestError if it cannot exist."""
     text = str(value) if isinstance(value, uuid.UUID) else value
     if not isinstance(text, str) or not (_is_uuid(text) if must_be_uuid else _can_be_sent(text)):
         expected = "a UUID such as '3f2b8c1e-5d4a-4f6b-9a7c-0e1d2c3b4a5f'" if must_be_uuid else "a string"
@@ -165,7 +164,7 @@ def progress_id(value: object, *, must_be_uuid: bool = False) -> str:
 
 
 def _fields(name: str, metric: object) -> dict[str, object]:
-    """The fields of a metric, which can be written as JSON."""
+    """The fields of a metric. Raises InvalidRequestError if they cannot be written as JSON."""
     if not isinstance(metric, GeneratedMetric | MetricCreate | Metric | Mapping):
         raise InvalidRequestError(
             f"{name} is a {type(metric).__name__}: expected a GeneratedMetric, a MetricCreate or a mapping."
@@ -174,7 +173,7 @@ def _fields(name: str, metric: object) -> dict[str, object]:
         fields = dict(metric) if isinstance(metric, Mapping) else metric.to_dict()
         if not all(isinstance(key, str) for key in fields):
             raise TypeError("the name of a field is not a string")
-        _JSON.encode(fields)
+        json.dumps(fields, allow_nan=False)
     except (TypeError, ValueError, AttributeError, RecursionError) as error:
         raise InvalidRequestError(f"{name} cannot be written as JSON: {error}.") from None
     if not _is_text(fields.get("name")):
@@ -183,7 +182,7 @@ def _fields(name: str, metric: object) -> dict[str, object]:
 
 
 def check_collection(name: str, value: object, *, of: str) -> None:
-    """Raise InvalidRequestError for what cannot be iterated over, or is a single thing."""
+    """Raise InvalidRequestError if a value is not a collection."""
     single = (str, bytes, Mapping, GeneratedMetric, MetricCreate, Metric)
     if not isinstance(value, Iterable) or isinstance(value, single):
         raise InvalidRequestError(f"{name} is a {type(value).__name__}: expected a list of {of}.")

@@ -1,6 +1,6 @@
-"""Ask for known vulnerabilities of what the package depends on, with pip-audit. Says so when nobody can be asked.
+"""Check the dependencies of the package for known vulnerabilities, with pip-audit.
 
-Exit codes: 0 none is known, or it could not be asked; 1 there are some.
+Exit code 0: none is known, or the registry has no data, which the output says. Exit code 1: there are some.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).resolve().parent.parent
-# What `scripts/lock` chose for those who install the package; what development needs besides is left out.
+# The versions of `scripts/lock` for the installed package, without those for development only.
 REQUIREMENTS = [
     *("pip", "compile", "pyproject.toml", "--extra", "cli", "--extra", "sandbox", "--constraint", "constraints.txt"),
     *("--python-version", "3.11", "--no-annotate", "--no-header", "--quiet"),
@@ -42,7 +42,7 @@ def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def verdict(report: str, errors: str) -> tuple[int, str]:
-    """The exit code, and what to say, for what pip-audit printed: JSON, unless it could not do its work."""
+    """The exit code and the message for the output of pip-audit, which is JSON unless pip-audit failed."""
     try:
         packages = json.loads(report)["dependencies"]
     except (ValueError, KeyError, TypeError):
@@ -56,7 +56,7 @@ def verdict(report: str, errors: str) -> tuple[int, str]:
     if found:
         return 1, "\n".join(["audit: known vulnerabilities:", *found])
     if len(unknown) == len(packages):
-        return 0, f"audit: SKIPPED, the registry tells nothing about vulnerabilities ({len(packages)} packages)."
+        return 0, f"audit: SKIPPED, the registry has no data on vulnerabilities ({len(packages)} packages)."
     but = f" Not known there, so not audited: {', '.join(unknown)}." if unknown else ""
     return 0, f"audit: no known vulnerability in {len(packages) - len(unknown)} packages.{but}"
 

@@ -1,4 +1,4 @@
-"""How fast the facade is, beside bare httpx, the vendor's package and the generated client alone, in one run.
+"""Compare the speed of the facade with bare httpx, the vendor's package and the generated client alone.
 
 python scripts/bench.py [--quick]
 """
@@ -20,7 +20,7 @@ PICTURE = DOCS / "pictures" / "performance.svg"
 def main() -> int:
     """Measure, print the table, and write docs/internals/performance.md with its chart."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("--quick", action="store_true", help="measure less, and write nothing: does it run at all?")
+    parser.add_argument("--quick", action="store_true", help="a short run that writes nothing, to test this script")
     arguments = parser.parse_args()
     rows: list[report.Row] = []
     try:

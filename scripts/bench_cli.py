@@ -1,4 +1,4 @@
-"""How long the help takes, compared with importing what the command line is made with.
+"""Compare the time of the help with that of importing typer and rich.
 
 python scripts/bench_cli.py [--runs N]
 """
@@ -34,7 +34,7 @@ def main() -> int:
         for name, command in COMMANDS.items():
             started = time.perf_counter()
             subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
-            if run:  # The first one reads from the disk.
+            if run:  # The first run is slower, because it reads from the disk.
                 times[name].append(time.perf_counter() - started)
     base = statistics.median(times[BASE])
     print(f"{'what':38} {'median ms':>9} {'min-max ms':>13} {'ratio':>6}  goal")

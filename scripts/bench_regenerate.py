@@ -1,4 +1,4 @@
-"""How long the pipeline takes, beside openapi-python-client alone on the same document, in one run.
+"""Compare the time of the pipeline with that of openapi-python-client alone, for the same document.
 
 python scripts/bench_regenerate.py openapi.json [--runs N]
 """
@@ -22,7 +22,7 @@ CONFIGURATION = ROOT / "spec" / "generator.yaml"
 
 
 def main() -> int:
-    """Print the times, medians of interleaved runs, and their ratios to the generator alone with the goal of each."""
+    """Print medians of interleaved runs, and their ratios to the generator alone with the goals."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("specification", type=Path, help="path of a published document: JSON, YAML or .xz")
     parser.add_argument("--runs", type=int, default=3, metavar="N", help="runs of each, 1 or more")
@@ -34,7 +34,7 @@ def main() -> int:
         return 2
     with TemporaryDirectory() as folder:
         scratch = Path(folder)
-        # Under a name that the generator reads as what it is.
+        # The generator detects the format by the name.
         source = scratch / "published.yaml"
         source.write_text(dump(document), encoding="utf-8")
         if arguments.specification.suffix == ".json":

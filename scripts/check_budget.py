@@ -2,7 +2,7 @@
 
 python scripts/check_budget.py    print each module with its responsibility; exit 1 above the ceiling
 
-The goal of the design is 1,300 lines, which is not reached. The ceiling is what the facade has, and only goes down.
+The goal of the design is 1,300 lines, which has not been reached. The ceiling only goes down.
 
 Blank lines, comments and docstrings are not counted. The Python in the templates of the generated client is.
 """
@@ -61,7 +61,7 @@ def main(root: Path = ROOT) -> int:
 
 
 def print_others(root: Path) -> None:
-    """Print how much there is of everything that has no ceiling."""
+    """Print the numbers of lines that have no ceiling."""
     for name in REPORTED:
         print(f"{_sum(modules_of(root, FACADE / name)):>5,}  {(FACADE / name).as_posix()}, no ceiling")
     print(f"{_sum(derived(root)):>5,}  {FACADE.as_posix()}, derived by a script, no ceiling")
@@ -81,7 +81,7 @@ def hand_written(root: Path) -> list[Module]:
 
 
 def derived(root: Path) -> list[Module]:
-    """The modules of the facade that a script writes. They do not count, because their sources do."""
+    """The modules of the facade that a script writes. Only their sources count."""
     return [module for module in _own(root) if is_derived(root, module.name)]
 
 
@@ -100,7 +100,7 @@ def modules_of(root: Path, folder: Path) -> list[Module]:
 
 
 def _own(root: Path) -> list[Module]:
-    # A new subpackage counts as well, or code could leave the budget by moving there.
+    # A new subpackage counts as well, so that code cannot leave the budget by moving there.
     subpackages = tuple(f"{(FACADE / name).as_posix()}/" for name in REPORTED)
     return [module for module in modules_of(root, FACADE) if not module.name.startswith(subpackages)]
 
@@ -119,7 +119,7 @@ def responsibility(text: str) -> str:
 
 
 def code_lines(text: str) -> int:
-    """How many lines of a module have code on them."""
+    """The number of lines of a module that have code."""
     docstrings = [
         range(node.lineno, (node.end_lineno or node.lineno) + 1)
         for node in ast.walk(ast.parse(text))
@@ -141,7 +141,7 @@ def template_responsibility(text: str) -> str:
 
 
 def template_lines(text: str) -> int:
-    """How many lines of a template are Python code: not only a Jinja statement or comment, and not a docstring."""
+    """The number of lines of Python code in a template, without docstrings and lines that have only Jinja."""
     found, inside, is_docstring = 0, False, False
     for line in map(str.strip, _JINJA.sub("", text).splitlines()):
         if not inside:

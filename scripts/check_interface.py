@@ -1,7 +1,7 @@
 """Compare the public interface of cekura_facade with that of the last release. CHANGELOG.md must name each difference.
 
 python scripts/check_interface.py              exit 1 if the Unreleased section does not name a difference
-python scripts/check_interface.py --release    for a release: save the present interface as the released one
+python scripts/check_interface.py --release    for a release: save the current interface as the released one
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from documentation.reference import GENERATED, Reference
 
 ROOT = Path(__file__).resolve().parent.parent
 RELEASED = ROOT / "tests" / "released-interface.txt"
-PACKAGES = ("cekura_facade", "cekura_facade.sandbox")
-# The headings of Keep a Changelog under which each kind of change is looked for.
+PACKAGES = ("cekura_facade", "cekura_facade.contract", "cekura_facade.sandbox")
+# The headings of Keep a Changelog that each kind of change may be under.
 _ADDED, _REMOVED, _CHANGED = (
     ("Added", "Changed"),
     ("Removed", "Changed"),
     ("Changed", "Deprecated", "Fixed", "Security"),
 )
 _MODELS, _GENERATED = "cekura_api.models.", "cekura_api."
-Interface = dict[str, str]  # the signature of each public name, by its path; a parameter is `package.function(name)`
+Interface = dict[str, str]  # signatures by path, such as `package.function(name)`
 
 
 def main() -> int:
@@ -34,7 +34,9 @@ def main() -> int:
     parser.add_argument("--release", action="store_true", help=f"write {RELEASED.name}")
     now = interface(ROOT)
     if parser.parse_args().release:
-        RELEASED.write_text("".join(f"{path}: {look}\n" for path, look in sorted(now.items())), encoding="utf-8")
+        RELEASED.write_text(
+            "".join(f"{path}: {signature}\n" for path, signature in sorted(now.items())), encoding="utf-8"
+        )
         return 0
     before = dict(line.split(": ", 1) for line in RELEASED.read_text(encoding="utf-8").splitlines())
     if missing := unnamed(before, now, (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")):
@@ -48,7 +50,7 @@ def unnamed(before: Mapping[str, str], now: Mapping[str, str], changelog: str) -
     """The differences that the Unreleased section does not name. A class that is new or gone includes its members.
 
     A member is named with its class in one piece of code, such as `metrics.list`, and a parameter with its function.
-    The heading must fit: `metrics.list` under Added does not explain that it is gone.
+    The heading must fit. For example, a removed `metrics.list` must not be under Added.
     """
     unreleased = changelog.partition("## Unreleased\n")[2].partition("\n## ")[0]
     said = {
@@ -88,14 +90,14 @@ def interface(root: Path) -> Interface:
         for name in map(str, loader.modules_collection[package].exports or ())
     }
     exported = {_target(thing).path for thing in public.values()}
-    return dict(look for path, thing in public.items() for look in _looks(path, thing, exported))
+    return dict(signature for path, thing in public.items() for signature in _signatures(path, thing, exported))
 
 
 def _target(thing: griffe.Object | griffe.Alias) -> griffe.Object:
     return thing.final_target if isinstance(thing, griffe.Alias) else thing
 
 
-def _looks(path: str, thing: griffe.Object | griffe.Alias, exported: set[str]) -> Iterator[tuple[str, str]]:
+def _signatures(path: str, thing: griffe.Object | griffe.Alias, exported: set[str]) -> Iterator[tuple[str, str]]:
     target = _target(thing)
     is_generated = target.path.startswith(_GENERATED) or GENERATED in target.extra
     if isinstance(target, griffe.Class):
@@ -104,10 +106,10 @@ def _looks(path: str, thing: griffe.Object | griffe.Alias, exported: set[str]) -
         yield path, f"class({'' if is_model else ', '.join(map(str, target.bases))})"
         members = {} if is_model else target.all_members
         for name, member in members.items():
-            # The members of a public base are listed there.
+            # Members of a public base class are listed with the base class.
             inherited = isinstance(member, griffe.Alias) and _owner(_target(member).path) in exported
             if not inherited and (not name.startswith("_") or name == "__init__"):
-                yield from _looks(f"{path}.{name}", member, exported)
+                yield from _signatures(f"{path}.{name}", member, exported)
     elif isinstance(target, griffe.Function):
         yield path, f"{'async ' if 'async' in target.labels else ''}function -> {target.returns}"
         positions = (each for each in target.parameters if each.name != "self")
@@ -120,7 +122,7 @@ def _looks(path: str, thing: griffe.Object | griffe.Alias, exported: set[str]) -
     elif not (is_generated and isinstance(target.parent, griffe.Class)):
         value = getattr(target, "value", None)
         is_alias = isinstance(value, griffe.ExprBinOp | griffe.ExprSubscript)
-        # Quotes in an alias only make Python read it later.
+        # An alias means the same with and without quotes.
         alias = str(value).replace("'", "") if is_alias else "value"
         yield path, str(getattr(target, "annotation", None) or alias)
 

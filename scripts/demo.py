@@ -1,4 +1,4 @@
-"""Suggest metrics for an agent of the sandbox, save them, and save them again, which creates nothing."""
+"""Suggest metrics for an agent of the sandbox, and save them twice. The second time, nothing is created."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COMMAND = Path(sys.executable).with_name("cekura-facade")
 def main() -> int:
     """Run the demo. Returns the exit code."""
     with TemporaryDirectory() as folder, Sandbox(job_seconds=1) as sandbox:
-        # A proxy that the environment sets cannot reach this machine.
+        # A proxy of the environment cannot reach the sandbox on this machine.
         settings = {"CEKURA_API_KEY": sandbox.api_key, "CEKURA_API_URL": sandbox.url, "NO_PROXY": "127.0.0.1"}
         environment = os.environ | settings | {"no_proxy": "127.0.0.1"}
 

@@ -1,8 +1,9 @@
-"""Run every fault against the client, on real sockets, and count what is lost, saved twice, leaked or late.
+"""Run the clients with every fault, on real sockets, and count metrics and secrets that are lost, doubled or leaked.
 
 python scripts/fault_matrix.py                    all three clients; writes docs/internals/reliability.md
 python scripts/fault_matrix.py --client ours      ours alone, nothing is written
 python scripts/fault_matrix.py --only "save / 500"
+python scripts/fault_matrix.py --only apply       ours alone: a plan, which is applied
 
 It also runs every behavior of the sandbox with the faults of a save, in virtual time.
 Exit code 0 if nothing went wrong with ours, 1 otherwise.
@@ -14,15 +15,16 @@ import argparse
 import sys
 from pathlib import Path
 
-# Python finds what is beside this file, but not the tests.
+# By default, Python finds only modules in the folder of this file.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tests.faults import behaviors
+from tests.faults.applying import ClientKind
 from tests.faults.cells import Cell, all_cells
 from tests.faults.run import JOBS, run_all
 
 ROOT = Path(__file__).resolve().parent.parent
-CLIENTS = ("ours", "vendor", "raw")
+CLIENTS: dict[str, tuple[ClientKind, ...]] = {"ours": ("ours", "apply"), "vendor": ("vendor",), "raw": ("raw",)}
 
 
 def main() -> int:
@@ -31,12 +33,13 @@ def main() -> int:
     chosen = [name for each in arguments.client or [] for name in each.split(",")]
     if unknown := set(chosen) - set(CLIENTS):
         print(
-            f"fault_matrix: there is no client {', '.join(unknown)}: take {', '.join(CLIENTS)}.",
+            f"fault_matrix: unknown client {', '.join(unknown)}. Choose from {', '.join(CLIENTS)}.",
             file=sys.stderr,
         )
         return 2
     writes = not (arguments.no_write or arguments.only or chosen)
-    kinds = [kind for kind in CLIENTS if kind in (chosen or (CLIENTS if writes else ["ours"]))]
+    chosen = chosen or (list(CLIENTS) if writes else ["ours"])
+    kinds = [kind for name, kinds in CLIENTS.items() if name in chosen for kind in kinds]
     cells = {kind: [cell for cell in all_cells(kind) if arguments.only in cell.name] for kind in kinds}
     if not any(cells.values()) and not any(arguments.only in cell.name for cell in behaviors.all_cells()):
         print(f"fault_matrix: no cell has {arguments.only!r} in its name.", file=sys.stderr)
@@ -55,8 +58,10 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _report(cells: dict[str, list[Cell]], in_virtual_time: list[behaviors.Cell], jobs: int, output: Path | None) -> int:
-    # Not needed in the processes that run cells, which import this file as well.
+def _report(
+    cells: dict[ClientKind, list[Cell]], in_virtual_time: list[behaviors.Cell], jobs: int, output: Path | None
+) -> int:
+    # The processes that run cells also import this file, and do not need this module.
     from rich.console import Console
     from rich.progress import Progress
 
@@ -69,7 +74,8 @@ def _report(cells: dict[str, list[Cell]], in_virtual_time: list[behaviors.Cell],
         ran = {verdict.cell.name: verdict for verdict in run_all(every, jobs, lambda: progress.advance(task))}
     verdicts = {kind: [ran[cell.name] for cell in each] for kind, each in cells.items()}
     console.print(report.table(verdicts))
-    for verdict in verdicts.get("ours", []):
+    ours = [verdict for kind in CLIENTS["ours"] for verdict in verdicts.get(kind, [])]
+    for verdict in ours:
         for violation in (*verdict.violations, *verdict.beyond):
             beyond = "" if violation in verdict.violations else " (beyond the guarantee)"
             console.print(f"{verdict.cell.name}: {violation}{beyond}", markup=False, highlight=False, soft_wrap=True)
@@ -84,7 +90,7 @@ def _report(cells: dict[str, list[Cell]], in_virtual_time: list[behaviors.Cell],
         output.parent.mkdir(exist_ok=True)
         output.write_text(report.document(verdicts, behaviors.rows(results)), encoding="utf-8")
         console.print(f"Written: {output}", highlight=False)
-    wrong = [verdict for verdict in verdicts.get("ours", []) if verdict.violations]
+    wrong = [verdict for verdict in ours if verdict.violations]
     return 1 if wrong or any(+problems for problems in results.values()) else 0
 
 

@@ -1,4 +1,4 @@
-"""Publish what the update job of the scheduled workflow made. The files of that job are data and are never run.
+"""Publish the result of the scheduled update job. The files of that job are data, which are never run.
 
 python3 -I scripts/propose_update.py pull-request FOLDER  open or update a pull request from changes.patch and report.md
 python3 -I scripts/propose_update.py issue FOLDER         open or comment on an issue with the end of log.txt
@@ -21,15 +21,15 @@ from types import MappingProxyType
 TITLE = "Update to the published specification"
 FAILED = "The update to the published specification failed"
 BOT = {"name": "github-actions[bot]", "email": "41898282+github-actions[bot]@users.noreply.github.com"}
-# The files that scripts/regenerate.py writes, with names that a person can tell apart. The other files of spec/ are
-# written by hand, and generator.yaml can name commands to run.
+# The files that scripts/regenerate.py writes, with unambiguous names. The other files of spec/ are written by hand, and
+# generator.yaml may contain commands.
 ALLOWED = re.compile(
     r"CHANGELOG\.md|spec/(openapi\.yaml|upstream\.yaml|uncovered\.txt)|generated_client/cekura_api/(\w+/)*(\w+\.py|py\.typed)",
     re.ASCII,
 )
 CHECK = "Read the files of the run before you run it again."
 REGULAR, ABSENT = "100644", "000000"
-LARGEST = 50_000_000  # bytes of a file of the update job; a patch for a new client has about 500,000
+LARGEST = 50_000_000  # maximum size of a file in bytes. A patch for a new client has about 500,000.
 # GitHub accepts 65,536 characters. Each of the two fences is at most one character longer than the text between them.
 LONGEST = 20_000
 # Escape sequences move the cursor of a terminal, and other control characters are invisible.
@@ -39,7 +39,7 @@ CONTROL = re.compile(
 
 
 class RefusedError(Exception):
-    """The files of the update job are not what regenerate.py writes, or git or gh failed."""
+    """The files of the update job are not from regenerate.py, or git or gh failed."""
 
 
 def main(arguments: list[str]) -> int:
@@ -72,7 +72,7 @@ def propose(folder: Path) -> None:
     if len(report) > LONGEST:
         body += f"\nThe rest of the report is in the artifact `update` of the run: {len(report):,} characters in all.\n"
     listed = run("gh", "pr", "list", "--head", branch, "--state", "open", "--json", "number,isCrossRepository")
-    # A fork can have a branch of the same name.
+    # A fork may have a branch of the same name.
     numbers = [str(each["number"]) for each in json.loads(listed) if not each["isCrossRepository"]]
     if numbers:
         publish("pr", "edit", numbers[0], body=body)
@@ -81,10 +81,11 @@ def propose(folder: Path) -> None:
 
 
 def committed(patch: bytes) -> str:
-    """Apply a patch to HEAD in an index of its own, and commit the result. Returns the commit; no file is written.
+    """Apply a patch to HEAD in a separate index, and commit the result without writing files. Returns the commit.
 
-    Raises RefusedError if the patch changes a file that regenerate.py does not write, or makes it anything but a
-    regular file that is not executable. The result is checked, not the patch, so it does not matter how git reads it.
+    Raises RefusedError if the patch changes a file that regenerate.py does not write, or if the result is not a regular
+    file without the executable bit. The result is checked instead of the patch, so that only git has to parse the
+    patch.
     """
     with TemporaryDirectory() as scratch:
         index = {"GIT_INDEX_FILE": str(Path(scratch, "index"))}
@@ -125,14 +126,14 @@ def report_failure(folder: Path) -> None:
 
 
 def fenced(text: str, language: str) -> str:
-    """Put text in a code block that it cannot end. Nothing in it is a mention, a link, an image or a keyword."""
+    """Put text in a code block that it cannot end, so that it cannot contain mentions, links, images or keywords."""
     text = CONTROL.sub("", text.replace("\r\n", "\n"))
     fence = "`" * (1 + max([2, *map(len, re.findall("`+", text))]))
     return f"{fence}{language}\n{text.rstrip()}\n{fence}\n"
 
 
 def read(file: Path) -> bytes:
-    """The bytes of a file of the update job. Raises RefusedError for a link, for a large file or if there is none."""
+    """The bytes of a file of the update job. Raises RefusedError if it is a link, too large or missing."""
     if file.is_symlink() or not file.is_file():
         raise RefusedError(f"The update job did not write {file.name}.")
     if file.stat().st_size > LARGEST:
@@ -141,14 +142,14 @@ def read(file: Path) -> bytes:
 
 
 def run_link() -> str:
-    """Where the run and its files are."""
+    """A link to the run and its files."""
     names = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
     server, repository, number = (os.environ[name] for name in names)
     return f"Run: {server}/{repository}/actions/runs/{number}"
 
 
 def publish(*command: str, body: str) -> None:
-    """Run gh with a text, which it reads from its standard input."""
+    """Run gh with a text on its standard input."""
     run("gh", *command, "--body-file", "-", stdin=body.encode())
 
 

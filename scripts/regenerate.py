@@ -59,7 +59,7 @@ def main() -> int:
             stream.reconfigure(errors="backslashreplace")
     arguments = parse_arguments()
     for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
-        # Like Ctrl-C, so that the scratch folder is removed.
+        # SIGTERM is handled like Ctrl-C, so that the scratch folder is removed.
         signal.signal(number, signal.default_int_handler)
     try:
         return run(arguments)
@@ -103,19 +103,19 @@ def parse_arguments() -> argparse.Namespace:
     if arguments.select is None:
         arguments.select = COVERED
     elif arguments.select == COVERED and Path(COVERED).is_file():
-        arguments.select = str(Path(COVERED).resolve())  # In the folder of an SDK, its own file is meant.
+        arguments.select = str(Path(COVERED).resolve())  # `operations.yaml` without a folder is a file of an SDK.
     if arguments.check and arguments.output:
-        parser.error("--check compares the committed client, and --output does not write it: pass one of them")
+        parser.error("--check compares the committed client, which --output does not write. Pass one of them")
     if arguments.check and (arguments.dry_run or arguments.report or arguments.fail_on):
-        parser.error("--check writes no report: pass --dry-run, --report and --fail-on without it")
+        parser.error("--check does not write a report. Pass --dry-run, --report and --fail-on without it")
     if not arguments.output and (arguments.package != PACKAGE or arguments.select != COVERED):
-        parser.error("--package and --select are for a package of your own: pass its folder with --output DIR")
+        parser.error("--package and --select are for your own package. Pass its folder with --output DIR")
     if arguments.select != COVERED and (arguments.report or arguments.fail_on):
-        parser.error("--report and --fail-on compare the covered operations: leave out --select")
+        parser.error("--report and --fail-on compare the covered operations. Leave out --select")
     if arguments.specification == "":
         parser.error("the specification is an empty string: pass a path or a URL, or nothing for spec/upstream.yaml")
     if not arguments.package.isidentifier() or keyword.iskeyword(arguments.package):
-        parser.error(f"--package {arguments.package} is not a valid name: pass one that Python can import")
+        parser.error(f"--package {arguments.package} is not a valid name. Pass a name that Python can import")
     return arguments
 
 
@@ -149,7 +149,7 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             write_documents(derivation, made)
             install(made, published, report, fresh=bool(arguments.specification))
-    with contextlib.suppress(OSError):  # The work is done.
+    with contextlib.suppress(OSError):  # The result is in place, so the exit code is 0.
         say(summary(derivation, target))
     return 0
 
@@ -163,7 +163,7 @@ def near(arguments: argparse.Namespace) -> Path:
 
 
 def report_on(derivation: Derivation, published: dict[str, object], *, fresh: bool) -> Report:
-    """What changes against the committed effective specification."""
+    """The changes from the committed effective specification."""
     committed = SPEC / "openapi.yaml"
     changes = compare(load(committed), derivation.effective) if committed.is_file() else ()
     known = SPEC / UNCOVERED
@@ -176,7 +176,7 @@ def report_on(derivation: Derivation, published: dict[str, object], *, fresh: bo
 
 
 def install(made: Path, published: dict[str, object], report: Report, *, fresh: bool) -> None:
-    """Move all files that a run made to where they belong."""
+    """Move all files that a run created into place."""
     moves = [(made / "openapi.yaml", SPEC / "openapi.yaml"), (made / PACKAGE, ROOT / GENERATED / PACKAGE)]
     if fresh:
         lines = uncovered(published, load(made / "openapi.yaml"))
@@ -219,17 +219,17 @@ def refuse_foreign(target: Path) -> None:
 
 
 def summary(derivation: Derivation, package: Path) -> str:
-    """One line: how much there is, and where."""
+    """One line with the package and the numbers of operations and schemas."""
     schemas = derivation.effective["components"]["schemas"]
     return f"{package}: {len(derivation.operations.entries)} operations, {len(schemas)} schemas."
 
 
 def say(*lines: str) -> None:
-    """Print lines. If nobody reads them any more, as with `| head -3`, the run continues."""
+    """Print lines. If the reader has gone, as with `| head -3`, the run continues."""
     try:
         print(*map(as_line, lines), sep="\n", flush=True)
     except OSError as error:
-        # What is still buffered would fail again when the interpreter ends.
+        # Buffered output would fail again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):
             error.filename = "standard output"

@@ -87,16 +87,16 @@ def main() -> int:
 
 
 def summarize(outcomes: Sequence[Outcome]) -> int:
-    """Print what was left out, refused or failed, and how many versions give a client. Returns the exit code."""
+    """Print omissions, refusals and failures, and how many versions give a client. Returns the exit code."""
     for outcome in outcomes:
         if outcome.left_out:
             print(f"without optional operations: {outcome.version}: {', '.join(outcome.left_out)}")
         if outcome.result != "ok":
             print(as_line(f"{outcome.result}: {outcome.version}: {outcome.reason}"))
     counted = [outcome for outcome in outcomes if outcome.result != "refused"]
-    flowed = [outcome for outcome in counted if outcome.result == "ok"]
-    print(f"{len(flowed)}/{len(counted)} versions flow in with no hand edit")
-    return 0 if len(flowed) == len(counted) else 1
+    generated = [outcome for outcome in counted if outcome.result == "ok"]
+    print(f"{len(generated)}/{len(counted)} versions give a client without manual edits")
+    return 0 if len(generated) == len(counted) else 1
 
 
 def chart_problem(chart: Path, files: Sequence[Path]) -> str | None:
@@ -122,7 +122,7 @@ def draw_chart(
     chart: Path, files: Sequence[Path], outcomes: Sequence[Outcome], reports: Sequence[Report | None]
 ) -> None:
     """Write the chart of a replay. Raises OSError if that is not possible."""
-    from replay_chart import Version, draw  # matplotlib takes a second to import.
+    from replay_chart import Version, draw  # The import of matplotlib takes a second.
 
     versions = []
     for file, outcome, report in zip(files, outcomes, reports, strict=True):
@@ -134,7 +134,7 @@ def draw_chart(
 
 
 def files_in(source: Path) -> list[Path]:
-    """The specifications of a folder, in order of name; or the one file."""
+    """The specifications in a folder, sorted by name, or a single file."""
     if source.is_dir():
         return sorted(file for file in source.iterdir() if file.suffix in ENDINGS)
     return [source]

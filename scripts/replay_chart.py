@@ -14,9 +14,9 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-# Colors that people with color blindness can tell apart (Okabe and Ito), on white, which suits light and dark pages.
+# Colors for people with color blindness (Okabe and Ito), on white, which suits light and dark pages.
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#57606A"
-MOST_LABELS = 40  # More numbers than this overlap.
+MOST_LABELS = 40  # With more labels than this, numbers overlap.
 BREAKING = "Breaking changes to the covered operations since the version before"
 ADDED = "Additions to the covered operations since the version before"
 # The marker, its size and color, and what they mean.
@@ -63,9 +63,9 @@ def settings() -> AbstractContextManager[None]:
     """The settings of matplotlib in which the charts are drawn."""
     return mpl.rc_context(
         {
-            "svg.hashsalt": "specification-history",  # The ids in the file are random otherwise.
+            "svg.hashsalt": "specification-history",  # Without this, the ids in the file are random.
             "svg.fonttype": "path",
-            "font.family": "DejaVu Sans",  # Comes with matplotlib, so that every machine draws the same.
+            "font.family": "DejaVu Sans",  # the font that every matplotlib has
             "font.size": 9,
             "text.color": GREY,
             "xtick.color": GREY,

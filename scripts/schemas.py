@@ -1,4 +1,4 @@
-"""Write the JSON Schemas of what the commands print with --json, and the page that shows them.
+"""Write the JSON Schemas of the output with --json, and their page in the documentation.
 
 python scripts/schemas.py           write cekura_facade/cli/schemas/ and docs/reference/json.md
 python scripts/schemas.py --check   write nothing, and fail if one of these files is not up to date
@@ -63,7 +63,7 @@ DEFINITIONS: dict[str, Schema] = {
         id=value("integer", "Metric id."),
         name=value("string", "Name."),
     ),
-    "suggestion": record("The fields of a metric that is not saved, may not be saved, or can be saved elsewhere."),
+    "suggestion": record("The fields of a metric that is not saved, may not be saved, or is exported."),
     "agent": record("An agent, with all fields that the service returns.", "id", id=value("integer", "Agent id.")),
     "job": record(
         "The last state of the job, with all fields that the service returns.",
@@ -103,7 +103,7 @@ SAVING = fixed(
     errors=ERRORS,
     unconfirmed=array(ref("suggestion"), "Metrics that may or may not be saved."),
     unfinished=array(ref("suggestion"), "Metrics that are not all saved."),
-    file=value(["string", "null"], "File that the unfinished metrics are in."),
+    file=value(["string", "null"], "File with the unfinished metrics."),
     next=array({"type": "string"}, "Commands that continue from here."),
 )
 CHECK = fixed(
@@ -112,7 +112,7 @@ CHECK = fixed(
     version=value("string", "Version of this package."),
     date=value("string", "Day of the run, such as 2026-11-26."),
     host=value("string", "Host of the base URL."),
-    holds=value("boolean", "Whether everything that the client requires is true."),
+    holds=value("boolean", "Whether all required checks passed and all metrics are deleted."),
     results=array(record("The result of a check.", "id", id=value("string", "Name of the check.")), "The results."),
     remaining=array({"type": "object"}, "Metrics of the run that could not be deleted."),
 )
@@ -141,12 +141,12 @@ DELETED = fixed(
 )
 NAMED = array(
     fixed("A metric.", id=value("integer", "Metric id."), name=value("string", "Name.")),
-    "Metrics that are as the file has them.",
+    "Metrics that already match the file.",
 )
 PLAN = fixed(
-    "What `apply` would do.",
+    "The changes that `apply` would make.",
     exit_code=EXIT_CODE,
-    create=array(ref("suggestion"), "Metrics to create, as they are sent."),
+    create=array(ref("suggestion"), "Fields of the metrics to create."),
     attach=array({"type": "string"}, "Codes of predefined metrics to copy into the project."),
     update=array(
         fixed(
@@ -166,8 +166,8 @@ PLAN = fixed(
         "Metrics to update.",
     ),
     unchanged=NAMED,
-    only_in_service=NAMED | {"description": "Metrics of the agent or project that the file does not have."},
-    deletable=NAMED | {"description": "Those of `only_in_service` that `apply --prune` deletes."},
+    only_in_service=NAMED | {"description": "Metrics of the agent or project that are not in the file."},
+    deletable=NAMED | {"description": "Metrics of `only_in_service` that `apply --prune` deletes."},
     errors=ERRORS,
 )
 APPLIED = fixed(
@@ -176,13 +176,13 @@ APPLIED = fixed(
     created=array(ref("metric"), "Metrics that were created, and predefined ones that were copied."),
     updated=array(ref("metric"), "Metrics that were updated."),
     deleted=array(ref("metric"), "Metrics that were deleted."),
-    unchanged=array(ref("metric"), "Metrics that were as the file has them."),
+    unchanged=array(ref("metric"), "Metrics that already matched the file."),
     unconfirmed=array(ref("suggestion"), "Metrics that may or may not be created."),
     errors=ERRORS,
     next=array({"type": "string"}, "Commands that continue from here."),
 )
 SANDBOX = fixed(
-    "Where the sandbox listens. The command prints it as soon as it does.",
+    "The connection settings of the sandbox. The command prints them when the sandbox is ready.",
     api_key=value("string", "API key that the sandbox accepts."),
     api_url=value("string", "Base URL of the sandbox."),
     agents=array(
@@ -195,11 +195,11 @@ OPERATIONS = array(
         name=value("string", "Name, as `api` accepts it."),
         method=value("string", "HTTP method."),
         path=value("string", "Path, with the names of its parameters."),
-        summary=value("string", "What it does."),
+        summary=value("string", "Short description."),
     ),
     "The operations of the API.",
 )
-# What each command prints if it succeeds, by the words of the command.
+# The output of each command if it succeeds, by the words of the command.
 COMMANDS: dict[str, Schema] = {
     "generate": SAVING,
     "resume": SAVING,
@@ -215,7 +215,7 @@ COMMANDS: dict[str, Schema] = {
     "metrics simplify": ref("job"),
     "agents list": array(ref("agent"), "The agents."),
     "agents get": ref("agent"),
-    "api": {"description": "The response. If it has no body, exit_code 0 and an empty list of errors."},
+    "api": {"description": "The response. If it has no body, an object with `exit_code` 0 and no `errors`."},
     "api --list": OPERATIONS,
     "doctor": DOCTOR,
     "check": CHECK,
@@ -276,7 +276,7 @@ def page() -> str:
 
 
 def _shown(part: Schema) -> str:
-    """A part of a schema in words, with a table of its properties."""
+    """The description of a part of a schema, with a table of its properties."""
     target = _target(part)
     if target:
         return f"The document is {_article(target)} [{target}](#{target}).{_description(part)}"
@@ -329,11 +329,11 @@ def _description(part: Schema) -> str:
 HEAD = """\
 # JSON output
 
-With `--json`, every command prints a single JSON document on standard output, also if it fails or if an option is
-misspelt. Standard error has the errors in words.
+With `--json`, every command prints a single JSON document on standard output, even if it fails or an option is
+misspelled. The error messages are also on standard error.
 
 If a command fails before it has a result, its document is a [failure](#failure). `api` prints the response of the
-service as JSON, also without `--json`.
+service as JSON, even without `--json`.
 
 The package contains a [JSON Schema](https://json-schema.org/) (2020-12) for each command. This program prints one:
 

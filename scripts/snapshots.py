@@ -2,7 +2,7 @@
 
 python scripts/snapshots.py [--output DIR]
 
-The results are those of a plain process against the sandbox. What differs from run to run is replaced.
+The results are from processes without a terminal, against the sandbox. Text that differs between runs is replaced.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-# Python finds what is beside this file, but not the tests.
+# By default, Python finds only modules in the folder of this file.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from cekura_facade.sandbox import Sandbox
@@ -26,14 +26,14 @@ ROOT = Path(__file__).resolve().parent.parent
 COLUMNS = "100"
 UUID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 UNKNOWN = "3f2b8c1e-5d4a-4f6b-9a7c-0e1d2c3b4a5f"
-# What the snapshots show in place of an address at which nothing listens.
+# The replacement for an address without a server.
 NOBODY = "http://127.0.0.1:9999"
-# Of one metric, the service refuses the type.
+# The service refuses the type of one metric.
 REFUSED = [
     {"name": "Greeting", "eval_type": "binary", "agents": [101]},
     {"name": "Closing", "eval_type": "sometimes", "agents": [101]},
 ]
-# Of the metrics that `generate` makes, the last one differs, and the first one is left out.
+# Compared with the suggestions of `generate`, the last metric differs, and the first one is left out.
 WANTED = """\
 defaults:
   add_to_new_agents: false
@@ -149,7 +149,7 @@ def results() -> dict[str, str]:
             Sandbox(job_seconds=3600 if name == "timeout" else 0) as sandbox,
             socket.socket() as taken,
         ):
-            # A port that is bound, and at which nobody listens, refuses connections.
+            # A port that is bound without a listener refuses connections.
             taken.bind(("127.0.0.1", 0))
             nobody = f"http://127.0.0.1:{taken.getsockname()[1]}"
             shell = Shell(Path(scratch), environment(Path(scratch), sandbox.url, sandbox.api_key))

@@ -1,7 +1,7 @@
 """Derive the blocking client from the asynchronous one, so that both are written once.
 
 python scripts/unasync.py            write cekura_facade/_sync_*.py from cekura_facade/_async_*.py
-python scripts/unasync.py --check    change nothing; exit 1 if a file is not what this gives
+python scripts/unasync.py --check    change nothing; exit 1 if a file is not up to date
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parent.parent / "cekura_facade"
 NAMES = ("client", "jobs", "metrics")
 HEADER = "# Derived by `python scripts/unasync.py` from {name}. Do not edit.\n"
-# Patterns and what replaces them, in order.
+# Patterns and their replacements, in order.
 RULES = (
     (r"\n*\s+It\s+may\s+be\s+a\s+coroutine\s+function\.", ""),  # Only AsyncCekura awaits callbacks.
     (r"An asynchronous client for the Cekura API\.", "A client for the Cekura API. Threads can share it."),
@@ -47,7 +47,7 @@ def main() -> int:
             if not is_check:
                 target.write_text(text, encoding="utf-8")
     if is_check and differing:
-        print(*differing, "differ from what `python scripts/unasync.py` gives.", file=sys.stderr)
+        print(*differing, "are not up to date. Run `python scripts/unasync.py`.", file=sys.stderr)
         return 1
     return 0
 

@@ -2,9 +2,9 @@
 
 python scripts/verify.py openapi.json
 
-Prints how many operations and schemas were generated, how many operations are methods of the blocking and of the
-asynchronous resource, how many modules import, how many body builders send one body (JSON wherever it is declared), how
-many successes keep their result, and what mypy says. Exit code 0 if nothing is missing.
+Prints how many operations and schemas were generated, how many operations are methods of both resource classes, how
+many modules can be imported, how many body builders send one body (JSON wherever it is declared), how many successes
+keep their result, and the result of mypy. The exit code is 0 if nothing is missing.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ PACKAGE = "verified_client"
 
 @attrs.define
 class Count:
-    """So many of so many; the first ones that are missing are named."""
+    """A count of objects that work, out of all objects, with the problems of the others."""
 
     what: str
     wanted: int = 0
     missing: list[str] = attrs.field(factory=list)
 
     def add(self, name: str, problem: str | None) -> None:
-        """Count one, which is missing if it has a problem."""
+        """Count one object. If it has a problem, it does not work."""
         self.wanted += 1
         if problem is not None:
             self.missing.append(f"{name}: {problem}")
@@ -62,7 +62,7 @@ class Count:
 
 
 class Fake:
-    """A transport that sends nothing: it builds the request of an endpoint and keeps it."""
+    """A transport that builds and stores the requests of endpoints, and sends nothing."""
 
     request: dict[str, object] | None = None
 
@@ -128,8 +128,8 @@ def verify(published: Document) -> list[Count]:
     models = importlib.import_module(f"{PACKAGE}.models")
     classes = {bare(name) for name in dir(models)}
     for name, schema in published.get("components", {}).get("schemas", {}).items():
-        # What is not an object has no class of its own: it is a union, a list or a string where it is used. A class
-        # whose name generated code uses itself is numbered.
+        # Only objects have classes. Other schemas are unions, lists or strings where they are used. A class is numbered
+        # if generated code already uses its name.
         is_there = not is_object(schema) or {bare(name), f"{bare(name)}2"} & classes
         schemas.add(name, None if is_there else "no class")
     covered = load_operations(ROOT / "spec" / "operations.yaml")
@@ -152,7 +152,7 @@ def verify(published: Document) -> list[Count]:
 
 
 def method_problem(module: ModuleType, entry: Operation) -> str | None:
-    """What is wrong with the methods of the two resource classes, None if nothing is."""
+    """The problem of the methods of both resource classes, or None."""
     api = importlib.import_module(f"{PACKAGE}.api")
     arguments = required_arguments(module.build_request)
     requests = []
@@ -170,7 +170,7 @@ def method_problem(module: ModuleType, entry: Operation) -> str | None:
 
 
 def body_problem(module: ModuleType, operation: dict[str, Any]) -> str | None:
-    """What is wrong with the request that a body builder makes, None if nothing is."""
+    """The problem of the request that a body builder creates, or None."""
     arguments = required_arguments(module.build_request)
     try:
         request = module.build_request(**arguments)
@@ -184,7 +184,7 @@ def body_problem(module: ModuleType, operation: dict[str, Any]) -> str | None:
 
 
 def result_problem(module: ModuleType, status: int, body: dict[str, Any]) -> str | None:
-    """What is wrong with what is returned for a success, None if nothing is."""
+    """The problem of the result for a success, or None."""
     if body.get("content") and JSON not in body["content"]:
         return None
     value = json_sample(inspect.signature(module.parse_response).return_annotation)
@@ -241,7 +241,7 @@ def json_sample(kind: Any) -> Any:
 
 
 def run_mypy(folder: Path) -> str:
-    """The last line of what mypy says about the package."""
+    """The last line of the output of mypy for the package."""
     command = [sys.executable, "-m", "mypy", "--cache-dir", os.devnull, "--config-file", os.devnull, PACKAGE]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     return (done.stdout or done.stderr).strip().rpartition("\n")[2]

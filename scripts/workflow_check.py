@@ -20,7 +20,7 @@ from cekura_facade.sandbox import Sandbox
 
 
 def main() -> int:
-    """Run both, and print where the client came from. Returns 0; an assertion or an error ends it otherwise."""
+    """Run both, and print the folder of the client. Returns 0. If something is wrong, an exception ends the process."""
     with Sandbox(job_seconds=0.05) as sandbox:
         one = blocking(sandbox)
         sandbox.metrics.clear()
@@ -31,7 +31,7 @@ def main() -> int:
 
 
 def blocking(sandbox: Sandbox) -> list[Any]:
-    """The whole workflow with Cekura. Returns what was sent to be saved."""
+    """The whole workflow with Cekura. Returns the metrics that were sent."""
     agent_id = next(iter(sandbox.agents))
     with Cekura(sandbox.api_key, base_url=sandbox.url) as cekura:
         saved = cekura.metrics.generate_and_create(agent_id=agent_id, num_metrics=5)
@@ -42,11 +42,11 @@ def blocking(sandbox: Sandbox) -> list[Any]:
         around(cekura, saved[1])
         assert cekura.metrics.update(saved[1].id, display_order=7).to_dict()["display_order"] == 7
         delete_metric.sync_detailed(saved[0].id, client=cekura.api)
-    return looked_at(sandbox, agent, metric, saved)
+    return checked(sandbox, agent, metric, saved)
 
 
 def around(cekura: Cekura, metric: Metric) -> None:
-    """The steps around the workflow, except those that need an optional operation that the client does not have."""
+    """The steps around the workflow, except for those with an optional operation that the client does not have."""
     prompt = "Was it kind? " * 30
     steps: dict[str, Callable[[], Any]] = {
         "agents.list_agents": lambda: list(cekura.agents.list(page_size=2))[2],
@@ -71,18 +71,18 @@ async def awaited(sandbox: Sandbox) -> list[Any]:
         changed = await cekura.metrics.update(saved[1].id, display_order=7)
         assert changed.to_dict()["display_order"] == 7
         await delete_metric.asyncio_detailed(saved[0].id, client=cekura.api)
-    return looked_at(sandbox, agent, metric, saved)
+    return checked(sandbox, agent, metric, saved)
 
 
-def looked_at(sandbox: Sandbox, agent: Any, metric: Any, saved: list[Any]) -> list[Any]:
-    """Check what both have in common, and return the body of the last bulk_create."""
+def checked(sandbox: Sandbox, agent: Any, metric: Any, saved: list[Any]) -> list[Any]:
+    """Check the results, and return the body of the last bulk_create."""
     shown = agent.to_dict()  # In v2 of the API, an agent has a `name`.
     assert shown.get("agent_name", shown.get("name")) == next(iter(sandbox.agents.values()))["agent_name"]
     assert metric.name == saved[0].name
     assert len(sandbox.metrics) == len(saved) - 1
     sent = [request for request in sandbox.requests if request.path.rstrip("/").endswith("bulk_create")][-1].json
     job = list(sandbox.jobs.values())[-1]
-    assert sent == job.suggestions, "a suggestion did not reach the service as it came"
+    assert sent == job.suggestions, "a suggestion was changed before it was sent"
     return list(sent)
 
 

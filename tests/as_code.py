@@ -1,4 +1,4 @@
-"""Metrics as code against a sandbox in virtual time, with something on the way to it that may interfere."""
+"""Metrics as code with a sandbox in virtual time, whose requests and responses a test can change."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Service:
 
     Attributes:
         requests: Method and path of each request.
-        interfere: Answers in place of the sandbox. It may call it.
+        interfere: Responds in place of the sandbox, which it may call.
     """
 
     behavior: Behavior = attrs.field(factory=Behavior)
@@ -59,7 +59,7 @@ class Service:
             made.close()
 
     def save(self, **fields: Any) -> int:
-        """Save a metric as somebody else, whatever the behavior. Returns its id."""
+        """Save a metric as somebody else, independently of the behavior. Returns its id."""
         number = next(self.sandbox._state.metric_ids)  # noqa: SLF001 - Users have no need for this.
         defaults = {"description": "", "eval_type": "binary", "type": "llm_judge", "agents": [], "project": PROJECT}
         self.sandbox.metrics.append({"id": number, **defaults, **fields})
@@ -75,5 +75,5 @@ class Service:
         return {metric["name"]: metric for metric in self.sandbox.metrics}
 
     def snapshot(self) -> dict[int, str]:
-        """Everything that is saved, by id."""
+        """All saved metrics, by id."""
         return {metric["id"]: json.dumps(metric, sort_keys=True) for metric in self.sandbox.metrics}

@@ -1,4 +1,4 @@
-"""All commands of the command line, and many runs of it in one process."""
+"""Lists all commands of the command line, and runs many of them in one process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from cekura_facade.cli.app import app
-from tests.terminal import SECONDS, VIRTUAL_TIME, Shell, forks
+from tests.forks import SECONDS, VIRTUAL_TIME
+from tests.terminal import Shell, forks
 
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
 _START, _END = "\x02", "\x03"
@@ -23,7 +24,7 @@ RUNS = str(Path(VIRTUAL_TIME, "runs.py"))
 
 @attrs.frozen
 class Run:
-    """What a run of the command printed, and how it ended."""
+    """The output and the exit code of a run of the command."""
 
     arguments: tuple[str, ...]
     code: int
@@ -89,7 +90,7 @@ def _run(folder: Path, number: int, arguments: list[str]) -> Run:
 
 
 def run_each_in_terminal(shell: Shell, runs: list[list[str]], columns: int, **env: str) -> list[str]:
-    """What the command prints with each of these arguments in a terminal of this width, without its styles."""
+    """The output of the command with each of these arguments, in a terminal of this width, without styles."""
     program = [sys.executable, RUNS, "", json.dumps(runs)]
     with shell.program(*program, columns=columns, PYTHONPATH=VIRTUAL_TIME, **env) as terminal:
         assert terminal.end() == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import itertools
 import os
 import signal
 import ssl
@@ -18,8 +19,7 @@ from hypothesis import settings
 from cekura_facade.sandbox import Sandbox
 from tests.support import Either, Kind, VirtualClock, renew
 
-# A shell starts its background jobs with Ctrl-C ignored, and nohup ignores the end of a terminal. Every process that
-# they start inherits that.
+# Shells start background jobs with Ctrl-C ignored, and nohup ignores the end of a terminal. Processes inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -28,15 +28,23 @@ settings.register_profile("long", max_examples=10_000)
 
 
 def pytest_collection_finish() -> None:
-    """Exempt what exists now from garbage collection: it stays, and is a million objects."""
+    """Exempt the existing million objects from garbage collection, because they stay until the end."""
     gc.collect()
     gc.freeze()
 
 
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Paths for `home`. To number a new folder, the factory would list thousands of others for each test."""
+    folder = tmp_path_factory.mktemp("homes")
+    return (folder / str(number) for number in itertools.count())
+
+
 @pytest.fixture(autouse=True)
-def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home folder of the test's own, so that no test sees or changes the user's configuration."""
-    folder = tmp_path_factory.mktemp("home")
+def home(homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A separate home folder, so that no test reads or changes the user's configuration."""
+    folder = next(homes)
+    folder.mkdir()
     monkeypatch.setenv("HOME", str(folder))
     proxies = [f"{kind}_proxy" for kind in ("http", "https", "all", "no")]
     for name in ("CEKURA_API_KEY", "CEKURA_API_URL", *proxies, *map(str.upper, proxies)):
@@ -46,18 +54,25 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
 
 @pytest.fixture(autouse=True)
 def certificates(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read the system's certificates once, and not for each client: that takes longer than most tests."""
-    monkeypatch.setattr(httpx, "create_ssl_context", lambda: _certificates(os.environ.get("SSL_CERT_FILE")))
+    """Read the system's certificates once, because reading them takes longer than most tests."""
+    for module in ("httpx", "httpx._transports.default"):
+        monkeypatch.setattr(f"{module}.create_ssl_context", _ssl_context)
+
+
+def _ssl_context(verify: Any = True, cert: Any = None, trust_env: bool = True) -> ssl.SSLContext:
+    if verify is not True or cert is not None:
+        return _create_ssl_context(verify, cert, trust_env)
+    return _certificates(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"), trust_env)
 
 
 @functools.cache
-def _certificates(file: str | None) -> ssl.SSLContext:
-    return _create_ssl_context()
+def _certificates(file: str | None, folder: str | None, trust_env: bool) -> ssl.SSLContext:
+    return _create_ssl_context(trust_env=trust_env)
 
 
 @pytest.fixture(scope="session")
 def running() -> Iterator[Sandbox]:
-    """What `sandbox` renews for each test."""
+    """The running sandbox that `sandbox` resets for each test."""
     with Sandbox() as running:
         yield running
 
@@ -70,13 +85,13 @@ def sandbox(running: Sandbox) -> Sandbox:
 
 @pytest.fixture(params=["sync", "async"])
 def kind(request: pytest.FixtureRequest) -> Kind:
-    """Which of the two clients the test is about: every workflow test runs on both."""
+    """The kind of client. Every workflow test runs with both."""
     return request.param  # type: ignore[no-any-return]
 
 
 @pytest.fixture
 def clock() -> VirtualClock:
-    """The clock of the clients that the test makes: their pauses and deadlines take no time."""
+    """The clock of the clients of a test. Their pauses and deadlines take no time."""
     return VirtualClock()
 
 
@@ -84,7 +99,7 @@ def clock() -> VirtualClock:
 def client(kind: Kind, clock: VirtualClock) -> Iterator[Callable[..., Either]]:
     """Make clients of the kind, closed at the end of the test: `client(api_key, base_url=...)`.
 
-    They share a virtual clock. A test that is about real time sets `clock=Clock()`.
+    They share a virtual clock. A test of real time passes `clock=Clock()`.
     """
     made: list[Either] = []
 

@@ -1,4 +1,4 @@
-"""An HTTP without a network: scripted outcomes and virtual time, for tests of what both clients share."""
+"""An HTTP without a network, with scripted outcomes and virtual time, for tests of the code that both clients share."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BASE_URL = "http://cekura.test"
 
 @attrs.frozen
 class Slow:
-    """An outcome that takes some seconds of virtual time. An attempt that has to end earlier times out."""
+    """An outcome that takes some seconds of virtual time. An attempt with an earlier deadline times out."""
 
     seconds: float
     outcome: Outcome
@@ -35,15 +35,15 @@ Scripted = Outcome | Slow | BaseException | Callable[[Received], Outcome | Slow 
 
 
 class FakeHTTP(HTTP):
-    """An HTTP whose attempts have scripted outcomes, one after the other. The last one repeats for good.
+    """An HTTP with a scripted outcome for each attempt. The last one repeats.
 
-    Everything above an attempt is real: retries, redirects, deadlines, waits after a 429, and errors. So are the
-    limits of an attempt, and the credential, which is sent with it and removed from what remains of it.
+    Everything above an attempt is real: retries, redirects, deadlines, waits after a 429, and errors. The limits of an
+    attempt are real as well, and so is the credential, which is removed from the request afterwards.
 
     Attributes:
         clock: The virtual time. `seconds` is the time, and `pauses` are the pauses so far.
         outcomes: The outcomes that are left. Without any, a request fails the test.
-        requests: What was sent.
+        requests: The requests that were sent.
     """
 
     clock: VirtualClock
@@ -73,7 +73,7 @@ class FakeHTTP(HTTP):
         self.clock = VirtualClock()
         self.outcomes = list(outcomes)
         self.requests: list[Received] = []
-        # httpx finds out where a redirect leads.
+        # httpx finds the target of a redirect.
         self._sender = httpx.Client(transport=httpx.MockTransport(self._respond))
 
     async def attempt(self, request: httpx.Request, deadline: float) -> Outcome:
@@ -109,13 +109,13 @@ class FakeHTTP(HTTP):
             self.clock.seconds += min(outcome.seconds, left)
             outcome = outcome.outcome if outcome.seconds <= left else httpx.ReadTimeout("timed out")
         if isinstance(outcome, BaseException):
-            # A copy, because a script may raise the same one again, and tracebacks grow.
+            # This is a copy, because a script may raise the same error again, and tracebacks grow.
             raise copy.copy(outcome)
         return httpx.Response(outcome.status_code, headers=outcome.headers, content=outcome.content)
 
 
 def run(workflow: Coroutine[object, None, T]) -> T:
-    """Run a workflow on a FakeHTTP to its end. It never has to wait, so it needs no event loop."""
+    """Run a workflow on a FakeHTTP to its end. It never waits, so it needs no event loop."""
     try:
         workflow.send(None)
     except StopIteration as stop:

@@ -1,4 +1,4 @@
-"""Documents with hostile names and texts in every position, and what has to be true of the packages made from them."""
+"""Documents with hostile names and texts in every position."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _names_of_the_package() -> set[str]:
     return found
 
 
-# What broke a client, or could.
+# Names that broke a client, or could break it.
 KNOWN_BAD = sorted(
     {
         *("d", "src_dict", "cls", "self", "additional_properties", "additionalProperties", "from_dict", "to_dict"),
@@ -185,7 +185,7 @@ def _objects(draw: st.DrawFn, children: st.SearchStrategy[Any], least: int = 1) 
 
 
 class Hostile:
-    """A document with a short repr, because Hypothesis prints each that fails."""
+    """A document with a short repr, because Hypothesis prints documents that fail."""
 
     def __init__(self, document: Document) -> None:
         self.document = document
@@ -196,7 +196,7 @@ class Hostile:
 
 @st.composite
 def documents(draw: st.DrawFn) -> Hostile:
-    """A document whose every name and text is hostile. Its operations have all kinds of parameters and bodies."""
+    """A document in which all names and texts are hostile. Its operations have all kinds of parameters and bodies."""
     names = draw(st.lists(NAMES.filter(lambda name: name != ""), min_size=3, max_size=4, unique=True))
     schemas = _schemas(names)
     document: Document = {
@@ -205,7 +205,7 @@ def documents(draw: st.DrawFn) -> Hostile:
         "servers": [{"url": draw(_VALUES)}],
         "paths": {},
         "components": {
-            # None refers to itself, which has no stable names.
+            # No schema refers to itself, because such schemas have no stable names.
             "schemas": {
                 name: draw(_objects(_schemas(names[:2] if number > 1 else []), least=4))
                 for number, name in enumerate(names)
@@ -283,7 +283,7 @@ def with_known_bad_names() -> Document:
     for number, tag in enumerate(tags):
         segment = "/".join([tag, *sorted(set(segments))[number :: len(tags)]])
         own = KNOWN_BAD[number * 7] if number else "id"
-        # All parameters and properties in the first operation, and only the path and a reference in the others.
+        # The first operation has all parameters and properties, and the others only the path and a reference.
         names = [] if number else KNOWN_BAD
         parameters = [
             {
@@ -331,7 +331,7 @@ def inner_of(number: int) -> dict[str, Any]:
 
 
 def covering(document: Document) -> Operations:
-    """Entries for the first operations of a document, as spec/operations.yaml has them."""
+    """Entries for the first operations of a document, as in spec/operations.yaml."""
     return Operations(
         tuple(
             Operation(

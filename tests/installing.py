@@ -1,4 +1,4 @@
-"""What the tests of the packages share: how one is built, and environments that know nothing of the checkout."""
+"""Builds packages, and creates environments without the checkout, for the tests of packages."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def build(project: Path, to: Path) -> list[Path]:
 
 
 def run(*arguments: object, cwd: Path, python: Path | str = sys.executable) -> subprocess.CompletedProcess[str]:
-    """Run Python to its end, in a folder, with nothing of the checkout at hand. It must not fail."""
+    """Run Python in a folder, without access to the checkout. It must not fail."""
     return succeed([str(python), *map(str, arguments)], cwd)
 
 
 def succeed(command: list[str], cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end. It must not fail. The timeout only ends one that hangs."""
+    """Run a command. It must not fail. The timeout only ends a command that hangs."""
     variables = clean_variables() | environment
     result = subprocess.run(command, cwd=cwd, env=variables, capture_output=True, text=True, check=False, timeout=1800)
     assert result.returncode == 0, f"{' '.join(command)}\n{result.stdout}\n{result.stderr}"
@@ -43,7 +43,7 @@ def clean_variables() -> dict[str, str]:
 
 @attrs.frozen
 class Environment:
-    """A virtual environment that holds what was installed into it, and nothing else."""
+    """A virtual environment with only the packages that were installed into it."""
 
     folder: Path
 
@@ -56,21 +56,21 @@ class Environment:
         return self.programs / "python"
 
     def install(self, *what: object) -> None:
-        """Install from files, and what they depend on from the registry that this machine is set up for."""
+        """Install files, and their dependencies from the registry that this machine uses."""
         succeed([*UV, "pip", "install", "--quiet", "--python", str(self.python), *map(str, what)], self.folder.parent)
 
     def run(self, *arguments: object) -> str:
-        """Run its Python in an empty folder, isolated from the user's own packages. Returns what was printed."""
+        """Run its Python in an empty folder, isolated from the user's packages. Returns the output."""
         return run("-I", *arguments, cwd=self.folder.parent, python=self.python).stdout
 
 
 def distributions(factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with our sdist and our wheel, as `./scripts/build` makes them. It is made once in a run."""
+    """Return a folder with our sdist and wheel from `./scripts/build`. They are built once per run."""
     return once(factory, "dist", run_build_script)
 
 
 def run_build_script(folder: Path) -> str:
-    """Run `./scripts/build` in this environment: what is installed now must not be replaced under the tests."""
+    """Run `./scripts/build` in this environment, whose packages must not change during the tests."""
     return succeed([str(ROOT / "scripts" / "build"), "--no-audit", str(folder)], folder, VENV=sys.prefix).stdout
 
 
@@ -79,7 +79,7 @@ def our_wheel(factory: pytest.TempPathFactory) -> Path:
 
 
 def environment_with(factory: pytest.TempPathFactory, name: str, *what: object) -> Environment:
-    """Return an environment in which this is installed. It is made once in a run."""
+    """Return an environment with these packages. It is created once per run."""
 
     def make(folder: Path) -> None:
         fresh_environment(folder / "environment").install(*what)
@@ -96,7 +96,7 @@ def fresh_environment(folder: Path) -> Environment:
 
 
 def require_registry() -> None:
-    """Skip the test where no package registry answers; never in CI, which has one."""
+    """Skip the test if no package registry responds. In CI, this never skips."""
     code, said = _registry()
     if code and not os.environ.get("CI"):
         pytest.skip(f"no package registry: {(said.strip().splitlines() or ['no word'])[-1]}")

@@ -1,4 +1,4 @@
-"""pyright's language server, driven as an editor drives it: JSON-RPC over standard input and output."""
+"""Uses pyright's language server like an editor, with JSON-RPC over standard input and output."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import IO, Any
 
 from tests.installing import clean_variables
 
-_LIMIT = 300.0  # seconds, after which a server that hangs is ended
+_LIMIT = 300.0  # seconds, after which a hanging server is ended
 
 
 class LanguageServer:
@@ -38,7 +38,7 @@ class LanguageServer:
         while True:
             message = self._receive()
             if "method" in message and "id" in message:
-                # The server asks for settings, or for a progress bar. Without any it uses its defaults.
+                # The server requests settings or a progress bar. Without them, it uses its defaults.
                 self._send({"id": message["id"], "result": None})
             elif message.get("id") == number:
                 if "error" in message:

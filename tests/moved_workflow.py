@@ -53,7 +53,7 @@ async def run(client: Any, sandbox: Sandbox) -> None:
     before = len(sandbox.requests)
     first, second = [await got(metrics.create_in_bulk(for_assistant)) for _ in range(2)]
     assert (len(first.created), len(second.created), second[0].id) == (1, 0, first[0].id)
-    # The agent of the assistant was found, and so was its project.
+    # The agent of the assistant and its project were found.
     assert any({"agent_id", "project_id"} <= request.query.keys() for request in sandbox.requests[before:])
 
     outcomes = await all_of(metrics.generate_and_create_many([CLINIC, BANK], num_metrics=2))
@@ -101,7 +101,7 @@ async def run(client: Any, sandbox: Sandbox) -> None:
 
 
 async def hints(client: Any, sandbox: Sandbox) -> None:
-    """A message that says how to resume a job names its agent where the API has a parameter for it."""
+    """A message about resuming a job has its agent if the API has a parameter for it."""
     job = await got(client.metrics.generate(agent_id=BANK))
     with pytest.raises(facade.GenerationTimeoutError) as caught:
         await got(job.wait(timeout=0))
@@ -123,7 +123,7 @@ def main() -> None:
 
 
 async def use(step: Callable[[Any, Sandbox], Awaitable[None]], sandbox: Sandbox, kind: str, credential: str) -> None:
-    """Run a step with a client of its own."""
+    """Run a step with a separate client."""
     client = getattr(facade, kind)(**{credential: sandbox.api_key}, base_url=sandbox.url)
     await step(client, sandbox)
     await got(client.aclose() if kind == "AsyncCekura" else client.close())

@@ -1,4 +1,4 @@
-"""Make something once in a run of the tests, however many processes the tests run in."""
+"""Creates something once per run of the tests, in one of its processes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
     """Return the folder `name` of this run. The first caller fills it with `make`, and the others wait for that.
 
-    What is in it is shared: a test that changes it works on a copy.
+    The folder is shared, so a test that changes files must copy it.
     """
     base = factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:

@@ -1,7 +1,9 @@
-"""The code blocks of the documentation, and how those of a page are run: top to bottom, in one shell.
+"""Reads the code blocks of the documentation, and runs those of a page from top to bottom, in one shell.
 
-An HTML comment before a block, which is not rendered, may say `not run: why`, or `answers: y`: what is typed then.
-A `text` block without a title is what the block before it prints; `…` stands for what is different each time.
+An HTML comment before a block, which is not rendered, may contain `not run: why`, or the input of the block as
+`answers: y`. A `text` block without a title is the output of the block before it. `…` stands for text that varies. A
+block in a tab is indented. If a page links to Install or to the start of the sandbox before its first block, these
+blocks run first.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
@@ -20,17 +23,21 @@ import attrs
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(
-    r'^(?:<!-- (not run|answers): (.+?) -->\n\n?)?```(\w*)(?: title="(.+?)")?\n(.*?)^```$', re.DOTALL | re.MULTILINE
+    r"^(?P<indent> *)(?:<!-- (?P<mark>not run|answers): (?P<about>.+?) -->\n\n?(?P=indent))?"
+    r'```(?P<language>\w*)(?: title="(?P<title>.+?)")?\n(?P<text>.*?)^(?P=indent)```$',
+    re.DOTALL | re.MULTILINE,
 )
+INSTALLATION = ROOT / "docs" / "install.md"
+QUICKSTART = ROOT / "docs" / "quickstart.md"
+START = "start-the-sandbox"
 INSTALL = """\
-./scripts/build
 python3 -m venv ~/try-cekura
 . ~/try-cekura/bin/activate
-pip install "$(echo dist/cekura_facade-*.whl)[cli,sandbox]"
+pip install ".[cli,sandbox]"
 """
-# What only makes a reader wait.
+# These lines only make a reader wait.
 QUICKER = [
-    (re.compile(r"cekura-facade sandbox --job-seconds 1 >"), "cekura-facade sandbox --job-seconds 0.3 >"),
+    (re.compile(r"cekura-facade sandbox(?= >)"), "cekura-facade sandbox --job-seconds 0.3"),
     (re.compile(r"\bsleep 1;"), "sleep 0.05;"),
 ]
 ANSWERS = """\
@@ -45,12 +52,12 @@ child.expect(pexpect.EOF)
 child.close()
 sys.exit(child.exitstatus)
 """
-# Whether what a page installs is there already. Nothing is installed into the environment that the tests run in.
+# Checks that the packages that a page installs exist. The tests do not install anything into their environment.
 PIP = f"""\
 #!/bin/sh
 [ "$1" = install ] && shift
 case " $* " in *" --target "*) ;; *) set -- --dry-run "$@" ;; esac
-exec {sys.executable} -m pip install --quiet --disable-pip-version-check --no-index "$@"
+exec {sys.executable} -m pip install --quiet --disable-pip-version-check --no-index --no-build-isolation "$@"
 """
 
 
@@ -79,22 +86,48 @@ def name(page: Path) -> str:
 
 def blocks(page: Path) -> list[Block]:
     text = page.read_text("utf-8")
-    found = [Block(*(part or "" for part in match)) for match in BLOCK.findall(text)]
+    found = list(_blocks(text))
     assert len(re.findall("^ *(?:```|~~~)", text, re.MULTILINE)) == 2 * len(found), f"{page}: a block is not understood"
     return found
 
 
-def follow(page: Path, checkout: Path, scratch: Path, environment: dict[str, str], built: Path | None) -> None:
-    """Do what a page says, in a copy of the checkout.
+def _blocks(text: str) -> Iterator[Block]:
+    for part in BLOCK.finditer(text):
+        text = re.sub(f"^{part['indent']}", "", part["text"], flags=re.MULTILINE)
+        yield Block(part["mark"] or "", part["about"] or "", part["language"], part["title"] or "", text)
 
-    Without a folder of what `./scripts/build` built from the same files, build and install as the page says.
+
+def section(page: Path, anchor: str) -> list[Block]:
+    """Return the blocks below a heading."""
+    parts = re.split("^## (.+)\n", page.read_text("utf-8"), flags=re.MULTILINE)
+    sections = zip(parts[1::2], parts[2::2], strict=True)
+    (text,) = (body for head, body in sections if head.lower().replace(" ", "-") == anchor)
+    return list(_blocks(text))
+
+
+def prerequisites(page: Path) -> list[Block]:
+    """Return the blocks of other pages that a page names before its first block: how to install, and the sandbox."""
+    before = page.read_text("utf-8").partition("```")[0]
+    named = {
+        ((page.parent / path).resolve(), anchor)
+        for path, anchor in re.findall(r"\]\(([\w./-]+\.md)#?([\w-]*)\)", before)
+    }
+    first = [block for block in blocks(INSTALLATION)[:1] if (INSTALLATION, "") in named]
+    return first + (section(QUICKSTART, START) if (QUICKSTART, START) in named else [])
+
+
+def follow(page: Path, checkout: Path, scratch: Path, environment: dict[str, str], built: Path | None) -> None:
+    """Do what a page says, in a copy of the checkout, after what it names as its prerequisites.
+
+    Without the folder of an earlier `./scripts/build`, build and install as on the page.
     """
-    steps = blocks(page)
+    steps = prerequisites(page) + blocks(page)
     for program, text in (("pip", PIP), ("answers.py", ANSWERS)):
         (scratch / program).write_text(text)
         (scratch / program).chmod(0o755)
     script = scratch / "page.sh"
-    script.write_text("".join(_step(number, block, scratch, built) for number, block in enumerate(steps)))
+    start = f"PATH={shlex.quote(str(scratch))}:$PATH\n" if built else ""
+    script.write_text(start + "".join(_step(number, block, scratch, built) for number, block in enumerate(steps)))
     # A session of its own, so that what it leaves behind can be ended.
     with subprocess.Popen(
         ["sh", "-e", str(script)], cwd=checkout, env=environment, start_new_session=True, stdin=subprocess.DEVNULL
@@ -115,7 +148,7 @@ def follow(page: Path, checkout: Path, scratch: Path, environment: dict[str, str
 
 
 def as_shown(printed: str, shown: str) -> bool:
-    """Whether this is what a page shows. Spaces at the ends of lines do not count."""
+    """Whether the output matches a page. Spaces at the ends of lines do not count."""
     pattern = ".*?".join(re.escape(part) for part in shown.strip().split("…"))
     lines = "\n".join(line.rstrip() for line in printed.splitlines()).strip()
     return re.fullmatch(pattern, lines, re.DOTALL) is not None
@@ -131,7 +164,7 @@ def _step(number: int, block: Block, scratch: Path, built: Path | None) -> str:
     if block.title:
         return f"{at}mkdir -p {shlex.quote(str(Path(block.title).parent))}\ncp {path} {shlex.quote(block.title)}\n"
     if block.language == "python":
-        # What another library warns of is not ours to mend.
+        # Warnings of another library cannot be fixed here.
         strict = "" if "dask" in block.text else "-W error "
         return f"{at}python {strict}{path} > {out} 2>&1\n"
     if block.mark == "answers":
@@ -140,9 +173,11 @@ def _step(number: int, block: Block, scratch: Path, built: Path | None) -> str:
     if block.language != "sh":
         return ""
     text = block.text
-    if text == INSTALL and built:
+    if built:
         programs = f"{shlex.quote(str(scratch))}:{shlex.quote(str(Path(sys.executable).parent))}"
-        text = f"cp -r {shlex.quote(str(built))} dist\nmkdir ~/try-cekura\nPATH={programs}:$PATH\n"
+        ready = f"mkdir -p ~/try-cekura\nPATH={programs}:$PATH\n"
+        text = text.replace(INSTALL, f"{ready}{INSTALL.splitlines()[-1]}\n")
+        text = re.sub(r"^\./scripts/build$", f"cp -r {shlex.quote(str(built))} dist", text, flags=re.MULTILINE)
     for pattern, quick in QUICKER:
         text = pattern.sub(quick, text)
     return f"{at}{{\n{text}}} > {out} 2>&1\n"

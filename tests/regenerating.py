@@ -1,10 +1,11 @@
-"""Run `scripts/regenerate.py` on a copy of the checkout: in this process, where a function call does the same."""
+"""Runs `scripts/regenerate.py` on a copy of the checkout, in this process, which is faster."""
 
 from __future__ import annotations
 
 import contextlib
 import io
 import json
+import pickle
 import re
 import shutil
 import signal
@@ -24,8 +25,11 @@ import openapi_python_client
 import pytest
 import regenerate
 from regeneration import pipeline
+from regeneration.documents import Document
 from regeneration.errors import RegenerationError
 from regeneration.generate import generate as generate_anew
+from regeneration.operations import Operations
+from regeneration.pipeline import Derivation, derive
 from regeneration.validate import check_openapi
 
 from tests.once import once
@@ -34,17 +38,18 @@ ROOT = Path(__file__).resolve().parent.parent
 
 _MADE = TemporaryDirectory(prefix="generated-")
 _generated: dict[tuple[str, str, str], Path] = {}
+_derived: dict[tuple[object, ...], bytes] = {}
 _valid: set[str] = set()
 
 
 class _CompiledTemplates(jinja2.BytecodeCache):
-    """The generator's templates, which it compiles anew each time it is called."""
+    """A cache for the generator's templates, which it otherwise compiles for each call."""
 
     def __init__(self) -> None:
         self.codes: dict[str, bytes] = {}
 
     def get_cache_key(self, name: str, filename: str | None = None) -> str:
-        # The folder differs each time. Jinja compares the source itself.
+        # The folder differs each time, but Jinja compares the source as well.
         return name
 
     def load_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
@@ -66,7 +71,7 @@ def generate(specification: Path, configuration: Path, package: Path) -> None:
 
 @attrs.frozen
 class Result:
-    """How a run ended, and what it printed."""
+    """The exit code and the output of a run."""
 
     returncode: int
     stdout: str
@@ -74,7 +79,7 @@ class Result:
 
 
 def copied_checkout(factory: pytest.TempPathFactory, to: Path) -> Path:
-    """Copy what the pipeline reads and writes, under git, into a new folder."""
+    """Copy the files that the pipeline reads and writes into a new folder, under git."""
 
     def make(folder: Path) -> None:
         for name in ("spec", "scripts", "generated_client"):
@@ -89,7 +94,7 @@ def copied_checkout(factory: pytest.TempPathFactory, to: Path) -> Path:
 
 
 def run(checkout: Path, *arguments: str | Path, cwd: Path | None = None) -> Result:
-    """Run the command in this process. Each specification is generated and validated once."""
+    """Run the command in this process. Each specification is derived, generated and validated once."""
     out, err = io.StringIO(), io.StringIO()
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     with (
@@ -97,7 +102,7 @@ def run(checkout: Path, *arguments: str | Path, cwd: Path | None = None) -> Resu
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
         mock.patch.multiple(regenerate, ROOT=checkout, SPEC=checkout / "spec"),
-        mock.patch.multiple(pipeline, generate=_generate_once, validated_beside=_validated_once),
+        mock.patch.multiple(pipeline, derive=_derive_once, generate=_generate_once, validated_beside=_validated_once),
         mock.patch.object(sys, "argv", ["regenerate.py", *map(str, arguments)]),
     ):
         try:
@@ -108,6 +113,16 @@ def run(checkout: Path, *arguments: str | Path, cwd: Path | None = None) -> Resu
             for number, handler in handlers.items():
                 signal.signal(number, handler)
     return Result(code, out.getvalue(), err.getvalue())
+
+
+def _derive_once(published: Document, covered: Operations, overlay: Document, selection: str = "") -> Derivation:
+    # A test may have replaced a stage.
+    stages = tuple(filter(callable, vars(pipeline).values()))
+    key = (pickle.dumps(published), repr(covered), pickle.dumps(overlay), selection, stages)
+    if key not in _derived:
+        _derived[key] = pickle.dumps(derive(published, covered, overlay, selection))
+    found: Derivation = pickle.loads(_derived[key])
+    return found
 
 
 def _generate_once(specification: Path, configuration: Path, package: Path) -> None:
@@ -130,14 +145,14 @@ def _validated_once(specification: Path) -> Iterator[None]:
 
 
 def script(name: str, *arguments: str | Path, root: Path = ROOT, **settings: Any) -> Result:
-    """Run a script in a process of its own."""
+    """Run a script in a separate process."""
     command = [sys.executable, str(root / "scripts" / name), *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, **settings)
     return Result(done.returncode, done.stdout, done.stderr)
 
 
 def one_line(error: pytest.ExceptionInfo[RegenerationError] | RegenerationError) -> str:
-    """The message of an error, which must be fit for a person who sees one line."""
+    """The message of an error, which must be a single line for people."""
     text = str(error.value if isinstance(error, pytest.ExceptionInfo) else error)
     assert "\n" not in text
     assert not re.search(r"0x[0-9a-f]{6}|(Recursion|Type|Key|Value|Attribute)Error", text)

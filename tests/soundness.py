@@ -1,4 +1,4 @@
-"""What has to be true of the package that is made from a document, whatever names and texts it has."""
+"""Checks that the package generated from a document is sound, for any names and texts."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _COUNTER = itertools.count()
 
 @contextmanager
 def made(document: Document, selection: str) -> Iterator[tuple[Document, str, Path]]:
-    """The effective specification of a document, and the name and folder of the package that is made from it."""
+    """The effective specification of a document, and the name and folder of the generated package."""
     package = f"hostile_{next(_COUNTER)}"
     overlay = {"overlay": "1.0.0", "actions": []}
     with TemporaryDirectory() as folder:
@@ -68,14 +68,14 @@ def refusal(document: Document, selection: str) -> str | None:
         line = str(error)
         assert "\n" not in line
         assert " at 0x" not in line
-        # These say that nobody thought of it.
+        # These messages mean that nobody foresaw the problem.
         assert "does not say why" not in line
         return line
     return None
 
 
 def check_package(effective: Document, package: str, folder: Path) -> None:
-    """Fail if a package does not import, round-trip or send its parameters, or if a name of ours is shadowed in it."""
+    """Fail if a package cannot be imported, does not round-trip or send its parameters, or shadows one of our names."""
     for file in (folder / package).rglob("*.py"):
         _check_source(file)
     with warnings.catch_warnings():
@@ -91,7 +91,7 @@ def check_package(effective: Document, package: str, folder: Path) -> None:
 
 
 def _check_source(file: Path) -> None:
-    """Nothing but the statements of the templates, and no text that looks different from what it is."""
+    """Check that a file has only the statements of the templates, and no deceptive text."""
     text = file.read_text("utf-8")
     hidden = {each for each in text if unicodedata.category(each) in ("Cc", "Cf", "Co", "Cs", "Zl", "Zp")} - {"\n"}
     assert not hidden, f"{file.name}: {hidden!r}"
@@ -102,7 +102,7 @@ def _check_source(file: Path) -> None:
 
 
 def _check_imports(package: str, module: ModuleType) -> None:
-    """What a module imports is what it says: nothing from the document has the same name."""
+    """Check that names from the document do not replace the imports of a module."""
     assert module.__file__
     for node in ast.parse(Path(module.__file__).read_text("utf-8")).body:
         if isinstance(node, ast.ImportFrom) and node.module != "__future__":
@@ -120,7 +120,7 @@ def _check_imports(package: str, module: ModuleType) -> None:
 
 
 def _check_models(effective: Document, package: str) -> None:
-    """Each model has a field for each property, all methods of the base class, and writes what it reads."""
+    """Check that each model has its fields, all methods of the base class, and writes the values that it reads."""
     model = importlib.import_module(f"{package}.model")
     models = importlib.import_module(f"{package}.models")
     by_keys = []
@@ -175,7 +175,7 @@ def sample(effective: Document, schema: dict[str, Any]) -> Any:
 
 @attrs.define
 class _Kept:
-    """A transport that keeps the request."""
+    """A transport that stores the request."""
 
     request: dict[str, Any] = attrs.field(factory=dict)
 
@@ -186,7 +186,7 @@ class _Kept:
 
 
 def _check_operation(effective: Document, package: str, path: str, operation: dict[str, Any]) -> None:
-    """Each parameter is sent once, under its published name, from the function as from the method."""
+    """Check that each parameter is sent once, under its published name, by the function and by the method."""
     api = importlib.import_module(f"{package}.api")
     tag, name = operation["tags"][0], operation["operationId"]
     folder = strings.PythonIdentifier(tag, "tag")
@@ -244,7 +244,7 @@ def _check_request(
 
 
 def _check_keywords(method: Any, arguments: dict[str, Any], of_endpoint: set[str]) -> None:
-    """Each property of a JSON body is a keyword of the method."""
+    """Check that each property of a JSON body is a keyword argument of the method."""
     keywords = [name for name in inspect.signature(method).parameters if name not in of_endpoint]
     joined: list[dict[str, object]] = []
 

@@ -1,4 +1,4 @@
-"""What tests share: one way to drive both clients, and a server on 127.0.0.1 that answers as it is told."""
+"""One interface for both clients, and a server on 127.0.0.1 with scripted responses, for the tests."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import inspect
 import json
+import os
 import socket
 import socketserver
 import ssl
@@ -26,19 +27,19 @@ from cekura_facade.sandbox import Sandbox
 from tests.faults import virtual
 
 Kind = Literal["sync", "async"]
-HUNG = 600.0  # seconds: only a test that hangs takes as long, whatever else the machine does
-NEVER = 1e9  # job_seconds of a sandbox whose jobs are finished only by finish_jobs
-_A_LOOK = 0.05  # seconds that a read waits before it checks whether anything will come
+HUNG = 600.0  # seconds, which only a test that hangs reaches
+NEVER = 1e9  # job_seconds of a sandbox in which only finish_jobs finishes jobs
+_A_LOOK = 0.05  # seconds that a read waits before it checks whether any bytes will arrive
 
 
 class VirtualClock(virtual.VirtualClock):
     """A virtual clock that also ends the requests of a client whose `timeout` is 5 seconds or more.
 
-    A shorter one is real: use it where nothing but the failure has to happen in time.
+    A shorter timeout is real. Use it only if the test does not depend on the speed of the machine.
 
     Attributes:
-        silent: Whether the server sends nothing more. A read then times out, and moves the clock on. So does connecting
-            if it was set before.
+        silent: Whether the server sends nothing more. A read then times out, and advances the clock. Connecting does
+            the same if this was set before.
         timed_out: Set when a read has timed out.
     """
 
@@ -53,14 +54,14 @@ class VirtualClock(virtual.VirtualClock):
         return _A_LOOK if self.silent.is_set() else HUNG
 
     def time_out(self, seconds: float | None) -> None:
-        """Let the read time out that waited for so many seconds."""
+        """Make the current read time out after this many seconds."""
         self.seconds += seconds or 0.0
         self.silent.clear()
         self.timed_out.set()
 
 
 class Either:
-    """A Cekura, or an AsyncCekura that is driven as if it were one: the same test says what both must do."""
+    """A Cekura, or an AsyncCekura with blocking methods, so that one test can check both."""
 
     def __init__(self, kind: Kind, *args: Any, clock: Clock | None = None, **settings: Any) -> None:
         self.kind = kind
@@ -87,7 +88,7 @@ class Either:
         return self.runner.run(awaitable)
 
     def wrapped(self, client: Any) -> Any:
-        """Another client of the same kind, driven in the same way."""
+        """Another client of the same kind, with the same interface."""
         return _Client(self, client)
 
     @property
@@ -99,7 +100,7 @@ class Either:
         return _Blocking(self, self.client.agents)
 
     def take(self, iterator: Any) -> Any:
-        """The next of what either kind of iterator gives; raises StopIteration at its end."""
+        """The next item of either kind of iterator. Raises StopIteration at its end."""
         if self.runner is None:
             return next(iterator)
         try:
@@ -125,7 +126,7 @@ class Either:
 
 
 def _read_by(clock: VirtualClock, http: Any) -> None:
-    """Let the attempts of a client end by the virtual clock, however slow the machine is."""
+    """End the attempts of a client by the virtual clock, so that the speed of the machine does not matter."""
     limits = http.limits
 
     def limit_patiently(request: httpx.Request, deadline: float) -> tuple[float, float]:
@@ -140,7 +141,7 @@ def _read_by(clock: VirtualClock, http: Any) -> None:
 
 
 class _Backend(httpcore.SyncBackend):
-    """Connections that time out as soon as the server says that nothing more comes."""
+    """Connections that time out when the server reports that it sends nothing more."""
 
     def __init__(self, clock: VirtualClock) -> None:
         self._clock = clock
@@ -164,7 +165,7 @@ class _Backend(httpcore.SyncBackend):
 
 
 class _AsyncBackend(httpcore.AnyIOBackend):
-    """As _Backend, awaited."""
+    """The asynchronous _Backend."""
 
     def __init__(self, clock: VirtualClock) -> None:
         self._clock = clock
@@ -188,7 +189,7 @@ class _AsyncBackend(httpcore.AnyIOBackend):
 
 
 class _Blocking:
-    """An object whose coroutine functions are run to their end, and whose results are wrapped as well."""
+    """Makes the coroutine functions of an object block, and wraps their results as well."""
 
     def __init__(self, either: Either, target: Any) -> None:
         self._either, self.target = either, target
@@ -216,8 +217,13 @@ class _Client:
         self.transport = client.transport
 
 
+def examples(usual: int) -> int:
+    """How many examples a property is tried with. Each run tries others. EXAMPLES=10 tries ten times as many."""
+    return usual * int(os.environ.get("EXAMPLES", "1"))
+
+
 def renew(sandbox: Sandbox, **settings: Any) -> Sandbox:
-    """Make a running sandbox like a new one: starting and stopping one takes longer than most tests."""
+    """Reset a running sandbox, because starting a new one takes longer than most tests."""
     new = Sandbox(**settings)._state  # noqa: SLF001 - Users have no need for this.
     for each in attrs.fields(type(new)):
         setattr(sandbox._state, each.name, getattr(new, each.name))  # noqa: SLF001
@@ -225,7 +231,7 @@ def renew(sandbox: Sandbox, **settings: Any) -> Sandbox:
 
 
 def slow_down(sandbox: Sandbox) -> None:
-    """Let the jobs that are started from now on be queued until finish_jobs."""
+    """Keep jobs that are started from now on queued until finish_jobs."""
     sandbox._state.job_seconds = NEVER  # noqa: SLF001 - As above.
 
 
@@ -236,7 +242,7 @@ def finish_jobs(sandbox: Sandbox) -> None:
 
 @attrs.frozen
 class Received:
-    """A request as it came in."""
+    """A received request."""
 
     method: str
     path: str
@@ -248,7 +254,7 @@ class Received:
         return json.loads(self.body)
 
 
-Answer = bytes | Iterator[bytes]  # an iterator is sent piece by piece, until the client hangs up
+Answer = bytes | Iterator[bytes]  # An iterator is sent in pieces, until the client closes the connection.
 Reply = Answer | Callable[[Received], Answer]
 
 
@@ -263,14 +269,14 @@ def reply(
 
 
 def trickled(content: bytes, clock: VirtualClock, seconds: float = 1.0) -> Iterator[bytes]:
-    """A byte at a time. Each takes so many seconds, by the clock of the client."""
+    """The content, one byte at a time. Each takes this many seconds on the clock of the client."""
     for i in range(len(content)):
         clock.seconds += seconds
         yield content[i : i + 1]
 
 
 def silence(clock: VirtualClock, content: bytes = b"") -> Iterator[bytes]:
-    """The beginning of an answer, of which nothing more comes until the client hangs up."""
+    """The beginning of a response that never continues."""
     clock.timed_out.clear()
     yield content
     clock.silent.set()
@@ -279,7 +285,7 @@ def silence(clock: VirtualClock, content: bytes = b"") -> Iterator[bytes]:
 
 @attrs.define
 class Scripted:
-    """A running server: `replies` are given one after the other, the last one for good. `b""` hangs up."""
+    """A running server. It sends each reply once, and then repeats the last one. `b""` closes the connection."""
 
     url: str
     replies: list[Reply]
@@ -295,7 +301,7 @@ class Scripted:
 
 @contextmanager
 def scripted(*replies: Reply, tls: ssl.SSLContext | None = None) -> Iterator[Scripted]:
-    """Serve scripted replies on 127.0.0.1. Bytes are sent as they are, so that they may be anything but HTTP."""
+    """Serve scripted replies on 127.0.0.1. Bytes are sent unchanged, so that they need not be HTTP."""
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
@@ -358,7 +364,7 @@ def _read(connection: socket.socket) -> Received | None:
 
 @contextmanager
 def closed_port() -> Iterator[str]:
-    """An address that nothing listens at, and that nobody else is given meanwhile."""
+    """The URL of a port without a server, which no other process can get."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{taken.getsockname()[1]}"

@@ -1,103 +1,65 @@
-"""The installed command, run as a plain process and in a pseudo-terminal."""
+"""Runs the installed command as a plain process and in a pseudo-terminal."""
 
 from __future__ import annotations
 
-import atexit
 import functools
 import json
 import os
+import pty
 import re
-import signal
 import subprocess
 import sys
-import threading
+import termios
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pexpect
 import pyte
+from pexpect.fdpexpect import fdspawn
+
+from tests.forks import LIBRARIES, SECONDS, VIRTUAL_TIME, Forks, PipedFork
 
 COMMAND = str(Path(sys.executable).with_name("cekura-facade"))
-NEXT_PICTURE = "\r\x1b[2K"  # how a live display begins to draw itself again
+NEXT_PICTURE = "\r\x1b[2K"  # the start of each picture of a live display
 JSON = ("--json",)
-SECONDS = 600  # only a test that hangs takes as long, whatever else the machine does
-VIRTUAL_TIME = str(Path(__file__).with_name("virtual_time"))
 
 
 def environment(home: Path, url: str = "", key: str = "", **more: str) -> dict[str, str]:
-    """An environment with nothing in it but what a shell has, and what is given."""
+    """The minimal environment of a shell, with this home, URL and key."""
     base = {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8", "TERM": "xterm-256color"}
     given = {"CEKURA_API_URL": url, "CEKURA_API_KEY": key, "TMPDIR": str(home), **more}
     return base | {name: value for name, value in given.items() if value}
 
 
-class Forks:
-    """Runs the command in forks of a process that has imported the libraries: see virtual_time/forking.py."""
-
-    # What no library reads when it is imported.
-    READ_LATER = re.compile("CEKURA_.*|COLUMNS|HOME|TMPDIR")
-
-    def __init__(self) -> None:
-        self._env = environment(Path(os.devnull), PYTHONPATH=VIRTUAL_TIME)
-        self._folder = TemporaryDirectory(prefix="forks-")
-        pipe = subprocess.PIPE
-        program = [sys.executable, str(Path(VIRTUAL_TIME, "forking.py"))]
-        self._process = subprocess.Popen(
-            program, env=self._env, stdin=pipe, stdout=pipe, stderr=pipe, text=True, bufsize=1, start_new_session=True
-        )
-        atexit.register(self.close)
-
-    def can_run(self, env: dict[str, str]) -> bool:
-        """Whether a process with these variables would import the libraries in the same way."""
-        names = [name for name in self._env.keys() | env.keys() if not self.READ_LATER.fullmatch(name)]
-        return all(self._env.get(name) == env.get(name) for name in names)
-
-    def run(
-        self, command: list[str], folder: Path, env: dict[str, str], given: str | None = None
-    ) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end."""
-        assert self._process.stdin
-        assert self._process.stdout
-        source, out, err = (Path(self._folder.name, name) for name in ("in", "out", "err"))
-        source.write_text(given or "", "utf-8")
-        written = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-        streams = [
-            (os.devnull if given is None else str(source), os.O_RDONLY),
-            (str(out), written),
-            (str(err), written),
-        ]
-        run = {"command": command, "folder": str(folder), "env": env, "streams": streams}
-        hangs = threading.Timer(SECONDS, os.killpg, (self._process.pid, signal.SIGKILL))
-        hangs.start()
-        self._process.stdin.write(json.dumps(run) + "\n")
-        code = self._process.stdout.readline()
-        hangs.cancel()
-        assert code, "The process that forks has ended."
-        return subprocess.CompletedProcess(command, int(code), out.read_text("utf-8"), err.read_text("utf-8"))
-
-    def close(self) -> None:
-        """End the process that forks."""
-        self._process.communicate()
-        self._folder.cleanup()
+@functools.cache
+def forks(*, virtual_time: bool = True) -> Forks:
+    """The process that runs the command in forks. In virtual time, the client's pauses take no time."""
+    more = {"PYTHONPATH": VIRTUAL_TIME} if virtual_time else {}
+    return Forks(LIBRARIES, environment(Path(os.devnull), **more))
 
 
-forks = functools.cache(Forks)
+def forkable(command: tuple[str, ...], env: dict[str, str]) -> tuple[list[str], Forks] | None:
+    """The script of a program, and the process that can run it in a fork. None if the program needs its own process."""
+    script = command[1:] if command[0] == sys.executable else command
+    if script[0] == COMMAND or script[0].endswith(".py"):
+        fork = forks(virtual_time="PYTHONPATH" in env)
+        return (list(script), fork) if fork.can_run(env) else None
+    return None
 
 
 class Shell:
-    """Runs the command in a folder and an environment of its own."""
+    """Runs the command in a separate folder and environment."""
 
     def __init__(self, folder: Path, env: dict[str, str]) -> None:
         self.folder = folder
         self.env = env
 
     def run(self, *arguments: str, input: str | None = None, **env: str) -> subprocess.CompletedProcess[str]:
-        """As a plain process: no terminal anywhere. The client's pauses take no time."""
+        """Run it as a plain process, without any terminal. The client's pauses take no time."""
         env = self.env | {"PYTHONPATH": VIRTUAL_TIME} | env
         if forks().can_run(env):
             return forks().run([COMMAND, *arguments], self.folder, env, input)
@@ -137,8 +99,13 @@ class Shell:
         )
 
     @contextmanager
-    def start(self, *command: str) -> Iterator[subprocess.Popen[str]]:
-        """Another command as a plain process that goes on meanwhile, and is killed at the end."""
+    def start(self, *command: str) -> Iterator[subprocess.Popen[str] | PipedFork]:
+        """Start another command without a terminal in the background. It is killed at the end."""
+        if found := forkable(command, self.env):
+            script, fork = found
+            with fork.start(script, self.folder, self.env) as run:
+                yield run
+            return
         pipe = subprocess.PIPE
         with subprocess.Popen(
             command, cwd=self.folder, env=self.env, stdin=pipe, stdout=pipe, stderr=pipe, text=True
@@ -150,17 +117,28 @@ class Shell:
 
     @contextmanager
     def terminal(self, *arguments: str, columns: int = 100, **env: str) -> Iterator[Terminal]:
-        """In a pseudo-terminal."""
+        """Run it in a pseudo-terminal."""
         with self.program(COMMAND, *arguments, columns=columns, **env) as terminal:
             yield terminal
 
     @contextmanager
     def program(self, *command: str, columns: int = 100, **env: str) -> Iterator[Terminal]:
-        """Another program in a pseudo-terminal, such as a shell that runs the command."""
+        """Run another program in a pseudo-terminal, such as a shell that runs the command."""
+        if found := forkable(command, self.env | env):
+            script, fork = found
+            ours, theirs = pty.openpty()
+            termios.tcsetwinsize(theirs, (80, columns))
+            with fork.start_in_terminal(script, self.folder, self.env | env, theirs) as run:
+                child = fdspawn(ours, encoding="utf-8", timeout=SECONDS)
+                try:
+                    yield Terminal(child, columns, run.wait)
+                finally:
+                    child.close()
+            return
         with warnings.catch_warnings():
-            # It forks, and the sandbox is a thread; nothing but exec happens in between.
+            # This forks while the sandbox runs in a thread, but the child only calls exec.
             warnings.simplefilter("ignore", DeprecationWarning)
-            child = pexpect.spawn(
+            spawned = pexpect.spawn(
                 command[0],
                 list(command[1:]),
                 cwd=str(self.folder),
@@ -169,19 +147,24 @@ class Shell:
                 encoding="utf-8",
                 timeout=SECONDS,
             )
-        terminal = Terminal(child, columns)
+
+        def wait() -> int:
+            spawned.close()
+            return int(spawned.exitstatus or 0) if spawned.signalstatus is None else -spawned.signalstatus
+
         try:
-            yield terminal
+            yield Terminal(spawned, columns, wait)
         finally:
-            child.close(force=True)
+            spawned.close(force=True)
 
 
 class Terminal:
-    """A command in a pseudo-terminal, and what a user sees there."""
+    """A command in a pseudo-terminal, and its screen."""
 
-    def __init__(self, child: Any, columns: int) -> None:
+    def __init__(self, child: Any, columns: int, wait: Callable[[], int]) -> None:
         self._child = child
         self._columns = columns
+        self._wait = wait
         self.raw = ""
         child.logfile_read = self
 
@@ -192,7 +175,7 @@ class Terminal:
         pass
 
     def expect(self, pattern: str) -> None:
-        """Wait until this is printed."""
+        """Wait until the command prints this."""
         self._child.expect(pattern)
 
     def answer(self, line: str) -> None:
@@ -206,44 +189,47 @@ class Terminal:
 
     def press(self, control: str) -> None:
         """Press a key together with Ctrl."""
-        self._child.sendcontrol(control)
+        self._child.send(chr(ord(control) & 0x1F))
 
     def close(self) -> None:
-        """Close the terminal's window: the system tells the command."""
-        # Not close() of pexpect, which also sends signals of its own, and fails if the command takes a while to end.
+        """Close the terminal, like closing its window. The system signals this to the command."""
+        if isinstance(self._child, fdspawn):
+            self._child.close()
+            return
+        # The close() of pexpect also sends signals, and fails if the command ends slowly.
         self._child.ptyproc.fileobj.close()
 
     def end(self) -> int:
         """Wait for the end. Returns the exit code."""
         self._child.expect(pexpect.EOF)
-        self._child.close()
-        assert self._child.signalstatus is None
-        return int(self._child.exitstatus)
+        code = self._wait()
+        assert code >= 0
+        return code
 
     @property
     def drawn(self) -> str:
-        """What was printed up to the last picture of a live display that is complete."""
+        """The output up to the last complete picture of a live display."""
         return self.raw.rpartition(NEXT_PICTURE)[0]
 
     @property
     def screen(self) -> str:
-        """What stands on the screen."""
+        """The text on the screen."""
         return self.shows(self.raw)
 
     def shows(self, text: str) -> str:
-        """What stands on the screen after this was printed."""
+        """The text on the screen after this was printed."""
         screen = pyte.Screen(self._columns, 400)
         pyte.Stream(screen).feed(text)
         return "\n".join(line.rstrip() for line in screen.display).rstrip()
 
     @property
     def flat(self) -> str:
-        """What stands on the screen, however its lines are broken."""
+        """The text on the screen, on one line."""
         return " ".join(self.screen.split())
 
 
 def until(happened: Callable[[], object]) -> None:
-    """Wait for something that another thread or process does."""
+    """Wait until another thread or process has done something."""
     deadline = time.monotonic() + SECONDS
     while not happened():
         assert time.monotonic() < deadline
@@ -251,7 +237,7 @@ def until(happened: Callable[[], object]) -> None:
 
 
 def editor(folder: Path, body: str) -> str:
-    """An editor for EDITOR: a script. `path` is the file, `text` what is in it, `times` how often it was run before."""
+    """A script for EDITOR. `path` is the file, `text` its content, and `times` the number of earlier runs."""
     script = folder / "editor.py"
     count = folder / "edited"
     script.write_text(

@@ -1,4 +1,4 @@
-"""Applying a plan: what the list says is in the service, each step once, and nothing else changes."""
+"""Applying a plan: the service matches the list, each step is done once, and nothing else changes."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _without(fields: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if name not in names}
 
 
-def test_an_update_sends_what_differs_and_nothing_else(kind: Kind) -> None:
+def test_an_update_sends_only_the_differences(kind: Kind) -> None:
     service = Service()
     with service.client(kind) as metrics:
         metrics.apply(metrics.plan(WANTED, agent_id=AGENT))
@@ -105,7 +105,7 @@ def test_an_update_sends_what_differs_and_nothing_else(kind: Kind) -> None:
 # Deletion.
 
 
-def test_only_what_is_the_agents_alone_is_deleted(kind: Kind) -> None:
+def test_only_metrics_of_the_agent_alone_are_deleted(kind: Kind) -> None:
     service = Service()
     own = service.save(name="Own", agents=[AGENT])
     shared = service.save(name="Shared", agents=[AGENT, NEIGHBOR])
@@ -168,7 +168,7 @@ def changed_meanwhile(kind: Kind, change: Callable[[Service, int], object], *, p
     return caught.value.plan
 
 
-def test_a_step_that_the_plan_does_not_show_is_not_done(kind: Kind) -> None:
+def test_a_step_that_is_not_in_the_plan_is_not_taken(kind: Kind) -> None:
     def edit(service: Service, number: int) -> None:
         service.saved(number)["description"] = "by somebody else"
 
@@ -194,7 +194,7 @@ def test_without_prune_a_new_metric_of_somebody_else_does_not_matter(kind: Kind)
         assert len(metrics.apply(plan).created) == len(WANTED)
 
 
-def test_steps_that_are_done_already_are_skipped(kind: Kind) -> None:
+def test_finished_steps_are_skipped(kind: Kind) -> None:
     service = Service()
     old = service.save(name="Old", agents=[AGENT])
     with service.client(kind) as metrics:
@@ -264,12 +264,57 @@ def test_a_metric_that_somebody_deletes_just_before_counts_as_deleted(kind: Kind
         assert [metric.id for metric in metrics.apply(plan, prune=True).deleted] == [number]
 
 
+def test_a_metric_that_is_still_listed_is_not_reported_as_deleted(kind: Kind) -> None:
+    service = Service()
+    old = [service.save(name=f"Old {i}", agents=[AGENT]) for i in range(2)]
+    with service.client(kind) as metrics:
+        plan = metrics.plan(WANTED[:1], agent_id=AGENT)
+
+        def interfere(request: httpx.Request, respond: Respond) -> httpx.Response:
+            is_first = request.method == "DELETE" and request.url.path.endswith(f"/{old[0]}/")
+            return httpx.Response(204) if is_first else respond(request)
+
+        service.interfere = interfere
+        with pytest.raises(
+            facade.PlanChangedError, match=rf"deleted {old[0]} \('Old 0'\), but still lists it"
+        ) as caught:
+            metrics.apply(plan, prune=True)
+        assert caught.value.applied is not None
+        assert [metric.id for metric in caught.value.applied.deleted] == [old[1]]
+        assert [metric.id for metric in caught.value.plan.deletable] == [old[0]]
+        service.interfere = lambda request, respond: respond(request)
+        done = metrics.apply(caught.value.plan, prune=True)
+    assert [metric.id for metric in done.deleted] == old[:1]
+
+
+def test_a_list_that_shows_deleted_metrics_for_a_while_is_listed_again(kind: Kind) -> None:
+    service = Service()
+    old = service.save(name="Old", agents=[AGENT])
+    shown = list(service.sandbox.metrics)
+    with service.client(kind) as metrics:
+        plan = metrics.plan(WANTED[:1], agent_id=AGENT)
+
+        def interfere(request: httpx.Request, respond: Respond) -> httpx.Response:
+            lags = request.url.path.endswith("/metrics/") and service.clock.seconds < 1
+            missing = [each for each in shown if each not in service.sandbox.metrics] if lags else []
+            service.sandbox.metrics[:0] = missing
+            try:
+                return respond(request)
+            finally:
+                for each in missing:
+                    service.sandbox.metrics.remove(each)
+
+        service.interfere = interfere
+        assert [metric.id for metric in metrics.apply(plan, prune=True).deleted] == [old]
+    assert old not in service.snapshot()
+
+
 # Faults.
 
 
 @attrs.frozen
 class Fault:
-    """What becomes of one request: a response or an error, before or after the service has processed it."""
+    """The outcome of one request: a response or an error, before or after the service has processed it."""
 
     name: str
     respond: Callable[[], httpx.Response]
@@ -319,7 +364,7 @@ STEPS = ("GET aiagents", "GET metrics/", "GET metrics/1", "POST metrics", "POST 
 
 
 class Faulty:
-    """Lets one request of a step fail, once or as often as it is sent again."""
+    """Makes one request of a step fail, once or each time that it is sent."""
 
     def __init__(self, step: str, fault: Fault, number: int, *, lasting: bool) -> None:
         self.step, self.fault, self.left, self.lasting = step, fault, number, lasting
@@ -338,7 +383,7 @@ class Faulty:
 
 
 def cells(step: str) -> Iterator[tuple[Kind, Fault, int, bool]]:
-    """Every fault at a step: of a write, at the first request, and at the second and all that follow."""
+    """Every fault at a step. Writes fail at the first request, and at all requests after it."""
     kinds: Iterator[Kind] = itertools.cycle(("sync", "async", "async"))
     for i, fault in enumerate(FAULTS):
         variants = [(1, i % 2 == 0)] if step.startswith("GET") else [(1, False), (2, True)]
@@ -346,7 +391,7 @@ def cells(step: str) -> Iterator[tuple[Kind, Fault, int, bool]]:
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_after_a_fault_one_repetition_makes_the_service_equal_to_the_list(step: str) -> None:
+def test_one_repetition_after_a_fault_completes_the_plan(step: str) -> None:
     failed: dict[str, str] = {}
     for kind, fault, number, lasting in cells(step):
         name = f"{kind}, {fault.name}, request {number}{' and all after it' if lasting else ''}"
@@ -373,7 +418,7 @@ def run_cell(kind: Kind, step: str, fault: Fault, number: int, *, lasting: bool)
             metrics.apply(plan, prune=True)
         except facade.CekuraError as error:
             failure = error
-        assert failure is None or (failure.applied and "not done twice" in failure.__notes__[-1])
+        assert failure is None or (failure.applied and "are not repeated" in failure.__notes__[-1])
         assert set(service.snapshot()) >= kept
         service.interfere = lambda request, respond: respond(request)
         service.clock.seconds += 60
@@ -397,20 +442,20 @@ def test_a_lost_response_of_a_copy_is_found_in_the_list(kind: Kind) -> None:
     assert len(service.sandbox.metrics) == 1
 
 
-def test_a_copy_that_the_list_does_not_show_is_named(kind: Kind) -> None:
+def test_a_copy_that_is_missing_in_the_list_is_reported(kind: Kind) -> None:
     service = Service()
-    service.interfere = Faulty("POST predefined", FAULTS[1], 1, lasting=False)
-    with service.client(kind) as metrics:
+    service.interfere = Faulty("POST predefined", FAULTS[1], 1, lasting=True)
+    with service.client(kind, max_retries=1) as metrics:
         plan = metrics.plan([WANTED[0], PREDEFINED], agent_id=AGENT)
         with pytest.raises(facade.BulkCreateUncertainError, match=r"may or may not be saved \('Latency'\)") as caught:
             metrics.apply(plan)
         assert [each["vocera_defined_metric_code"] for each in caught.value.unconfirmed] == ["latency"]
         assert caught.value.applied is not None
         assert [metric.name for metric in caught.value.applied.created] == [WANTED[0]["name"]]
-        assert service.writes().count("POST predefined-metrics/copy/") == 1
+        assert service.writes().count("POST predefined-metrics/copy/") == 2
 
 
-def test_a_metric_that_is_refused_stops_everything_before_it(kind: Kind) -> None:
+def test_a_refused_metric_stops_the_later_steps(kind: Kind) -> None:
     service = Service()
     old = service.save(name="Old", agents=[AGENT])
     with service.client(kind) as metrics:
@@ -422,7 +467,7 @@ def test_a_metric_that_is_refused_stops_everything_before_it(kind: Kind) -> None
 
 
 @pytest.mark.parametrize("step", ["POST metrics/bulk", "PATCH", "DELETE"])
-def test_an_interruption_says_what_was_done(kind: Kind, step: str) -> None:
+def test_an_interruption_reports_the_finished_steps(kind: Kind, step: str) -> None:
     service = Service()
     service.save(name="Known", description="before", agents=[AGENT])
     service.save(name="Old", agents=[AGENT])

@@ -1,4 +1,4 @@
-"""The steps around the main job: looking at, changing, deleting and trying metrics, and listing agents."""
+"""The steps around the workflow: reading, updating, deleting and previewing metrics, and listing agents."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def saved(cekura: Either, sandbox: Sandbox) -> facade.Metric:
     return metric
 
 
-def test_a_metric_is_looked_at_changed_and_deleted(cekura: Either, sandbox: Sandbox, saved: facade.Metric) -> None:
+def test_a_metric_is_read_updated_and_deleted(cekura: Either, sandbox: Sandbox, saved: facade.Metric) -> None:
     assert cekura.metrics.get(saved.id).name == "Tone"
     assert cekura.metrics.update(saved.id, {"name": "Manner"}, description="How it speaks").name == "Manner"
     assert cekura.metrics.update(saved.id, facade.MetricUpdate(display_order=3), eval_type="numeric").id == saved.id
@@ -51,14 +51,14 @@ def test_a_metric_is_looked_at_changed_and_deleted(cekura: Either, sandbox: Sand
             look(saved.id)
 
 
-def test_what_is_null_or_unknown_is_sent_as_it_is(client: Callable[..., Either]) -> None:
+def test_null_and_unknown_fields_are_sent_unchanged(client: Callable[..., Either]) -> None:
     with scripted(reply(200, METRIC)) as server:
         metric = client("key", base_url=server.url).metrics.update(7, {"add_to_new_agents": None, "brand_new": [1]})
     assert server.received[0].json == {"add_to_new_agents": None, "brand_new": [1]}
     assert metric.additional_properties["new"] == 1
 
 
-def test_what_is_given_by_name_counts(client: Callable[..., Either]) -> None:
+def test_keyword_arguments_override_the_body(client: Callable[..., Either]) -> None:
     with scripted(reply(200, METRIC)) as server:
         client("key", base_url=server.url).metrics.update(7, {"name": "A", "prompt": "x"}, name="B")
     assert server.received[0].json == {"name": "B", "prompt": "x"}
@@ -79,7 +79,7 @@ def test_a_refused_change_names_the_field(cekura: Either, saved: facade.Metric) 
     ],
     ids=["update", "delete"],
 )
-def test_what_may_be_done_twice_is_sent_again(
+def test_idempotent_requests_are_retried(
     client: Callable[..., Either], call: Callable[[Either], Any], done: bytes, failure: bytes
 ) -> None:
     with scripted(failure, done) as server:
@@ -94,7 +94,7 @@ def test_what_may_be_done_twice_is_sent_again(
 
 
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: str(failure[:14]))
-def test_what_was_deleted_while_the_answer_was_lost_is_deleted(client: Callable[..., Either], failure: bytes) -> None:
+def test_a_404_after_a_lost_response_means_deleted(client: Callable[..., Either], failure: bytes) -> None:
     with scripted(failure, reply(404, {"detail": "Not found."})) as server:
         assert client("key", base_url=server.url).metrics.delete(7) is None
     assert len(server.received) == 2
@@ -104,14 +104,14 @@ NOT_THE_SERVICE = [reply(404, b"default backend - 404", type="text/plain"), repl
 
 
 @pytest.mark.parametrize("answer", NOT_THE_SERVICE, ids=["text", "HTML", "other JSON"])
-def test_what_only_a_proxy_does_not_find_is_not_deleted(client: Callable[..., Either], answer: bytes) -> None:
+def test_a_404_of_a_proxy_does_not_mean_deleted(client: Callable[..., Either], answer: bytes) -> None:
     with scripted(reply(502, b"<html>", SOON), answer) as server, pytest.raises(facade.NotFoundError):
         client("key", base_url=server.url).metrics.delete(7)
     assert len(server.received) == 2
 
 
 @pytest.mark.parametrize("refusal", [reply(429, b"", SOON), reply(503, b"", SOON)], ids=["429", "503"])
-def test_what_was_never_there_is_not_found(client: Callable[..., Either], refusal: bytes) -> None:
+def test_deleting_an_unknown_metric_raises_not_found(client: Callable[..., Either], refusal: bytes) -> None:
     with scripted(refusal, reply(404, {"detail": "Not found."})) as server, pytest.raises(facade.NotFoundError):
         client("key", base_url=server.url).metrics.delete(7)
     assert len(server.received) == 2
@@ -145,7 +145,7 @@ def test_what_was_never_there_is_not_found(client: Callable[..., Either], refusa
         (lambda c: c.metrics.simplification_job("a").poll(), reply(200, {"status": "completed"})),
     ],
 )
-def test_a_success_that_is_none_is_no_result(
+def test_a_success_of_the_wrong_shape_is_not_a_result(
     client: Callable[..., Either], call: Callable[[Either], Any], answer: bytes
 ) -> None:
     with scripted(answer) as server:
@@ -157,9 +157,7 @@ def test_a_success_that_is_none_is_no_result(
 
 
 @pytest.mark.parametrize("number", [0, -1, True, "7", 7.0, None, 2**63])
-def test_an_id_that_cannot_be_right_is_refused_before_anything_is_sent(
-    cekura: Either, sandbox: Sandbox, number: Any
-) -> None:
+def test_an_invalid_id_is_refused_before_sending(cekura: Either, sandbox: Sandbox, number: Any) -> None:
     calls: list[Callable[[], Any]] = [
         lambda: cekura.metrics.get(number),
         lambda: cekura.metrics.delete(number),
@@ -212,7 +210,7 @@ def test_an_id_that_cannot_be_right_is_refused_before_anything_is_sent(
         (lambda c: c.metrics.simplification_job(5), "progress_id"),
     ],
 )
-def test_what_cannot_be_right_is_refused_before_anything_is_sent(
+def test_invalid_arguments_are_refused_before_sending(
     cekura: Either, sandbox: Sandbox, call: Callable[[Either], Any], word: str
 ) -> None:
     with pytest.raises(facade.InvalidRequestError, match=word):
@@ -220,7 +218,7 @@ def test_what_cannot_be_right_is_refused_before_anything_is_sent(
     assert sandbox.requests == []
 
 
-def test_a_metric_is_tried_on_calls(cekura: Either, sandbox: Sandbox, saved: facade.Metric) -> None:
+def test_a_metric_is_previewed_on_calls(cekura: Either, sandbox: Sandbox, saved: facade.Metric) -> None:
     suggested = cekura.metrics.generate(agent_id=next(iter(sandbox.agents))).wait()[0]
     for metric in (
         suggested,
@@ -255,7 +253,7 @@ def test_a_prompt_is_simplified_at_once_or_in_a_job(cekura: Either, sandbox: San
 
 
 @pytest.mark.parametrize("kind_of_job", ["preview", "simplification"])
-def test_whatever_the_job_a_failure_names_it_and_how_to_go_on(
+def test_a_failure_of_any_job_names_the_job_and_how_to_resume_it(
     cekura: Either, sandbox: Sandbox, kind_of_job: str
 ) -> None:
     def start() -> Any:
@@ -290,7 +288,7 @@ def test_whatever_the_job_a_failure_names_it_and_how_to_go_on(
     assert repr(pick_up(uuid.UUID(JOB)).target).endswith(f"Job('{JOB}')")
 
 
-def test_a_poll_that_fails_ends_no_wait_whatever_the_job(client: Callable[..., Either]) -> None:
+def test_a_failed_poll_does_not_end_the_wait_for_any_job(client: Callable[..., Either]) -> None:
     replies = [
         reply(200, {"status": "warming up"}),
         reply(500, b""),
@@ -344,7 +342,7 @@ def page(numbers: list[int], next: object = None, **others: object) -> bytes:
         "?cursor=a%2Fb%3D&page_size=2",
     ],
 )
-def test_the_next_page_is_asked_for_where_the_first_one_was(client: Callable[..., Either], next: str) -> None:
+def test_the_next_page_is_requested_from_the_first_url(client: Callable[..., Either], next: str) -> None:
     with scripted(page([1, 2], next), page([3])) as server:
         cekura = client(KEY, base_url=f"{server.url}/prefix")
         assert [agent.id for agent in rest(cekura, cekura.agents.list(page_size=2))] == [1, 2, 3]
@@ -355,13 +353,13 @@ def test_the_next_page_is_asked_for_where_the_first_one_was(client: Callable[...
 
 
 @pytest.mark.parametrize("end", [None, "", {}], ids=repr)
-def test_the_last_page_is_the_one_without_a_next(client: Callable[..., Either], end: object) -> None:
+def test_a_page_without_next_is_the_last_one(client: Callable[..., Either], end: object) -> None:
     with scripted(page([1], end)) as server:
         cekura = client(KEY, base_url=server.url)
         assert len(list(rest(cekura, cekura.agents.list()))) == 1
 
 
-def test_an_agent_that_moved_to_the_next_page_meanwhile_comes_once(client: Callable[..., Either]) -> None:
+def test_an_agent_that_moves_to_the_next_page_is_returned_once(client: Callable[..., Either]) -> None:
     with scripted(page([1, 2], "?page=2"), page([2, 3], "?page=3"), page([])) as server:
         cekura = client(KEY, base_url=server.url)
         assert [agent.id for agent in rest(cekura, cekura.agents.list())] == [1, 2, 3]
@@ -392,7 +390,7 @@ def test_an_agent_that_moved_to_the_next_page_meanwhile_comes_once(client: Calla
         [HTML],
     ],
 )
-def test_pages_that_lead_nowhere_end_with_an_error(client: Callable[..., Either], answers: list[Reply]) -> None:
+def test_an_invalid_next_link_raises_an_error(client: Callable[..., Either], answers: list[Reply]) -> None:
     with scripted(*answers) as server:
         cekura = client(KEY, base_url=server.url)
         with pytest.raises(facade.UnexpectedResponseError, match="/aiagents/"):
@@ -400,7 +398,7 @@ def test_pages_that_lead_nowhere_end_with_an_error(client: Callable[..., Either]
     assert len(server.received) == len(answers)
 
 
-def test_a_page_that_fails_is_asked_for_again(client: Callable[..., Either]) -> None:
+def test_a_failed_page_is_requested_again(client: Callable[..., Either]) -> None:
     def echo(request: Received) -> bytes:
         return reply(403, {"detail": request.headers["x-cekura-api-key"]})
 

@@ -1,4 +1,4 @@
-"""The benchmark runs and prints every row. What it measures is not judged here."""
+"""The benchmark runs and prints every row. These tests do not judge the numbers."""
 
 from __future__ import annotations
 

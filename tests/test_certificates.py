@@ -22,7 +22,7 @@ _create_ssl_context = httpx.create_ssl_context
 
 @pytest.fixture
 def loads(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """The arguments of each time that certificates are read from a file or folder."""
+    """The arguments of each call that reads certificates from a file or folder."""
     found: list[object] = []
     context = ssl.SSLContext
     load, defaults = context.load_verify_locations, context.load_default_certs
@@ -55,7 +55,7 @@ class _Server(ssl.SSLContext):
     """The TLS of a server.
 
     Attributes:
-        protocols: What each connection is used for.
+        protocols: The protocol of each connection.
     """
 
     protocols: list[str | None]
@@ -92,7 +92,7 @@ def test_two_clients_load_the_certificates_once(
     assert tls.protocols == ["http/1.1"] * 2
 
 
-def test_certificates_of_another_file_are_loaded_too(
+def test_certificates_of_another_file_are_also_loaded(
     client: Callable[..., Either], authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = trustme.CA()
@@ -127,7 +127,7 @@ def test_a_client_of_the_user_keeps_its_certificates(
 
 
 def test_threads_load_the_certificates_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first thread loads them while the second one asks for them."""
+    """The second thread requests them while the first one loads them."""
     _config.load_certificates.cache_clear()
     created: list[ssl.SSLContext] = []
     contexts = [_config.TLSContext(ssl.PROTOCOL_TLS_CLIENT) for _ in range(2)]

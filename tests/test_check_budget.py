@@ -1,4 +1,4 @@
-"""`scripts/check_budget.py` counts code and nothing else, and fails above the ceiling."""
+"""`scripts/check_budget.py` counts only code, and fails above the ceiling."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def write(root: Path, name: str, text: str) -> None:
 
 @pytest.fixture
 def full(tmp_path: Path) -> Path:
-    """A checkout whose facade has as many lines of code as it may have."""
+    """A checkout whose facade has the maximum number of lines of code."""
     write(tmp_path, "cekura_facade/_full.py", '"""Sends requests.\n\nAnd more.\n"""\n' + "x = 1\n" * (CEILING - 2))
     write(tmp_path, TEMPLATE, "{# One model. #}\nx = 1\nx = 2\n")
     write(tmp_path, "scripts/unasync.py", "x = 1\n")
@@ -85,7 +85,7 @@ def test_a_facade_at_the_ceiling_passes(full: Path, capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.parametrize("name", ["cekura_facade/_new.py", "cekura_facade/new/_module.py", TEMPLATE])
-def test_one_line_more_fails_wherever_it_is(full: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_more_line_anywhere_fails(full: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     file = full / name
     write(full, name, (file.read_text() if file.exists() else "") + "z = 1\n")
     assert main(full) == 1
@@ -101,7 +101,7 @@ def test_the_subpackages_are_reported_and_have_no_ceiling(
     assert f"3,000  cekura_facade/{name}, no ceiling" in capsys.readouterr().out
 
 
-def test_what_a_script_derives_does_not_count(full: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_derived_modules_do_not_count(full: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(full, "cekura_facade/_sync.py", DERIVED + "x = 1\n" * 50)
     assert main(full) == 0
     assert "50  cekura_facade, derived by a script, no ceiling" in capsys.readouterr().out
@@ -110,12 +110,12 @@ def test_what_a_script_derives_does_not_count(full: Path, capsys: pytest.Capture
 @pytest.mark.parametrize(
     "first", [DERIVED.replace("unasync", "no_such_script"), "# Derived by hand.\n", "\n" + DERIVED]
 )
-def test_what_only_claims_to_be_derived_counts(full: Path, first: str) -> None:
+def test_modules_that_only_claim_to_be_derived_count(full: Path, first: str) -> None:
     write(full, "cekura_facade/_sync.py", first + "x = 1\n")
     assert main(full) == 1
 
 
-def test_the_table_says_what_each_module_is_for(full: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_table_shows_the_responsibility_of_each_module(full: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("api/agents/get_agent", "api/agents/list_agents", "api/agents/__init__", "client"):
         write(full, f"generated_client/cekura_api/{name}.py", "x = 1\n" * 10)
     main(full)
@@ -133,5 +133,5 @@ def test_every_module_of_this_checkout_is_counted_once() -> None:
     assert "cekura_facade/_errors.py" in counted
 
 
-def test_every_module_of_this_checkout_says_what_it_is_for() -> None:
+def test_every_module_of_this_checkout_states_its_responsibility() -> None:
     assert [module.name for module in hand_written(ROOT) if not module.responsibility] == []

@@ -1,4 +1,4 @@
-"""The installed command as a plain process, as in a CI job: what it prints where, and how it ends."""
+"""The installed command as a plain process, as in a CI job: its output and its exit codes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cekura_facade import Cekura, __version__
 from cekura_facade.cli import _files
 from cekura_facade.sandbox import BEHAVIORS, Sandbox
 from tests.support import Received, closed_port, finish_jobs, reply, scripted, slow_down
-from tests.terminal import COMMAND, JSON, SECONDS, Shell, environment, until
+from tests.terminal import COMMAND, JSON, Shell, environment, until
 
 PROGRESS_ID = "3f2b8c1e-5d4a-4f6b-9a7c-0e1d2c3b4a5f"
 STARTED = reply(200, {"progress_id": PROGRESS_ID})
@@ -39,7 +39,7 @@ def completed(*metrics: dict[str, Any]) -> bytes:
 
 
 def job(sandbox: Sandbox, number: int = 2) -> tuple[str, list[dict[str, Any]]]:
-    """A job that exists, and its suggestions, which may be changed."""
+    """An existing job and its suggestions, which a test may change."""
     with Cekura(sandbox.api_key, base_url=sandbox.url) as cekura:
         progress_id = cekura.metrics.generate(agent_id=101, num_metrics=number).progress_id
     return progress_id, sandbox.jobs[progress_id].suggestions
@@ -53,7 +53,7 @@ def test_the_version(shell: Shell) -> None:
     assert module.stdout == f"cekura-facade {__version__}\n"
 
 
-def test_completion_is_there(shell: Shell) -> None:
+def test_completion_is_available(shell: Shell) -> None:
     result = shell.run(_CEKURA_FACADE_COMPLETE="complete_bash", COMP_WORDS="cekura-facade ge", COMP_CWORD="1")
     assert result.stdout.strip() == "generate"
 
@@ -76,7 +76,7 @@ def test_an_extra_that_is_not_installed_is_named(shell: Shell, missing: str, ext
 # generate and resume
 
 
-def test_generate_saves_and_says_so(shell: Shell, sandbox: Sandbox) -> None:
+def test_generate_saves_and_reports_it(shell: Shell, sandbox: Sandbox) -> None:
     result = shell.run("generate", "--agent-id", "101", "-n", "3", "--yes")
     assert result.returncode == 0
     assert len(sandbox.metrics) == 3
@@ -106,7 +106,7 @@ def test_by_the_id_at_the_voice_provider(shell: Shell, sandbox: Sandbox) -> None
     assert sandbox.metrics[0]["agents"] == [102]
 
 
-def test_several_agents_side_by_side(shell: Shell, sandbox: Sandbox) -> None:
+def test_several_agents_concurrently(shell: Shell, sandbox: Sandbox) -> None:
     arguments = [word for agent in ("101", "102", "103") for word in ("--agent-id", agent)]
     result = shell.run("generate", *arguments, "--agent-id", "101", "-n", "2", "--yes")
     assert result.returncode == 0
@@ -148,7 +148,7 @@ def test_a_dry_run_saves_nothing_and_its_json_can_be_created(shell: Shell, sandb
     assert [metric["name"] for metric in sandbox.metrics] == [metric["name"] for metric in suggested]
 
 
-def test_a_dry_run_of_which_a_part_fails_has_the_rest(shell: Shell, sandbox: Sandbox) -> None:
+def test_a_dry_run_that_fails_in_part_has_the_other_suggestions(shell: Shell, sandbox: Sandbox) -> None:
     arguments = ["generate", "--agent-id", "101", "--agent-id", "999", "--dry-run"]
     result = shell.run(*arguments, "--json")
     assert result.returncode == 1
@@ -160,7 +160,7 @@ def test_a_dry_run_of_which_a_part_fails_has_the_rest(shell: Shell, sandbox: San
 
 
 @pytest.mark.parametrize("closed", ["1>&-", "2>&-", "0<&-"])
-def test_a_stream_that_is_closed_is_no_error(shell: Shell, sandbox: Sandbox, closed: str) -> None:
+def test_a_closed_stream_is_not_an_error(shell: Shell, sandbox: Sandbox, closed: str) -> None:
     line = f"{shlex.quote(COMMAND)} generate --agent-id 101 --yes {closed}"
     result = subprocess.run(line, shell=True, cwd=shell.folder, env=shell.env, capture_output=True, check=False)
     assert result.returncode == 0
@@ -168,14 +168,14 @@ def test_a_stream_that_is_closed_is_no_error(shell: Shell, sandbox: Sandbox, clo
     assert len(sandbox.metrics) == 1
 
 
-def test_a_dry_run_shows_a_table_and_how_to_go_on(shell: Shell, sandbox: Sandbox) -> None:
+def test_a_dry_run_shows_a_table_and_how_to_continue(shell: Shell, sandbox: Sandbox) -> None:
     result = shell.run("generate", "--agent-id", "101", "--dry-run")
     [progress_id] = sandbox.jobs
     assert "1 suggestion for agent 101" in result.stdout
     assert f"cekura-facade resume {progress_id}" in result.stderr
 
 
-def test_output_is_a_file_that_create_takes(shell: Shell, sandbox: Sandbox) -> None:
+def test_create_accepts_the_file_of_output(shell: Shell, sandbox: Sandbox) -> None:
     result = shell.run("generate", "--agent-id", "101", "-n", "2", "--dry-run", "--output", "my file.yaml")
     assert result.returncode == 0
     assert "cekura-facade create 'my file.yaml'" in result.stderr
@@ -187,7 +187,7 @@ def test_output_is_a_file_that_create_takes(shell: Shell, sandbox: Sandbox) -> N
     first, second = (shell.run("create", "my file.yaml") for _ in range(2))
     assert (first.returncode, second.returncode) == (0, 0)
     assert first.stdout.startswith("2 metrics created.\n")
-    assert second.stdout.startswith("2 metrics already existed; nothing was created.\n")
+    assert second.stdout.startswith("2 metrics already existed. Nothing was created.\n")
     assert ["Has the" in metric["description"] for metric in sandbox.metrics] == [True, False]
 
 
@@ -208,7 +208,7 @@ def test_resume(shell: Shell, sandbox: Sandbox) -> None:
     assert [metric["name"] for metric in created] == [metric["name"] for metric in suggested]
 
 
-def test_a_job_that_is_not_done_in_time_can_be_resumed(shell: Shell, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_job_that_times_out_can_be_resumed(shell: Shell, sandbox: Sandbox, tmp_path: Path) -> None:
     key = tmp_path / "my key"
     key.write_text(sandbox.api_key + "\n")
     arguments = ["--base-url", sandbox.url, "--api-key-file", str(key)]
@@ -233,7 +233,7 @@ def test_a_job_that_fails(shell: Shell, sandbox: Sandbox) -> None:
     assert "resume" not in result.stderr
 
 
-def test_what_the_service_refuses_is_said(shell: Shell, sandbox: Sandbox) -> None:
+def test_a_refusal_of_the_service_is_printed(shell: Shell, sandbox: Sandbox) -> None:
     result = shell.run("generate", "--agent-id", "104", "--yes")
     assert result.returncode == 1
     assert "description must have 100 characters" in result.stderr
@@ -264,7 +264,7 @@ def test_suggestions_that_cannot_be_saved_are_kept(shell: Shell, sandbox: Sandbo
     assert not (shell.folder / "cekura-suggestions-3.yaml").exists()
 
 
-def test_suggestions_are_kept_elsewhere_where_nothing_can_be_written(shell: Shell, sandbox: Sandbox) -> None:
+def test_suggestions_are_kept_elsewhere_if_the_folder_is_not_writable(shell: Shell, sandbox: Sandbox) -> None:
     progress_id, suggested = job(sandbox)
     suggested[1]["eval_type"] = "nonsense"
     gone = shell.folder / "gone"
@@ -282,11 +282,11 @@ def test_suggestions_are_kept_elsewhere_where_nothing_can_be_written(shell: Shel
     assert _files.parse(Path(json.loads(result.stdout)["file"]).read_text("utf-8")) == suggested
 
 
-def test_what_may_or_may_not_be_saved(home: Path, tmp_path: Path) -> None:
+def test_unconfirmed_metrics_are_reported(home: Path, tmp_path: Path) -> None:
     metrics = [{"name": "a", "eval_type": "binary", "agent": 1}, {"name": "b", "eval_type": "binary", "agent": 1}]
 
     def answer(request: Received) -> bytes:
-        # The look before finds nothing; saving is not answered, and nor is any look after it.
+        # The first list is empty. The request that saves has no response, nor do the lists after it.
         before = not any("bulk_create" in each.path for each in server.received)
         return reply(200, []) if before else b""
 
@@ -356,7 +356,7 @@ def test_without_a_key(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize("written", [json.dumps, lambda metrics: _files.as_text(metrics, "# mine\n")])
-def test_create_takes_json_and_yaml(shell: Shell, sandbox: Sandbox, written: Callable[[Any], str]) -> None:
+def test_create_accepts_json_and_yaml(shell: Shell, sandbox: Sandbox, written: Callable[[Any], str]) -> None:
     metrics = [{"name": "Tone 😀", "eval_type": "binary", "agent": 101, "description": "a\nb"}]
     result = shell.run("create", "-", "--json", input=written(metrics))
     assert result.returncode == 0
@@ -371,9 +371,7 @@ def test_create_shows_what_it_would_save(shell: Shell, sandbox: Sandbox) -> None
     assert sandbox.requests == []
 
 
-def test_create_saves_the_metrics_of_one_agent_though_those_of_another_are_refused(
-    shell: Shell, sandbox: Sandbox
-) -> None:
+def test_create_saves_the_metrics_of_one_agent_if_those_of_another_are_refused(shell: Shell, sandbox: Sandbox) -> None:
     text = "- {name: a, eval_type: binary, agent: 101}\n- {name: b, eval_type: binary, agent: 999}\n"
     (shell.folder / "f.yaml").write_text(text)
     result = shell.run("create", "f.yaml")
@@ -384,7 +382,7 @@ def test_create_saves_the_metrics_of_one_agent_though_those_of_another_are_refus
     assert "cekura-facade create" not in result.stderr
 
 
-def test_create_keeps_what_came_by_a_pipe(shell: Shell) -> None:
+def test_create_keeps_metrics_from_a_pipe(shell: Shell) -> None:
     text = "- {name: a, eval_type: nonsense, agent: 101}\n"
     result = shell.run("create", "-", input=text)
     assert result.returncode == 1
@@ -403,24 +401,24 @@ def test_list(shell: Shell, sandbox: Sandbox) -> None:
         assert [each["id"] for each in json.loads(shell.run("list", *scope, "--json").stdout)] == [1001, 1002]
 
 
-def test_a_reader_that_has_gone_is_no_error(shell: Shell, sandbox: Sandbox) -> None:
+def test_a_reader_that_has_gone_is_not_an_error(shell: Shell, sandbox: Sandbox) -> None:
     shell.run("create", "-", input="- {name: Tone, eval_type: binary, agent: 101}")
     for command in (["list", "--agent-id", "101"], ["list", "--agent-id", "101", "--json"], ["doctor"]):
         with shell.start(COMMAND, *command) as process:
             assert process.stdout is not None
             process.stdout.close()
-            assert process.wait(SECONDS) == 0
+            assert process.wait() == 0
             assert process.stderr is not None
             assert process.stderr.read() == ""
 
 
-# What the service says
+# Text of the service
 
 
 HOSTILE = "a\x1b]0;owned\x07\x1b[2J\x9b31m\u202ez\x00\nb\ud800"
 
 
-def test_control_characters_are_shown_and_not_obeyed(home: Path, tmp_path: Path) -> None:
+def test_control_characters_are_escaped(home: Path, tmp_path: Path) -> None:
     metric = {"id": 7, "name": HOSTILE, "description": HOSTILE, "eval_type": HOSTILE, "agents": [HOSTILE]}
     step = reply(200, {"status": "in_progress", "current_step": HOSTILE, "metrics": [], "error": None})
     failed = reply(200, {"status": "failed", "current_step": "x", "metrics": [], "error": HOSTILE})
@@ -459,7 +457,7 @@ def test_the_key_is_never_shown(home: Path, tmp_path: Path) -> None:
             assert "0" not in codes
 
 
-def test_requests_are_shown_when_asked_for(home: Path, tmp_path: Path) -> None:
+def test_verbose_shows_requests(home: Path, tmp_path: Path) -> None:
     with scripted(reply(503, b"", {"Retry-After": "0"}), reply(200, [])) as server:
         shell = at(server.url, home, tmp_path)
         shown = shell.run("list", "--agent-id", "1", "--verbose").stderr.splitlines()
@@ -471,7 +469,7 @@ def test_requests_are_shown_when_asked_for(home: Path, tmp_path: Path) -> None:
         assert "/test_framework/" not in shell.run("list", "--agent-id", "1").stderr
 
 
-def test_a_stream_that_cannot_express_all(home: Path, tmp_path: Path) -> None:
+def test_a_stream_with_a_limited_encoding(home: Path, tmp_path: Path) -> None:
     metric = {"id": 7, "name": "Tone 😀 日", "eval_type": "binary"}
     with scripted(reply(200, [metric])) as server:
         shell = at(server.url, home, tmp_path)
@@ -490,7 +488,7 @@ def test_a_key_in_a_step_is_not_shown(home: Path, tmp_path: Path) -> None:
     assert "agent 1: with [redacted]" in result.stderr
 
 
-def test_a_service_that_is_not_there(home: Path, tmp_path: Path) -> None:
+def test_an_unreachable_service(home: Path, tmp_path: Path) -> None:
     with closed_port() as url:
         result = at(url, home, tmp_path).run("list", "--agent-id", "1")
     assert result.returncode == 1
@@ -512,7 +510,7 @@ def test_sandbox_prints_two_exports_and_serves(shell: Shell, number: signal.Sign
         other = Shell(shell.folder, shell.env | settings)
         assert other.run("generate", "--agent-id", "101", "--yes").returncode == 0
         process.send_signal(number)
-        out, err = process.communicate(timeout=SECONDS)
+        out, err = process.communicate()
     assert process.returncode == 128 + number
     assert out == ""
     assert "1 saved metric" in err
@@ -538,7 +536,7 @@ def test_sandbox_with_an_unknown_behavior(shell: Shell) -> None:
     assert "Unknown behavior 'lists'. Choose one of default, " in result.stderr
 
 
-def test_sandbox_on_a_port_that_is_taken(shell: Shell) -> None:
+def test_sandbox_on_a_port_in_use(shell: Shell) -> None:
     with closed_port() as url:
         result = shell.run("sandbox", "--port", url.rsplit(":", 1)[1])
     assert result.returncode == 2
@@ -572,7 +570,7 @@ def test_a_signal_while_it_waits(shell: Shell, sandbox: Sandbox, number: signal.
     with shell.start(*command) as process:
         until(lambda: {each.query.get("progress_id") for each in list(sandbox.requests)} >= {*sandbox.jobs} != set())
         process.send_signal(number)
-        out, err = process.communicate(timeout=SECONDS)
+        out, err = process.communicate()
     assert process.returncode == 128 + number
     document = json.loads(out)
     assert document["exit_code"] == 128 + number
@@ -588,5 +586,5 @@ def test_a_signal_that_is_ignored_by_the_caller_stays_ignored(shell: Shell) -> N
         assert process.stdout.readline()
         process.send_signal(signal.SIGINT)
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=SECONDS)
+        process.communicate()
     assert process.returncode == 128 + signal.SIGTERM

@@ -1,4 +1,4 @@
-"""`api`: any operation of the API, its options, and how values are written."""
+"""`api`: any operation of the API, its options, and their values."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def shell(sandbox: Sandbox, home: Path, tmp_path: Path) -> Shell:
 
 
 def sent(home: Path, folder: Path, *runs: list[str], status: int = 200, body: object = None) -> list[Received]:
-    """What each run sends."""
+    """The requests of each run."""
     with scripted(reply(status, body if body is not None else {"id": 7, "name": "x"})) as server:
         for run in run_each(Shell(folder, environment(home, server.url, "key")), list(runs)):
             assert run.code == 0, run.err

@@ -12,7 +12,7 @@ import pytest
 
 from cekura_facade.sandbox import Behavior, Sandbox
 from tests.support import Received, closed_port, reply, scripted
-from tests.terminal import COMMAND, JSON, SECONDS, Shell, environment, until
+from tests.terminal import COMMAND, JSON, Shell, environment, until
 
 KEY = "a-key-that-nobody-may-see"
 QUESTION = re.escape("Create and delete these metrics? [y]es / [n]o ")
@@ -35,11 +35,11 @@ def test_a_table_and_a_file_with_the_results(shell: Shell, sandbox: Sandbox) -> 
     assert sandbox.metrics == []
     assert "DELETE" in writes(sandbox)
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in result.stdout.splitlines()]
-    # How much of a sentence is in its first line depends on the widths of the other columns.
+    # The length of the first line of a sentence depends on the widths of the other columns.
     found = [row[2:] for row in rows if row and row[0].startswith("A metric that is sent")]
     assert found == [["not true", "works either way"]]
     assert "creates up to 4 metrics" in result.stderr
-    assert "Everything that the client requires is true." in result.stderr
+    assert "All required checks passed." in result.stderr
     text = (shell.folder / "results.json").read_text("utf-8")
     record = json.loads(text)
     assert record["holds"] is True
@@ -48,7 +48,7 @@ def test_a_table_and_a_file_with_the_results(shell: Shell, sandbox: Sandbox) -> 
     assert not any(secret in text + result.stdout for secret in (sandbox.api_key, "telltale", sandbox.url))
 
 
-def test_what_the_client_requires_and_is_not_true_fails(shell: Shell, sandbox: Sandbox) -> None:
+def test_a_failed_required_check_fails_the_command(shell: Shell, sandbox: Sandbox) -> None:
     sandbox.agents[101]["project"] = None
     result = shell.run("check", "--agent-id", "101", "--yes", "--json")
     assert result.returncode == 1
@@ -58,7 +58,7 @@ def test_what_the_client_requires_and_is_not_true_fails(shell: Shell, sandbox: S
     assert sandbox.metrics == []
     table = shell.run("check", "--agent-id", "101", "--yes")
     assert table.returncode == 1
-    assert "The client requires what is not true or was not observed: agent-project, list-scope-both." in table.stderr
+    assert "These required checks failed or could not be observed: agent-project, list-scope-both." in table.stderr
 
 
 def test_without_a_terminal_nothing_is_sent_unless_yes_is_passed(shell: Shell, sandbox: Sandbox) -> None:
@@ -71,7 +71,7 @@ def test_without_a_terminal_nothing_is_sent_unless_yes_is_passed(shell: Shell, s
     assert sandbox.requests == []
 
 
-def test_a_file_that_cannot_be_written_is_noticed_first(shell: Shell, sandbox: Sandbox) -> None:
+def test_a_file_that_cannot_be_written_is_reported_first(shell: Shell, sandbox: Sandbox) -> None:
     result = shell.run("check", "--agent-id", "101", "--yes", "--output", "missing/results.json")
     assert result.returncode == 2
     assert "missing/results.json cannot be written to" in result.stderr
@@ -111,13 +111,13 @@ def test_another_answer_sends_nothing(shell: Shell, sandbox: Sandbox, answer: st
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interruption_deletes_what_was_created(shell: Shell, sandbox: Sandbox, number: signal.Signals) -> None:
+def test_an_interruption_deletes_the_created_metrics(shell: Shell, sandbox: Sandbox, number: signal.Signals) -> None:
     sandbox.behavior = Behavior(list_lag=3600)
     with shell.start(COMMAND, "check", "--agent-id", "101", "--yes", "--json") as process:
         until(lambda: any("filters" in request.query for request in list(sandbox.requests)))
         assert len(sandbox.metrics) == 3
         process.send_signal(number)
-        out, err = process.communicate(timeout=SECONDS)
+        out, err = process.communicate()
     assert process.returncode == 128 + number
     assert sandbox.metrics == []
     assert json.loads(out)["remaining"] == []
@@ -125,7 +125,7 @@ def test_an_interruption_deletes_what_was_created(shell: Shell, sandbox: Sandbox
     assert "Traceback" not in err
 
 
-def test_a_service_that_refuses_everything_or_is_not_there(home: Path, tmp_path: Path) -> None:
+def test_a_service_that_refuses_everything_or_is_unreachable(home: Path, tmp_path: Path) -> None:
     agent, unknown = reply(200, {"id": 101, "project": 11}), reply(404, {"detail": KEY})
     with scripted(reply(401, {"detail": KEY})) as refusing, scripted(agent, unknown) as other, closed_port() as nowhere:
         for url, more in ((refusing.url, ()), (other.url, JSON), (nowhere, JSON)):

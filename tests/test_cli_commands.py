@@ -88,7 +88,7 @@ def test_metrics_delete_needs_a_yes(shell: Shell, sandbox: Sandbox, saved: list[
         assert len(sandbox.metrics) == left
 
 
-def test_deleting_several_of_which_one_does_not_exist(shell: Shell, sandbox: Sandbox, saved: list[int]) -> None:
+def test_deleting_several_metrics_if_one_does_not_exist(shell: Shell, sandbox: Sandbox, saved: list[int]) -> None:
     ids = [str(saved[0]), "9999", str(saved[1]), str(saved[1])]
     [run] = run_each(shell, [["metrics", "delete", *ids, "--yes", "--json"]])
     assert run.code == 4
@@ -144,7 +144,7 @@ def test_an_interrupted_preview_can_be_resumed(shell: Shell, sandbox: Sandbox, s
     assert re.search(r"^  cekura-facade metrics preview --progress-id [\w-]+$", err, re.MULTILINE)
 
 
-def test_a_job_that_failed_is_not_to_be_resumed(shell: Shell, sandbox: Sandbox, saved: list[int]) -> None:
+def test_a_failed_job_is_not_offered_for_resuming(shell: Shell, sandbox: Sandbox, saved: list[int]) -> None:
     sandbox.fail_next_job("No such call.")
     [run] = run_each(shell, [["metrics", "preview", str(saved[0]), "--run-id", "1"]])
     assert run.code == 1
@@ -212,7 +212,7 @@ def test_quiet_leaves_only_the_result(shell: Shell, sandbox: Sandbox, saved: lis
         assert (run.code, run.err) == (0, ""), run
 
 
-def test_what_the_service_sends_is_shown_and_not_obeyed(home: Path, tmp_path: Path) -> None:
+def test_control_characters_of_the_service_are_escaped(home: Path, tmp_path: Path) -> None:
     hostile = "a\x1b[31mb\u202ec\nd"
     agent = {"id": 1, "agent_name": hostile, hostile: hostile}
     with scripted(reply(200, {"results": [agent], "next": None}), reply(200, agent)) as server:

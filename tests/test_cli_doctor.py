@@ -24,7 +24,7 @@ def shell(sandbox: Sandbox, home: Path, tmp_path: Path) -> Shell:
 
 
 def doctor(shell: Shell, *arguments: str, **env: str) -> tuple[int, dict[str, dict[str, Any]], str]:
-    """Returns the exit code, the checks by their names, and what is printed without --json."""
+    """Returns the exit code, the checks by name, and the output without --json."""
     table = shell.run("doctor", *arguments, **env)
     document = shell.run("doctor", *arguments, *JSON, **env)
     assert table.returncode == document.returncode
@@ -102,7 +102,7 @@ def test_with_a_key_that_is_not_accepted(shell: Shell) -> None:
     assert "wrong-key" not in text
 
 
-def test_when_nothing_answers(shell: Shell) -> None:
+def test_when_the_service_is_unreachable(shell: Shell) -> None:
     with closed_port() as url:
         code, checks, _ = doctor(shell, CEKURA_API_URL=url)
     assert code == 1
@@ -172,7 +172,7 @@ def test_a_service_that_refuses_the_request(home: Path, tmp_path: Path, status: 
     assert (checks["connection"]["ok"], checks["access"]["ok"]) == (True, False)
 
 
-def test_metrics_that_the_filter_lets_through_are_no_failure(home: Path, tmp_path: Path) -> None:
+def test_metrics_that_pass_the_filter_are_not_a_failure(home: Path, tmp_path: Path) -> None:
     with scripted(reply(200, [{"id": 1, "name": "a", "eval_type": "binary"}])) as server:
         code, _, _ = doctor(Shell(tmp_path, environment(home, server.url, KEY)))
     assert code == 0
@@ -199,7 +199,7 @@ def test_which_base_urls_are_unencrypted(url: str, warned: bool) -> None:
 
 def test_plain_http_to_another_host_is_a_warning(shell: Shell, sandbox: Sandbox) -> None:
     port = sandbox.url.rsplit(":", 1)[1]
-    # A proxy is how this name is resolved without a network.
+    # With a proxy, this name needs no resolution.
     env = {"CEKURA_API_URL": f"http://api.example.test:{port}", "HTTP_PROXY": sandbox.url}
     _, checks, _text = doctor(shell, **env)
     assert checks["encryption"] == {
@@ -223,7 +223,7 @@ def test_files_that_other_users_can_read_are_a_warning(
     for path in (config, key):
         path.chmod(mode)
     code, checks, _text = doctor(shell, CEKURA_API_KEY="")
-    assert code == 0  # It works all the same.
+    assert code == 0  # The command works nevertheless.
     assert ("file permissions" in checks) == (can is not None)
     if can:
         assert checks["file permissions"]["warning"] is True

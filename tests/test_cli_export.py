@@ -1,4 +1,4 @@
-"""`export`: metrics as a file that is made to be read, and that every agent can be made of."""
+"""`export`: metrics as a readable file that can be applied to any agent."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def create(sandbox: Sandbox, *metrics: dict[str, Any], agents: list[int] | None 
     sandbox.requests.clear()
 
 
-def test_an_export_is_made_to_be_read(shell: Shell, sandbox: Sandbox) -> None:
+def test_an_export_is_readable(shell: Shell, sandbox: Sandbox) -> None:
     create(sandbox, METRICS[0], {"name": "Ours", "eval_type": "binary"}, {"name": "Accent", "eval_type": "binary"})
     sandbox.metrics[1] |= {"vocera_defined_metric_code": "latency", "description": "A text of the service."}
     [run] = run_each(shell, [EXPORT])
@@ -146,7 +146,7 @@ def test_the_previous_file_is_kept(shell: Shell, sandbox: Sandbox) -> None:
     assert (shell.folder / "m.yaml.bak").read_text() == "mine"
 
 
-def test_what_the_service_sends_is_written_and_not_obeyed(shell: Shell, sandbox: Sandbox) -> None:
+def test_control_characters_of_the_service_are_escaped_in_the_file(shell: Shell, sandbox: Sandbox) -> None:
     hostile = "\x1b]0;title\x07 \u202e\u2066red\ufeff\x85\u2028\x9b31m"
     create(sandbox, {"name": "One", "eval_type": "binary", "description": hostile})
     [run] = run_each(shell, [EXPORT])

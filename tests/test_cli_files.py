@@ -1,4 +1,4 @@
-"""Files of metrics: nothing is lost on the way through YAML, and what is broken is said with its line."""
+"""Files of metrics: YAML preserves everything, and problems are reported with their line."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ METRICS = st.builds(
 )
 
 
-# Ten lines that stand for ten thousand million values.
+# Ten lines that expand to ten billion values.
 BOMB = "  a0: &a0 x\n" + "".join(f"  a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 11))
 
 
@@ -76,7 +76,7 @@ def test_nothing_is_lost_in_the_round_trip(metrics: list[dict[str, Any]]) -> Non
     assume(not re.search("[\ud800-\udfff]", json.dumps(metrics, ensure_ascii=False)))  # Refused: a test below.
     text = _files.as_text(metrics, _files.header(metrics, "agent 1"))
     text.encode("utf-8")
-    # By repr, for 1 == 1.0 == True.
+    # They are compared by repr, because 1 == 1.0 == True.
     assert [sorted(map(repr, each.items())) for each in _files.parse(text)] == [
         sorted(map(repr, each.items())) for each in metrics
     ]
@@ -95,7 +95,7 @@ def test_json_is_read_as_json(metrics: list[dict[str, Any]]) -> None:
     assert _files.parse(json.dumps(metrics)) == json.loads(json.dumps(metrics))
 
 
-def test_what_is_read_first_comes_first_and_long_text_is_folded() -> None:
+def test_important_fields_come_first_and_long_text_is_folded() -> None:
     long = "Was everything that the agent said: correct, and free of inventions? " * 4
     metric = {"agent": 1, "type": "llm_judge", "description": long.strip(), "name": "Accuracy", "scenarios": [5, 6]}
     lines = _yaml.dump([metric, {"name": "b", "description": "one\ntwo\n"}]).splitlines()
@@ -123,7 +123,7 @@ def test_what_is_read_first_comes_first_and_long_text_is_folded() -> None:
         ("!!str 12", "12"),
     ],
 )
-def test_what_a_person_types_is_what_is_sent(typed: str, read: object) -> None:
+def test_typed_values_are_sent_as_typed(typed: str, read: object) -> None:
     [metric] = _files.parse(f"- name: a\n  field: {typed}\n")
     assert metric["field"] == read
     assert type(metric["field"]) is type(read)
@@ -163,7 +163,7 @@ def test_what_a_person_types_is_what_is_sent(typed: str, read: object) -> None:
         ('[{"name": "a",\n "name": "b"}]', 2, "twice"),
     ],
 )
-def test_what_is_broken_is_said_with_its_line(text: str, line: int, problem: str) -> None:
+def test_problems_are_reported_with_their_line(text: str, line: int, problem: str) -> None:
     with pytest.raises(_yaml.BrokenText, match=problem) as caught:
         _files.parse(text)
     assert caught.value.line == line
@@ -171,7 +171,7 @@ def test_what_is_broken_is_said_with_its_line(text: str, line: int, problem: str
 
 
 @pytest.mark.parametrize("text", ["[" * 5000, "- name: a\n  x: " + "[" * 5000, '[{"name": "a", "x": ' + "[" * 5000])
-def test_what_is_too_deep_is_refused(text: str) -> None:
+def test_deeply_nested_text_is_refused(text: str) -> None:
     with pytest.raises(_yaml.BrokenText):
         _files.parse(text)
 
@@ -187,7 +187,7 @@ def test_what_is_too_deep_is_refused(text: str) -> None:
         '- {name: a, x: {"\\udfff": 1}}',
     ],
 )
-def test_what_cannot_be_sent_or_is_said_twice_is_refused(text: str) -> None:
+def test_unsendable_and_repeated_fields_are_refused(text: str) -> None:
     with pytest.raises(_yaml.BrokenText):
         _files.parse(text)
 
@@ -203,7 +203,7 @@ class Endless(io.RawIOBase):
         return len(buffer)
 
 
-def test_what_is_too_large_or_no_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_files_and_devices_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with (tmp_path / "large").open("wb") as file:
         file.truncate(2**40)
     for path, problem in (
@@ -247,7 +247,7 @@ def test_create_refuses_in_one_line(content: str | None, said: str, tmp_path: Pa
     assert re.fullmatch(rf"Error: .*{said}.*\n", result.stderr)
 
 
-def test_a_file_that_was_there_is_kept(tmp_path: Path) -> None:
+def test_an_existing_file_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "out.yaml"
     assert _files.write(path, [{"name": "a"}], "") is None
     assert _files.write(path, [{"name": "a"}], "") is None
@@ -265,7 +265,7 @@ def test_a_file_named_json_is_json(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "out.json").read_text("utf-8")) == [{"name": "日"}]
 
 
-def test_a_rescue_takes_no_name_that_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rescue_uses_an_unused_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     names = [str(_files.rescue([{"name": str(number)}], "")) for number in range(3)]
     assert names == ["cekura-suggestions.yaml", "cekura-suggestions-2.yaml", "cekura-suggestions-3.yaml"]

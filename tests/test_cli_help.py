@@ -1,4 +1,4 @@
-"""The help pages of all commands: what they contain, and how they look at any width."""
+"""The help pages of all commands: their contents, and their layout at any width."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_command_has_examples_and_a_page(name: str) -> None:
         assert command == "cekura-facade"
         assert " ".join(arguments).startswith(name)
         longest = max((each for each in commands if f"{' '.join(arguments)} ".startswith(f"{each} ")), key=len)
-        # It raises an error if an option does not exist or a value is not valid.
+        # This raises an error if an option does not exist or a value is not valid.
         commands[longest].make_context(longest, arguments[len(longest.split()) :])
 
 
@@ -73,7 +73,7 @@ def test_a_help_page_fits_the_terminal(shell: Shell, columns: int) -> None:
             assert len(line) <= columns, (arguments, line)
         shown, whole = words(page), words(reference.out)
         assert "".join(shown) == "".join(whole), arguments
-        # Only what is longer than a line, such as a URL, may be divided.
+        # Only text that is longer than a line, such as a URL, may be divided.
         assert {word for word in whole if len(word) <= columns - 4} <= {*shown}, arguments
 
 
@@ -154,7 +154,7 @@ def test_help_imports_no_more_than_it_needs(shell: Shell, page: list[str]) -> No
         (["generate", "--agent-ids", "1"], "--agent-id"),
     ],
 )
-def test_what_is_misspelt_is_suggested(shell: Shell, arguments: list[str], meant: str) -> None:
+def test_misspelled_words_get_suggestions(shell: Shell, arguments: list[str], meant: str) -> None:
     [run] = run_each(shell, [arguments])
     assert (run.code, run.out) == (2, "")
     assert "Did you mean" in run.err

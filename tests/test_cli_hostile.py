@@ -1,4 +1,4 @@
-"""Input and responses that no one should send: the command says what is wrong, and ends with the right exit code."""
+"""Hostile input and responses: the command reports the problem, and ends with the right exit code."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_closed_standard_input_is_named(shell: Shell, arguments: str) -> None:
 
 
 @pytest.mark.parametrize("arguments", ["--help", "metrics get --help", "api", "-V", "metrics gett", "generate --x"])
-def test_closed_streams_are_no_error(shell: Shell, arguments: str) -> None:
+def test_closed_streams_end_without_an_error(shell: Shell, arguments: str) -> None:
     run = subprocess.run(
         ["bash", "-c", f"{COMMAND} {arguments} >&-; echo $? >&2; {COMMAND} {arguments} >&- 2>&-"],
         env=shell.env,
@@ -205,7 +205,7 @@ def test_names_of_wide_and_escaped_characters_fit_the_terminal(shell: Shell, col
     assert max(map(cell_len, plain(shown).splitlines())) <= columns
 
 
-def test_a_progress_id_has_a_line_of_its_own_on_a_narrow_terminal(shell: Shell) -> None:
+def test_a_progress_id_is_on_a_separate_line_on_a_narrow_terminal(shell: Shell) -> None:
     arguments = ["metrics", "preview", "--progress-id", PROGRESS_ID]
 
     [shown] = run_each_in_terminal(shell, [arguments], 40, TERM="dumb")

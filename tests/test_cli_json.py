@@ -1,4 +1,4 @@
-"""`--json`: every command prints one document, which its JSON Schema describes, however it ends."""
+"""`--json`: every command always prints one document, which its JSON Schema describes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.terminal import COMMAND, Shell, environment, until
 SCHEMAS = ROOT / "cekura_facade" / "cli" / "schemas"
 PROGRESS_ID = "3f2b8c1e-5d4a-4f6b-9a7c-0e1d2c3b4a5f"
 METRICS = [{"name": name, "eval_type": "binary", "agents": [101], "type": "llm_judge"} for name in ("One", "Two")]
-# A run of each command, by its words. PROGRESS_ID and METRIC_ID stand for what exists at the sandbox.
+# A run of each command, by its words. PROGRESS_ID and METRIC_ID are replaced with existing ids.
 RUNS: dict[str, list[str]] = {
     "generate": ["generate", "--agent-id", "101", "-n", "2", "--yes"],
     "resume": ["resume", PROGRESS_ID, "--yes"],
@@ -56,7 +56,7 @@ def schema(command: str) -> Any:
 
 
 def check(command: str, run: Run) -> Any:
-    """The document of a run. It fits its schema, and says how the command ended."""
+    """The document of a run, after checking its schema and its exit code."""
     assert run.out.count("\n}\n") + run.out.count("\n]\n") <= 1 or run.out.startswith(("{", "["))
     document = json.loads(run.out)
     Draft202012Validator(schema(command)).validate(document)
@@ -160,10 +160,10 @@ def test_the_document_of_a_failure(home: Path, tmp_path: Path, kind: str) -> Non
         shell = Shell(tmp_path, environment(home, url, key))
         for command, run in run_all(shell).items():
             check(command, run)
-            # A job that was started before is polled again until the time is over.
+            # An existing job is polled again until the timeout.
             expected = {0} if command in NO_REQUEST else {1, 3} if command == "resume" else {1, 4}
             if command == "metrics delete" and kind.startswith("JSON"):
-                expected = {0}  # Its response has no body that means anything.
+                expected = {0}  # The body of its response is not used.
             assert run.code in expected, (command, run)
 
 
@@ -199,7 +199,7 @@ def test_the_document_of_wrong_usage(home: Path, tmp_path: Path, sandbox: Sandbo
     assert sandbox.requests == []
 
 
-def test_the_document_if_only_a_part_is_done(home: Path, tmp_path: Path, sandbox: Sandbox) -> None:
+def test_the_document_of_a_partial_failure(home: Path, tmp_path: Path, sandbox: Sandbox) -> None:
     shell = Shell(tmp_path, environment(home, sandbox.url, sandbox.api_key))
     (tmp_path / "bad.json").write_text(json.dumps([*METRICS, {"name": "Bad", "eval_type": "nothing"}]), "utf-8")
     dry, again, part, existing, refused, deleted = run_each(

@@ -45,7 +45,7 @@ ERRORS = [
     ["api", "get_metric"],
     ["doctor", "--base-url", "http://127.0.0.1:1"],
 ]
-# Lines that are printed whole, because they are copied or read by programs.
+# Lines that are not wrapped, because people copy them or programs read them.
 WHOLE = re.compile(r"^  cekura-facade |^[{}\[\]]|^ +\"")
 BORDER = re.compile("[│╭╮╰╯─├┤┬┴┼]")
 

@@ -1,4 +1,4 @@
-"""`plan` and `apply`: what would change, in three forms, and what was done, however the command ends."""
+"""`plan` and `apply`: the changes in three formats, and reports of the finished steps."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from cekura_facade.cli import _plan_text
 from cekura_facade.cli._plan_markdown import markdown
 from cekura_facade.sandbox import Sandbox
 from tests.commands import run_each
+from tests.forks import PipedFork
 from tests.support import Received, reply, scripted
 from tests.terminal import COMMAND, Shell, environment
 
@@ -48,7 +49,7 @@ def shell(sandbox: Sandbox, home: Path, tmp_path: Path) -> Shell:
 
 @pytest.fixture
 def saved(sandbox: Sandbox) -> Sandbox:
-    """A sandbox with metrics of an agent: one as in the file, one that differs, and several that the file lacks."""
+    """A sandbox with metrics of an agent: one that matches the file, one that differs, and several that it lacks."""
     with Cekura(sandbox.api_key, base_url=sandbox.url) as cekura:
         for name, agents in (
             ("Tone", [101]),
@@ -75,7 +76,7 @@ def writes(sandbox: Sandbox) -> list[str]:
 
 @contextmanager
 def relay(sandbox: Sandbox, fault: Callable[[Received], bytes | None]) -> Iterator[str]:
-    """A server in front of the sandbox. The fault may respond in its place."""
+    """A server in front of the sandbox. The fault may respond in place of the sandbox."""
 
     def answer(request: Received) -> bytes:
         if (response := fault(request)) is not None:
@@ -181,7 +182,7 @@ SENTENCES = [f"Sentence {number} asks whether the agent did what it was told." f
         ({str(n): n for n in range(60)}, {str(n): n for n in range(60)} | {"30": 31}),
     ],
 )
-def test_of_a_long_text_only_what_differs_is_shown(before: object, after: object) -> None:
+def test_only_the_differences_of_a_long_text_are_shown(before: object, after: object) -> None:
     [block] = _plan_text.blocks(plan_of(before, after), prune=False)
     shown = "\n".join(line.sign + line.text for line in block.lines)
     assert [line.sign for line in block.lines].count("+") == 1
@@ -215,7 +216,7 @@ def test_the_difference_of_a_field(before: object, after: object, lines: list[st
     assert {"-", "+"} <= {line[0] for line in shown} if lines is None else shown == lines
 
 
-def test_what_comes_from_elsewhere_is_code_in_markdown() -> None:
+def test_foreign_text_is_code_in_markdown() -> None:
     plan = Plan(
         agent_id=101,
         project_id=None,
@@ -311,10 +312,10 @@ def test_the_mistakes_of_a_file_are_printed_with_their_places(shell: Shell, sand
         ([*PLAN, "--json", "--markdown"], "Pass either --markdown or --json."),
         (APPLY[:-1], "No terminal to ask on. Pass --yes to apply the plan without asking."),
         (["plan", "none.yaml", "--agent-id", "1"], "none.yaml: No such file or directory."),
-        ([*APPLY, "--prune", "-q"], "m.yaml: --prune deletes nothing because of this file: it has no metrics."),
+        ([*APPLY, "--prune", "-q"], "m.yaml: it has no metrics, so --prune does not delete anything."),
     ],
 )
-def test_what_cannot_work_is_refused_before_anything_is_sent(
+def test_invalid_usage_is_refused_before_sending(
     shell: Shell, sandbox: Sandbox, arguments: list[str], said: str
 ) -> None:
     (shell.folder / "m.yaml").write_text("[]\n")
@@ -324,7 +325,7 @@ def test_what_cannot_work_is_refused_before_anything_is_sent(
     assert sandbox.requests == []
 
 
-def test_nothing_is_deleted_because_of_a_file_that_was_cut_short(shell: Shell, saved: Sandbox) -> None:
+def test_a_truncated_file_deletes_nothing(shell: Shell, saved: Sandbox) -> None:
     [export] = run_each(shell, [["export", "--agent-id", "101"]])
     saved.requests.clear()
     cut = {
@@ -351,10 +352,10 @@ def test_two_existing_metrics_of_one_name_are_named_with_the_place(shell: Shell,
     assert writes(saved) == []
 
 
-# What is done
+# Applying
 
 
-def test_apply_does_what_the_plan_shows_and_can_be_repeated(shell: Shell, saved: Sandbox) -> None:
+def test_apply_carries_out_the_plan_and_can_be_repeated(shell: Shell, saved: Sandbox) -> None:
     first, second, plan = run_each(shell, [APPLY, [*APPLY, "--json"], PLAN])
     assert (first.code, second.code, plan.code) == (0, 0, 0)
     assert first.out == "1007  created  New\n1002  updated  Closing\n"
@@ -373,7 +374,7 @@ def test_apply_does_what_the_plan_shows_and_can_be_repeated(shell: Shell, saved:
     assert [metric["name"] for metric in saved.metrics][-1] == "New"
 
 
-def test_prune_deletes_what_was_shown_and_nothing_else(shell: Shell, saved: Sandbox) -> None:
+def test_prune_deletes_only_the_metrics_in_the_plan(shell: Shell, saved: Sandbox) -> None:
     [run] = run_each(shell, [[*APPLY, "--prune", "--json"]])
     assert [each["id"] for each in run.document["deleted"]] == [1003]
     assert [metric["id"] for metric in saved.metrics] == [1001, 1002, 1004, 1005, 1006, 1007]
@@ -400,7 +401,7 @@ def test_apply_asks_and_then_asks_again_before_it_deletes(
     assert ("New" in names, "Old" not in names) == (bool(created), bool(deleted))
 
 
-def test_only_a_deletion_is_asked_for_once(shell: Shell, saved: Sandbox) -> None:
+def test_a_plan_with_deletions_only_asks_once(shell: Shell, saved: Sandbox) -> None:
     write(shell, [{"name": "Tone"}])
     with shell.terminal(*APPLY[:-1], "--prune", columns=200) as terminal:
         terminal.expect(re.escape("Delete 1 metric for good: Old (1003)?"))
@@ -430,7 +431,7 @@ def test_standard_input_can_be_applied(shell: Shell, sandbox: Sandbox) -> None:
     assert "To continue, run this with the same metrics on standard input:" in failed.stderr
 
 
-def test_what_the_service_refuses_is_named_with_its_place(shell: Shell, saved: Sandbox) -> None:
+def test_a_refused_metric_is_named_with_its_place(shell: Shell, saved: Sandbox) -> None:
     (shell.folder / "m.yaml").write_text(FILE + "- name: Marks\n  eval_type: enum\n- name: Old\n  type: basic\n")
     [created] = run_each(shell, [APPLY])
     assert created.code == 1
@@ -486,7 +487,7 @@ def test_after_a_failure_the_same_command_continues(shell: Shell, saved: Sandbox
     assert sorted(names) == ["Closing", "Everyone", "New", "Shared", "Theirs", "Tone"]
 
 
-def test_a_metric_that_may_be_created_is_named(shell: Shell, saved: Sandbox) -> None:
+def test_a_metric_that_may_have_been_created_is_named(shell: Shell, saved: Sandbox) -> None:
     is_sent = []
 
     def fail(request: Received) -> bytes | None:
@@ -506,8 +507,8 @@ def test_a_metric_that_may_be_created_is_named(shell: Shell, saved: Sandbox) -> 
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_apply_says_what_was_done(shell: Shell, saved: Sandbox, number: signal.Signals) -> None:
-    running: list[subprocess.Popen[str]] = []
+def test_an_interrupted_apply_reports_the_finished_steps(shell: Shell, saved: Sandbox, number: signal.Signals) -> None:
+    running: list[subprocess.Popen[str] | PipedFork] = []
 
     def interrupt(request: Received) -> bytes | None:
         if request.method != "PATCH":
@@ -523,9 +524,9 @@ def test_an_interrupted_apply_says_what_was_done(shell: Shell, saved: Sandbox, n
     assert [each["name"] for each in document["created"]] == ["New"]
     assert document["updated"] == []
     assert err.partition("Interrupted.\n")[2] == (
-        "Metrics: 1 created. Not 1 updated.\n"
-        "It is not known whether the step that was interrupted was done.\n"
-        "To continue, without doing anything twice:\n"
+        "Metrics: 1 created. Not done: 1 updated.\n"
+        "It is not known whether the interrupted step was carried out.\n"
+        "To continue without repeating finished steps:\n"
         f"  cekura-facade apply m.yaml --agent-id 101 --yes --base-url {url}\n"
     )
 
@@ -539,7 +540,7 @@ def test_ctrl_c_at_the_question_changes_nothing(shell: Shell, saved: Sandbox) ->
     assert writes(saved) == []
 
 
-def test_a_service_that_changes_after_the_plan_is_shown_is_left_alone(shell: Shell, saved: Sandbox) -> None:
+def test_apply_changes_nothing_if_the_service_changed_after_the_plan(shell: Shell, saved: Sandbox) -> None:
     with shell.terminal(*APPLY[:-1], columns=200) as terminal:
         terminal.expect(re.escape("[?]"))
         saved.metrics[0]["description"] = "Something else."
@@ -552,7 +553,7 @@ def test_a_service_that_changes_after_the_plan_is_shown_is_left_alone(shell: She
     assert writes(saved) == []
 
 
-def test_hostile_names_are_shown_and_not_obeyed(shell: Shell, saved: Sandbox) -> None:
+def test_hostile_names_are_escaped(shell: Shell, saved: Sandbox) -> None:
     saved.metrics[2]["name"] = HOSTILE
     write(shell, [{"name": HOSTILE, "eval_type": "numeric", "x\x1b[2Jy": "\x1b]0;t\x07"}, {"name": "N\x9b\u202e"}])
     for run in run_each(shell, [PLAN, [*PLAN, "--markdown"], APPLY]):

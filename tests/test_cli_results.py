@@ -1,9 +1,10 @@
-"""What the command reports: which metrics are new, what to change after an error, and only advice that helps."""
+"""The reports of the command: which metrics are new, what to fix after an error, and useful advice only."""
 
 from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +16,9 @@ import yaml
 from cekura_facade import __version__
 from cekura_facade.cli._saving import summarize
 from cekura_facade.sandbox import Sandbox
+from tests.forks import SECONDS
 from tests.support import closed_port, reply, scripted
-from tests.terminal import COMMAND, JSON, SECONDS, Shell, environment
+from tests.terminal import COMMAND, JSON, Shell, environment, forks
 
 PROGRESS_ID = "3f2b8c1e-5d4a-4f6b-9a7c-0e1d2c3b4a5f"
 STARTED = reply(200, {"progress_id": PROGRESS_ID})
@@ -40,11 +42,11 @@ def write(shell: Shell, content: list[dict[str, Any]], name: str = "m.yaml") -> 
 
 
 def advice(text: str) -> list[str]:
-    """The commands that are printed to be run, which are indented."""
+    """The printed commands, which are indented."""
     return re.findall(r"^  (cekura-facade .*)$", text, re.MULTILINE)
 
 
-# What was created
+# New and existing metrics
 
 
 @pytest.mark.parametrize(
@@ -52,8 +54,8 @@ def advice(text: str) -> list[str]:
     [
         ((5, 0, 5), "5 metrics created."),
         ((1, 0, 1), "1 metric created."),
-        ((0, 5, 5), "5 metrics already existed; nothing was created."),
-        ((0, 1, 1), "1 metric already existed; nothing was created."),
+        ((0, 5, 5), "5 metrics already existed. Nothing was created."),
+        ((0, 1, 1), "1 metric already existed. Nothing was created."),
         ((3, 2, 5), "3 metrics created, 2 already existed."),
         ((1, 1, 3), "1 metric created, 1 already existed, 1 was not saved."),
         ((0, 1, 3), "1 metric already existed, 2 were not saved."),
@@ -66,7 +68,7 @@ def test_the_summary(numbers: tuple[int, ...], said: str) -> None:
     assert summarize(*numbers) == said
 
 
-def test_new_and_existing_metrics_are_told_apart(shell: Shell, sandbox: Sandbox) -> None:
+def test_new_and_existing_metrics_are_distinguished(shell: Shell, sandbox: Sandbox) -> None:
     write(shell, metrics("a", "c"), "some.yaml")
     write(shell, metrics("a", "b", "c", "d"), "all.yaml")
     assert shell.run("create", "some.yaml").stdout.startswith("2 metrics created.\n")
@@ -76,7 +78,7 @@ def test_new_and_existing_metrics_are_told_apart(shell: Shell, sandbox: Sandbox)
     assert [metric["name"] for metric in document["existing"]] == ["a", "c"]
     assert second.stderr.splitlines()[-1] == "2 metrics created, 2 already existed."
     third = shell.run("create", "all.yaml")
-    assert third.stdout.startswith("4 metrics already existed; nothing was created.\n")
+    assert third.stdout.startswith("4 metrics already existed. Nothing was created.\n")
     assert len(re.findall(r"\bexisting\b", third.stdout)) == 4
     assert len(sandbox.metrics) == 4
 
@@ -113,7 +115,7 @@ def test_every_document_of_a_saving_command_has_the_same_keys(shell: Shell, sand
         assert bool(document["errors"]) == (result.returncode != 0)
 
 
-def test_what_was_suggested_can_be_piped_to_create(shell: Shell, sandbox: Sandbox) -> None:
+def test_suggestions_can_be_piped_to_create(shell: Shell, sandbox: Sandbox) -> None:
     suggested = shell.run("generate", "--agent-id", "101", "-n", "2", "--dry-run", *JSON).stdout
     assert shell.run("create", "-", input=suggested).returncode == 0
     assert len(sandbox.metrics) == 2
@@ -144,7 +146,7 @@ def test_quiet_prints_results_and_errors_only(shell: Shell, sandbox: Sandbox) ->
     )
 
 
-# Advice that helps
+# Advice
 
 
 def test_a_progress_id_that_is_not_valid_is_refused_without_advice_to_repeat_it(shell: Shell, sandbox: Sandbox) -> None:
@@ -164,14 +166,14 @@ def test_an_unknown_job_is_polled_once_and_named(shell: Shell, sandbox: Sandbox)
     assert advice(result.stderr) == []
 
 
-def test_a_refused_file_says_what_to_change_and_not_to_repeat_it(shell: Shell, sandbox: Sandbox) -> None:
+def test_after_a_refusal_the_advice_is_to_fix_the_file(shell: Shell, sandbox: Sandbox) -> None:
     content = metrics("a", agent=102) + metrics("good") + metrics("bad", eval_type="nonsense")
     write(shell, content)
     result = shell.run("create", "m.yaml")
     assert result.returncode == 4
     assert re.search(r"The service refused 1 metric: metric 3 \(bad\): eval_type: Not a valid choice", result.stderr)
     assert "1 metric created, 2 were not saved." in result.stdout
-    assert "Fix what the service refused in m.yaml" in result.stderr
+    assert "Fix the refused metrics in m.yaml" in result.stderr
     assert advice(result.stderr) == []
     document = json.loads(shell.run("create", "m.yaml", *JSON).stdout)
     assert document["errors"][0]["problems"][0] | {"message": ""} == {
@@ -184,13 +186,13 @@ def test_a_refused_file_says_what_to_change_and_not_to_repeat_it(shell: Shell, s
     assert [metric["name"] for metric in document["existing"]] == ["a"]
 
 
-def test_refused_suggestions_are_to_be_changed_in_their_file(shell: Shell, sandbox: Sandbox) -> None:
+def test_after_refused_suggestions_the_advice_is_to_fix_their_file(shell: Shell, sandbox: Sandbox) -> None:
     result = shell.run("create", "-", input=yaml.safe_dump(metrics("bad", eval_type="nonsense")))
     assert advice(result.stderr) == ["cekura-facade create cekura-suggestions.yaml"]
     assert "After you fix the metrics in the file, run:" in result.stderr
 
 
-def test_a_key_that_is_not_accepted_is_to_be_fixed_first(shell: Shell, sandbox: Sandbox) -> None:
+def test_after_a_refused_key_the_advice_is_to_fix_the_key(shell: Shell, sandbox: Sandbox) -> None:
     write(shell, metrics("a"))
     result = shell.run("create", "m.yaml", CEKURA_API_KEY="wrong-key")
     assert "Fix the API key before you save the file again." in result.stderr
@@ -292,16 +294,8 @@ def test_output_that_cannot_be_written_is_an_error(shell: Shell, command: str) -
         pytest.skip("this system has no /dev/full")
     write(shell, metrics("a"))
     shell.run("create", "m.yaml")
-    result = subprocess.run(
-        f"{COMMAND} {command} > /dev/full",
-        shell=True,
-        cwd=shell.folder,
-        env=shell.env,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=SECONDS,
-    )
+    program = [COMMAND, *shlex.split(command)]
+    result = forks(virtual_time=False).run(program, shell.folder, shell.env, device="/dev/full")
     assert result.returncode == 1
     assert "standard output" in result.stderr.splitlines()[-1].lower()
     assert "No space left on device" in result.stderr

@@ -1,4 +1,4 @@
-"""The installed command in a pseudo-terminal: the dialogue, the editor, Ctrl-C, and what it looks like."""
+"""The installed command in a pseudo-terminal: the dialog, the editor, Ctrl-C, and the layout."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from rich.cells import cell_len
 from cekura_facade import Cekura
 from cekura_facade.cli import _files
 from cekura_facade.sandbox import Sandbox
+from tests.forks import SECONDS
 from tests.support import NEVER, Received, reply, scripted
-from tests.terminal import COMMAND, NEXT_PICTURE, SECONDS, Shell, editor, environment, until
+from tests.terminal import COMMAND, NEXT_PICTURE, Shell, editor, environment, until
 
 PROGRESS_ID = "3f2b8c1e-5d4a-4f6b-9a7c-0e1d2c3b4a5f"
 STARTED = reply(200, {"progress_id": PROGRESS_ID})
@@ -56,7 +57,7 @@ def test_yes_saves(shell: Shell, sandbox: Sandbox) -> None:
     assert list(shell.folder.iterdir()) == []
 
 
-def test_no_saves_nothing_and_says_how_to_go_on(shell: Shell, sandbox: Sandbox) -> None:
+def test_no_saves_nothing_and_shows_how_to_continue(shell: Shell, sandbox: Sandbox) -> None:
     with shell.terminal("generate", "--agent-id", "101") as terminal:
         terminal.answer("what?")
         terminal.expect("y  Save the metric.")
@@ -79,8 +80,8 @@ def test_resume_asks_as_well(shell: Shell, sandbox: Sandbox) -> None:
     assert len(sandbox.metrics) == 2
 
 
-def test_results_go_where_they_belong(shell: Shell, sandbox: Sandbox) -> None:
-    # Standard output is a file: there is somebody to ask all the same.
+def test_results_can_be_redirected_to_a_file(shell: Shell, sandbox: Sandbox) -> None:
+    # Standard output is a file, but there is still somebody to ask.
     line = f"{COMMAND} generate --agent-id 101 --json > out.json"
     with shell.program("sh", "-c", line) as terminal:
         terminal.answer("y")
@@ -88,7 +89,7 @@ def test_results_go_where_they_belong(shell: Shell, sandbox: Sandbox) -> None:
     assert [metric["id"] for metric in json.loads((shell.folder / "out.json").read_text())["created"]] == [1001]
 
 
-def test_ctrl_d_is_no_answer(shell: Shell, sandbox: Sandbox) -> None:
+def test_ctrl_d_is_not_an_answer(shell: Shell, sandbox: Sandbox) -> None:
     with shell.terminal("generate", "--agent-id", "101") as terminal:
         terminal.expect(QUESTION)
         terminal.press("d")
@@ -97,7 +98,7 @@ def test_ctrl_d_is_no_answer(shell: Shell, sandbox: Sandbox) -> None:
     assert kept(shell) == suggested(sandbox)
 
 
-# What it looks like
+# Layout
 
 
 @pytest.mark.parametrize("columns", [40, 100])
@@ -165,7 +166,7 @@ def test_with_colour(shell: Shell) -> None:
 
 
 def hold(release: threading.Event, then: bytes) -> Callable[[Received], bytes]:
-    """A reply that is not given before it is released."""
+    """A reply that waits until it is released."""
 
     def answer(request: Received) -> bytes:
         release.wait(SECONDS)
@@ -255,7 +256,7 @@ def test_ctrl_c_in_the_editor(shell: Shell, sandbox: Sandbox) -> None:
     assert Path(text).read_text() == "- name: half"
 
 
-def test_ctrl_c_that_the_editor_takes_for_itself(shell: Shell, sandbox: Sandbox) -> None:
+def test_ctrl_c_that_the_editor_handles(shell: Shell, sandbox: Sandbox) -> None:
     body = (
         "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT]); print('READY', flush=True)\n"
         "signal.sigwait([signal.SIGINT]); print('TAKEN', flush=True)\n"
@@ -330,7 +331,7 @@ def test_a_broken_edit_is_explained_with_its_line_and_opened_again(shell: Shell,
         "    lines[5] = '  description: [broken'\n"
         "elif times == 1:\n"
         "    pathlib.Path('seen').write_text(text)\n"
-        "    lines[5] = '  description: mended'\n"
+        "    lines[5] = '  description: fixed'\n"
         "    while lines[6].startswith('    '): del lines[6]\n"
         "path.write_text('\\n'.join(lines))",
     )
@@ -342,11 +343,11 @@ def test_a_broken_edit_is_explained_with_its_line_and_opened_again(shell: Shell,
     assert "cannot be used: line 6, column 16: while parsing a flow sequence" in terminal.flat
     seen = (shell.folder / "seen").read_text().split("\n")
     assert seen[2].startswith("# Cannot be used: line 6, column 16: ")
-    assert seen[5] == "  description: [broken"  # what was typed is still there, on the same line
-    assert sandbox.metrics[0]["description"] == "mended"
+    assert seen[5] == "  description: [broken"  # The typed text is still on the same line.
+    assert sandbox.metrics[0]["description"] == "fixed"
 
 
-def test_an_edit_that_stays_broken_does_not_go_on_for_ever(shell: Shell, sandbox: Sandbox) -> None:
+def test_an_edit_that_stays_broken_ends(shell: Shell, sandbox: Sandbox) -> None:
     edit = editor(shell.folder, "path.write_text(text if times else '- broken')")
     with shell.terminal("generate", "--agent-id", "101", EDITOR=edit) as terminal:
         terminal.answer("e")
@@ -385,7 +386,7 @@ def test_without_any_editor(shell: Shell, sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("left", ["", "[]", "# all gone\n"])
-def test_when_all_are_deleted_nothing_is_saved(shell: Shell, sandbox: Sandbox, left: str) -> None:
+def test_if_all_suggestions_are_deleted_nothing_is_saved(shell: Shell, sandbox: Sandbox, left: str) -> None:
     edit = editor(shell.folder, f"path.write_text({left!r})")
     with shell.terminal("generate", "--agent-id", "101", EDITOR=edit) as terminal:
         terminal.answer("e")

@@ -1,4 +1,4 @@
-"""Where credential and address come from, and what is refused before anything is sent."""
+"""The sources of credential and base URL, and settings that are refused before sending."""
 
 from __future__ import annotations
 
@@ -57,7 +57,9 @@ def test_the_environment_comes_before_the_file(
     assert headers_sent(client)["x-cekura-api-key"] == "from-file"
 
 
-def test_a_bearer_token_is_sent_as_one(client: Callable[..., Either], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bearer_token_is_sent_in_the_authorization_header(
+    client: Callable[..., Either], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CEKURA_API_KEY", "from-environment")
     sent = headers_sent(client, bearer_token="token")
     assert sent["authorization"] == "Bearer token"
@@ -81,7 +83,7 @@ def test_an_access_token_of_the_vendors_login_is_used_while_it_is_valid(
             client()
 
 
-def test_the_address_comes_from_argument_environment_and_file(
+def test_the_base_url_comes_from_argument_environment_and_file(
     client: Callable[..., Either], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> None:
     configure(home, f'api_url = "{sandbox.url}/from-file/"')
@@ -91,24 +93,24 @@ def test_the_address_comes_from_argument_environment_and_file(
     assert sandbox.url in repr(client("key", base_url=sandbox.url).client)
 
 
-def test_the_default_address_is_the_vendors(client: Callable[..., Either]) -> None:
+def test_the_default_base_url_is_the_vendors(client: Callable[..., Either]) -> None:
     assert "https://api.cekura.ai" in repr(client("key").client)
 
 
 @pytest.mark.parametrize("ending", ["", "/", "/prefix", "/prefix/"])
-def test_an_address_may_have_a_path(client: Callable[..., Either], ending: str) -> None:
+def test_a_base_url_may_have_a_path(client: Callable[..., Either], ending: str) -> None:
     with scripted(reply(200, [])) as server:
         client("key", base_url=server.url + ending).metrics.list(agent_id=1)
     assert server.received[0].path == ending.rstrip("/") + "/test_framework/v1/metrics/?agent_id=1"
 
 
-def test_no_key_says_where_keys_come_from(client: Callable[..., Either]) -> None:
+def test_a_missing_key_says_where_to_set_one(client: Callable[..., Either]) -> None:
     with pytest.raises(facade.ConfigurationError, match=r"CEKURA_API_KEY.*config\.toml"):
         client()
 
 
 @pytest.mark.parametrize("content", [f'api_key = "{SECRET}', f"api_key = {SECRET}", b"\xff\xfe" + SECRET.encode()])
-def test_a_file_that_cannot_be_read_says_which(client: Callable[..., Either], home: Path, content: str | bytes) -> None:
+def test_an_unreadable_file_is_named(client: Callable[..., Either], home: Path, content: str | bytes) -> None:
     configure(home, content)
     with pytest.raises(facade.ConfigurationError, match=r"~/\.cekura/config\.toml") as caught:
         client()
@@ -116,7 +118,7 @@ def test_a_file_that_cannot_be_read_says_which(client: Callable[..., Either], ho
 
 
 @pytest.mark.parametrize("content", ["a = " + "[" * 100_000, "a = " + "9" * 5000])
-def test_a_file_that_is_too_much_says_which(client: Callable[..., Either], home: Path, content: str) -> None:
+def test_an_oversized_file_is_named(client: Callable[..., Either], home: Path, content: str) -> None:
     configure(home, content)
     with pytest.raises(facade.ConfigurationError, match=r"~/\.cekura/config\.toml"):
         client()
@@ -125,7 +127,7 @@ def test_a_file_that_is_too_much_says_which(client: Callable[..., Either], home:
 @pytest.mark.parametrize(
     ("name", "value"), [("HTTPS_PROXY", "socks5://x:1"), ("ALL_PROXY", "ftp://x"), ("SSL_CERT_FILE", "/nowhere")]
 )
-def test_an_environment_that_httpx_cannot_work_in_is_explained(
+def test_an_invalid_environment_is_explained(
     client: Callable[..., Either], monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv(name, value)
@@ -133,7 +135,7 @@ def test_an_environment_that_httpx_cannot_work_in_is_explained(
         client("key")
 
 
-def test_a_file_that_may_not_be_read_says_so(client: Callable[..., Either], home: Path) -> None:
+def test_a_file_without_permission_is_reported(client: Callable[..., Either], home: Path) -> None:
     configure(home, "").unlink()
     (home / ".cekura" / "config.toml").mkdir()
     with pytest.raises(facade.ConfigurationError, match="cannot be read"):
@@ -163,7 +165,7 @@ def test_a_file_that_is_not_needed_is_not_read(client: Callable[..., Either], ho
         "http://x?a=1",
     ],
 )
-def test_an_address_that_is_none_is_refused(client: Callable[..., Either], url: Any) -> None:
+def test_an_invalid_base_url_is_refused(client: Callable[..., Either], url: Any) -> None:
     with pytest.raises(facade.ConfigurationError, match="base URL from base_url="):
         client("key", base_url=url)
 
@@ -198,7 +200,7 @@ def test_a_key_that_cannot_be_sent_is_refused(client: Callable[..., Either], arg
         {"bearer_token": "and a key"},
     ],
 )
-def test_a_setting_that_cannot_work_is_refused(client: Callable[..., Either], settings: dict[str, Any]) -> None:
+def test_an_invalid_setting_is_refused(client: Callable[..., Either], settings: dict[str, Any]) -> None:
     with pytest.raises(facade.ConfigurationError, match=f"{next(iter(settings))}"):
         client(SECRET, **settings)
 
@@ -211,7 +213,7 @@ def test_the_other_kind_of_http_client_is_refused(client: Callable[..., Either],
 
 
 def everything_of(error: BaseException | None, packages: Sequence[str] = ("cekura", "httpx", "httpcore")) -> str:
-    """All that a logger or an error reporter could print of an error: messages, causes, variables of every frame."""
+    """Everything that an error reporter could print for an error: messages, causes, and variables of every frame."""
     found, todo, seen = [], [error], set()
     while todo:
         each = todo.pop()
@@ -258,7 +260,7 @@ def test_no_error_shows_the_credential(client: Callable[..., Either], settings: 
         client(base_url=server.url, max_retries=0, **settings).metrics.generate(agent_id=1)
     assert SECRET in str(server.received[0].headers)
     assert SECRET not in str(caught.value) + repr(vars(caught.value))
-    # What a service echoes may be in the variables of httpx; what we send may be nowhere.
+    # Echoes of the service may be in the variables of httpx. The credential that we send must not be anywhere.
     if SECRET.encode() not in answer:
         assert SECRET not in everything_of(caught.value)
     elif not answer.startswith((b"HTTP/1.1 200", b"HTTP/1.1 307")):

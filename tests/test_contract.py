@@ -1,4 +1,4 @@
-"""The contract checks against every behavior of the sandbox, in virtual time, and interrupted at every step."""
+"""The contract checks with every behavior of the sandbox, in virtual time, and interrupted at every step."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BULK, METRICS, AGENTS = "/metrics/bulk_create/", "/v1/metrics/", "/v1/aiagents/"
 def contract(
     service: VirtualService, change: Change | None = None, agent_id: int = 101, **options: Any
 ) -> Iterator[Contract]:
-    """A contract with a service in process. `change` may answer a request in the service's place."""
+    """A contract with a service in process. `change` may respond in place of the service."""
     respond = service.handle if change is None else lambda request: change(request, service.handle)
     with httpx.Client(transport=httpx.MockTransport(respond)) as http_client:
         client = Cekura(KEY, base_url="http://sandbox", http_client=http_client, **options)
@@ -32,7 +32,7 @@ def contract(
 
 
 def results(behavior: Behavior, change: Change | None = None) -> dict[str, Result]:
-    """The results by id. Nothing may be left on the service."""
+    """The results by id. Fails if a metric is left on the service."""
     service = virtual_service(behavior)
     with contract(service, change) as checked:
         checked.run()
@@ -65,12 +65,12 @@ SEEN: dict[str, dict[str, Value]] = {
     "list-omits-description": {"list-fields": ["description"]},
     "list-limit": {"list-complete": False},
 }
-# The sandbox replaces an older eval_type whatever its behavior is.
+# The sandbox replaces an older eval_type with any behavior.
 ALWAYS: dict[str, Value] = {"older-eval-type": "binary"}
 
 
 @pytest.mark.parametrize("name", BEHAVIORS)
-def test_each_behavior_is_reported_and_the_client_copes_with_it(name: str) -> None:
+def test_each_behavior_is_reported_and_the_client_handles_it(name: str) -> None:
     service = virtual_service(BEHAVIORS[name])
     with contract(service) as checked:
         found = {result.id: result for result in checked.run()}
@@ -85,7 +85,7 @@ def test_the_behaviors_differ_in_more_than_their_names() -> None:
     assert SEEN.keys() == BEHAVIORS.keys()
 
 
-def test_few_metrics_are_created_and_none_of_them_is_used() -> None:
+def test_few_metrics_are_created_and_no_agent_uses_them() -> None:
     service = virtual_service(Behavior(text_change="cut_name"))
     with contract(service) as checked:
         checked.run()
@@ -93,7 +93,7 @@ def test_few_metrics_are_created_and_none_of_them_is_used() -> None:
     sent = [json.loads(request.content) for request in written]
     metrics = [metric for body in sent for metric in (body if isinstance(body, list) else [body])]
     assert sum(request.method == "DELETE" for request in service.requests) == 4
-    assert len(metrics) == 7  # of which three are refused
+    assert len(metrics) == 7  # Three of these are refused.
     for metric in metrics:
         flags = (metric["add_to_new_agents"], metric["simulation_enabled"], metric["observability_enabled"])
         assert flags == (False, False, False)
@@ -101,7 +101,7 @@ def test_few_metrics_are_created_and_none_of_them_is_used() -> None:
     assert len(service.requests) < 50
 
 
-def test_existing_metrics_are_neither_changed_nor_deleted() -> None:
+def test_existing_metrics_are_not_changed_or_deleted() -> None:
     for behavior in BEHAVIORS.values():
         service = virtual_service(behavior)
         service.save_for_others([{"name": "Tone", "eval_type": "binary", "agent": 101}])
@@ -287,7 +287,7 @@ def test_a_list_that_lags_too_long_leaves_nothing_behind() -> None:
     assert found["list-scope-both"].held is None
 
 
-def test_what_the_client_requires_decides() -> None:
+def test_only_required_checks_decide() -> None:
     service = virtual_service(Behavior(list_lag=10))
     with contract(service) as checked:
         assert not checked.holds  # Nothing was checked yet.
@@ -388,7 +388,7 @@ def test_one_fault_at_any_request_leaves_nothing_behind(fault: Callable[[], http
         with contract(service, at_request(number, fault, created, processed=processed)) as checked:
             run(checked)
         assert service.sandbox.metrics == [], number
-        # Only what was never created may be named, because no list can show that it never will be.
+        # Only metrics that were never created may be named, because no list can show that they never will be.
         assert not {metric.name[:60] for metric in checked.remaining} & {name[:60] for name in created}, number
         assert all(metric.id is None for metric in checked.remaining), number
 
@@ -417,7 +417,7 @@ def test_a_creation_that_is_processed_late_leaves_nothing_behind() -> None:
         while late and late[0][0] <= service.clock.seconds:
             respond(late.pop(0)[1])
         if request.url.path.endswith(BULK) and not is_refused_array(request):
-            # A copy, because the client takes the credential out of its request.
+            # This is a copy, because the client removes the credential from its request.
             copy = httpx.Request("POST", request.url, headers=request.headers.copy(), content=request.content)
             late.append((service.clock.seconds + 20, copy))
             lose()
@@ -430,10 +430,10 @@ def test_a_creation_that_is_processed_late_leaves_nothing_behind() -> None:
     assert checked.remaining == ()
 
 
-def test_what_cannot_be_deleted_is_named() -> None:
+def test_metrics_that_cannot_be_deleted_are_named() -> None:
     left_behind = 0
     for number in range(1, requests_of_a_run(Behavior(text_change="cut_name")) + 1):
-        # From the nth request on, everything is processed that creates, and no response arrives.
+        # From the nth request on, creations are processed, and no response arrives.
         change = from_request(number)
         service = virtual_service(Behavior(text_change="cut_name"))
         with contract(service, change) as checked:
@@ -568,7 +568,7 @@ def test_the_record_has_no_secret_and_no_text_of_the_customer() -> None:
                 assert secret not in text
 
 
-def test_the_record_says_what_was_checked() -> None:
+def test_the_record_contains_all_results() -> None:
     service = virtual_service(Behavior())
     with contract(service) as checked:
         checked.run()

@@ -1,4 +1,4 @@
-"""A document whose parts have other shapes than OpenAPI says gives a sound client, or one line that names the place."""
+"""Documents that violate OpenAPI give a sound client, or a message on one line that names the place."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from regeneration.pipeline import derive
 from regeneration.validate import check_openapi
 
 from tests.regenerating import one_line
+from tests.support import examples
 
 NO_OVERLAY = {"overlay": "1.0.0", "actions": []}
 LEAF = "#/components/schemas/Leaf"
@@ -74,7 +75,7 @@ COVERED = Operations(
 
 
 def put(place: str, value: object) -> Document:
-    """The valid document with a value somewhere else than where it belongs."""
+    """The valid document with another value at a place."""
     document = copy.deepcopy(VALID)
     node: Any = document
     *steps, last = place.split("|")
@@ -155,18 +156,18 @@ def test_a_document_without_an_outline_is_refused(place: str, value: object, sai
         ("components|securitySchemes", None),
     ],
 )
-def test_what_no_covered_operation_uses_may_have_any_shape(place: str, value: object, tmp_path: Path) -> None:
+def test_unused_parts_may_have_any_shape(place: str, value: object, tmp_path: Path) -> None:
     (tmp_path / "x").write_text(json.dumps(put(place, value)))
     assert len(derive(load_specification(tmp_path / "x"), COVERED, NO_OVERLAY).operations.entries) == 2
 
 
-def test_what_the_validator_does_not_expect_is_refused() -> None:
+def test_a_document_that_crashes_the_validator_is_refused() -> None:
     with pytest.raises(RegenerationError, match="cannot be checked") as caught:
         check_openapi(put("paths|/{a{b", {"get": {}}))
     one_line(caught)
 
 
-def test_references_that_make_up_millions_are_refused() -> None:
+def test_references_that_expand_to_millions_of_values_are_refused() -> None:
     document = copy.deepcopy(VALID)
     schemas = document["components"]["schemas"]
     for number in range(40):
@@ -199,7 +200,7 @@ def test_lists_inside_of_lists_give_a_specification_that_can_be_read_again() -> 
     one_line(caught)
 
 
-def test_what_no_check_foresees_is_blamed_on_its_operation(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unforeseen_error_names_its_operation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("regeneration.pipeline.check_components", lambda part: None)
     with pytest.raises(RegenerationError, match=r"^put_y \(PUT /y/\): ") as caught:
         derive(put("components|responses|R", 5), COVERED, NO_OVERLAY)
@@ -269,7 +270,7 @@ PLACES = list(places(VALID))
 
 @given(st.sampled_from(PLACES), KEYWORDS, TREES, st.sampled_from(["", "all"]))
 @example("paths|/x/{id}/|post|requestBody|content", "", None, "")
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_value_in_any_place_is_read_or_refused(place: str, key: str, value: Any, selection: str) -> None:
     document = put(place.replace("||new", f"|{key}"), value)
     try:
@@ -283,5 +284,5 @@ def test_any_value_in_any_place_is_read_or_refused(place: str, key: str, value: 
         said = ""
     except RegenerationError as error:
         said = one_line(error)
-    # Nobody thought of what has this message.
+    # This message means that nobody foresaw the problem.
     assert "no rule knows" not in said

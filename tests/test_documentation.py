@@ -22,14 +22,15 @@ from tests import test_metrics_workflow
 from tests.commands import every_command, leaves, options_of
 from tests.installing import distributions, require_registry
 from tests.once import once
-from tests.pages import INSTALL, PAGES, ROOT, as_shown, blocks, follow, name
+from tests.pages import INSTALL, PAGES, ROOT, as_shown, blocks, follow, name, prerequisites
 
 FOLLOWED = [page for page in PAGES if any(block.is_run for block in blocks(page))]
-# These tell; they do not lead. A sandbox is there for them, and a specification.
+# These pages are not tutorials. They get a sandbox and a specification.
 TELLING = {
     "README.md",
     "CONTRIBUTING.md",
     "docs/index.md",
+    "docs/internals/contributing.md",
     "docs/internals/design.md",
     "docs/reference/command-line.md",
     "docs/reference/configuration.md",
@@ -39,12 +40,12 @@ NOT_RUN = {"CONTRIBUTING.md": 3, "README.md": 1, "docs/guides/your-own-sdk.md": 
 
 @pytest.fixture
 def checkout(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone, as far as a page can tell, which is set up: `.venv` is the environment that the tests run in."""
+    """A copy that looks like a clone after setup. Its `.venv` is the environment of the tests."""
     git = ["git", "-c", "user.name=nobody", "-c", "user.email=nobody@localhost"]
     listing = [*git, "ls-files", "--cached", "--others", "--exclude-standard"]
     known = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=False)
     if known.returncode:
-        pytest.skip("this is no git checkout")
+        pytest.skip("this is not a git checkout")
 
     def make(folder: Path) -> None:
         for file in (Path(line) for line in known.stdout.splitlines() if (ROOT / line).is_file()):
@@ -62,7 +63,7 @@ def test_a_page_works_from_top_to_bottom(
     page: Path, checkout: Path, home: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     built = None
-    if name(page) == "docs/quickstart.md":
+    if name(page) == "docs/install.md":
         require_registry()
     else:
         built = distributions(tmp_path_factory)
@@ -70,7 +71,7 @@ def test_a_page_works_from_top_to_bottom(
     scratch.mkdir()
     ours = ("PYTHONPATH", "PYTHONUNBUFFERED", "VIRTUAL_ENV", "CI")
     environment = {key: value for key, value in os.environ.items() if key not in ours}
-    # No page needs the audit of `./scripts/build`, which asks a service about vulnerabilities.
+    # No page needs the audit of `./scripts/build`, which sends requests to a registry.
     environment |= {"VENV": sys.prefix, "UV_OFFLINE": "1"}
     with Sandbox(job_seconds=0.3) as sandbox:
         if name(page) in TELLING:
@@ -97,8 +98,47 @@ def test_each_block_is_run_or_compared_or_says_why_not(page: Path) -> None:
 def test_every_page_that_leads_says_how_to_install() -> None:
     for page in FOLLOWED:
         if name(page) not in TELLING:
-            first = next(block for block in blocks(page) if block.is_run)
+            first = next(block for block in prerequisites(page) + blocks(page) if block.is_run)
             assert first.text in (INSTALL, "./scripts/setup\n"), name(page)
+
+
+def test_the_installation_is_described_once() -> None:
+    saying = [name(page) for page in PAGES for block in blocks(page) if "-m venv" in block.text]
+    assert sorted(saying) == ["README.md", "docs/install.md"]
+
+
+def test_the_blocks_of_other_pages_run_first_if_a_page_names_them(tmp_path: Path) -> None:
+    page = ROOT / "docs" / "guides" / "review.md"
+    install, start = prerequisites(page)
+    assert install.text == INSTALL
+    assert "cekura-facade sandbox > sandbox.env" in start.text
+    assert prerequisites(ROOT / "docs" / "quickstart.md") == [install]
+    assert prerequisites(ROOT / "docs" / "internals" / "keeping-up.md") == []
+
+
+def test_a_block_in_a_tab_is_a_block(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    text = """=== "A"
+
+    <!-- answers: y -->
+
+    ```sh
+    if true; then
+        echo
+    fi
+    ```
+
+    ```python title="a.py"
+    pass
+    ```
+"""
+    page.write_text(text)
+    asking, file = blocks(page)
+    assert (asking.mark, asking.about, asking.text) == ("answers", "y", "if true; then\n    echo\nfi\n")
+    assert (file.title, file.text) == ("a.py", "pass\n")
+    page.write_text(text.removesuffix("    ```\n") + "```\n")
+    with pytest.raises(AssertionError, match="a block is not understood"):
+        blocks(page)
 
 
 def test_output_is_compared() -> None:
@@ -107,7 +147,7 @@ def test_output_is_compared() -> None:
     assert not as_shown("one\n", "two\n")
 
 
-def test_a_workflow_on_a_page_is_one_that_is_tested() -> None:
+def test_a_workflow_on_a_page_is_tested() -> None:
     files = sorted((ROOT / "docs" / "guides" / "examples").glob("*.yml"))
     found = [block.text for page in PAGES for block in blocks(page) if block.language == "yaml"]
     workflows = [text for text in found if isinstance(read := yaml.safe_load(text), dict) and "jobs" in read]
@@ -209,10 +249,26 @@ def test_the_demo_saves_metrics(tmp_path: Path) -> None:
     assert "The sandbox has 5 metrics" in result.stdout
 
 
-def test_the_pictures_show_what_the_command_prints(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, ROOT / "scripts" / "pictures.py", "--output", tmp_path], check=True)
-    committed = {path.name: path.read_text("utf-8") for path in (ROOT / "docs" / "pictures").iterdir()}
-    del committed["specification-history.svg"]  # scripts/replay.py draws it, from documents that are not here.
-    assert {path.name: path.read_text("utf-8") for path in tmp_path.iterdir()} == committed, "run scripts/pictures.py"
-    shown = set(re.findall(r"\(docs/pictures/([^)]+)\)", (ROOT / "README.md").read_text("utf-8")))
-    assert shown == committed.keys()
+PICTURES = ROOT / "docs" / "pictures"
+
+
+@pytest.mark.parametrize("script", ["pictures.py", "diagrams.py"])
+def test_the_pictures_are_those_that_their_script_draws(script: str, tmp_path: Path) -> None:
+    subprocess.run([sys.executable, ROOT / "scripts" / script, "--output", tmp_path], check=True)
+    drawn = {path.name: path.read_text("utf-8") for path in tmp_path.iterdir()}
+    assert len(drawn) >= 3
+    assert drawn == {each: (PICTURES / each).read_text("utf-8") for each in drawn}, f"run scripts/{script}"
+
+
+def test_every_picture_is_shown_and_described() -> None:
+    shown: set[str] = set()
+    for page in PAGES:
+        pictures = re.findall(r"!\[([^\]]*)\]\(([^)]+)\)", page.read_text("utf-8"))
+        assert all(alternative for alternative, _ in pictures), name(page)
+        paths = [path for _, path in pictures]
+        # The site shows one of the two, after the color scheme that the reader chose.
+        assert [path.replace("light", "dark") for path in paths if path.endswith("-light.svg#only-light")] == [
+            path for path in paths if path.endswith("-dark.svg#only-dark")
+        ], name(page)
+        shown |= {Path(path.partition("#")[0]).name for path in paths}
+    assert shown == {path.name for path in PICTURES.iterdir()} - {"favicon.svg"}

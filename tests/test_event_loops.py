@@ -24,7 +24,7 @@ def test_one_client_works_in_one_event_loop_after_the_other(sandbox: Sandbox) ->
         return len(found)
 
     with warnings.catch_warnings():
-        # The connections of a loop that has ended cannot be closed in another one; they go with their objects.
+        # Connections of an ended loop cannot be closed in another one. They close with their objects.
         warnings.simplefilter("ignore", ResourceWarning)
         assert [asyncio.run(use()) for _ in range(3)] == [3, 3, 3]
         asyncio.run(cekura.aclose())
@@ -65,13 +65,13 @@ def test_an_http_client_of_another_event_loop_is_an_error_that_says_why(sandbox:
 
 @pytest.fixture
 def slow() -> Iterator[Sandbox]:
-    """A sandbox with two jobs that end when the test says so, one for each agent."""
+    """A sandbox with a job for each of two agents. The test decides when they end."""
     with Sandbox(job_seconds=10, clock=ManualClock()) as sandbox:
         yield sandbox
 
 
 def test_after_leaving_an_iterator_nothing_is_saved(slow: Sandbox) -> None:
-    """The job of 104 cannot be started, so its outcome is the first; the two others are waited for."""
+    """The job of 104 cannot be started, so its outcome comes first. The other two jobs are still running."""
 
     async def main() -> None:
         async with facade.AsyncCekura(slow.api_key, base_url=slow.url) as cekura:
@@ -112,7 +112,7 @@ def boom(error: type[BaseException], *, awaited: bool) -> Callable[[object], obj
 @pytest.mark.parametrize("awaited", [False, True])
 @pytest.mark.parametrize("name", ["review", "on_progress"])
 @pytest.mark.parametrize("error", [StopIteration, GeneratorExit, StopAsyncIteration, KeyError])
-def test_whatever_a_callback_raises_names_the_job(
+def test_any_error_of_a_callback_names_the_job(
     cekura: Either, sandbox: Sandbox, error: type[BaseException], name: str, awaited: bool
 ) -> None:
     if awaited and cekura.kind == "sync":

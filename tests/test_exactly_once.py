@@ -1,4 +1,4 @@
-"""Exactly once, whichever way the service behaves: where a metric ends up, what the list shows, how text changes."""
+"""Exactly once with every behavior of the service: storage of metrics, lists, and changes of text."""
 
 from __future__ import annotations
 
@@ -50,15 +50,27 @@ def make(kind: Kind, runner: asyncio.Runner) -> Make:
 # The matrix.
 
 
+def half_of_the_cells() -> list[Cell]:
+    """Half of the cells, with every pair of values of the client, the repeating client and the crowd.
+
+    `scripts/fault_matrix.py` runs the other half as well.
+    """
+    return [
+        cell
+        for cell in all_cells(sample=20)
+        if (cell.kind == "sync") ^ (cell.repeated_by == "the same client") ^ cell.crowded
+    ]
+
+
 @pytest.mark.parametrize("behavior", BEHAVIORS)
-def test_no_fault_does_harm_whichever_way_the_service_behaves(behavior: str) -> None:
-    results = run_all([cell for cell in all_cells(sample=10) if cell.behavior == behavior])
-    assert len(results) >= 80
+def test_no_fault_does_harm_with_any_behavior(behavior: str) -> None:
+    results = run_all([cell for cell in half_of_the_cells() if cell.behavior == behavior])
+    assert len(results) >= 50
     assert {cell.name: dict(problems) for cell, problems in results.items() if +problems} == {}
 
 
-def test_every_fault_is_met_with_the_default_behavior_by_both_clients() -> None:
-    met = {(cell.kind, cell.faults) for cell in all_cells(sample=0) if cell.behavior == "default"}
+def test_both_clients_meet_every_fault_with_the_default_behavior() -> None:
+    met = {(cell.kind, cell.faults) for cell in half_of_the_cells() if cell.behavior == "default"}
     assert met >= {(kind, (fault,)) for kind in behaviors.KINDS for fault in FAULTS}
 
 
@@ -75,7 +87,7 @@ def test_a_client_that_recognizes_nothing_is_caught(runner: asyncio.Runner, monk
     assert problems(runner, _cell("default"))["saved twice"] == 3
 
 
-def test_a_client_that_takes_others_for_its_own_is_caught(
+def test_a_client_that_claims_metrics_of_others_is_caught(
     runner: asyncio.Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     passes = tuple((is_text, lambda *arguments: True) for is_text, _ in _save_state.PASSES)
@@ -96,7 +108,7 @@ def test_a_client_that_raises_without_a_fault_is_caught(
     assert problems(runner, _cell("default"))["foreign exceptions"] == 2
 
 
-# What was seen of the first version: each was a duplicate, and no error.
+# Bugs of the first version. Each of them created a duplicate without an error.
 
 
 @pytest.mark.parametrize("status", [307, 308])
@@ -133,7 +145,7 @@ def test_a_lost_response_of_a_service_that_changes_text(make: Make, behavior: st
 
 @pytest.mark.parametrize("list_scope", ["agent", "agent_and_project"])
 @pytest.mark.parametrize("placement", ["as_sent", "project"])
-def test_a_call_that_is_repeated_wherever_a_metric_ends_up(make: Make, list_scope: Any, placement: Any) -> None:
+def test_a_repeated_call_finds_metrics_in_any_place(make: Make, list_scope: Any, placement: Any) -> None:
     service = virtual_service(Behavior(list_scope=list_scope, placement=placement))
     first = make(service).create_in_bulk(metrics())
     assert [metric.id for metric in make(service).create_in_bulk(metrics())] == [metric.id for metric in first]
@@ -154,7 +166,7 @@ def test_a_call_that_is_repeated_while_the_list_lags(make: Make, same_client: bo
     service = virtual_service(Behavior(list_lag=2.0))
     client = make(service)
     first = client.create_in_bulk(metrics())
-    assert service.clock.seconds >= 2  # Whoever repeats the call after this one sees what was created.
+    assert service.clock.seconds >= 2  # A later call finds the created metrics.
     again = (client if same_client else make(service)).create_in_bulk(metrics())
     assert [metric.id for metric in again] == [metric.id for metric in first]
     assert len(service.sandbox.metrics) == 3
@@ -166,14 +178,14 @@ def test_a_call_that_is_repeated_while_the_list_lags_longer_than_expected(
     service = virtual_service(Behavior(list_lag=60.0))
     client = make(service)
     first = client.create_in_bulk(metrics())
-    assert "3 metrics were created, but the list of metrics does not show them after 3 s" in caplog.text
+    assert "3 metrics were created, but are not in the list of metrics after 3 s" in caplog.text
     assert [metric.id for metric in client.create_in_bulk(metrics())] == [metric.id for metric in first]
-    del service.sandbox.metrics[0]  # Somebody deletes it: then it is missing.
+    del service.sandbox.metrics[0]  # After somebody deletes it, it is missing.
     assert [metric.name for metric in client.create_in_bulk(metrics())] == ["Metric 0", "Metric 1", "Metric 2"]
     assert len(service.sandbox.metrics) == 3
 
 
-def test_where_the_list_has_failed_before_nothing_is_sent_again(make: Make) -> None:
+def test_nothing_is_sent_again_if_the_list_has_failed_before(make: Make) -> None:
     service = virtual_service(Behavior(list_lag=60.0))
     client = make(service)
     client.create_in_bulk(metrics(1))
@@ -206,7 +218,7 @@ class PagesOnly:
         return self.answer(request)
 
 
-def test_a_list_that_ignores_what_it_is_asked_for(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_list_that_ignores_its_parameters(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     service = virtual_service(Behavior(), LOST_RESPONSE)
     service.save_for_others([{**each, "name": "Other"} for each in metrics(5, agent=STRANGER)])
     PagesOnly(service, monkeypatch)
@@ -247,7 +259,7 @@ def test_a_list_of_the_wrong_shape_is_not_an_empty_one(kind: Kind, client: Calla
     assert {request.method for request in received} == {"GET"}
 
 
-# What is uncertain, and what is not.
+# Uncertain outcomes.
 
 
 def test_a_new_metric_that_looks_different_makes_the_outcome_uncertain(make: Make) -> None:
@@ -262,7 +274,7 @@ def test_a_new_metric_that_looks_different_makes_the_outcome_uncertain(make: Mak
     assert service.saved == {key(each): 1 for each in metrics()}
 
 
-def test_a_call_that_was_interrupted_is_waited_for_when_it_is_repeated(make: Make, kind: Kind) -> None:
+def test_a_repeated_call_waits_for_an_interrupted_one(make: Make, kind: Kind) -> None:
     def interrupt() -> httpx.Response:
         raise KeyboardInterrupt if kind == "sync" else asyncio.CancelledError
 
@@ -282,8 +294,10 @@ def test_a_new_metric_of_another_agent_does_not(make: Make) -> None:
     assert service.saved == {key(each): 1 for each in metrics()}
 
 
-def test_what_this_client_saves_meanwhile_does_not(runner: asyncio.Runner, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a sibling job of generate_and_create_many does: between the first list and the request that is lost."""
+def test_a_metric_that_this_client_saves_meanwhile_does_not(
+    runner: asyncio.Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Like another workflow of generate_and_create_many, between the first list and the lost request."""
     service = virtual_service(BEHAVIORS["specification"], LOST_REQUEST)
     answer = service.handle
 
@@ -301,7 +315,7 @@ def test_what_this_client_saves_meanwhile_does_not(runner: asyncio.Runner, monke
 
 
 @pytest.mark.parametrize("behavior", BEHAVIORS)
-def test_others_that_save_meanwhile_raise_no_alarm(make: Make, behavior: str) -> None:
+def test_metrics_that_others_save_do_not_make_the_outcome_uncertain(make: Make, behavior: str) -> None:
     service = virtual_service(BEHAVIORS[behavior])
     service.save_for_others(metrics(2, agent=STRANGER))
     service.meanwhile = metrics(2, name="Of somebody else") + metrics(1, agent=NEIGHBOR, name="Of a neighbor")
@@ -335,7 +349,7 @@ def test_metrics_that_differ_in_meaning_are_never_merged(make: Make, behavior: s
     assert [metric.id for metric in saved] == [1002]
 
 
-def test_names_that_are_too_long_are_told_apart_by_their_descriptions(make: Make) -> None:
+def test_long_names_are_distinguished_by_their_descriptions(make: Make) -> None:
     service = virtual_service(BEHAVIORS["text-cut-name"], LOST_RESPONSE)
     wanted = [{**each, "name": "N" * 260 + each["name"]} for each in metrics(2)]
     saved = make(service).create_in_bulk(wanted)
@@ -353,7 +367,7 @@ def test_names_that_are_too_long_are_told_apart_by_their_descriptions(make: Make
         ("description", "name"),
     ],
 )
-def test_what_the_list_leaves_out_is_read_before_anything_is_decided(make: Make, left_out: tuple[str, ...]) -> None:
+def test_fields_that_the_list_leaves_out_are_read_first(make: Make, left_out: tuple[str, ...]) -> None:
     service = virtual_service(Behavior(list_omits=left_out))
     near: dict[str, Any] = {"description": "other"} if "description" in left_out else {"eval_type": "numeric"}
     near = {"agent": NEIGHBOR} if "agents" in left_out else near
@@ -366,7 +380,7 @@ def test_what_the_list_leaves_out_is_read_before_anything_is_decided(make: Make,
 def changed(
     service: VirtualService, monkeypatch: pytest.MonkeyPatch, respond: Callable[[httpx.Request], httpx.Response | None]
 ) -> VirtualService:
-    """Let a service respond differently where the function returns a response."""
+    """Make a service respond differently if the function returns a response."""
     answer = service.handle
     monkeypatch.setattr(VirtualService, "handle", lambda _, request: respond(request) or answer(request))
     return service
@@ -426,7 +440,7 @@ def test_a_metric_of_a_project_that_is_assigned_to_its_agents(
 def test_ids_in_other_forms_are_the_same_ids(
     make: Make, monkeypatch: pytest.MonkeyPatch, scope: dict[str, Any]
 ) -> None:
-    """As a service reads them that takes numbers as strings, too."""
+    """Like a service that accepts numbers as strings."""
 
     def read(request: httpx.Request) -> httpx.Response | None:
         if request.method != "POST":
@@ -547,7 +561,7 @@ def some_metrics(draw: st.DrawFn) -> list[dict[str, Any]]:
     repeated=st.booleans(),
 )
 @example(behavior=Behavior(), wanted=metrics(2), faults=[LOST_REQUEST, LOST_RESPONSE], repeated=False)
-def test_whatever_happens_each_exists_once_or_is_named(
+def test_each_metric_exists_once_or_is_named(
     kind: Kind,
     runner: asyncio.Runner,
     behavior: Behavior,

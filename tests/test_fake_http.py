@@ -1,4 +1,4 @@
-"""The FakeHTTP itself: a test that uses it relies on this."""
+"""The FakeHTTP itself, which other tests rely on."""
 
 from __future__ import annotations
 

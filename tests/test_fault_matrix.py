@@ -1,6 +1,6 @@
 """No fault on the way leads to loss, to anything saved twice, to a foreign exception, a leak or a call without end.
 
-The cells are those of `scripts/fault_matrix.py`. The judge is judged as well: clients that do wrong are caught.
+The cells are those of `scripts/fault_matrix.py`. The judge is tested as well, with clients that make mistakes.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ import httpx
 import pytest
 
 from cekura_facade import Cekura, CekuraError
+from tests.faults.applying import CLIENTS
 from tests.faults.catalogue import FAULTS
 from tests.faults.cells import ENDS, WHEN, Cell, all_cells
 from tests.faults.clients import Client, Ending, OursSync, Vendor, key_of
-from tests.faults.judge import Kind
 from tests.faults.pace import HUNG
 from tests.faults.report import TEMPLATE, document
 from tests.faults.run import run_all
 from tests.faults.stage import KEY, Place, Stage, staged
 from tests.faults.steps import Phase, Planned, Script, Step
 from tests.faults.trial import Verdict, run_cell
+from tests.faults.violation import Kind
 
 ROOT = Path(__file__).parent.parent
 OURS = all_cells("ours")
@@ -263,12 +264,10 @@ def test_the_service_acts_late_on_a_request_whose_client_is_gone(stage: Stage) -
 
 
 def test_the_document_is_what_a_run_came_to_and_names_tests_that_exist() -> None:
-    verdicts = {
-        kind: [Verdict(each, "result", 1.0, ()) for each in all_cells(kind)] for kind in ("ours", "vendor", "raw")
-    }
+    verdicts = {kind: [Verdict(each, "result", 1.0, ()) for each in all_cells(kind)] for kind in CLIENTS}
     text = document(verdicts, [["behavior", "cells"], ["`default`", 7]])
     assert "| `default` | 7 |" in text
-    assert f"| this package | {len(OURS)} | 0 | 0 | 0 | 0 | 0 | 0 | 0 |" in text
+    assert f"| this package | {len(OURS)} | 0 | 0 | 0 | 0 | 0 | 0 | 0 | 0 |" in text
     named = re.findall(r"`(tests/\w+\.py)::(\w+)`", text)
     assert len(named) >= 10
     for file, test in named:
@@ -278,4 +277,4 @@ def test_the_document_is_what_a_run_came_to_and_names_tests_that_exist() -> None
 def test_the_committed_document_says_that_nothing_went_wrong() -> None:
     text = (ROOT / "docs" / "internals" / "reliability.md").read_text()
     assert text.startswith(TEMPLATE.read_text().partition("$totals")[0])
-    assert f"| this package | {len(OURS)} | 0 | 0 | 0 | 0 | 0 | 0 | 0 |" in text
+    assert f"| this package | {len(OURS)} | 0 | 0 | 0 | 0 | 0 | 0 | 0 | 0 |" in text

@@ -1,16 +1,19 @@
-"""A fork in which the command runs cannot be told from a process that Python starts."""
+"""The command in a fork behaves exactly like the command in a new Python process."""
 
 from __future__ import annotations
 
+import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from cekura_facade.sandbox import Sandbox
-from tests.terminal import COMMAND, VIRTUAL_TIME, Forks, environment, forks
+from tests.forks import VIRTUAL_TIME, PipedFork
+from tests.terminal import COMMAND, Shell, environment, forkable, forks
 
-# What a script prints of its process: a fork has nothing of the command, nor of another run.
+# A script that prints the state of its process. A fork must not have state of the command or of other runs.
 PROGRAM = """
 import os, pathlib, signal, sys, tempfile
 print([name for name in sys.modules if name.startswith("cekura_facade.cli")])
@@ -62,7 +65,63 @@ def test_the_command_does_the_same_in_a_fork(env: dict[str, str], tmp_path: Path
     assert (found.stdout, found.stderr, found.returncode) == (wanted.stdout, wanted.stderr, wanted.returncode)
 
 
-def test_what_libraries_read_when_they_are_imported_is_not_left_to_a_fork(env: dict[str, str]) -> None:
+def test_variables_that_libraries_read_at_import_are_not_left_to_a_fork(env: dict[str, str]) -> None:
     assert forks().can_run(env)
     assert not any(forks().can_run(env | {name: "1"}) for name in ("TERMINAL_WIDTH", "NO_COLOR", "HTTP_PROXY", "LANG"))
-    assert not Forks().can_run({name: value for name, value in env.items() if name != "PYTHONPATH"})
+    in_real_time = {name: value for name, value in env.items() if name != "PYTHONPATH"}
+    assert not forks().can_run(in_real_time)
+    assert forks(virtual_time=False).can_run(in_real_time)
+
+
+IN_A_TERMINAL = """
+import os, sys
+streams = (sys.stdin, sys.stdout, sys.stderr)
+print([(each.encoding, each.errors, each.isatty(), each.line_buffering) for each in streams])
+print(os.get_terminal_size(), os.getsid(0) == os.getpid(), os.tcgetpgrp(0) == os.getpgrp())
+print(input("Name: "), sys.argv[1:])
+try:
+    input("[?]")
+except KeyboardInterrupt:
+    sys.exit(7)
+"""
+
+
+def test_a_terminal_of_a_fork_is_like_that_of_a_new_process(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(IN_A_TERMINAL)
+    shell = Shell(tmp_path, environment(home))
+    program = (sys.executable, str(tmp_path / "script.py"), "an argument")
+    shown = []
+    for more in ({}, {"NO_COLOR": "1"}):  # A library may read this one, so there is no fork.
+        assert (forkable(program, shell.env | more) is None) == bool(more)
+        with shell.program(*program, columns=70, **more) as terminal:
+            terminal.expect("Name: ")
+            terminal.answer_now("é")
+            terminal.expect(r"\[\?\]")
+            terminal.press("c")
+            assert terminal.end() == 7
+            shown.append(terminal.screen)
+    assert shown[0] == shown[1]
+    assert "columns=70, lines=80) True True" in shown[0]
+
+
+def test_a_fork_is_used_as_a_process_is(home: Path, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text("import sys\nprint('begun', flush=True)\nprint(sys.stdin.read(), file=sys.stderr)\nsys.exit(3)\n")
+    shell = Shell(tmp_path, environment(home))
+    for more in ({}, {"NO_COLOR": "1"}):
+        other = Shell(tmp_path, shell.env | more)
+        with other.start(sys.executable, str(script)) as process:
+            assert isinstance(process, PipedFork) is not bool(more)
+            assert process.stdout is not None
+            assert process.stdout.readline() == "begun\n"
+            assert process.communicate() == ("", "\n")
+            assert process.returncode == 3
+        with other.start(sys.executable, str(script)) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "begun\n"
+            process.send_signal(signal.SIGTERM)
+            assert process.wait() == -signal.SIGTERM
+        with other.start(sys.executable, str(script)) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "begun\n"
+        assert process.wait() == -signal.SIGKILL

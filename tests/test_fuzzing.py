@@ -1,4 +1,4 @@
-"""Whatever a server answers, only errors of ours come out. `--hypothesis-profile=long` tries ten thousand answers."""
+"""Any response raises only our own errors. `--hypothesis-profile=long` tries ten thousand responses."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ HEADERS = st.lists(
 
 @st.composite
 def answers(draw: st.DrawFn) -> bytes:
-    """Anything that a server may send: mostly HTTP, now and then with a length that is not true, or no HTTP at all."""
+    """Anything that a server may send. Most of it is HTTP, sometimes with a wrong length, and some is not HTTP."""
     if draw(st.integers(0, 9)) == 0:
         return draw(st.binary(max_size=80))
     body = draw(BODIES)
@@ -64,7 +64,7 @@ def answers(draw: st.DrawFn) -> bytes:
 
 @pytest.fixture(scope="module", params=["sync", "async"])
 def target(request: pytest.FixtureRequest) -> Iterator[tuple[Scripted, Either]]:
-    """One server and one client for all examples: hypothesis makes many of them."""
+    """One server and one client for all examples, because there are many."""
     kind: Kind = request.param
     with scripted(b"") as server:
         cekura = Either(kind, "sk-secret", base_url=server.url, max_retries=0, timeout=5, settle_timeout=0)
@@ -86,7 +86,7 @@ STEPS: dict[str, Callable[[Any], Any]] = {
 @pytest.mark.parametrize("step", STEPS)
 @settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(answer=answers())
-def test_only_errors_of_ours_come_out(target: tuple[Scripted, Either], step: str, answer: bytes) -> None:
+def test_only_our_own_errors_are_raised(target: tuple[Scripted, Either], step: str, answer: bytes) -> None:
     server, cekura = target
     before: dict[str, list[Reply]] = {
         "save": [reply(200, [])],

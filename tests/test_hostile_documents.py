@@ -39,7 +39,7 @@ EXAMPLES = int(os.environ.get("HOSTILE_EXAMPLES", "2"))
 @settings(
     max_examples=EXAMPLES,
     deadline=None,
-    phases=[Phase.generate],  # To make a large document smaller takes minutes.
+    phases=[Phase.generate],  # Shrinking a large document takes minutes.
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
 )
@@ -102,7 +102,7 @@ def test_names_that_become_one_in_python_are_numbered(published: list[str], name
     assert names is None or [found[name] for name in published] == names
 
 
-def test_what_generated_code_uses_itself_is_read_from_the_templates() -> None:
+def test_reserved_names_are_read_from_the_templates() -> None:
     package = ROOT / "generated_client" / "cekura_api"
     schemas = set(load(ROOT / "spec" / "openapi.yaml")["components"]["schemas"])
     resources = {"Agents", "AsyncAgents", "Metrics", "AsyncMetrics", "Calls", "AsyncCalls"}
@@ -181,13 +181,13 @@ def test_a_header_that_http_cannot_send_is_an_error_before_sending(value: str) -
     ],
 )
 def test_a_path_that_leads_elsewhere_is_refused(path: str) -> None:
-    with pytest.raises(RegenerationError, match=r"GET .*would not go to this path") as refused:
+    with pytest.raises(RegenerationError, match=r"GET .*would not be sent to this path") as refused:
         _derived(_one([], path))
     assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize("text", NASTY_TEXTS)
-def test_texts_are_shown_as_they_are_or_without_what_hides_them(text: str) -> None:
+def test_texts_are_shown_without_hidden_characters(text: str) -> None:
     shown = prose(text)
     assert not [each for each in shown if unicodedata.category(each) in ("Cc", "Cf", "Cs", "Zl", "Zp") and each != "\n"]
     found = ast.parse(f'"""{wrapped(sentence(shown), 4)}"""').body

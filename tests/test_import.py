@@ -1,4 +1,4 @@
-"""The package imports what is asked for, and the client stack not before."""
+"""The package imports names on first use, and the client libraries only with a client."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import cekura_facade
 
 
-def test_every_public_name_is_there() -> None:
+def test_every_public_name_can_be_imported() -> None:
     assert set(cekura_facade.__all__) <= set(dir(cekura_facade))
     for name in cekura_facade.__all__:
         assert getattr(cekura_facade, name) is not None
@@ -36,7 +36,7 @@ def test_the_models_are_the_generated_ones() -> None:
         ("from cekura_facade import *; AsyncCekura", True),
     ],
 )
-def test_httpx_is_imported_when_a_client_is_asked_for(code: str, loaded: bool) -> None:
+def test_httpx_is_imported_with_a_client_only(code: str, loaded: bool) -> None:
     code += "; import sys; print('httpx' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout == f"{loaded}\n"

@@ -1,4 +1,4 @@
-"""Connections, closing, and what is left over: each test is a fault that was found in review."""
+"""Connections, closing and resources. Each test is for a fault that was found in review."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_closing_during_a_save_does_not_hide_that_it_may_be_saved(client: Callab
     assert isinstance(caught.value.__cause__, facade.ConfigurationError)
 
 
-def test_a_client_that_is_closed_meanwhile_retries_nothing(client: Callable[..., Either]) -> None:
+def test_a_client_that_is_closed_during_a_request_does_not_retry(client: Callable[..., Either]) -> None:
     def answer(request: Received) -> bytes:
         cekura.client.transport.state.is_closed = True
         return reply(503)
@@ -76,7 +76,7 @@ def test_an_http_client_that_is_closed_is_explained(client: Callable[..., Either
 
 
 @pytest.mark.parametrize("kind", ["sync"])
-def test_only_a_proxy_takes_the_deadline_of_headers_away(
+def test_only_a_proxy_removes_the_deadline_of_headers(
     client: Callable[..., Either], clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NO_PROXY", "example.com")
@@ -88,7 +88,7 @@ def test_only_a_proxy_takes_the_deadline_of_headers_away(
 
 
 class _Items:
-    """An endpoint of a client that somebody generates: nothing is promised of its items."""
+    """An endpoint of a client that a user generates, without promised fields."""
 
     def __init__(self, *pages: dict[str, Any]) -> None:
         self.pages = list(pages)
@@ -119,11 +119,11 @@ def test_pages_of_items_without_an_id_that_lead_back_end() -> None:
     http = FakeHTTP(httpx.Response(200, json={"results": [{}], "next": "?page=2"}))
     pages = Pages[Any](http, _Items())
     run(pages.next())
-    with pytest.raises(facade.UnexpectedResponseError, match="leads nowhere"):
+    with pytest.raises(facade.UnexpectedResponseError, match="is not a link to another page"):
         run(pages.next())
 
 
-def test_a_job_that_failed_ends_the_wait_whatever_its_error_is() -> None:
+def test_a_failed_job_with_any_error_ends_the_wait() -> None:
     http = FakeHTTP(httpx.Response(200, json={"status": "failed", "error": {"code": "boom"}}))
     with pytest.raises(facade.GenerationFailedError, match="boom") as caught:
         run(wait(http, Handle(GENERATION, JOB), 60))
@@ -170,7 +170,7 @@ def test_clients_with_the_same_retries_share_their_budget(client: Callable[..., 
     assert len(server.received) == 15 + 10
 
 
-def test_leaving_the_generated_client_closes_nothing_of_ours() -> None:
+def test_closing_the_generated_client_closes_no_connections() -> None:
     with scripted(reply(200, {"id": 1})) as server, facade.Cekura("key", base_url=server.url) as cekura:
         with cekura.api as api:
             assert get_agent.sync(1, client=api).id == 1
@@ -216,7 +216,7 @@ def test_cookies_of_an_http_client_stay_with_their_domain(client: Callable[..., 
     assert "cookie" not in server.received[0].headers
 
 
-def test_what_is_derived_from_the_generated_client_changes_nothing_else(client: Callable[..., Either]) -> None:
+def test_changes_of_the_generated_client_do_not_affect_the_client(client: Callable[..., Either]) -> None:
     with scripted(reply(200, [])) as server:
         cekura = client("key", base_url=server.url)
         cekura.metrics.list(agent_id=1)
@@ -228,7 +228,7 @@ def test_what_is_derived_from_the_generated_client_changes_nothing_else(client: 
 
 
 @pytest.mark.parametrize("location", ["mailto:x", "https:x", "javascript:alert(1)", "http://xn--/", "http://["])
-def test_a_redirect_to_something_strange_is_an_error_of_ours(client: Callable[..., Either], location: str) -> None:
+def test_a_malformed_redirect_raises_our_own_error(client: Callable[..., Either], location: str) -> None:
     with scripted(reply(302, b"", {"Location": location})) as server:
         cekura = client("key", base_url=server.url, max_retries=0)
         with pytest.raises(facade.APIError):

@@ -50,12 +50,12 @@ def good(step: str) -> bytes:
 
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("where", ["headers", "body"])
-def test_a_deadline_holds_whatever_is_trickled(
+def test_a_deadline_ends_any_slow_response(
     client: Callable[..., Either], kind: str, clock: VirtualClock, step: str, where: str
 ) -> None:
-    """The answer would be good, and no read takes longer than its timeout: only a deadline hangs up before its end."""
+    """The response is valid, and no read takes longer than its timeout. Only a deadline can end it early."""
     ended: list[bool] = []
-    # Until the body begins, the event loop of an AsyncCekura keeps the deadline, in real time.
+    # Until the body begins, the event loop of an AsyncCekura enforces the deadline, in real time.
     real = where == "headers" and kind == "async"
 
     def answer(request: Received) -> Iterator[bytes]:
@@ -69,7 +69,7 @@ def test_a_deadline_holds_whatever_is_trickled(
         else:
             yield head + b"\r\n\r\n"
             yield from trickled(b" " * 100, clock)
-        # More than the sockets hold: sending it ends only if the client reads it.
+        # This is larger than the buffers of the sockets, so that sending ends only if the client reads it.
         yield from itertools.repeat(b" " * MEGABYTE, 64)
         ended.append(True)
         yield body
@@ -83,14 +83,14 @@ def test_a_deadline_holds_whatever_is_trickled(
     assert ended == []
 
 
-def test_a_wait_ends_in_time_whatever_its_requests_may_take(client: Callable[..., Either], clock: VirtualClock) -> None:
+def test_a_wait_ends_in_time_with_slow_requests(client: Callable[..., Either], clock: VirtualClock) -> None:
     with scripted(lambda request: trickled(good("wait"), clock)) as server:
         job = client("key", base_url=server.url, timeout=10_000).metrics.job(JOB)
         with pytest.raises(facade.GenerationTimeoutError):
             job.wait(timeout=30)
 
 
-def test_a_look_while_saving_is_held_to_its_deadline(client: Callable[..., Either], clock: VirtualClock) -> None:
+def test_a_list_while_saving_ends_at_its_deadline(client: Callable[..., Either], clock: VirtualClock) -> None:
     saved = reply(200, [{"id": 1, **METRIC}])
     replies: list[Reply] = [reply(200, []), reply(500), lambda request: trickled(saved, clock)]
     with scripted(*replies) as server:
@@ -102,7 +102,7 @@ def test_a_look_while_saving_is_held_to_its_deadline(client: Callable[..., Eithe
 
 @pytest.mark.parametrize("status", [401, 500])
 @pytest.mark.parametrize("how", ["stops", "ends", "not gzip", "not asked for", "trickles"])
-def test_an_error_whose_body_is_late_or_broken_keeps_its_status(
+def test_an_error_with_a_late_or_broken_body_keeps_its_status(
     client: Callable[..., Either], clock: VirtualClock, monkeypatch: pytest.MonkeyPatch, status: int, how: str
 ) -> None:
     head = f"HTTP/1.1 {status} X\r\nContent-Length: 100\r\n".encode()
@@ -131,10 +131,10 @@ def test_an_error_whose_body_is_late_or_broken_keeps_its_status(
     assert caught.value.status_code == status
 
 
-def test_a_time_out_while_connecting_is_known_not_to_be_sent(
+def test_a_request_that_times_out_while_connecting_was_not_sent(
     client: Callable[..., Either], clock: VirtualClock
 ) -> None:
-    """The queue of the socket is full: nobody answers who wants to connect."""
+    """The queue of the socket is full, so that connections get no response."""
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
@@ -168,7 +168,7 @@ def test_a_wait_beyond_a_minute_is_left_to_the_caller(step: str) -> None:
 
 
 @pytest.mark.parametrize("step", FLOWS)
-def test_a_wait_of_a_minute_is_waited_out(step: str) -> None:
+def test_a_retry_after_of_a_minute_is_respected(step: str) -> None:
     done = {"generate": {"progress_id": JOB}, "list": [], "save": [{"id": 1, **METRIC}]}[step]
     http = FakeHTTP(httpx.Response(429, headers={WAIT: "60"}), httpx.Response(200, json=done))
     run(FLOWS[step](http))
@@ -187,7 +187,7 @@ def test_after_a_429_every_request_waits() -> None:
 
 
 @pytest.mark.parametrize("seconds", ["2", "86400"])
-def test_what_is_asked_for_while_waiting_never_goes_beyond_the_timeout(seconds: str) -> None:
+def test_pauses_never_exceed_the_timeout(seconds: str) -> None:
     http = FakeHTTP(httpx.Response(429, headers={WAIT: seconds}))
     with pytest.raises(facade.GenerationTimeoutError) as caught:
         run(wait(http, Handle(GENERATION, JOB), 0.3))
@@ -196,8 +196,8 @@ def test_what_is_asked_for_while_waiting_never_goes_beyond_the_timeout(seconds: 
     assert http.clock.now() == 0.3
 
 
-def test_a_wait_ends_in_time_however_slow_its_responses_are() -> None:
-    """The last poll is at the end of the wait, and has a second of its own."""
+def test_a_wait_ends_in_time_with_slow_responses() -> None:
+    """The last poll starts at the end of the wait, and has one more second."""
     http = FakeHTTP(Slow(10_000, httpx.Response(200, json=DONE)), timeout=10_000)
     with pytest.raises(facade.GenerationTimeoutError) as caught:
         run(wait(http, Handle(GENERATION, JOB), 30))
@@ -206,14 +206,14 @@ def test_a_wait_ends_in_time_however_slow_its_responses_are() -> None:
 
 
 @pytest.mark.parametrize(("deadline", "number"), [(9.9, 1), (19.9, 2)])
-def test_a_retry_that_would_begin_after_the_deadline_is_not_made(deadline: float, number: int) -> None:
+def test_no_retry_starts_after_the_deadline(deadline: float, number: int) -> None:
     http = FakeHTTP(Slow(4, httpx.Response(503, headers={WAIT: "6"})))
     with pytest.raises(facade.InternalServerError):
         run(http.send(list_metrics.build_request(), deadline=deadline))
     assert len(http.requests) == number
 
 
-def test_a_date_to_wait_for_is_read_by_the_clock_that_wrote_it() -> None:
+def test_a_retry_after_date_is_compared_with_the_date_header() -> None:
     headers = {WAIT: "Sat, 01 Jan 2000 00:02:00 GMT", "Date": "Sat, 01 Jan 2000 00:00:00 GMT"}
     http = FakeHTTP(httpx.Response(429, headers=headers))
     with pytest.raises(facade.RateLimitError) as caught:
@@ -221,7 +221,7 @@ def test_a_date_to_wait_for_is_read_by_the_clock_that_wrote_it() -> None:
     assert caught.value.retry_after == 120
 
 
-def test_there_is_a_limit_on_retries_in_all() -> None:
+def test_the_total_number_of_retries_is_limited() -> None:
     failure = httpx.Response(500, headers={WAIT: "0"})
     http = FakeHTTP(failure, max_retries=1)
     for _ in range(15):
@@ -240,7 +240,7 @@ def test_there_is_a_limit_on_retries_in_all() -> None:
 
 
 def test_pauses_are_random_up_to_a_bound_that_grows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Full jitter: each pause is drawn from 0 to 0.5, 1, 2, … seconds."""
+    """With full jitter, each pause is random between 0 and 0.5, 1, 2, … seconds."""
     bounds: list[tuple[float, float]] = []
 
     def uniform(low: float, high: float) -> float:
@@ -267,7 +267,7 @@ def test_both_clients_leave_a_long_wait_to_the_caller(
     assert clock.seconds == 0
 
 
-def test_both_clients_limit_their_retries_in_all(client: Callable[..., Either]) -> None:
+def test_both_clients_limit_the_total_number_of_retries(client: Callable[..., Either]) -> None:
     with scripted(reply(500, b"", {WAIT: "0"})) as server:
         cekura = client("key", base_url=server.url, max_retries=1)
         for _ in range(15):
@@ -329,7 +329,7 @@ def test_an_error_of_a_gigabyte_is_cut_short(client: Callable[..., Either]) -> N
     assert sum(sent) < 64 * MEGABYTE
 
 
-def test_what_is_packed_is_unpacked(client: Callable[..., Either]) -> None:
+def test_a_compressed_response_is_decompressed(client: Callable[..., Either]) -> None:
     packed = gzip.compress(b"[" + b" " * 100_000 + b"]")
     with scripted(reply(200, packed, {"Content-Encoding": "gzip"})) as server:
         assert STEPS["list"](client("key", base_url=server.url).metrics) == []
@@ -354,8 +354,8 @@ def test_a_clock_that_jumps_changes_nothing(
 
 
 @pytest.mark.parametrize("answer", ["too large", "too late"])
-def test_an_answer_that_is_cut_short_leaves_no_task(clock: VirtualClock, answer: str) -> None:
-    """Not even for a moment, nor one that waits for the garbage collector."""
+def test_a_truncated_response_leaves_no_task(clock: VirtualClock, answer: str) -> None:
+    """Not even for a moment, or until garbage collection."""
 
     def respond(request: Received) -> Iterator[bytes]:
         yield START + b"Connection: close\r\n\r\n"

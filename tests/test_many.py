@@ -18,7 +18,7 @@ DONE = {"agent_id": 1, "status": "completed", "current_step": "", "metrics": [],
 
 
 def collect(cekura: Either, requests: Any, each: Callable[[Any, Any], None] = lambda *_: None, **options: Any) -> Any:
-    """All outcomes, in the order in which they came. `each` is called with the iterator and every outcome."""
+    """All outcomes, in order. `each` is called with the iterator and every outcome."""
     many = cekura.client.metrics.generate_and_create_many(requests, **options)
     found = []
     if cekura.kind == "sync":
@@ -56,7 +56,7 @@ def test_every_agent_gets_its_metrics_once(crowd: Sandbox, client: Callable[...,
     assert len(crowd.metrics) == 2 * len(requests)
 
 
-def test_no_more_are_under_way_than_asked_for(crowd: Sandbox, client: Callable[..., Either], kind: str) -> None:
+def test_concurrency_limits_the_running_workflows(crowd: Sandbox, client: Callable[..., Either], kind: str) -> None:
     under_way: list[int] = []
     done: list[int] = []
 
@@ -75,7 +75,7 @@ def test_no_more_are_under_way_than_asked_for(crowd: Sandbox, client: Callable[.
     assert max(under_way) == 4
 
 
-def test_one_that_fails_stops_none_of_the_others(crowd: Sandbox, client: Callable[..., Either]) -> None:
+def test_a_failed_agent_does_not_stop_the_others(crowd: Sandbox, client: Callable[..., Either]) -> None:
     crowd.fail_next_job("on strike")
     requests = [1, 999, 2, "x", facade.GenerateMetricsRequest(agent_id=3, num_metrics=4), None]
     outcomes = sorted(collect(client(crowd.api_key, base_url=crowd.url), requests), key=lambda each: each.index)
@@ -99,7 +99,7 @@ def test_an_error_of_review_is_an_outcome(crowd: Sandbox, client: Callable[..., 
     assert len(crowd.metrics) == 2
 
 
-def test_told_to_stop_it_finishes_what_it_has_begun(crowd: Sandbox, client: Callable[..., Either]) -> None:
+def test_stop_lets_running_workflows_finish(crowd: Sandbox, client: Callable[..., Either]) -> None:
     outcomes = collect(
         client(crowd.api_key, base_url=crowd.url), range(1, 31), lambda many, outcome: many.stop(), concurrency=5
     )
@@ -108,7 +108,7 @@ def test_told_to_stop_it_finishes_what_it_has_begun(crowd: Sandbox, client: Call
 
 
 class Together(VirtualClock):
-    """A clock that stands still until every task of an AsyncCekura waits for it."""
+    """A clock that stops until every task of an AsyncCekura waits for it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -124,8 +124,8 @@ class Together(VirtualClock):
         self.waiting.remove(until)
 
 
-def test_one_that_is_told_to_wait_makes_the_others_wait(client: Callable[..., Either]) -> None:
-    """Nothing is asked between the refusal and its end, but by the five that had begun when the first was refused."""
+def test_a_429_for_one_workflow_makes_all_of_them_wait(client: Callable[..., Either]) -> None:
+    """After the refusal, only the five running workflows send a request before the wait is over."""
     clock = Together()
     lock = threading.Lock()
     seen: list[float] = []
@@ -150,13 +150,13 @@ def test_one_that_is_told_to_wait_makes_the_others_wait(client: Callable[..., Ei
 @pytest.mark.parametrize(
     "options", [{"concurrency": 0}, {"concurrency": True}, {"timeout": -1}, {"review": 5}, {"requests": "12"}]
 )
-def test_arguments_that_cannot_be_right_are_refused_at_once(crowd: Sandbox, cekura: Either, options: Any) -> None:
+def test_invalid_arguments_are_refused_at_once(crowd: Sandbox, cekura: Either, options: Any) -> None:
     with pytest.raises(facade.InvalidRequestError):
         cekura.client.metrics.generate_and_create_many(**{"requests": [1], **options})
     assert crowd.requests == []
 
 
-def test_an_interruption_names_the_jobs_that_are_under_way(crowd: Sandbox) -> None:
+def test_an_interruption_names_the_running_jobs(crowd: Sandbox) -> None:
     def interrupt(progress: facade.GenerateMetricsProgress) -> None:
         if len(crowd.jobs) == 3:
             raise KeyboardInterrupt
@@ -174,7 +174,7 @@ def test_a_cancellation_names_the_jobs_and_leaves_no_task(crowd: Sandbox) -> Non
 
         async def on_progress(progress: facade.GenerateMetricsProgress) -> None:
             begun.release()
-            await asyncio.Event().wait()  # So that all are under way until they are cancelled.
+            await asyncio.Event().wait()  # All workflows run until they are cancelled.
 
         async def all_of_them(cekura: facade.AsyncCekura) -> None:
             async for _ in cekura.metrics.generate_and_create_many([1, 2, 3], on_progress=on_progress):

@@ -1,4 +1,4 @@
-"""Files of metrics for `plan` and `apply`: each mistake is named with its place, and an export is read as it was."""
+"""Files of metrics for `plan` and `apply`: each mistake is named with its place, and exports are read unchanged."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from cekura_facade.cli._errors import WrongUsage
 from cekura_facade.cli._metrics_file import CODE, MetricsFile
 from tests.test_cli_files import BOMB, METRICS, TEXTS
 
-QUOTES = "Put a text that begins with this character in quotes."
-COLON = "Check the indentation. Put a text that contains `: ` in quotes."
+QUOTES = "Put strings that begin with this character in quotes."
+COLON = "Check the indentation. Put strings that contain `: ` in quotes."
 TOKEN, FOUND = ", line 2, column", "while scanning for the next token, found character "
 ALIAS = "while scanning an alias, expected alphabetic or numeric character"
 AGENT = {"agent_id": 101}
@@ -174,7 +174,7 @@ def test_a_mistake_is_named_with_its_place(tmp_path: Path, text: str, problem: s
         ("- name: a\n".encode("utf-16"), ", line 1: this is not UTF-8 text."),
     ],
 )
-def test_what_is_not_a_file_of_metrics_is_refused(tmp_path: Path, text: str | bytes, problem: str) -> None:
+def test_a_file_without_metrics_is_refused(tmp_path: Path, text: str | bytes, problem: str) -> None:
     with pytest.raises(WrongUsage) as caught:
         read(tmp_path, text)
     assert str(caught.value).startswith(f"{tmp_path / 'm.yaml'}{problem}")
@@ -231,7 +231,7 @@ def test_the_content_of_a_predefined_metric_is_ignored(tmp_path: Path) -> None:
     assert file.ignored == {"type": (3, 3), "owner": (4, 3)}
 
 
-def test_what_the_service_may_have_is_accepted(tmp_path: Path) -> None:
+def test_values_of_the_service_are_accepted(tmp_path: Path) -> None:
     file = read(
         tmp_path,
         "- name: a\n  eval_type: binary_qualitative\n  add_to_new_agents: null\n  agents: [101, 102]\n"
@@ -284,7 +284,7 @@ def test_no_prefix_of_an_export_is_complete(tmp_path: Path) -> None:
 def test_an_export_is_read_as_it_was(tmp_path_factory: pytest.TempPathFactory, metrics: list[dict[str, Any]]) -> None:
     value, _, is_json = _metrics_file._load(exported(metrics))  # noqa: SLF001 - Without the checks of fields.
     assert not is_json
-    # By repr, for 1 == 1.0 == True.
+    # They are compared by repr, because 1 == 1.0 == True.
     assert isinstance(value, list)
     assert [sorted(map(repr, each.items())) for each in value] == [sorted(map(repr, each.items())) for each in metrics]
 

@@ -1,4 +1,4 @@
-"""The workflow of docs/guides/examples: what its jobs may do, and what its shell code does.
+"""The workflow of docs/guides/examples: the permissions of its jobs, and its shell code.
 
 The steps run here as a runner runs them, against the sandbox, with programs in place of gh and pip.
 """
@@ -24,7 +24,7 @@ from tests.workflow_runner import FOLDER, WORKFLOWS, outside_of_fences
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "docs" / "guides" / "examples" / "metrics.yml"
-WORKFLOW: dict[str, Any] = yaml.load(EXAMPLE.read_text("utf-8"), yaml.BaseLoader)  # It gives strings and nothing else.
+WORKFLOW: dict[str, Any] = yaml.load(EXAMPLE.read_text("utf-8"), yaml.BaseLoader)  # This reads only strings.
 JOBS: dict[str, dict[str, Any]] = WORKFLOW["jobs"]
 SECRET = "${{ secrets.CEKURA_API_KEY }}"
 BOT = "github-actions[bot]"
@@ -37,7 +37,7 @@ METRICS = """\
 - name: Waiting time
   eval_type: numeric
 """
-# Comments of an issue are in a file, three to a page. It knows the two forms of `gh api` that the workflow uses.
+# A fake `gh` with the comments of an issue in a file, three per page. It knows the two calls of the workflow.
 GH = f"""\
 #!{sys.executable} -IS
 import json, os, re, sys
@@ -86,7 +86,7 @@ PIP = f"""\
 
 @attrs.frozen
 class Machine:
-    """A machine that runs the steps, with a checkout of a repository that has the file, and the sandbox as service."""
+    """A machine that runs the steps, with a repository that has the file, and with the sandbox as the service."""
 
     folder: Path
     sandbox: Sandbox
@@ -217,7 +217,7 @@ def test_a_pull_request_without_the_key_gets_a_notice_instead_of_a_plan(machine:
     assert re.fullmatch("::notice title=No plan::.*API key.*\n", done.stdout)
     assert machine.outputs() == machine.summary() == ""
     assert machine.sandbox.requests == []
-    # So the other steps and the other job are skipped.
+    # The other steps and the other job are skipped.
     assert JOBS["comment"]["if"] == "needs.plan.outputs.planned == 'yes'"
     assert JOBS["plan"]["outputs"] == {"planned": "${{ steps.plan.outputs.planned }}"}
     [upload] = [step for step in JOBS["plan"]["steps"] if "upload-artifact" in step.get("uses", "")]
@@ -233,7 +233,7 @@ def test_a_pull_request_without_the_key_gets_a_notice_instead_of_a_plan(machine:
         (METRICS, {"CEKURA_API_KEY": "wrong"}, "key"),
     ],
 )
-def test_a_failure_is_neither_drift_nor_a_plan(
+def test_a_failure_is_not_reported_as_drift_or_as_a_plan(
     machine: Machine, job: str, text: str, settings: dict[str, str], why: str
 ) -> None:
     machine.file.write_text(text)

@@ -1,13 +1,13 @@
-"""When operations move to other paths, the client is generated from there, and the facade works as before."""
+"""If operations move to other paths, the client uses these, and the facade works as before."""
 
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,10 @@ from regeneration.pipeline import Derivation, build, derive
 from regeneration.report import Report, compare, markdown
 
 from cekura_facade.sandbox import Sandbox
+from tests.forks import LIBRARIES, Forks
 from tests.once import once
 from tests.regenerating import ROOT
+from tests.terminal import COMMAND
 
 SPEC = ROOT / "spec"
 PUBLISHED = load(SPEC / "upstream.yaml")
@@ -54,7 +56,6 @@ AGENTS_V2 = {
     },
 }
 SCOPES = {"agent_id": "integer", "project_id": "integer", "assistant_id": "string"}
-HUNG = 300  # Seconds. Only ends a test that hangs.
 
 
 def json_of(schema: dict[str, Any]) -> dict[str, Any]:
@@ -133,23 +134,24 @@ def build_from(document: dict[str, Any], folder: Path) -> Derivation:
     return build(copy.deepcopy(document), SPEC, folder)
 
 
-def python(client: Path, *arguments: str, **settings: Any) -> subprocess.CompletedProcess[str]:
-    path = os.pathsep.join(map(str, (client, ROOT)))
-    return subprocess.run(
-        [sys.executable, *arguments],
-        env=os.environ | {"PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=HUNG,
-        **settings,
-    )
+def environment(client: Path) -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (client, ROOT)))}
+
+
+@functools.cache
+def forks(client: Path) -> Forks:
+    """The process in whose forks programs use this client."""
+    return Forks((*LIBRARIES, "pytest", "cekura_facade.sandbox:Sandbox"), environment(client))
+
+
+def run(client: Path, script: str | Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return forks(client).run([str(script), *arguments], ROOT, environment(client))
 
 
 @pytest.mark.parametrize("credential", ["key", "token"])
 @pytest.mark.parametrize("kind", ["Cekura", "AsyncCekura"])
 def test_the_workflow_runs_on_the_new_paths(client: Path, kind: str, credential: str) -> None:
-    done = python(client, str(ROOT / "tests" / "moved_workflow.py"), kind, credential)
+    done = run(client, ROOT / "tests" / "moved_workflow.py", kind, credential)
     assert done.returncode == 0, done.stderr
     requests = json.loads(done.stdout)
     shapes = [re.sub(r"\{\w+\}", "[0-9]+", path) for path in json.loads((client / "paths.json").read_text())]
@@ -176,12 +178,12 @@ def test_a_version_without_v1_is_used_on_v2_only() -> None:
         assert len(derivation.operations.entries) == len(COVERED.entries)
 
 
-def test_the_report_has_one_line_for_a_move_and_names_what_really_changes() -> None:
+def test_the_report_has_one_line_for_a_move_and_names_other_changes() -> None:
     derivation = derived(moved())
     changes = compare(derived(PUBLISHED).effective, derivation.effective)
     breaking = [change.what for change in changes if change.kind == "breaking"]
     assert "`Agent.agent_name` is gone" in breaking
-    # What has another path alone has not changed.
+    # A path alone is not a change for users.
     assert all(what.startswith(("`Agent", "`MetricCreate.project`", "`MetricCreate")) for what in breaking), breaking
     text = markdown(Report(changes, paths=derivation.moves))
     [line] = [line for line in text.splitlines() if "moved from" in line]
@@ -243,7 +245,7 @@ def test_a_refusal_names_the_closest_operations() -> None:
     assert "add its new path to its entry in spec/operations.yaml" in why
 
 
-def test_adding_one_line_is_all_that_a_move_takes(tmp_path: Path) -> None:
+def test_a_move_needs_only_one_new_line(tmp_path: Path) -> None:
     document = moved("bulk_create", to="/api/v3")
     path = re.search(r"closest (?:is|are) POST ([^,]*?)[,.] ?", refusal(document))
     assert path is not None
@@ -312,11 +314,11 @@ def test_parameters_keep_their_names_by_position() -> None:
 
 
 def command(client: Path, sandbox: Sandbox, *words: str) -> subprocess.CompletedProcess[str]:
-    return python(client, "-m", "cekura_facade", *words, "--base-url", sandbox.url)
+    return run(client, COMMAND, *words, "--base-url", sandbox.url)
 
 
 def test_the_command_line_passes_the_agent_on(client: Path, home: Path) -> None:
-    """With a token, which v2 lets poll with an agent only."""
+    """With an access token, v2 requires an agent for polling."""
     wants_agent = f"{V2}/metrics/generate_metrics_progress/" in json.loads((client / "paths.json").read_text())
     with Sandbox(job_seconds=1e6) as sandbox:
         (home / ".cekura").mkdir()

@@ -131,7 +131,7 @@ def publish(checkout: Path) -> Path:
     return file
 
 
-def test_an_operation_a_parameter_and_a_field_are_there_after_one_command(
+def test_one_command_adds_an_operation_a_parameter_and_a_field(
     tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
 ) -> None:
     checkout = regenerating.copied_checkout(tmp_path_factory, tmp_path / "checkout")

@@ -1,4 +1,4 @@
-"""What is told while requests are sent: a log line and a span for each of them, and no credential in any of it."""
+"""Logging and tracing: each request has a log line and a span, and none of them has the credential."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ GENERATE = "/test_framework/v1/metrics/generate_metrics/"
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[tuple[Any, ...]]:
-    """What the records of our logger say, without the time."""
+    """The messages of our logger, without the time."""
     ours = [vars(record) for record in caplog.records if record.name == "cekura_facade"]
     names = ("method", "path", "status", "failure", "attempt")
     return [tuple(record[f"cekura_{name}"] for name in names) for record in ours]
@@ -39,9 +39,7 @@ def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
         yield caplog
 
 
-def test_each_time_that_a_request_is_sent_has_a_line(
-    client: Callable[..., Either], log: pytest.LogCaptureFixture
-) -> None:
+def test_each_attempt_has_a_log_line(client: Callable[..., Either], log: pytest.LogCaptureFixture) -> None:
     with scripted(AGAIN, AGAIN, reply(200, []), reply(404, b"")) as server:
         cekura = client("key", base_url=server.url)
         cekura.metrics.list(agent_id=1)
@@ -60,7 +58,7 @@ def test_each_time_that_a_request_is_sent_has_a_line(
     assert {name for name in vars(record) if "cekura" in name} == {f"cekura_{name}" for name in ours}
 
 
-def test_without_an_answer_the_line_has_the_kind_of_failure(
+def test_without_a_response_the_line_has_the_kind_of_failure(
     client: Callable[..., Either], log: pytest.LogCaptureFixture
 ) -> None:
     with closed_port() as url, pytest.raises(facade.APIConnectionError):
@@ -75,7 +73,7 @@ def test_without_an_answer_the_line_has_the_kind_of_failure(
     assert log.messages[0].startswith(f"GET {METRICS}: ConnectError in ")
 
 
-def test_an_answer_that_is_refused_has_its_status(client: Callable[..., Either], log: pytest.LogCaptureFixture) -> None:
+def test_a_refused_response_has_its_status(client: Callable[..., Either], log: pytest.LogCaptureFixture) -> None:
     with scripted(reply(200, b" " * 2000)) as server, pytest.raises(facade.UnexpectedResponseError):
         client("key", base_url=server.url, max_response_bytes=1000).metrics.list(agent_id=1)
     assert lines(log) == [("GET", METRICS, 200, None, 1)]
@@ -94,7 +92,7 @@ def test_a_redirect_that_is_followed_is_another_request(
     ]
 
 
-def test_the_milliseconds_last_until_the_end_of_the_answer(
+def test_the_milliseconds_include_the_whole_response(
     client: Callable[..., Either], clock: VirtualClock, log: pytest.LogCaptureFixture
 ) -> None:
     answer = reply(200, b"[]")
@@ -104,7 +102,7 @@ def test_the_milliseconds_last_until_the_end_of_the_answer(
     assert logged == pytest.approx(len(answer))
 
 
-def test_an_interruption_leaves_its_line(log: pytest.LogCaptureFixture) -> None:
+def test_an_interrupted_request_has_a_log_line(log: pytest.LogCaptureFixture) -> None:
     def interrupt(request: httpx.Request) -> None:
         raise KeyboardInterrupt
 
@@ -117,8 +115,8 @@ def test_an_interruption_leaves_its_line(log: pytest.LogCaptureFixture) -> None:
     assert lines(log) == [("GET", METRICS, None, "KeyboardInterrupt", 1)]
 
 
-def test_what_is_cancelled_has_a_line_if_it_was_sent(log: pytest.LogCaptureFixture) -> None:
-    """Fifty are under way, and one waits for its turn."""
+def test_a_cancelled_request_has_a_log_line_if_it_was_sent(log: pytest.LogCaptureFixture) -> None:
+    """Fifty requests are running, and one waits."""
     arrived, go_on, number = threading.Semaphore(0), threading.Event(), 50
 
     def held(request: Received) -> bytes:
@@ -177,7 +175,7 @@ def statuses(exporter: InMemorySpanExporter) -> list[Any]:
 
 @pytest.mark.parametrize("first", [True, False], ids=["instrumented first", "made first"])
 def test_each_request_that_is_sent_has_a_span(kind: str, spans: Any, first: bool) -> None:
-    """On each connection of an AsyncCekura, whether it was there before or not."""
+    """On each connection of an AsyncCekura, new or not."""
     exporter, provider = spans
     barrier = threading.Barrier(5)
 
@@ -211,7 +209,7 @@ def test_each_request_that_is_sent_has_a_span(kind: str, spans: Any, first: bool
             assert statuses(exporter) == [503, 200]
 
 
-def test_a_given_client_that_is_instrumented_has_them_too(client: Callable[..., Either], spans: Any, kind: str) -> None:
+def test_an_instrumented_http_client_has_spans_as_well(client: Callable[..., Either], spans: Any, kind: str) -> None:
     exporter, provider = spans
     http: Any = (httpx.Client if kind == "sync" else httpx.AsyncClient)()
     HTTPXClientInstrumentor.instrument_client(http, tracer_provider=provider)
@@ -223,13 +221,13 @@ def test_a_given_client_that_is_instrumented_has_them_too(client: Callable[..., 
 
 
 def echo(request: Received) -> bytes:
-    """An answer that shows the credential in headers and body."""
+    """A response that shows the credential in headers and body."""
     return reply(int(request.path.rpartition("=")[2]), {"detail": SECRET}, {"X-Echo": SECRET})
 
 
 @pytest.mark.parametrize("given", [False, True], ids=["own client", "given client"])
 @pytest.mark.parametrize("settings", [{"api_key": SECRET}, {"bearer_token": SECRET}], ids=["key", "token"])
-def test_neither_logs_nor_spans_show_the_credential(
+def test_logs_and_spans_do_not_show_the_credential(
     client: Callable[..., Either],
     kind: str,
     spans: Any,
@@ -238,7 +236,7 @@ def test_neither_logs_nor_spans_show_the_credential(
     settings: dict[str, str],
     given: bool,
 ) -> None:
-    """The logs of all libraries, at DEBUG; and spans with the headers of the request, cleaned as the page says."""
+    """The logs of all libraries at DEBUG, and spans with the headers of the request, cleaned as the page shows."""
     exporter, provider = spans
     monkeypatch.setenv("OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_CLIENT_REQUEST", ".*")
     monkeypatch.setenv("OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SANITIZE_FIELDS", "x-cekura-api-key,authorization")
@@ -267,14 +265,12 @@ def test_neither_logs_nor_spans_show_the_credential(
     finished = exporter.get_finished_spans()
     assert len(finished) == 8
     for number, span in enumerate(finished):
-        # An exception is recorded as it is, with the line that httpx cannot read.
+        # An exception is recorded unchanged, with the line that httpx cannot read.
         assert SECRET not in (span.to_json() if number < 6 else str(span.attributes))
         assert span.attributes[f"http.request.header.{sent.replace('-', '_')}"] == ("[REDACTED]",)
 
 
-def test_what_a_request_is_sent_with_is_not_changed_by_what_is_logged(
-    client: Callable[..., Either], caplog: pytest.LogCaptureFixture
-) -> None:
-    """A key that is a part of the address: what httpcore connects with is what it logs."""
+def test_logging_does_not_change_the_request(client: Callable[..., Either], caplog: pytest.LogCaptureFixture) -> None:
+    """The key is part of the host name, because httpcore logs the arguments that it connects with."""
     with caplog.at_level(logging.DEBUG), scripted(reply(200, [])) as server:
         assert client("127", base_url=server.url).metrics.list(agent_id=1) == []

@@ -1,4 +1,4 @@
-"""What users install: the sdist and the wheel, looked at from outside, and installed without the repository."""
+"""The sdist and the wheel: their contents, and their installation without the repository."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ INFO = f"cekura_facade-{__version__}.dist-info"
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the sdist and the wheel, as `./scripts/build` makes them."""
+    """A folder with the sdist and the wheel of `./scripts/build`."""
     return distributions(tmp_path_factory)
 
 
@@ -39,10 +39,10 @@ def sdist(built: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def tracked() -> set[str]:
-    """The files of the packages that git knows."""
+    """The files of the packages that git tracks."""
     listed = subprocess.run(["git", "ls-files", *FOLDERS], cwd=ROOT, capture_output=True, text=True, check=False)
     if listed.returncode:
-        pytest.skip("this is no git checkout")
+        pytest.skip("this is not a git checkout")
     return set(listed.stdout.split())
 
 
@@ -51,7 +51,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def test_the_same_sources_give_the_same_bytes(built: Path, sdist: Path, tmp_path: Path) -> None:
-    """Elsewhere as well, with other times and modes: what is built from the sdist is what it was built with."""
+    """Building from the sdist in another folder, with other times and modes, gives the same files."""
     with tarfile.open(sdist) as packed:
         packed.extractall(tmp_path, filter="data")
     project = tmp_path / sdist.name.removesuffix(".tar.gz")
@@ -68,7 +68,7 @@ def test_the_script_gives_the_same_bytes_twice(built: Path, tmp_path: Path) -> N
     assert digests(tmp_path) == digests(built)
 
 
-def test_the_wheel_holds_the_packages_and_nothing_else(wheel: Path, tracked: set[str]) -> None:
+def test_the_wheel_contains_only_the_packages(wheel: Path, tracked: set[str]) -> None:
     about = {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE"}
     with zipfile.ZipFile(wheel) as packed:
         packages = {name.removeprefix("generated_client/") for name in tracked}
@@ -76,15 +76,15 @@ def test_the_wheel_holds_the_packages_and_nothing_else(wheel: Path, tracked: set
     assert {f"{package}/py.typed" for package in PACKAGES} <= packages
 
 
-def test_the_sdist_holds_what_the_wheel_is_made_of_and_nothing_else(sdist: Path, tracked: set[str]) -> None:
-    # hatchling always packs .gitignore: it says what does not belong into a build from the sdist.
+def test_the_sdist_contains_only_the_sources_of_the_wheel(sdist: Path, tracked: set[str]) -> None:
+    # hatchling always packs .gitignore, for builds from the sdist.
     about = {"CHANGELOG.md", "LICENSE", "PKG-INFO", "README.md", "pyproject.toml", ".gitignore"}
     with tarfile.open(sdist) as packed:
         names = {name.partition("/")[2] for name in packed.getnames()}
     assert names == tracked | about
 
 
-def test_the_version_is_that_of_its_one_place(wheel: Path) -> None:
+def test_the_version_is_that_of_version_py(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as packed:
         metadata = Parser().parsestr(packed.read(f"{INFO}/METADATA").decode())
     assert metadata["Version"] == __version__
@@ -110,7 +110,7 @@ def test_it_installs_and_imports_without_the_repository(
     environment = environment_with(tmp_path_factory, f"from-{kind}", request.getfixturevalue(kind))
     assert environment.run("-c", CHECK).strip() == __version__
     listed = environment.run("-c", "import importlib.metadata as m; print(*(d.name for d in m.distributions()))")
-    # Of the extras, nothing comes unasked for.
+    # Extras are not installed by default.
     assert not {"typer", "starlette", "uvicorn", "openapi-python-client"} & set(listed.split())
 
 
@@ -136,7 +136,7 @@ FLAW = {"id": "PYSEC-1", "fix_versions": ["0.29"], "aliases": [], "description":
         (None, 0, "SKIPPED, pip-audit could not run: no way out"),
     ],
 )
-def test_the_audit_says_what_it_found_and_what_it_could_not_ask(report: object, code: int, said: str) -> None:
+def test_the_audit_reports_vulnerabilities_and_unknown_packages(report: object, code: int, said: str) -> None:
     verdict = audit.verdict("" if report is None else json.dumps(report), "once\nno way out\n")
     assert verdict[0] == code
     assert said in verdict[1]

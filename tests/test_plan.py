@@ -1,4 +1,4 @@
-"""Planning: which metric is which, what counts as a difference, what is refused, and what an export contains."""
+"""Planning: matching metrics, differences, refusals, and exports."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def problems(service: Service, *wanted: Any, **scope: int) -> list[tuple[int | N
     return [(problem.index, problem.field, problem.message) for problem in caught.value.problems]
 
 
-# Text, in the direction in which a service changes it.
+# Changes of text that a service makes.
 
 
 TEXT = " Über “it” & <b>more</b>:\n  a\tb  'c' \n"
@@ -65,7 +65,7 @@ TEXT = " Über “it” & <b>more</b>:\n  a\tb  'c' \n"
         unicodedata.normalize("NFD", html.escape(TEXT.replace("\n", "\r\n").strip())),
     ],
 )
-def test_what_a_service_makes_of_a_text_is_no_difference(changed: str) -> None:
+def test_changes_that_a_service_makes_to_a_text_are_not_differences(changed: str) -> None:
     assert is_saved_as(changed, TEXT)
     assert not is_saved_as(TEXT, changed.replace("more", "less"))
 
@@ -84,7 +84,7 @@ def test_what_a_service_makes_of_a_text_is_no_difference(changed: str) -> None:
         ("x" * 255, "x" * 256),
     ],
 )
-def test_what_a_person_changed_is_a_difference(saved: str, wanted: str) -> None:
+def test_a_change_by_a_person_is_a_difference(saved: str, wanted: str) -> None:
     assert not is_saved_as(saved, wanted)
     service = Service()
     service.save(name="a", agents=[AGENT], prompt=saved)
@@ -118,7 +118,7 @@ def test_values_are_compared_as_json(saved: object, wanted: object, is_same: boo
     assert is_saved_as(saved, wanted) == is_same
 
 
-# Which fields are compared.
+# Compared fields.
 
 
 def test_only_fields_that_the_list_sets_are_compared() -> None:
@@ -144,13 +144,13 @@ def test_a_field_that_is_missing_in_the_service_is_a_difference() -> None:
     assert changes(service, metric(evaluation_trigger_prompt="")) == []
 
 
-def test_a_former_eval_type_is_the_present_one() -> None:
+def test_an_older_eval_type_equals_the_current_one() -> None:
     service = Service()
     service.save(name="a", agents=[AGENT], eval_type="binary")
     assert changes(service, {"name": "a", "eval_type": "binary_workflow_adherence"}) == []
 
 
-def test_of_the_configuration_only_what_the_list_has_is_compared() -> None:
+def test_only_the_keys_of_the_configuration_in_the_list_are_compared() -> None:
     service = Service()
     service.save(name="a", agents=[AGENT], configuration={"k": 1, "other": {"x": True}})
     assert changes(service, metric(configuration={"k": 1.0})) == []
@@ -186,7 +186,7 @@ def test_scenarios_count_when_a_metric_is_created_only() -> None:
     assert changes(service, metric(scenarios=[1])) == []
 
 
-def test_what_the_list_leaves_out_is_read() -> None:
+def test_fields_that_the_list_leaves_out_are_read() -> None:
     service = Service(Behavior(list_omits=("description", "prompt", "eval_type", "enum_values")))
     service.save(name="a", agents=[AGENT], description="d", custom_code="c", type="custom_code", prompt="old")
     wanted = metric(description="d", custom_code="c", type="custom_code", prompt="new")
@@ -195,14 +195,14 @@ def test_what_the_list_leaves_out_is_read() -> None:
         assert metrics.export(agent_id=AGENT)[0].items() >= {"description": "d", "custom_code": "c"}.items()
 
 
-def test_a_metric_that_is_as_wanted_is_not_read_one_by_one() -> None:
+def test_a_metric_that_matches_is_not_read_one_by_one() -> None:
     service = Service()
     service.save(name="a", agents=[AGENT], description="d")
     plan_of(service, metric(description="d"))
     assert not any(re.search(r"metrics/\d", request) for request in service.requests)
 
 
-# Which metric is which.
+# Matching.
 
 
 def test_an_exact_name_and_scope_win() -> None:
@@ -312,7 +312,7 @@ def test_an_agent_that_does_not_exist(kind: Kind) -> None:
         metrics.export(agent_id=999)
 
 
-# What is refused.
+# Refusals.
 
 
 def test_two_wanted_metrics_of_one_name_are_refused() -> None:
@@ -362,7 +362,7 @@ def test_a_value_that_is_not_a_metric_is_refused(kind: Kind) -> None:
     assert service.requests == []
 
 
-def test_everything_that_is_wrong_is_listed_and_can_be_pickled() -> None:
+def test_all_problems_are_listed_and_can_be_pickled() -> None:
     service = Service()
     with service.client("sync") as metrics, pytest.raises(facade.InvalidRequestError) as caught:
         metrics.plan([metric("a", eval_type="x"), metric("a"), metric("b", agent=STRANGER)], agent_id=AGENT)
@@ -374,7 +374,7 @@ def test_everything_that_is_wrong_is_listed_and_can_be_pickled() -> None:
 # Exports.
 
 
-def test_an_export_has_what_can_be_set_and_is_not_empty(kind: Kind) -> None:
+def test_an_export_has_the_fields_that_can_be_set_and_are_not_empty(kind: Kind) -> None:
     service = Service()
     service.save(name="b", agents=[AGENT, NEIGHBOR], prompt=None, enum_values=[], slug="b", configuration={"x": 1})
     service.save(name="Latency", agents=[AGENT], vocera_defined_metric_code="latency", description="long")

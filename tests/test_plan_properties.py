@@ -1,4 +1,4 @@
-"""Random lists and random services: after apply the next plan is empty, and nothing else has changed."""
+"""Random lists and services: after apply, the next plan is empty, and nothing else has changed."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from cekura_facade.sandbox import BEHAVIORS
 from tests.as_code import AGENT, NEIGHBOR, OTHER_PROJECT, PROJECT, STRANGER, Service
 from tests.support import Kind
 
-# Few letters, so that names meet: white space, one letter composed and decomposed, escapes, and what has no escape.
+# With few letters, names are often similar: white space, a composed and a decomposed letter, and escapes.
 NAMES = st.one_of(
     st.text(alphabet="ab \t\n\u00e9e\u0301&<\u0085", min_size=1, max_size=5),
     st.sampled_from(["a", "a ", "A", "é", "e\u0301", "a & b", "a &amp; b", "a" * 255, "a" * 256, "é&" * 127]),
 ).filter(lambda name: name.strip() != "")
 TEXTS = st.one_of(st.text(alphabet="ab \n\té&<'", max_size=6), st.just("if a:\n    b\n"))
-# A service has no null characters and no surrogates, which is what it would refuse.
+# A service has no null characters and no surrogates, because it would refuse them.
 FIELDS = st.fixed_dictionaries(
     {"eval_type": st.sampled_from(["binary", "numeric", "binary_qualitative"])},
     optional={
@@ -36,7 +36,7 @@ FIELDS = st.fixed_dictionaries(
         "slug": st.none(),
     },
 )
-# By their names, because one of the behaviors is a list of one metric, in which nothing else can be found.
+# This excludes the behavior with a list of one metric, in which nothing else can be found.
 CODES = {"latency": "Latency", "csat": "CSAT", "interruptions": "Interruptions"}
 PREDEFINED = st.sampled_from(sorted(CODES)).map(lambda code: {"name": CODES[code], "vocera_defined_metric_code": code})
 WANTED = st.lists(
@@ -81,7 +81,7 @@ def test_after_apply_the_next_plan_is_empty(
     # In a list of one metric, others of its name cannot be found.
     assume(behavior != "list-limit" or not are_hidden(existing, wanted))
     service = Service(BEHAVIORS[behavior])
-    if service.behavior.text_change != "cut_name":  # Then the sandbox refuses a longer name.
+    if service.behavior.text_change != "cut_name":  # Otherwise, the sandbox refuses a longer name.
         wanted = [{**each, "name": each["name"][:255]} for each in wanted]
     for each in existing:
         service.save(**each)

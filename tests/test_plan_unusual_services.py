@@ -1,4 +1,4 @@
-"""Plans where the service, the list or the moment is unusual: each of these went wrong once."""
+"""Plans with unusual services, lists or timing. Each of these cases failed once."""
 
 from __future__ import annotations
 
@@ -70,20 +70,20 @@ def test_metrics_without_a_name_do_not_hide_others(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("code", [["latency"], {"a": 1}, 5, True])
-def test_a_code_that_is_no_string_is_refused(code: object) -> None:
+def test_a_code_that_is_not_a_string_is_refused(code: object) -> None:
     with pytest.raises(facade.InvalidRequestError) as caught:
         plan_of(Service(), metric("b"), {"name": "a", CODE: code})
     assert [(each.index, each.field) for each in caught.value.problems] == [(1, CODE)]
 
 
-def test_a_code_of_the_service_that_is_no_string_does_no_harm() -> None:
+def test_an_existing_code_that_is_not_a_string_is_ignored() -> None:
     service = Service()
     service.save(name="a", agents=[AGENT], **{CODE: ["x"]})
     assert [each.name for each in plan_of(service, metric(), PREDEFINED).only_in_service] == ["a"]
 
 
 @pytest.mark.parametrize("saved", [[str(AGENT), NEIGHBOR], [NEIGHBOR, None, AGENT, AGENT]])
-def test_ids_are_compared_as_the_service_means_them(saved: list[object]) -> None:
+def test_ids_are_compared_as_numbers(saved: list[object]) -> None:
     service = Service()
     service.save(name="a", agents=saved)
     assert not plan_of(service, metric(agents=[AGENT, NEIGHBOR]), project_id=PROJECT).has_changes
@@ -96,7 +96,7 @@ def test_the_order_of_integers_in_an_unknown_field_is_a_difference() -> None:
     assert change.after == {"limits": [2, 1]}
 
 
-def test_settings_of_an_agent_are_set_beside_those_of_others(kind: Kind) -> None:
+def test_settings_of_an_agent_are_added_to_those_of_others(kind: Kind) -> None:
     service = Service()
     number = service.save(name="a", agents=[AGENT], configuration={"limit": {"102": 5, "103": 7}, "other": [1]})
     wanted = metric(configuration={"limit": {"102": 6}})
@@ -123,7 +123,7 @@ def test_a_value_of_another_type_is_one_problem() -> None:
     assert [each.message for each in caught.value.problems] == ["5: expected a string, not an integer"]
 
 
-# How long it takes.
+# Speed.
 
 
 def test_equal_texts_are_compared_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,7 +148,7 @@ def test_a_plan_compares_each_name_a_few_times(monkeypatch: pytest.MonkeyPatch) 
     assert len(calls) <= 4 * 30
 
 
-# The service of the plan, and what changes meanwhile.
+# Changes of the service after the plan.
 
 
 def test_a_metric_with_another_name_than_shown_is_not_deleted(kind: Kind) -> None:
@@ -165,7 +165,7 @@ def test_a_metric_with_another_name_than_shown_is_not_deleted(kind: Kind) -> Non
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-def test_what_only_a_proxy_says_is_gone_is_not_called_deleted(kind: Kind, method: str) -> None:
+def test_a_404_of_a_proxy_does_not_count_as_deleted(kind: Kind, method: str) -> None:
     service = Service()
     number = service.save(name="Old", agents=[AGENT])
     with service.client(kind) as metrics:
@@ -186,7 +186,7 @@ def test_what_only_a_proxy_says_is_gone_is_not_called_deleted(kind: Kind, method
 # Copies of predefined metrics.
 
 
-def test_a_copy_that_the_response_leaves_out_is_found_or_named(kind: Kind) -> None:
+def test_a_copy_that_is_missing_in_the_response_is_found_or_named(kind: Kind) -> None:
     for processed in (True, False):
         service = Service(Behavior(list_lag=2.0))
 

@@ -1,4 +1,4 @@
-"""The pytest plugin, as a project sees it that has the package installed."""
+"""The pytest plugin, in a project that has the package installed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_client_of_the_test_talks_to_the_sandbox(
     pytester.runpytest("-W", "error").assert_outcomes(passed=2)
 
 
-def test_the_environment_is_put_back(pytester: pytest.Pytester) -> None:
+def test_the_environment_is_restored(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
         import os
@@ -61,7 +61,7 @@ def test_the_environment_is_put_back(pytester: pytest.Pytester) -> None:
 def test_without_the_extra_the_fixture_says_what_to_install(pytester: pytest.Pytester) -> None:
     pytester.makeconftest("import sys\nsys.modules['starlette'] = None")
     pytester.makepyfile("def test_one(cekura_sandbox): ...\ndef test_two(): ...")
-    result = pytester.runpytest_subprocess()  # Here, starlette is loaded already.
+    result = pytester.runpytest_subprocess()  # In this process, starlette is already loaded.
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(["*pip install 'cekura-facade?sandbox?'*"])
 
@@ -70,7 +70,7 @@ def test_it_is_described_among_the_fixtures(pytester: pytest.Pytester) -> None:
     pytester.runpytest("--fixtures").stdout.fnmatch_lines(["cekura_sandbox*", "*A new sandbox on 127.0.0.1*"])
 
 
-def test_the_start_of_pytest_loads_nothing_that_is_heavy() -> None:
+def test_the_start_of_pytest_loads_no_large_modules() -> None:
     (entry,) = entry_points(group="pytest11", name="cekura_sandbox")
     code = f"import pytest, sys; before = set(sys.modules); import {entry.module}; print(*set(sys.modules) - before)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""How models are read from JSON: each model has a function for it, which is compiled when it is first used."""
+"""Models are read from JSON by a function for each model, which is compiled on first use."""
 
 from __future__ import annotations
 

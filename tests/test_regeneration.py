@@ -1,4 +1,4 @@
-"""The pipeline: what each rule mends, what is refused, and that the result is stable."""
+"""The pipeline: the fixes of each rule, refusals, and stable results."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_one_body_is_sent_and_it_is_json_where_it_can_be(declared: list[str], ke
     assert list(result["paths"]["/things/"]["post"]["requestBody"]["content"]) == [kept]
 
 
-def test_a_schema_in_place_of_media_types_is_put_where_it_belongs() -> None:
+def test_a_schema_in_place_of_media_types_is_moved() -> None:
     published = document({"requestBody": {"content": THING}})
     assert schemas(published, covered("Sent", None))["Sent"] == {**THING}
 
@@ -114,7 +114,7 @@ def test_a_success_without_body_stays_without() -> None:
     assert result["paths"]["/things/"]["post"]["responses"]["204"] == {"description": "gone"}
 
 
-def test_a_named_body_without_a_type_is_the_overlays_to_state() -> None:
+def test_the_overlay_states_a_named_body_without_a_type() -> None:
     with pytest.raises(RegenerationError, match=r"do_it \(POST /things/\).*overlay\.yaml what Got holds"):
         effective(document({}), covered(None))
     overlay = {**NO_OVERLAY, "actions": [{"target": "$.components.schemas", "update": {"Got": THING}}]}
@@ -170,7 +170,7 @@ def test_a_response_is_read_leniently_and_a_request_is_not() -> None:
 
 
 @pytest.mark.parametrize(
-    ("published", "mended"),
+    ("published", "fixed"),
     [
         ({"type": "string", "nullable": True}, {"type": ["string", "null"]}),
         ({"type": "string", "nullable": False}, {"type": "string"}),
@@ -180,14 +180,14 @@ def test_a_response_is_read_leniently_and_a_request_is_not() -> None:
         ({"oneOf": [{}, {"type": "null"}]}, {"oneOf": [{}, {"type": "null"}]}),
     ],
 )
-def test_nullable_of_openapi_3_0(published: dict[str, Any], mended: dict[str, Any]) -> None:
+def test_nullable_of_openapi_3_0(published: dict[str, Any], fixed: dict[str, Any]) -> None:
     schema = {"type": "object", "properties": {"x": published}}
     result = schemas(document(got(schema), {"Other": {"type": "integer"}}), covered(None))
     found = result["Got"]["properties"]["x"]
-    assert found in (mended, {"anyOf": [{"type": "integer"}, {"type": "null"}]})
+    assert found in (fixed, {"anyOf": [{"type": "integer"}, {"type": "null"}]})
 
 
-def test_names_come_from_us_whatever_the_vendor_calls_things() -> None:
+def test_names_do_not_depend_on_the_vendors_names() -> None:
     first = document(
         got({"$ref": "#/components/schemas/VendorThing"}), {"VendorThing": THING | {"title": "Vendor title"}}
     )
@@ -225,7 +225,7 @@ def test_a_part_that_is_a_body_elsewhere_is_the_same_class(place: str) -> None:
     assert result.keys() == named
 
 
-def test_a_part_that_is_not_typed_is_the_overlays_to_state() -> None:
+def test_the_overlay_states_a_part_without_a_type() -> None:
     operations = attrs.evolve(covered("Thing", "Got"), parts={"Got.results[]": "Thing"})
     update = {"Got": page_of({"$ref": "#/components/schemas/Thing"})}
     overlay = {**NO_OVERLAY, "actions": [{"target": "$.components.schemas", "update": update}]}
@@ -234,7 +234,7 @@ def test_a_part_that_is_not_typed_is_the_overlays_to_state() -> None:
 
 
 def optional() -> Operations:
-    """Two operations, of which the second is optional."""
+    """Two operations. The second one is optional."""
     entry = Operation("look", "things", "get", "/looks/", response=Body.parse("Look"), optional=True)
     operations = covered("Sent", None)
     return attrs.evolve(operations, entries=(*operations.entries, entry), parts={"Look.thing": "LookedAt"})
@@ -246,7 +246,10 @@ def optional() -> Operations:
         ({}, "has no operation look"),
         ({"/looks/": {"get": got({"type": "array", "items": THING})}}, "is now an array"),
         ({"/looks/": {"get": got({"type": "string"})}}, "is no longer an object"),
-        ({"/looks/": {"get": {"responses": {"200": {"description": ""}}}}}, "say in spec/overlay.yaml what Look holds"),
+        (
+            {"/looks/": {"get": {"responses": {"200": {"description": ""}}}}},
+            "State the fields of Look in spec/overlay.yaml",
+        ),
         ({"/looks/": {"get": {"responses": {"400": {"description": ""}}}}}, "has no success response"),
     ],
 )
@@ -272,7 +275,7 @@ def test_an_optional_operation_that_fits_is_not_left_out() -> None:
     assert derivation.effective["components"]["schemas"].keys() == {"Sent", "Look", "LookedAt"}
 
 
-def test_what_the_overlay_states_for_other_operations_is_left_out() -> None:
+def test_overlay_schemas_of_other_operations_are_left_out() -> None:
     update = {"Got": page_of({"$ref": "#/components/schemas/Item"}), "Item": THING, "Foreign": THING}
     overlay = {**NO_OVERLAY, "actions": [{"target": "$.components.schemas", "update": update}]}
     assert effective(document({}), covered(None), overlay)["components"]["schemas"].keys() == {"Got", "Item"}
@@ -310,7 +313,7 @@ def test_one_name_for_two_bodies_reads_both() -> None:
     assert properties["d"] == {}
 
 
-def test_joining_allows_what_either_allows() -> None:
+def test_joining_allows_the_values_of_both_schemas() -> None:
     assert join({"type": "string", "enum": ["a"]}, {"type": "string", "enum": ["b", "a"]})["enum"] == ["a", "b"]
     assert join({"type": "string", "maxLength": 5}, {"type": "string"}) == {"type": "string"}
     assert join({"type": "integer"}, {"type": "integer", "description": "d"}) == {"type": "integer"}
@@ -349,7 +352,7 @@ def test_fields_of_one_name_share_their_known_values() -> None:
     assert names == ["KnownGotInnerState", "KnownGotState", "KnownKind"]
 
 
-def test_what_operations_yaml_promises_stays_required_and_so_do_the_results_of_a_page() -> None:
+def test_promised_fields_and_results_of_pages_stay_required() -> None:
     page = {"type": "object", "properties": {"next": {"type": "string"}, "results": {"type": "array", "items": THING}}}
     operations = covered(None, "Page", Thing="Page.results[]")
     operations = attrs.evolve(
@@ -365,7 +368,7 @@ def test_what_operations_yaml_promises_stays_required_and_so_do_the_results_of_a
     assert result["paths"]["/things/"]["post"]["x-resource-method"] == "list"
 
 
-def test_the_overlay_follows_the_standard_and_says_what_it_changed() -> None:
+def test_the_overlay_follows_the_standard_and_reports_its_changes() -> None:
     overlay = {
         "overlay": "1.0.0",
         "actions": [
@@ -398,12 +401,12 @@ _NO_ACTIONS: list[Any] = [{"target": "$[", "remove": True}, 5, {"update": {}}]
     [{}, {"overlay": "2.0", "actions": []}, {"overlay": "1.0.0", "actions": [{"target": "$["}]}]
     + [{"overlay": "1.0.0", "actions": [action]} for action in _NO_ACTIONS],
 )
-def test_an_overlay_that_is_none_is_refused(overlay: dict[str, Any]) -> None:
+def test_an_invalid_overlay_is_refused(overlay: dict[str, Any]) -> None:
     with pytest.raises(RegenerationError, match=r"overlay\.yaml"):
         apply_overlay({"a": 1}, overlay)
 
 
-def test_what_is_missing_or_circular_is_named() -> None:
+def test_missing_and_circular_references_are_named() -> None:
     with pytest.raises(RegenerationError, match=r"no operation do_it \(POST /things/\)"):
         select({"paths": {"/other/": {}}}, covered())
     with pytest.raises(RegenerationError, match="components/schemas/Gone"):
@@ -417,14 +420,14 @@ def test_what_is_missing_or_circular_is_named() -> None:
 @pytest.mark.parametrize(
     "text", ["", "<!doctype html><p>no</p>", '{"openapi": "3.1.0", "paths": {', "[1]", "a: b: c", "5"]
 )
-def test_what_is_no_document_is_refused(text: str, tmp_path: Path) -> None:
+def test_text_that_is_not_a_document_is_refused(text: str, tmp_path: Path) -> None:
     file = tmp_path / "spec.json"
     file.write_text(text)
     with pytest.raises(RegenerationError, match=r"spec\.json"):
         load_specification(file)
 
 
-def test_json_and_yaml_are_read_whatever_the_name(tmp_path: Path) -> None:
+def test_json_and_yaml_are_read_with_any_file_name(tmp_path: Path) -> None:
     value = {
         "openapi": "3.1.0",
         "paths": {"/": {}},
@@ -448,7 +451,7 @@ def test_json_and_yaml_are_read_whatever_the_name(tmp_path: Path) -> None:
     }
 
 
-def test_a_url_is_read_and_an_error_page_is_not() -> None:
+def test_a_url_is_read_unless_it_is_an_error_page() -> None:
     with scripted(
         reply(200, {"openapi": "3.1.0", "paths": {"/": {}}}), reply(404, b"no"), reply(200, b"<html>")
     ) as server:
@@ -465,11 +468,11 @@ def regenerate(*arguments: str | Path, root: Path) -> Result:
 
 @pytest.fixture
 def checkout(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of what the pipeline reads and writes, to run it on."""
+    """A copy of the files that the pipeline reads and writes."""
     return copied_checkout(tmp_path_factory, tmp_path / "checkout")
 
 
-def test_the_committed_client_is_what_the_specification_gives(checkout: Path) -> None:
+def test_the_committed_client_is_up_to_date(checkout: Path) -> None:
     shutil.rmtree(checkout / "generated_client")
     (checkout / "spec" / "openapi.yaml").unlink()
     assert regenerate(root=checkout).returncode == 0
@@ -477,7 +480,7 @@ def test_the_committed_client_is_what_the_specification_gives(checkout: Path) ->
         assert differing_files(checkout / name, ROOT / name) == []
 
 
-def test_check_names_what_differs_and_changes_nothing(checkout: Path) -> None:
+def test_check_names_the_differences_and_changes_nothing(checkout: Path) -> None:
     assert regenerate("--check", root=checkout).returncode == 0
     changed, extra = (
         checkout / "generated_client" / "cekura_api" / "client.py",
@@ -519,7 +522,7 @@ def test_another_specification_becomes_the_committed_one(checkout: Path) -> None
     assert regenerate("--check", root=checkout).returncode == 0
 
 
-def test_output_leaves_the_checkout_as_it_is(checkout: Path, tmp_path: Path) -> None:
+def test_output_does_not_change_the_checkout(checkout: Path, tmp_path: Path) -> None:
     before = {file: file.read_bytes() for file in checkout.rglob("*") if file.is_file() and file.suffix != ".pyc"}
     for _ in range(2):
         assert regenerate(SPEC / "upstream.yaml", "--output", tmp_path / "out", root=checkout).returncode == 0
@@ -528,7 +531,7 @@ def test_output_leaves_the_checkout_as_it_is(checkout: Path, tmp_path: Path) -> 
     assert {file: file.read_bytes() for file in before} == before
 
 
-def test_output_does_not_replace_what_it_did_not_write(checkout: Path, tmp_path: Path) -> None:
+def test_output_does_not_replace_foreign_files(checkout: Path, tmp_path: Path) -> None:
     mine = tmp_path / "out" / "cekura_api"
     mine.mkdir(parents=True)
     (mine / "__init__.py").write_text("mine = 1\n")
@@ -541,7 +544,7 @@ def test_output_does_not_replace_what_it_did_not_write(checkout: Path, tmp_path:
 @pytest.mark.parametrize(
     "arguments", [["/nowhere/spec.json"], ["http://127.0.0.1:9/x"], ["--check", "--output", "x"], ["-x"]]
 )
-def test_what_cannot_be_done_is_said_in_a_line(arguments: list[str], checkout: Path) -> None:
+def test_a_refusal_is_one_line(arguments: list[str], checkout: Path) -> None:
     result = regenerate(*arguments, root=checkout)
     assert result.returncode == 2
     assert "Traceback" not in result.stderr
@@ -555,7 +558,7 @@ def test_every_generated_file_says_so() -> None:
 
 
 @pytest.mark.skipif(not NEWEST, reason="the published specifications are not here: ../shared/specs")
-def test_the_newest_published_specification_gives_the_same_client_but_for_wording(tmp_path: Path) -> None:
+def test_the_newest_published_specification_changes_only_wording(tmp_path: Path) -> None:
     (tmp_path / "published.json").write_bytes(lzma.decompress(NEWEST[0].read_bytes()))
     published = load_specification(tmp_path / "published.json")
     derivation = build(published, SPEC, tmp_path)
@@ -564,7 +567,7 @@ def test_the_newest_published_specification_gives_the_same_client_but_for_wordin
 
 
 def _facts(node: Any, names: bool = False) -> Any:
-    """A document without its wording: what it promises, not how it says so."""
+    """A document without its wording."""
     wording = {"description", "summary", "example", "examples", "x-spec-enum-id", "x-mint"}
     if isinstance(node, dict):
         return {k: _facts(v, k == "properties" and not names) for k, v in node.items() if names or k not in wording}
@@ -574,12 +577,12 @@ def _facts(node: Any, names: bool = False) -> Any:
 @pytest.mark.parametrize(
     "root", [THING | {"nullable": True}, THING | {"type": ["object", "null"]}, {"oneOf": [THING, {"type": "null"}]}]
 )
-def test_a_body_that_may_be_null_is_a_class_all_the_same(root: dict[str, Any]) -> None:
+def test_a_nullable_body_is_a_class(root: dict[str, Any]) -> None:
     assert schemas(document(got(root)), covered(None))["Got"]["properties"] == THING["properties"]
 
 
 @pytest.mark.parametrize("root", [{"type": "string"}, {"type": "array", "items": {"type": "integer"}}])
-def test_a_body_that_is_no_object_is_refused(root: dict[str, Any]) -> None:
+def test_a_body_that_is_not_an_object_is_refused(root: dict[str, Any]) -> None:
     with pytest.raises(RegenerationError, match=r"do_it \(POST /things/\)"):
         effective(document(got(root)), covered(None))
 
@@ -592,7 +595,7 @@ def test_alternatives_of_a_body_are_one_class_that_reads_all() -> None:
         assert set(result["Sent"]["properties"]) == set(result["Got"]["properties"]) == {"a", "b"}
 
 
-def test_an_item_that_may_be_null_stays_so() -> None:
+def test_a_nullable_item_stays_nullable() -> None:
     rows = {"type": "array", "items": {"type": ["object", "null"], "properties": {"x": {"type": "integer"}}}}
     result = schemas(document(got({"type": "object", "properties": {"rows": rows}})), covered(None))
     items = result["Got"]["properties"]["rows"]["anyOf"][0]["items"]
@@ -600,7 +603,7 @@ def test_an_item_that_may_be_null_stays_so() -> None:
 
 
 @pytest.mark.parametrize("null", [{"nullable": True}, {"type": ["array", "null"]}])
-def test_a_list_that_may_be_null_is_merged_with_what_the_overlay_says(null: dict[str, Any]) -> None:
+def test_a_nullable_list_is_merged_with_the_overlay(null: dict[str, Any]) -> None:
     rows = {"type": "array", "items": {"type": "object", "properties": {"new": {"type": "string"}}}} | null
     said = {"rows": {"type": "array", "items": THING}}
     overlay = {"overlay": "1.0.0", "actions": [{"target": "$.components.schemas.Got", "update": {"properties": said}}]}
@@ -611,13 +614,13 @@ def test_a_list_that_may_be_null_is_merged_with_what_the_overlay_says(null: dict
 
 
 @pytest.mark.parametrize("status", ["200", "201", "202"])
-def test_a_success_is_read_whatever_its_status(status: str) -> None:
+def test_a_success_with_any_status_is_read(status: str) -> None:
     responses = effective(document(got(THING, status)), covered(None))["paths"]["/things/"]["post"]["responses"]
     assert [name for name in responses if name.startswith("2")] == ["2XX"]
 
 
 @pytest.mark.parametrize("wrong", [{"required": True}, {"properties": []}, {"type": 5}, {"items": 5}, {"enum": "a"}])
-def test_a_malformed_schema_is_mended_or_refused(wrong: dict[str, Any]) -> None:
+def test_a_malformed_schema_is_fixed_or_refused(wrong: dict[str, Any]) -> None:
     published = document(got({"type": "object", "properties": {"x": {"type": "object"} | wrong}}))
     with contextlib.suppress(RegenerationError):
         effective(published, covered(None))
@@ -643,7 +646,7 @@ def test_names_that_collide_are_numbered() -> None:
     assert [schema["$ref"].rpartition("/")[2] for schema in bodies] == ["Got", "Got2", "FooBar"]
 
 
-def test_what_is_null_or_of_no_use_to_the_client_is_passed_over() -> None:
+def test_null_and_unused_parts_are_skipped() -> None:
     odd = got(THING | {"required": None, "properties": {"a": True, "b": {"type": "array", "items": True}}})
     odd |= {"parameters": None, "callbacks": {"x": {"$ref": "#/components/callbacks/X"}}}
     odd["responses"] |= {"404": None, "default": {"$ref": "#/components/responses/Bad"}}
@@ -680,7 +683,7 @@ def test_a_client_that_cannot_be_imported_does_not_prevent_regeneration() -> Non
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT / "scripts", check=False).returncode == 0
 
 
-def test_what_is_left_of_a_generated_package_is_replaced(checkout: Path) -> None:
+def test_an_incomplete_package_is_replaced(checkout: Path) -> None:
     (checkout / "generated_client" / "cekura_api" / "__init__.py").unlink()
     (checkout / "generated_client" / "cekura_api" / "py.typed").unlink()
     (checkout / "generated_client" / "cekura_api" / "__pycache__").mkdir()

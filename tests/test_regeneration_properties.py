@@ -1,4 +1,4 @@
-"""Whatever mix of the known faults a specification has: the result validates, generates, imports and round-trips."""
+"""With any mix of the known faults, the result can be validated, generated, imported and round-tripped."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from regeneration.pipeline import derive
 from regeneration.validate import check_openapi
 
 from tests.regenerating import generate
+from tests.support import examples
 
 NAMES = st.sampled_from(["id", "name", "kind", "class", "Type", "self", "a-b", "x_1", "created_at", "data"])
 SCALARS = st.sampled_from(
@@ -84,7 +85,7 @@ ERRORS = {"400": {"description": "", "content": {"application/json": {"schema": 
 
 @st.composite
 def published(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A document with one operation, and the schema of its answer."""
+    """A document with one operation, and the schema of its response."""
     answer = draw(OBJECTS)
     responses = {"200": {"description": "", "content": {"application/json": {"schema": answer}}}, **ERRORS}
     document = {
@@ -97,7 +98,7 @@ def published(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def answers(schema: dict[str, Any], leaf: dict[str, Any]) -> st.SearchStrategy[Any]:  # noqa: PLR0911 - One for each kind of schema.
-    """Values that a service may send for a schema: fields missing, fields unknown, enums of tomorrow, nulls."""
+    """Values that a service may send for a schema, with missing and unknown fields, new enum values and nulls."""
     schema = leaf if "$ref" in schema else schema
     if "allOf" in schema:
         return answers(schema["allOf"][0], leaf)
@@ -128,7 +129,7 @@ COUNTER = itertools.count()
 
 
 @given(published())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_the_result_is_valid_and_stable(example: tuple[dict[str, Any], dict[str, Any]]) -> None:
     document, _ = example
     overlay = {"overlay": "1.0.0", "actions": []}
@@ -141,7 +142,9 @@ def test_the_result_is_valid_and_stable(example: tuple[dict[str, Any], dict[str,
 
 
 @given(st.data(), published())
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=examples(10), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 def test_the_client_imports_and_round_trips(
     data: st.DataObject, example: tuple[dict[str, Any], dict[str, Any]]
 ) -> None:

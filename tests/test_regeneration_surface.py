@@ -1,4 +1,4 @@
-"""What a specification becomes: endpoints, resource classes and models, called without a server."""
+"""The generated endpoints, resource classes and models, called without a server."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ NUMBER = itertools.count()
 
 
 class Fake:
-    """A transport that answers each request with the next of some JSON values."""
+    """A transport that responds to each request with the next of some JSON values."""
 
     def __init__(self, *answers: object) -> None:
         self.answers = list(answers)
@@ -60,7 +60,7 @@ class Fake:
 
 
 class AsyncFake:
-    """The same, awaited."""
+    """The asynchronous version."""
 
     def __init__(self, *answers: object) -> None:
         self.fake = Fake(*answers)
@@ -106,7 +106,7 @@ def part(package: ModuleType, name: str) -> Any:
     return importlib.import_module(f"{package.__name__}.{name}")
 
 
-# Adding to the specification.
+# Additions to the specification.
 
 FOLDER = {
     "type": "object",
@@ -201,7 +201,7 @@ def test_a_new_parameter_and_a_new_field_are_keywords(regenerate: Callable[..., 
 # Requests.
 
 
-def test_a_request_is_what_httpx_takes() -> None:
+def test_a_request_has_the_arguments_of_httpx() -> None:
     assert get_metric.build_request(7) == {"method": "get", "url": f"{V1}/metrics/7/"}
     request = update_metric.build_request(7, body=MetricUpdate(name="x"))
     assert request.pop("extensions") == delete_metric.build_request(7)["extensions"] == {"idempotent": True}
@@ -282,7 +282,7 @@ def test_files_are_sent_as_a_form(regenerate: Callable[..., ModuleType]) -> None
 
 
 @pytest.mark.parametrize("value", ["", ".", ".."])
-def test_a_path_parameter_leads_nowhere_else(regenerate: Callable[..., ModuleType], value: str) -> None:
+def test_a_path_parameter_cannot_lead_to_another_path(regenerate: Callable[..., ModuleType], value: str) -> None:
     parameter = {"in": "path", "name": "slug", "required": True, "schema": {"type": "string"}}
     published = small(
         {"/things/{slug}/": {"get": {"parameters": [parameter], "responses": {"204": {"description": ""}}}}}
@@ -332,7 +332,7 @@ def test_keywords_win_over_the_body_and_null_is_a_value() -> None:
         metrics.update(7, nmae="x")  # type: ignore[call-arg]
 
 
-def test_the_methods_of_a_workflow_are_not_there() -> None:
+def test_operations_of_a_workflow_have_no_methods() -> None:
     methods = {name for name in dir(API(Fake()).metrics) if not name.startswith("_")}
     assert methods == {"list", "get", "create", "update", "delete", "generate_evaluation_trigger"}
     assert {name for name in dir(AsyncAPI(AsyncFake()).agents) if not name.startswith("_")} == {"list", "get"}
@@ -402,7 +402,7 @@ def test_a_transport_has_its_own_class_for_that() -> None:
 
 
 @pytest.mark.parametrize("status", [302, 400, 404, 500])
-def test_what_is_not_a_success_is_an_unexpected_status(status: int) -> None:
+def test_a_status_other_than_success_is_unexpected(status: int) -> None:
     for endpoint in (get_metric, delete_metric):
         with pytest.raises(errors.UnexpectedStatus) as unexpected:
             endpoint.parse_response(httpx.Response(status, text="why"))
@@ -415,7 +415,7 @@ def test_a_success_without_a_result_may_have_a_json_body(content: bytes) -> None
     assert parse(httpx.Response(200, content=content)) is None
 
 
-def test_a_page_of_html_is_not_a_success() -> None:
+def test_an_html_page_is_not_a_success() -> None:
     with pytest.raises(errors.UnexpectedResponse, match="the body is not JSON"):
         delete_metric.parse_response(httpx.Response(200, content=b"<html>Log in</html>"))
 
@@ -449,7 +449,7 @@ def test_the_functions_send_and_parse() -> None:
 # Models.
 
 
-def test_a_repr_shows_what_is_set() -> None:
+def test_a_repr_shows_only_the_set_fields() -> None:
     assert repr(Metric.from_dict({"id": 1001, "name": "Tone"})) == "Metric(id=1001, name='Tone')"
     assert repr(Agent.from_dict({"id": 1, "x-new": [None]})) == "Agent(id=1, x-new=[None])"
     assert repr(GenerateMetricsRequest()) == "GenerateMetricsRequest()"
@@ -468,7 +468,7 @@ def test_a_nested_value_of_another_shape_is_kept(value: object) -> None:
     assert progress.to_dict() == {"status": "completed", "metrics": value}
 
 
-def test_unset_stays_itself() -> None:
+def test_unset_stays_the_same_object() -> None:
     metric = Metric.from_dict({"id": 1, "name": "x", "new": 1})
     for twin in (copy.copy(metric), copy.deepcopy(metric), pickle.loads(pickle.dumps(metric))):
         assert twin == metric
@@ -495,7 +495,7 @@ PROMISED: dict[str, st.SearchStrategy[Any]] = {
 @settings(deadline=None)
 def test_a_model_keeps_every_json_object(data: st.DataObject) -> None:
     model = data.draw(st.sampled_from(CLASSES))
-    # Its own names, with values of any shape, and others.
+    # Names of the model, with values of any shape, and other names.
     names = st.sampled_from([*inspect.signature(model).parameters, "type", "next"]) | st.text()
     sent = data.draw(st.dictionaries(names, VALUES, max_size=6))
     sent |= {name: data.draw(PROMISED.get(name, st.text())) for name in model.required_fields()}
@@ -507,13 +507,13 @@ def test_a_model_keeps_every_json_object(data: st.DataObject) -> None:
 
 @given(st.sampled_from(CLASSES), st.dictionaries(st.text(), VALUES, max_size=3))
 @settings(deadline=None)
-def test_a_required_field_is_never_taken_for_granted(model: type[Model], sent: dict[str, Any]) -> None:
+def test_a_missing_required_field_is_an_error(model: type[Model], sent: dict[str, Any]) -> None:
     if missing := [name for name in model.required_fields() if name not in sent]:
         with pytest.raises(ValueError, match=rf"^{model.__name__}\.{missing[0]} is missing$"):
             model.from_dict(sent)
 
 
-# Names and texts that are not ours.
+# Foreign names and texts.
 
 NAMES = [
     *("d", "cls", "self", "from_dict", "to_dict", "to_multipart", "additional_properties", "additional_keys", "list"),
@@ -556,7 +556,7 @@ def test_no_name_and_no_text_breaks_the_code(regenerate: Callable[..., ModuleTyp
 
 
 @pytest.mark.parametrize("name", ["Metrics", "Any", "Model", "AsyncMetrics", "Unset"])
-def test_a_class_that_generated_code_uses_itself_is_refused(regenerate: Callable[..., ModuleType], name: str) -> None:
+def test_a_reserved_class_name_is_refused(regenerate: Callable[..., ModuleType], name: str) -> None:
     published = small({"/x/": {"get": {"responses": success(FOLDER)}}})
     with pytest.raises(RegenerationError, match=f"calls a body {name}, which generated code uses itself"):
         regenerate(published, f"operations: [{{name: do_it, tag: metrics, method: get, path: /x/, response: {name}}}]")
@@ -584,10 +584,10 @@ PUBLISHED = small({"/x/{id}/": {"get": {"parameters": [BY_ID], "responses": succ
         (ONE.format(more=", parameters: {id: class}"), "class is not a snake_case name"),
         (ONE.format(more=", resource_method: Get"), "Get is not a snake_case name"),
         (ONE.format(more=", resource_method: get, workflow: true"), "part of a workflow, so it has no resource_method"),
-        (ONE.format(more=", idempotent: 1"), "`idempotent` is true or false"),
+        (ONE.format(more=", idempotent: 1"), "`idempotent` must be true or false"),
         (ONE.format(more=", colour: red"), "colour, which is unknown"),
-        (ONE.format(more=", parameters: 5"), "entry 1 \\(do_it\\): `parameters` maps names"),
-        (ONE.format(more=", request: 5"), "`request` is the name of a class"),
+        (ONE.format(more=", parameters: 5"), "entry 1 \\(do_it\\): `parameters` must map names"),
+        (ONE.format(more=", request: 5"), "`request` must be the name of a class"),
         (ONE.format(more="") + "  - {tag: t, path: /a/}", "entry 2 has no name and no method"),
         (ONE.format(more="") + "  - 5", "entry 2: expected keys such as"),
         (
@@ -595,11 +595,11 @@ PUBLISHED = small({"/x/{id}/": {"get": {"parameters": [BY_ID], "responses": succ
             r"entry 2 \(a\): T is not a snake_case",
         ),
         (ONE.format(more="") + "  - {name: a, tag: t, method: 5, path: /a/}", "5 is not an HTTP method"),
-        (ONE.format(more="") + "parts: {Part: 5}", "`parts` maps names to places"),
-        (ONE.format(more="") + "promises: [Got]", "`promises` maps classes to fields"),
+        (ONE.format(more="") + "parts: {Part: 5}", "`parts` must map names to places"),
+        (ONE.format(more="") + "promises: [Got]", "`promises` must map classes to fields"),
         (ONE.format(more="") + "promise: {}", "promise is unknown"),
-        ("operations: 5", "`operations` is a list of entries"),
-        ("operations: []", "`operations` is a list of entries"),
+        ("operations: 5", "`operations` must be a list with at least one entry"),
+        ("operations: []", "`operations` must be a list with at least one entry"),
         (
             (
                 "operations:\n"
@@ -610,13 +610,13 @@ PUBLISHED = small({"/x/{id}/": {"get": {"parameters": [BY_ID], "responses": succ
         ),
     ],
 )
-def test_an_entry_that_cannot_be_right_is_refused(tmp_path: Path, operations: str, reason: str) -> None:
+def test_an_invalid_entry_is_refused(tmp_path: Path, operations: str, reason: str) -> None:
     (tmp_path / "operations.yaml").write_text(operations)
     with pytest.raises(RegenerationError, match=reason):
         derive(PUBLISHED, load_operations(tmp_path / "operations.yaml"), {"overlay": "1.0.0", "actions": []})
 
 
-def test_an_optional_operation_takes_its_promises_with_it(tmp_path: Path) -> None:
+def test_the_promises_of_a_missing_operation_are_left_out(tmp_path: Path) -> None:
     optional = "  - {name: other, tag: things, method: get, path: /gone/, response: Other, optional: true}\n"
     (tmp_path / "operations.yaml").write_text(ONE.format(more="") + optional + "promises: {Other: [id], Got: [id]}")
     covered = load_operations(tmp_path / "operations.yaml")

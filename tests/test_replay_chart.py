@@ -1,4 +1,4 @@
-"""`replay.py --chart`: the chart shows the versions, is the same each time, and names what it cannot draw or write."""
+"""`replay.py --chart`: the chart shows the versions, is reproducible, and refuses impossible charts."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ VERSIONS = [
 
 
 def texts(chart: Path) -> list[str]:
-    """The words and numbers of a chart. They are drawn as paths, each with its text as a comment."""
+    """The words and numbers of a chart. They are paths, each with its text as a comment."""
     return re.findall(r"<!-- (.*?) -->", chart.read_text("utf-8"))
 
 
 def test_a_chart_shows_operations_and_changes_and_marks_what_is_refused(tmp_path: Path) -> None:
     draw(VERSIONS, tmp_path / "chart.svg")
     shown = texts(tmp_path / "chart.svg")
-    # The ends of the line in order of date, each number of changes, and what the markers mean.
+    # The ends of the line by date, the numbers of changes, and the meanings of the markers.
     assert {"1,000", "1,300", "17", "29", BREAKING, ADDED, RESULTS["ok"][3], RESULTS["refused"][3]} <= set(shown)
     assert RESULTS["FAILED"][3] not in shown
     assert "1,234" not in shown
@@ -67,7 +67,7 @@ def test_a_chart_has_the_same_bytes_each_time_and_nothing_of_its_machine(tmp_pat
     ET.fromstring(text)
 
 
-def test_the_committed_chart_is_on_the_page_with_a_text_that_stands_for_it() -> None:
+def test_the_committed_chart_is_on_the_page_with_an_alternative_text() -> None:
     page = (ROOT / "docs" / "internals" / "keeping-up.md").read_text("utf-8")
     alt = re.search(r"!\[([^\]]+)\]\(\.\./pictures/specification-history\.svg\)", page)
     assert alt
@@ -91,7 +91,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> int:
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_replay_draws_what_it_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_replay_draws_its_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[Version] = []
     monkeypatch.setattr("replay_chart.draw", lambda versions, chart: drawn.extend(versions))
     first: dict[str, Any] = load(SPEC / "upstream.yaml")
@@ -122,7 +122,7 @@ def test_a_replay_draws_what_it_found(tmp_path: Path, monkeypatch: pytest.Monkey
         ("2026-01-01.json", ".", "cannot be written"),
     ],
 )
-def test_a_chart_that_cannot_be_made_is_refused_in_a_line_before_the_replay(
+def test_an_impossible_chart_is_refused_before_the_replay(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -140,7 +140,7 @@ def test_a_chart_that_cannot_be_made_is_refused_in_a_line_before_the_replay(
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full, which is always full")
-def test_a_chart_that_a_full_disk_cuts_off_is_reported_in_a_line(
+def test_a_chart_on_a_full_disk_is_reported_in_a_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "2026-01-01.json").write_text(json.dumps(load(SPEC / "upstream.yaml")))

@@ -1,4 +1,4 @@
-"""What is sent, what is sent again, and where to: retries, redirects, limits."""
+"""Requests, retries, redirects and limits."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def redirect(status: int, target: str) -> httpx.Response:
 @pytest.mark.parametrize(
     "failure", [reply(503, b"", SOON), b"", b"garbage", b"HTTP/1.1 200 OK\r\n"], ids=lambda failure: str(failure[:14])
 )
-def test_a_read_is_sent_again_whatever_the_connection_brought(client: Callable[..., Either], failure: bytes) -> None:
+def test_a_read_is_retried_after_any_failure_of_the_connection(client: Callable[..., Either], failure: bytes) -> None:
     with scripted(failure, reply(200, [])) as server:
         assert read(client("key", base_url=server.url)) == []
     assert len(server.received) == 2
@@ -79,7 +79,7 @@ def test_a_read_is_sent_again(failure: Any) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 418, 422, 501])
-def test_what_would_fail_again_is_not_sent_again(status: int) -> None:
+def test_a_request_that_would_fail_again_is_not_retried(status: int) -> None:
     http = FakeHTTP(httpx.Response(status, headers=SOON), EMPTY)
     with pytest.raises(facade.APIStatusError):
         run(read_by(http))
@@ -148,14 +148,14 @@ def test_a_function_of_the_generated_client_is_retried_if_the_operation_is_idemp
 
 
 @pytest.mark.parametrize("retries", [0, 1, 4])
-def test_max_retries_is_how_often(retries: int) -> None:
+def test_max_retries_is_the_number_of_retries(retries: int) -> None:
     http = FakeHTTP(httpx.Response(500, headers=SOON), max_retries=retries)
     with pytest.raises(facade.InternalServerError):
         run(read_by(http))
     assert len(http.requests) == retries + 1
 
 
-def test_retry_after_as_a_date_and_too_long_to_wait_for() -> None:
+def test_retry_after_may_be_a_date_or_too_long() -> None:
     later = (datetime.now(UTC) + timedelta(hours=1)).strftime("%a, %d %b %Y %H:%M:%S GMT")
     http = FakeHTTP(httpx.Response(429, json={"detail": "slow down"}, headers={"Retry-After": later}))
     with pytest.raises(facade.RateLimitError, match="slow down") as caught:
@@ -164,7 +164,7 @@ def test_retry_after_as_a_date_and_too_long_to_wait_for() -> None:
     assert caught.value.retry_after == pytest.approx(3600, abs=60)
 
 
-def test_retry_after_is_waited_out(client: Callable[..., Either], clock: VirtualClock) -> None:
+def test_retry_after_is_respected(client: Callable[..., Either], clock: VirtualClock) -> None:
     with scripted(reply(429, b"", {"Retry-After": "7"}), reply(200, [])) as server:
         assert read(client("key", base_url=server.url)) == []
     assert clock.pauses == [7]
@@ -191,8 +191,8 @@ def test_no_redirect_is_followed_to_another_origin(client: Callable[..., Either]
     assert other.received == []
 
 
-def test_an_absolute_address_elsewhere_gets_no_credential(client: Callable[..., Either], kind: str) -> None:
-    """As `next` links are."""
+def test_an_absolute_url_of_another_origin_gets_no_credential(client: Callable[..., Either], kind: str) -> None:
+    """Such as in `next` links."""
     with scripted(reply(200, [])) as server, scripted(reply(200, [])) as other:
         api = client("key", base_url=server.url).client.api
         for url in (server.url, other.url):
@@ -240,13 +240,13 @@ def test_a_write_is_never_redirected(status: int) -> None:
         assert request.path in ("/test_framework/v1/metrics/generate_metrics/", "/test_framework/v1/metrics/1/")
 
 
-def test_what_a_redirect_says_is_only_quoted() -> None:
+def test_text_of_a_redirect_is_only_quoted() -> None:
     http = FakeHTTP(redirect(307, "//127.0.0.1:1/{wait!r}/{0.__class__"))
     with pytest.raises(facade.APIStatusError, match="which is not followed"):
         run(write_by(http))
 
 
-def test_a_circle_of_redirects_ends() -> None:
+def test_a_redirect_loop_ends() -> None:
     http = FakeHTTP(redirect(302, "/again/"))
     with pytest.raises(facade.APIStatusError):
         run(read_by(http))
@@ -262,7 +262,7 @@ def test_json_is_sent(client: Callable[..., Either]) -> None:
     assert request.json == {"agent_id": 1, "num_metrics": 1}
 
 
-def test_a_given_http_client_is_sent_through_and_stays_open(client: Callable[..., Either], kind: str) -> None:
+def test_the_users_http_client_is_used_and_stays_open(client: Callable[..., Either], kind: str) -> None:
     seen: list[str] = []
 
     async def awaited_hook(request: httpx.Request) -> None:
@@ -281,7 +281,7 @@ def test_a_given_http_client_is_sent_through_and_stays_open(client: Callable[...
     assert server.received[0].headers["user-agent"].startswith("acme/2 cekura-facade/")
 
 
-def test_a_user_agent_stands_before_what_else_sends(client: Callable[..., Either], kind: str) -> None:
+def test_a_user_agent_precedes_the_others(client: Callable[..., Either], kind: str) -> None:
     http: Any = (httpx.Client if kind == "sync" else httpx.AsyncClient)(headers={"User-Agent": "theirs/2"})
     with scripted(reply(200, [])) as server:
         for given in (None, http):
@@ -291,7 +291,7 @@ def test_a_user_agent_stands_before_what_else_sends(client: Callable[..., Either
     assert both.startswith("acme-sdk/1.0 (voice) theirs/2 cekura-facade/")
 
 
-def test_an_answer_beyond_the_limit_is_refused(client: Callable[..., Either]) -> None:
+def test_a_response_beyond_the_limit_is_refused(client: Callable[..., Either]) -> None:
     packed = gzip.compress(b"[" + b" " * 3_000_000 + b"]")
     too_large = [
         reply(200, b"[" + b" " * 2000 + b"]"),
@@ -321,7 +321,7 @@ def test_an_error_beyond_the_limit_keeps_its_status(client: Callable[..., Either
     [httpx.Response(500), httpx.Response(504), httpx.Response(200, text="<html>"), EMPTY, NO_RESPONSE],
     ids=str,
 )
-def test_nobody_is_told_to_send_again_without_checking(response: Any) -> None:
+def test_no_advice_says_to_send_again_without_checking(response: Any) -> None:
     http = FakeHTTP(response)
     with pytest.raises(facade.APIError, match=r"Check before you send it again"):
         run(write_by(http))
@@ -329,7 +329,7 @@ def test_nobody_is_told_to_send_again_without_checking(response: Any) -> None:
 
 
 @pytest.mark.parametrize("status", [200, 201, 202])
-def test_a_success_is_one_whatever_its_status(status: int) -> None:
+def test_any_success_status_is_a_success(status: int) -> None:
     http = FakeHTTP(httpx.Response(status, json=[]), httpx.Response(status, json=[{"id": 1, "name": "x"}]))
     saved = run(create_in_bulk(http, [{"name": "x", "eval_type": "binary"}]))
     assert [metric.id for metric in saved] == [1]
@@ -349,15 +349,15 @@ def test_the_generated_client_stays_on_its_transport(client: Callable[..., Eithe
             asyncio.run(get_agent.asyncio(1, client=api)) if kind == "sync" else get_agent.sync(1, client=api)
 
 
-def test_a_bearer_token_is_not_replaced_by_what_a_given_client_has(client: Callable[..., Either], kind: str) -> None:
+def test_the_auth_of_an_http_client_does_not_replace_a_bearer_token(client: Callable[..., Either], kind: str) -> None:
     http: Any = (httpx.Client if kind == "sync" else httpx.AsyncClient)(auth=("user", "password"))
     with scripted(reply(200, [])) as server:
         read(client(bearer_token="token", base_url=server.url, http_client=http))
     assert server.received[0].headers["authorization"] == "Bearer token"
 
 
-def test_what_a_given_client_has_read_already_is_taken_as_it_is(client: Callable[..., Either], kind: str) -> None:
-    """A hook may read the answer, and a transport of the user's may have it in one piece."""
+def test_a_response_that_a_hook_has_read_is_used_unchanged(client: Callable[..., Either], kind: str) -> None:
+    """A hook may read the response, and a transport of the user may return it in one piece."""
 
     def read_it(response: httpx.Response) -> None:
         response.read()
@@ -377,7 +377,7 @@ def test_what_a_given_client_has_read_already_is_taken_as_it_is(client: Callable
 
 
 @pytest.mark.parametrize("q", ["\ud800", "x" * 70_000], ids=["half a surrogate pair", "too long"])
-def test_what_no_url_can_contain_is_refused_before_anything_is_sent(client: Callable[..., Either], q: str) -> None:
+def test_text_that_no_url_can_contain_is_refused_before_sending(client: Callable[..., Either], q: str) -> None:
     with scripted(reply(200, {})) as server:
         with pytest.raises(facade.InvalidRequestError):
             client("key", base_url=server.url).take(client("key", base_url=server.url).client.agents.list(q=q))
@@ -386,14 +386,14 @@ def test_what_no_url_can_contain_is_refused_before_anything_is_sent(client: Call
     assert server.received == []
 
 
-def test_a_broken_encoding_is_no_result(client: Callable[..., Either]) -> None:
+def test_a_broken_encoding_is_not_a_result(client: Callable[..., Either]) -> None:
     with scripted(reply(200, b"not gzip", {"Content-Encoding": "gzip"})) as server:
         cekura = client("key", base_url=server.url, max_retries=0)
         with pytest.raises(facade.APIConnectionError):
             read(cekura)
 
 
-def test_what_the_generated_client_asks_for_is_retried_as_well(client: Callable[..., Either]) -> None:
+def test_requests_of_the_generated_client_are_retried_as_well(client: Callable[..., Either]) -> None:
     with scripted(reply(503, b""), reply(200, {"id": 1, "agent_name": "a", "new": 5})) as server:
         agent = client("key", base_url=server.url).endpoint(get_agent, 1).parsed
     assert (agent.agent_name, agent.additional_properties["new"]) == ("a", 5)

@@ -1,4 +1,4 @@
-"""The sandbox behaves like the API it stands for, over real sockets."""
+"""The sandbox behaves like the API, over real sockets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ AGENTS = f"{V1}/aiagents/"
 CLINIC, BANK, SURVEY = 101, 102, 104
 UNKNOWN_JOB = "11111111-2222-4333-8444-555555555555"
 METRIC = {"name": "Empathy", "eval_type": "binary"}
-HUNG = 300  # Seconds. Only ends a test that hangs.
+HUNG = 300  # seconds, which only a test that hangs reaches
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,7 @@ def test_a_job_passes_its_stages_as_time_advances(error: str | None, end: str) -
 
 
 @pytest.mark.parametrize("advance", ["clock", "sandbox"])
-def test_time_stands_still_until_a_manual_clock_or_the_sandbox_is_advanced(advance: str) -> None:
+def test_time_stops_until_a_manual_clock_or_the_sandbox_is_advanced(advance: str) -> None:
     clock = ManualClock()
     with Sandbox(job_seconds=10, clock=clock) as sandbox:
         ask(sandbox, "POST", GENERATE, {"agent_id": CLINIC})
@@ -188,7 +188,7 @@ def test_generation_is_refused(sandbox: Sandbox, http: httpx.Client, body: Any, 
         (f"?progress_id={UNKNOWN_JOB}", 404, "detail"),
     ],
 )
-def test_progress_of_no_job(http: httpx.Client, query: str, status: int, field: str) -> None:
+def test_progress_of_an_unknown_job(http: httpx.Client, query: str, status: int, field: str) -> None:
     answer = http.get(PROGRESS + query)
     assert (answer.status_code, list(answer.json())) == (status, [field])
 
@@ -262,12 +262,12 @@ def test_the_reason_for_a_refused_value(http: httpx.Client, field: str, value: A
 
 
 @pytest.mark.parametrize("body", [[], {}, "text", None])
-def test_bulk_create_takes_a_filled_list(http: httpx.Client, body: Any) -> None:
+def test_bulk_create_requires_a_list_with_items(http: httpx.Client, body: Any) -> None:
     answer = http.post(BULK, content=json.dumps(body), headers={"Content-Type": "application/json"})
     assert (answer.status_code, list(answer.json())) == (400, ["non_field_errors"])
 
 
-def test_what_is_sent_is_kept(sandbox: Sandbox, http: httpx.Client) -> None:
+def test_the_fields_that_are_sent_are_kept(sandbox: Sandbox, http: httpx.Client) -> None:
     sent = {
         **METRIC,
         "name": "Kept!",
@@ -392,7 +392,7 @@ def ask(sandbox: Sandbox, method: str, path: str, body: Any = None) -> httpx.Res
         ({"x-cekura-api-key": "sandbox-api-key"}, True),
     ],
 )
-def test_every_route_wants_the_key(sandbox: Sandbox, path: str, headers: Any, fits: bool) -> None:
+def test_every_route_requires_the_key(sandbox: Sandbox, path: str, headers: Any, fits: bool) -> None:
     with httpx.Client(verify=False, timeout=HUNG) as http:
         answer = http.get(sandbox.url + path, headers=headers)
     assert (answer.status_code != 401) is fits
@@ -439,7 +439,7 @@ def test_other_methods_and_paths(http: httpx.Client, method: str, path: str, sta
     ],
     ids=lambda body: str(body[:12]),
 )
-def test_a_body_that_is_no_json(http: httpx.Client, path: str, body: bytes) -> None:
+def test_a_body_that_is_not_json(http: httpx.Client, path: str, body: bytes) -> None:
     answer = http.post(path, content=body, headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.json()["detail"][:18]) == (400, "JSON parse error -")
     form = http.post(path, content=b"a=b", headers={"Content-Type": "application/x-www-form-urlencoded"})
@@ -456,7 +456,7 @@ def test_lone_surrogates_are_refused(http: httpx.Client) -> None:
 
 
 def test_a_response_does_not_wait_for_an_acknowledgement(running: Sandbox, http: httpx.Client) -> None:
-    # With Nagle's algorithm on, each response would take the 40 ms of a delayed acknowledgement.
+    # With Nagle's algorithm, each response would take the 40 ms of a delayed acknowledgement.
     assert http.get(METRICS).status_code == 200
     server = running._server  # noqa: SLF001 - The option cannot be seen from the other end of a connection.
     assert server is not None
@@ -508,7 +508,7 @@ def test_nothing_is_left_after_stop() -> None:
     assert len(sandbox.requests) == 4
 
 
-def test_a_given_port_can_be_taken_again_and_only_once() -> None:
+def test_a_port_can_be_used_again_and_only_once() -> None:
     with Sandbox() as first:
         port = httpx.URL(first.url).port or 0
         with pytest.raises(OSError, match="in use"):

@@ -1,4 +1,4 @@
-"""The sandbox, asked to try a metric, to shorten a prompt and to suggest a trigger."""
+"""The sandbox previews metrics, shortens prompts and suggests triggers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cekura_facade.sandbox import ManualClock, Sandbox
 
 V1 = "/test_framework/v1"
 METRIC = {"name": "Empathy", "eval_type": "binary", "type": "llm_judge"}
-HUNG = 300  # Seconds. Only ends a test that hangs.
+HUNG = 300  # seconds, which only a test that hangs reaches
 LONG = "Was the agent kind? " * 20
 FORMS = [(base, slash) for base in ("metrics", "metrics-external") for slash in ("/", "")]
 
@@ -119,12 +119,12 @@ def test_only_the_next_task_fails(running: Sandbox, http: httpx.Client) -> None:
         ("generate_evaluation_trigger", {"name": "x", "eval_type": "other"}, "eval_type"),
     ],
 )
-def test_what_is_refused_names_the_field(http: httpx.Client, path: str, body: Any, field: str) -> None:
+def test_a_refusal_names_the_field(http: httpx.Client, path: str, body: Any, field: str) -> None:
     answer = http.post(f"{V1}/metrics/{path}/", json=body)
     assert (answer.status_code, list(answer.json())) == (400, [field])
 
 
 @pytest.mark.parametrize("path", ["preview-progress", "simplify_prompt_progress"])
-def test_a_job_that_nobody_knows_is_not_found(http: httpx.Client, path: str) -> None:
+def test_an_unknown_job_is_not_found(http: httpx.Client, path: str) -> None:
     assert http.get(f"{V1}/metrics/{path}/").status_code == 400
     assert http.get(f"{V1}/metrics/{path}/", params={"progress_id": "x"}).status_code == 404

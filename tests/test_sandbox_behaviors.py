@@ -1,4 +1,4 @@
-"""The sandbox follows each reading of what the published sources say about metrics."""
+"""The sandbox follows each reading of the published sources about metrics."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ METRICS = f"{V1}/metrics/"
 BULK = f"{V1}/metrics/bulk_create/"
 CLINIC, BANK = 101, 102
 METRIC = {"name": "Empathy", "eval_type": "binary"}
-HUNG = 300  # Seconds. Only ends a test that hangs.
+HUNG = 300  # seconds, which only a test that hangs reaches
 
 
 @pytest.fixture(scope="module")

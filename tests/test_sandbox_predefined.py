@@ -1,4 +1,4 @@
-"""The sandbox lists predefined metrics and copies them, and a metric that is updated keeps what is read-only."""
+"""The sandbox lists and copies predefined metrics, and updates keep read-only fields."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ VERSIONS = ("/test_framework/v1", "/test_framework/v2")
 CLINIC, BANK, PARCELS = 101, 102, 103
 CLINIC_PROJECT, BANK_PROJECT = 11, 12
 METRIC = {"name": "Empathy", "eval_type": "binary"}
-HUNG = 300  # Seconds. Only ends a test that hangs.
+HUNG = 300  # seconds, which only a test that hangs reaches
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +189,7 @@ def test_an_update_changes_every_field_that_can_be_changed(sandbox: Sandbox, htt
             assert metric[name] == value, name
     assert (metric["project"], metric.get("assistant_id")) == (CLINIC_PROJECT, None)
     assert metric["agent_names"] == "Card services, Parcel delivery scheduling"
-    # An update of one field leaves the others as they are.
+    # An update of one field does not change the others.
     before = dict(metric)
     done(http.patch(f"metrics/{created['id']}/", json={"display_order": 8}))
     assert metric == {**before, "display_order": 8}
@@ -197,7 +197,7 @@ def test_an_update_changes_every_field_that_can_be_changed(sandbox: Sandbox, htt
 
 def test_a_project_and_an_agent_can_be_set_once(sandbox: Sandbox, http: httpx.Client) -> None:
     sandbox.metrics[:] = [{**METRIC, "id": 5, "agents": [], "project": None}]
-    done(http.patch("metrics/5/", json={"project": 7}))  # It is the project of no agent.
+    done(http.patch("metrics/5/", json={"project": 7}))  # No agent has this project.
     done(http.patch("metrics/5/", json={"project": CLINIC_PROJECT}))
     done(http.patch("metrics/5/", json={"agent": BANK}))
     done(http.patch("metrics/5/", json={"agent": CLINIC}))

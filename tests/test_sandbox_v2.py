@@ -1,4 +1,4 @@
-"""The sandbox serves v2 of the API, for clients that know no other."""
+"""The sandbox serves v2 of the API, for clients that only know v2."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ AGENTS = f"{V2}/aiagents/"
 CLINIC, BANK = 101, 102
 METRIC = {"name": "Empathy", "eval_type": "binary"}
 LONG = "Was the agent kind? " * 20
-HUNG = 300  # Seconds. Only ends a test that hangs.
+HUNG = 300  # seconds, which only a test that hangs reaches
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def done(response: httpx.Response, status: int = 200) -> Any:
     return response.json() if response.content else None
 
 
-def test_a_client_that_only_speaks_v2_runs_the_workflow(sandbox: Sandbox, client: httpx.Client) -> None:
+def test_a_client_for_v2_only_runs_the_workflow(sandbox: Sandbox, client: httpx.Client) -> None:
     job = done(client.post(f"{METRICS}generate_metrics/", json={"agent_id": CLINIC, "num_metrics": 2}))
     progress = done(client.get(f"{METRICS}generate_metrics_progress/", params={**job, "agent_id": CLINIC}))
     assert (progress["status"], len(progress["metrics"])) == ("completed", 2)
@@ -143,7 +143,7 @@ def test_agents_in_pages(http: httpx.Client) -> None:
         assert [agent["name"] for agent in done(http.get(AGENTS, params={"q": q}))["results"]] == ["Card services"]
 
 
-def test_what_v2_adds_to_a_metric(sandbox: Sandbox, http: httpx.Client) -> None:
+def test_fields_that_v2_adds_to_a_metric(sandbox: Sandbox, http: httpx.Client) -> None:
     write_only = {
         "scenarios": [1],
         "assistant_id": f"asst_sandbox_{CLINIC}",
@@ -168,7 +168,7 @@ def test_what_v2_adds_to_a_metric(sandbox: Sandbox, http: httpx.Client) -> None:
     assert http.patch(path, json={"ewma_alpha": True}).json().keys() == {"ewma_alpha"}
 
 
-def test_what_v2_does_not_require_of_a_metric(http: httpx.Client) -> None:
+def test_fields_that_v2_does_not_require(http: httpx.Client) -> None:
     created = done(http.post(METRICS, json={"name": "Tone", "agent": None, "project": None}), 201)
     assert (created["eval_type"], created["agents"]) == ("binary", [])
     assert created["project"] is None

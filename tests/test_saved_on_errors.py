@@ -1,4 +1,4 @@
-"""Errors of a save tell the metrics that it created from those that existed before."""
+"""Errors of a save distinguish the metrics that it created from those that existed before."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def names(metrics: object) -> list[object]:
     return [metric.name for metric in metrics]
 
 
-def test_a_refused_save_knows_what_existed(sandbox: Sandbox) -> None:
+def test_an_error_of_a_refused_save_has_the_existing_metrics(sandbox: Sandbox) -> None:
     with Cekura(sandbox.api_key, base_url=sandbox.url) as cekura:
         cekura.metrics.create_in_bulk([A])
         with pytest.raises(BadRequestError) as caught:
@@ -32,7 +32,7 @@ def test_a_refused_save_knows_what_existed(sandbox: Sandbox) -> None:
         assert (names(created), names(created.created), names(created.existing)) == (["a"], [], ["a"])
 
 
-def test_a_save_that_is_refused_in_part_knows_what_is_new(sandbox: Sandbox) -> None:
+def test_an_error_of_a_partly_refused_save_has_the_new_metrics(sandbox: Sandbox) -> None:
     many = [{**A, "name": f"metric {number}"} for number in range(100)]
     with Cekura(sandbox.api_key, base_url=sandbox.url) as cekura:
         cekura.metrics.create_in_bulk([A])
@@ -44,7 +44,7 @@ def test_a_save_that_is_refused_in_part_knows_what_is_new(sandbox: Sandbox) -> N
     assert names(created.created) == [metric["name"] for metric in many]
 
 
-def test_before_anything_is_sent_whatever_is_saved_existed() -> None:
+def test_metrics_that_were_saved_before_sending_count_as_existing() -> None:
     saved = {**A, "id": 7, "agents": [101], "project": 11, "description": None}
 
     def respond(request: Received) -> bytes:

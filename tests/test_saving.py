@@ -1,4 +1,4 @@
-"""Exactly once: what create_in_bulk saves, claims and reports when requests and responses are lost on the way."""
+"""Exactly once: create_in_bulk with lost requests and responses."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ JOB = "0f8fad5b-d9cb-469f-a165-70867728950e"
 HTML = "<!doctype html><title>Bad gateway</title>"
 SOON = {"Retry-After": "0"}
 NO_RESPONSE = httpx.RemoteProtocolError("Server disconnected without sending a response.")
-HALF = b"HTTP/1.1 201 Created\r\nContent-Length: 500\r\n\r\n["  # Nothing follows, and the connection stays open.
+HALF = b"HTTP/1.1 201 Created\r\nContent-Length: 500\r\n\r\n["  # Nothing more is sent, and the connection stays open.
 Act = Callable[["Service", list[dict[str, Any]]], Outcome]
 
 
@@ -42,10 +42,10 @@ def metrics(number: int, **fields: Any) -> list[dict[str, Any]]:
 
 @attrs.define
 class Service:
-    """A service that saves what it is sent.
+    """A service that saves the metrics that it receives.
 
     Attributes:
-        acts: What becomes of each request that saves metrics. The last one repeats for good.
+        acts: The outcome of each request that saves metrics. The last one repeats.
     """
 
     acts: list[Act]
@@ -66,7 +66,7 @@ class Service:
         return new
 
     def http(self, **settings: Any) -> FakeHTTP:
-        """What another client sends with."""
+        """The HTTP of another client."""
         return FakeHTTP(self.respond, **{"settle_timeout": 0.2, **settings})
 
     def respond(self, request: Received) -> Outcome:
@@ -125,7 +125,7 @@ def before(outcome: Outcome) -> Act:
 
 
 def late(outcome: Outcome) -> Act:
-    """Save all after the fourth list. To list once takes three: by name, by agent, and by agents."""
+    """Save all after the fourth list. Listing once takes three requests: by name, by agent, and by agents."""
 
     def act(service: Service, sent: list[dict[str, Any]]) -> Outcome:
         service.late.append((len(service.lists) + 4, sent))
@@ -140,7 +140,7 @@ def service(*acts: Act) -> Service:
 
 @contextmanager
 def served(service: Service, broken: bytes = b"") -> Iterator[str]:
-    """Serve it on a socket, with these bytes in place of a response that is lost. Yields its base URL."""
+    """Serve it on a socket, with these bytes in place of a lost response. Yields the base URL."""
 
     def respond(request: Received) -> bytes:
         outcome = service.respond(request)
@@ -198,7 +198,7 @@ def test_a_lost_request_is_sent_again(outcome: Outcome) -> None:
 
 
 @pytest.mark.parametrize("outcome", UNCLEAR.values(), ids=UNCLEAR)
-def test_of_a_partial_save_only_the_rest_is_sent_again(outcome: Outcome) -> None:
+def test_after_a_partial_save_only_the_rest_is_sent_again(outcome: Outcome) -> None:
     there = service(after(outcome, 1), fine)
     saved = save(there.http(), metrics(3))
     assert [metric.name for metric in saved] == ["m0", "m1", "m2"]
@@ -232,7 +232,7 @@ def test_both_clients_save_many_and_recognize_them(client: Callable[..., Either]
     assert set(there.names().values()) == {1}
 
 
-def test_both_clients_name_what_cannot_be_confirmed(client: Callable[..., Either]) -> None:
+def test_both_clients_name_unconfirmed_metrics(client: Callable[..., Either]) -> None:
     there = service(after(NO_RESPONSE, 1), before(NO_RESPONSE))
     with served(there) as url, pytest.raises(facade.BulkCreateUncertainError, match="2 of 3 metrics") as caught:
         make(client, url, max_retries=0).metrics.create_in_bulk(metrics(3))
@@ -275,7 +275,7 @@ def test_a_timeout_while_saving(client: Callable[..., Either]) -> None:
 
 
 @pytest.mark.parametrize("max_retries", [0, 2])
-def test_what_cannot_be_confirmed_is_named(max_retries: int) -> None:
+def test_unconfirmed_metrics_are_named(max_retries: int) -> None:
     there = service(after(httpx.Response(500), 1), before(httpx.Response(502, html=HTML)))
     with pytest.raises(facade.BulkCreateUncertainError, match=r"2 of 3 metrics .*'m1', 'm2'") as caught:
         save(there.http(max_retries=max_retries), metrics(3))
@@ -371,7 +371,7 @@ def test_another_metric_is_not_taken_for_it(other: dict[str, Any]) -> None:
         ({"agent": None}, {"agent": None, "agents": [], "project": 8}),
     ],
 )
-def test_what_the_service_makes_of_a_metric_is_recognized(sent: dict[str, Any], stored: dict[str, Any]) -> None:
+def test_a_metric_that_the_service_changed_is_recognized(sent: dict[str, Any], stored: dict[str, Any]) -> None:
     def act(service: Service, given: list[dict[str, Any]]) -> Outcome:
         service.save([each | stored for each in given])
         return httpx.Response(500)
@@ -435,7 +435,7 @@ def test_many_names_are_listed_a_few_at_a_time() -> None:
     assert max(len(request.path) for request in http.requests) < 8000
 
 
-def test_more_than_a_hundred_go_in_chunks() -> None:
+def test_more_than_a_hundred_metrics_are_sent_in_chunks() -> None:
     there = service()
     saved = save(there.http(), metrics(250))
     assert [len(post) for post in there.posts] == [100, 100, 50]
@@ -460,7 +460,7 @@ def test_a_chunk_whose_response_is_lost_loses_none_of_the_others(outcome: Outcom
     assert set(there.names().values()) == {1}
 
 
-def test_problems_name_the_metrics_as_they_were_given() -> None:
+def test_problems_have_the_index_of_the_argument() -> None:
     there = service(before(httpx.Response(400, json=[{"name": ["no"]}])))
     there.save(metrics(1))
     with pytest.raises(facade.BadRequestError, match=r"metric 1 \('m1'\): name: no") as caught:
@@ -469,7 +469,7 @@ def test_problems_name_the_metrics_as_they_were_given() -> None:
 
 
 @pytest.mark.parametrize("outcome", REFUSED.values(), ids=REFUSED)
-def test_a_refusal_is_raised_unless_it_was_saved_all_the_same(outcome: Outcome) -> None:
+def test_a_refusal_is_raised_unless_the_metric_was_saved(outcome: Outcome) -> None:
     there = service(before(outcome))
     with pytest.raises(facade.APIStatusError, match="failed with status 4"):
         save(there.http(), metrics(2))
@@ -481,7 +481,7 @@ def test_a_refusal_is_raised_unless_it_was_saved_all_the_same(outcome: Outcome) 
 
 @pytest.mark.parametrize("act", [before, after])
 @pytest.mark.parametrize("seconds", [0, 7, 60])
-def test_too_many_requests_are_waited_out(act: Callable[[Outcome], Act], seconds: int) -> None:
+def test_a_save_waits_after_a_429(act: Callable[[Outcome], Act], seconds: int) -> None:
     there = service(act(httpx.Response(429, headers={"Retry-After": str(seconds)})), fine)
     http = there.http()
     assert len(save(http, metrics(2))) == 2
@@ -498,7 +498,7 @@ def test_a_wait_beyond_the_cap_is_left_to_the_caller() -> None:
     assert len(there.posts) == 1
 
 
-def test_what_is_too_large_goes_in_smaller_pieces() -> None:
+def test_a_request_that_is_too_large_is_split() -> None:
     def act(service: Service, sent: list[dict[str, Any]]) -> Outcome:
         return fine(service, sent) if len(sent) <= 2 else httpx.Response(413, html=HTML)
 
@@ -517,13 +517,13 @@ def test_a_response_in_another_order_is_put_in_order() -> None:
     assert [metric.name for metric in saved] == [each["name"] for each in metrics(5)]
 
 
-def test_a_service_that_is_not_there(client: Callable[..., Either]) -> None:
+def test_an_unreachable_service(client: Callable[..., Either]) -> None:
     with closed_port() as url, pytest.raises(facade.APIConnectionError):
         client("key", base_url=url, max_retries=0).metrics.create_in_bulk(metrics(2))
 
 
 def test_a_save_that_was_never_sent_is_not_unconfirmed(client: Callable[..., Either]) -> None:
-    """The list is answered, and then nobody listens any more: nothing can have been processed."""
+    """The list has a response, and then the server stops, so that nothing can have been processed."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
 
@@ -541,7 +541,7 @@ def test_a_save_that_was_never_sent_is_not_unconfirmed(client: Callable[..., Eit
         thread.join()
 
 
-def test_saves_draw_on_the_limit_of_retries_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_saves_count_towards_the_total_number_of_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(random, "uniform", lambda low, high: 0.0)
     there = service(before(httpx.Response(429, headers=SOON)))
     http = there.http(max_retries=3)
@@ -551,7 +551,7 @@ def test_saves_draw_on_the_limit_of_retries_in_all(monkeypatch: pytest.MonkeyPat
     assert 60 < len(there.posts) < 120
 
 
-def test_suggestions_that_cannot_be_confirmed_are_on_the_error() -> None:
+def test_an_uncertain_error_has_the_suggestions() -> None:
     there = service(before(httpx.Response(500)))
     done = {"agent_id": 1, "status": "completed", "current_step": "", "metrics": metrics(2), "error": None}
     started = httpx.Response(200, json={"progress_id": JOB})
@@ -563,7 +563,7 @@ def test_suggestions_that_cannot_be_confirmed_are_on_the_error() -> None:
 
 
 def test_a_cancelled_save_is_found_when_it_is_repeated() -> None:
-    """The service saves it late: to list once would miss it."""
+    """The service saves it late, so that listing once would miss it."""
 
     async def main(url: str, there: Service) -> None:
         async with facade.AsyncCekura("key", base_url=url, settle_timeout=60) as cekura:
@@ -590,10 +590,10 @@ OUTCOMES = [*UNCLEAR.values(), httpx.Response(429, headers=SOON), httpx.Response
     copies=st.lists(st.integers(0, 3), min_size=1, max_size=5),
     existing=st.integers(0, 2),
 )
-def test_whatever_happens_each_is_saved_once_or_named(
+def test_each_metric_is_saved_once_or_named(
     faults: list[tuple[Outcome, int]], copies: list[int], existing: int
 ) -> None:
-    """Some metrics are equal, and some exist before. Requests are processed in part, and their responses lost."""
+    """Some metrics are equal, and some already exist. Requests are processed in part, and their responses are lost."""
     wanted = [metrics(4)[i] for i in copies]
     there = service(*(after(outcome, number) for outcome, number in faults), fine)
     there.save(wanted[:existing])

@@ -1,4 +1,4 @@
-"""`./scripts/setup` installs each thing once, whatever was installed before, and shows how far it is."""
+"""`./scripts/setup` installs each package once, and shows its progress."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 LISTS = ("constraints.txt", "constraints-demo.txt")
-# Stands for Python: it lists what it is called for, and "installs" by saying what pip says.
+# A fake Python, which lists its calls, and prints the output of pip.
 PYTHON = """\
 #!/bin/sh
 case "$1 ${2:-}" in
@@ -30,7 +30,7 @@ case "$*" in *" -r "*)
     while [ -e waits ] && [ $n -lt 2000 ]; do n=$((n + 1)); sleep; done ;;
 esac
 """
-# Nobody has to read along.
+# The test does not need the real pause.
 SLEEP = f"#!/bin/sh\nexec {shutil.which('sleep')} 0.01\n"
 INSTALL = "-m pip install --disable-pip-version-check --no-deps --require-hashes -r"
 VENV = "-m venv .venv"
@@ -62,14 +62,14 @@ def start(checkout: Path, *arguments: str) -> subprocess.Popen[str]:
 
 
 def setup(checkout: Path, *arguments: str) -> tuple[int, str]:
-    """Run it. Returns its exit code and what it wrote to standard error."""
+    """Run it. Returns its exit code and its standard error."""
     with start(checkout, *arguments) as running:
         _, shown = running.communicate()
     return running.returncode, shown
 
 
 def calls(checkout: Path) -> list[str]:
-    """What Python was called for since the last time."""
+    """The calls of Python since the last time."""
     file = checkout / "calls"
     listed = file.read_text().splitlines() if file.exists() else []
     file.unlink(missing_ok=True)
@@ -96,7 +96,7 @@ def test_the_tests_come_first_and_the_demo_adds_nothing(checkout: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [*LISTS, "pyproject.toml"])
-def test_a_change_of_what_is_listed_makes_the_environment_again(checkout: Path, name: str) -> None:
+def test_a_change_of_a_listed_file_creates_the_environment_again(checkout: Path, name: str) -> None:
     setup(checkout)
     calls(checkout)
     (checkout / name).write_text("httpx==0.28.2\n")
@@ -105,7 +105,7 @@ def test_a_change_of_what_is_listed_makes_the_environment_again(checkout: Path, 
 
 
 @pytest.mark.parametrize("first", [[], ["demo"]])
-def test_a_failed_installation_shows_why_and_is_made_again(checkout: Path, first: list[str]) -> None:
+def test_a_failed_installation_shows_why_and_starts_again(checkout: Path, first: list[str]) -> None:
     setup(checkout, *first)
     if first:
         (checkout / "fails").touch()
@@ -146,7 +146,7 @@ def listed(name: str) -> dict[str, set[str]]:
     return {line.split()[0]: set(re.findall(r"--hash=sha256:[0-9a-f]{64}(?= |$)", line)) for line in lines}
 
 
-def test_what_the_demo_needs_is_what_the_tests_need_with_a_hash_for_each() -> None:
+def test_the_demo_installs_a_part_of_the_test_packages_with_hashes() -> None:
     demo, everything = (listed(name) for name in reversed(LISTS))
     assert 20 < len(demo) < 40
     assert demo.items() <= everything.items()

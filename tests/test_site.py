@@ -1,8 +1,10 @@
-"""The site: it builds without a warning or the network, shows what users call, and loads nothing from elsewhere."""
+"""The site: it builds without warnings or a network, documents the interface, and loads nothing from other hosts."""
 
 from __future__ import annotations
 
 import functools
+import inspect
+import json
 import os
 import re
 import shutil
@@ -20,18 +22,27 @@ from documentation import links
 from regeneration.documents import Document, load
 
 import cekura_facade
-from cekura_facade import sandbox
+from cekura_facade import contract, sandbox
 from tests.installing import succeed
 from tests.once import once
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
-LOADING = {"script": "src", "img": "src", "link": "href", "iframe": "src", "source": "src", "video": "src"}
+LOADING = {
+    "script": "src",
+    "img": "src",
+    "link": "href",
+    "iframe": "src",
+    "object": "data",
+    "source": "src",
+    "track": "src",
+    "video": "src",
+}
 
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site, as `./scripts/docs` builds it. Nobody answers at the proxy, so it cannot fetch anything."""
+    """The site of `./scripts/docs`, which is built with a dead proxy, so that it cannot fetch anything."""
     proxies = {f"{kind}_proxy": "http://127.0.0.1:9" for kind in ("http", "https", "HTTP", "HTTPS")}
 
     def make(folder: Path) -> None:
@@ -41,7 +52,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def shown(site: Path, page: str, path: str) -> str:
-    """What is shown of something in the reference, up to the next thing, as plain text."""
+    """The entry of a name in the reference, as plain text."""
     html = (site / "reference" / f"{page}.html").read_text("utf-8")
     part = re.search(rf'<h\d id="{re.escape(path)}".*?(?=<h\d id=|</article>)', html, re.DOTALL)
     assert part is not None, f"{path} is not on the page"
@@ -54,7 +65,7 @@ def specification() -> Document:
 
 
 def described(model: str) -> str:
-    """How the specification describes a field of a model: in whose words it does is not for a test to say."""
+    """The description of a field in the specification, so that tests do not depend on its wording."""
     fields = specification()["components"]["schemas"][model]["properties"]
     said = (str(field.get("description", "")) for field in fields.values())
     return next(text for text in said if re.fullmatch(r"[\w ,]+", text))
@@ -67,11 +78,12 @@ def summary(operation: str) -> str:
     return str(found[operation]["summary"])
 
 
-def test_all_that_is_public_is_in_the_reference() -> None:
+def test_the_whole_public_interface_is_in_the_reference() -> None:
     listed = re.findall(r"^::: (\S+)$", "".join(page.read_text("utf-8") for page in REFERENCE.iterdir()), re.MULTILINE)
     assert len(listed) == len(set(listed))
     public = {f"cekura_facade.{name}" for name in cekura_facade.__all__}
     public |= {f"cekura_facade.sandbox.{name}" for name in sandbox.__all__}
+    public |= {f"cekura_facade.contract.{name}" for name in contract.__all__}
     assert set(listed) == public | {
         "cekura_api.models.known_values",
         "cekura_facade.sandbox.pytest_plugin.cekura_sandbox",
@@ -93,19 +105,6 @@ def test_all_that_is_public_is_in_the_reference() -> None:
             "Suggest metrics for an agent, wait for them, and save them",
         ),
         ("metrics", "cekura_facade.Metrics.generate", ") -> GenerationJob", "Nothing is saved."),
-        ("metrics", "cekura_facade.AsyncMetrics.generate", ") -> AsyncGenerationJob", "generate async"),
-        (
-            "metrics",
-            "cekura_facade.AsyncMetrics.create_in_bulk",
-            "metrics: Iterable[MetricInput]",
-            "create_in_bulk async",
-        ),
-        (
-            "metrics",
-            "cekura_facade.AsyncMetrics.job",
-            "job( progress_id: str, *, agent_id: int | None = None",
-            "Nothing is sent.",
-        ),
         ("metrics", "cekura_facade.Metrics.list", ") -> list[Metric]", summary("list_metrics")),
         (
             "metrics",
@@ -113,11 +112,9 @@ def test_all_that_is_public_is_in_the_reference() -> None:
             "update( metric_id: int, body: MetricUpdate",
             summary("update_metric"),
         ),
-        ("metrics", "cekura_facade.AsyncMetrics.create", "create async ¶ create( body:", summary("create_metric")),
         ("metrics", "cekura_facade.SavedMetrics", "Bases: list[Metric]", "Those that this call created."),
         ("metrics", "cekura_facade.Metrics.generate_and_create_many", ") -> Outcomes", "One that fails does not stop"),
         ("metrics", "cekura_facade.GenerationJob.wait", ") -> list[GeneratedMetric]", "A failed poll does not end"),
-        ("metrics", "cekura_facade.AsyncGenerationJob.poll", "poll() -> GenerateMetricsProgress", "poll async"),
         (
             "metrics",
             "cekura_facade.GenerationJob.wait",
@@ -137,14 +134,10 @@ def test_all_that_is_public_is_in_the_reference() -> None:
             "http_client: httpx.AsyncClient | None = None",
             "An asynchronous client",
         ),
-        (
-            "client",
-            "cekura_facade.AsyncCekura.with_options",
-            "with_options( *, timeout: float | None",
-            "shares the connec",
-        ),
+        ("client", "cekura_facade.Cekura.with_options", "with_options( *, timeout: float | None", "shares the connec"),
+        ("client", "cekura_facade.Cekura.api", "api: AuthenticatedClient", "The generated client"),
+        ("client", "cekura_facade.Cekura.close", "close() -> None", "Close the connections."),
         ("client", "cekura_facade.Cekura.agents", "agents: Agents", "agents"),
-        ("client", "cekura_facade.AsyncCekura.metrics", "metrics: AsyncMetrics", "list, update and delete them"),
         (
             "metrics",
             "cekura_facade.Review",
@@ -152,11 +145,7 @@ def test_all_that_is_public_is_in_the_reference() -> None:
             "save",
         ),
         ("metrics", "cekura_facade.Job.wait", ") -> Result", "Poll the job"),
-        ("metrics", "cekura_facade.AsyncMetrics.preview", "-> AsyncJob[PreviewMetricProgress", "preview async"),
         ("agents", "cekura_facade.Agents.get", "get(agent_id: int) -> Agent", summary("get_agent")),
-        ("agents", "cekura_facade.AsyncAgents.list", ") -> AsyncIterator[Agent]", summary("list_agents")),
-        ("client", "cekura_facade.AsyncCekura.api", "api: AuthenticatedClient", "The generated client"),
-        ("client", "cekura_facade.AsyncCekura.aclose", "aclose() -> None", "Close the connections."),
         ("errors", "cekura_facade.UnexpectedResponseError", "Bases: APIError", "HTML, an empty body"),
         ("models", "cekura_facade.Metric", "id (int)", described("Metric")),
         ("models", "cekura_facade.MetricCreate", "eval_type (KnownEvalType | str)", described("MetricCreate")),
@@ -168,6 +157,37 @@ def test_the_reference_shows_what_users_call(site: Path, page: str, path: str, s
     text = shown(site, page, path)
     assert signature in text
     assert said in text
+
+
+@pytest.mark.parametrize(
+    ("page", "name"),
+    [
+        ("client", "AsyncCekura"),
+        ("metrics", "AsyncMetrics"),
+        ("metrics", "AsyncGenerationJob"),
+        ("metrics", "AsyncJob"),
+        ("metrics", "AsyncOutcomes"),
+        ("agents", "AsyncAgents"),
+    ],
+)
+def test_each_member_of_an_asynchronous_class_is_a_row_that_leads_to_the_blocking_one(
+    site: Path, page: str, name: str
+) -> None:
+    html = (site / "reference" / f"{page}.html").read_text("utf-8")
+    asynchronous, blocking = getattr(cekura_facade, name), name.removeprefix("Async")
+    members = {each for each in dir(asynchronous) if not each.startswith("_")}
+    assert members
+    for member in members:
+        (row,) = re.findall(rf'<tr>\s*<td><a id="cekura_facade.{name}.{member}"></a>.*?</tr>', html, re.DOTALL)
+        found = getattr(asynchronous, member)
+        assert ("<code>await</code>" in row) == inspect.iscoroutinefunction(found), member
+        is_iterated = "AsyncIterator" in str(getattr(found, "__annotations__", ""))
+        assert ("<code>async for</code>" in row) == is_iterated, member
+        other = member if hasattr(getattr(cekura_facade, blocking), member) else member.removeprefix("a")
+        assert f'href="#cekura_facade.{blocking}.{other}"' in row
+        assert f'id="cekura_facade.{blocking}.{other}"' in html
+    # The members themselves are not shown again.
+    assert not re.findall(rf'<h\d id="cekura_facade.{name}\.', html)
 
 
 def test_the_reference_shows_nothing_that_is_private(site: Path) -> None:
@@ -191,7 +211,7 @@ def test_every_page_is_reached(site: Path) -> None:
 
 
 class _Requests(HTMLParser):
-    """Collects what a browser would fetch by itself."""
+    """Collects the URLs that a browser would fetch automatically."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -217,13 +237,77 @@ def test_no_page_loads_anything_from_elsewhere(site: Path) -> None:
         assert not re.findall(r"(?:href=|url\(|@import )['\"]?(?:https?:)?//", picture.read_text("utf-8")), picture
 
 
+def test_no_page_draws_what_the_theme_would_load_from_elsewhere(site: Path) -> None:
+    """The theme loads mermaid, MathJax and the facts of a repository only for pages that ask for them."""
+    for page in site.rglob("*.html"):
+        html = page.read_text("utf-8")
+        assert not re.findall('class="(?:mermaid|arithmatex)|data-md-component="source"', html), page
+
+
+def test_the_search_works_from_a_disk(site: Path) -> None:
+    """Browsers do not let a page read a file or start a worker from a disk: both have a script in their place."""
+    index = (site / "search" / "search_index.js").read_text("utf-8")
+    found = json.loads(index.removeprefix("var __index = "))["docs"]
+    assert {"Rate limits (429) and retries", "Regions", "Resume a job"} <= {unescape(each["title"]) for each in found}
+    for page in site.rglob("*.html"):
+        (script,) = re.findall(r'<script src="([^"]+iframe-worker/[^"]+)"', page.read_text("utf-8"))
+        if page.name != "404.html":
+            assert "IFrameWorker" in (page.parent / script).read_text("utf-8")
+
+
+def test_every_page_has_the_icon(site: Path) -> None:
+    for page in site.rglob("*.html"):
+        (icon,) = re.findall(r'<link rel="icon" href="([^"]+)"', page.read_text("utf-8"))
+        if page.name != "404.html":
+            assert (page.parent / icon).read_text("utf-8") == (ROOT / "docs/pictures/favicon.svg").read_text("utf-8")
+
+
+def test_the_page_for_missing_addresses_leads_on(site: Path) -> None:
+    html = (site / "404.html").read_text("utf-8")
+    article = re.search("<article.*?</article>", html, re.DOTALL)
+    assert article is not None
+    links = re.findall(r'href="([^"]+)"', article[0])
+    assert len(links) >= 5
+    # Absolute, because the address can have any depth.
+    assert [link for link in links if not (link.startswith("/") and (site / link[1:]).is_file())] == []
+
+
+@pytest.mark.parametrize(
+    ("question", "page", "heading"),
+    [
+        ("install", "install", "Install"),
+        ("authenticate", "reference/configuration", "Authentication and base URL"),
+        ("choose a region", "reference/configuration", "Regions"),
+        ("resume after a crash", "guides/resume", "Resume a job"),
+        ("add an endpoint", "internals/contributing", "Add an endpoint"),
+        ("test without the service", "guides/testing", "Test against the sandbox"),
+        ("run in CI", "guides/ci", "Run in CI"),
+        ("copy metrics", "guides/copy-metrics", "Copy metrics"),
+        ("handle a 429", "guides/errors", "Rate limits (429) and retries"),
+        ("log requests", "guides/logging", "Logging"),
+    ],
+)
+def test_a_question_has_a_heading_on_a_page_that_the_first_page_leads_to(
+    site: Path, question: str, page: str, heading: str
+) -> None:
+    html = (site / f"{page}.html").read_text("utf-8")
+    headings = [re.sub("<[^>]+>", "", each) for each in re.findall(r"<h\d id=[^>]+>(.*?)<a ", html, re.DOTALL)]
+    assert heading in headings, question
+    article = re.search("<article.*?</article>", (site / "index.html").read_text("utf-8"), re.DOTALL)
+    assert article is not None
+    assert f'href="{page}.html"' in article[0], question
+
+
 @pytest.mark.parametrize(
     ("link", "fails"),
     [("page.md#top", False), ("page.md#nowhere", True), ("#nowhere", True), ("nowhere.md", True), ("/page.md", True)],
 )
 def test_a_link_to_nothing_fails_the_build(tmp_path: Path, link: str, fails: bool) -> None:
-    configuration = yaml.safe_load((ROOT / "mkdocs.yml").read_text("utf-8"))
-    del configuration["nav"], configuration["plugins"], configuration["hooks"]
+    text = (ROOT / "mkdocs.yml").read_text("utf-8").replace("!ENV", "")
+    configuration = yaml.safe_load(text)
+    for key in ("nav", "plugins", "hooks", "site_url"):
+        del configuration[key]
+    del configuration["theme"]["custom_dir"]
     (tmp_path / "mkdocs.yml").write_text(yaml.safe_dump(configuration))
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "index.md").write_text(f"# Start\n\n[there]({link})\n")
@@ -236,7 +320,7 @@ def test_a_link_to_nothing_fails_the_build(tmp_path: Path, link: str, fails: boo
     assert ("1 warnings in strict mode" in result.stdout + result.stderr) == fails
 
 
-def test_what_is_outside_of_the_site_is_shown_as_text(site: Path) -> None:
+def test_links_to_files_outside_of_the_site_are_text(site: Path) -> None:
     shown = site / "guides" / "your-own-sdk.html"
     html = shown.read_text("utf-8")
     assert "CHANGELOG.md" in html
@@ -247,5 +331,9 @@ def test_what_is_outside_of_the_site_is_shown_as_text(site: Path) -> None:
     config = SimpleNamespace(docs_dir=str(ROOT / "docs"))
     markdown = links.on_page_markdown("[a](../index.md) [b](../../LICENSE#x)", page=page, config=config)
     assert markdown == "[a](../index.md) b"
+    markdown = links.on_page_markdown(
+        "One.\n\n*In the repository, two\nlines.*\n\n*Three.*\n", page=page, config=config
+    )
+    assert markdown == "One.\n\n\n*Three.*\n"
     with pytest.raises(FileNotFoundError, match=r"nowhere\.md"):
         links.on_page_markdown("[c](../../nowhere.md)", page=page, config=config)

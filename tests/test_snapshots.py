@@ -1,4 +1,4 @@
-"""The help pages and the main results are what a reviewer last read."""
+"""The help pages and the main results match the reviewed snapshots."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.pages import ROOT
 SNAPSHOTS = ROOT / "tests" / "snapshots"
 
 
-def test_the_snapshots_are_what_the_command_prints(tmp_path: Path) -> None:
+def test_the_snapshots_are_up_to_date(tmp_path: Path) -> None:
     program = [sys.executable, str(ROOT / "scripts" / "snapshots.py"), "--output", str(tmp_path)]
     path = os.pathsep.join(map(str, (ROOT, ROOT / "generated_client")))
     subprocess.run(program, check=True, env=os.environ | {"PYTHONPATH": path})

@@ -1,4 +1,4 @@
-"""The effective specification and the sandbox agree: whatever is asked, the answer is one that is described."""
+"""The effective specification and the sandbox agree: every response of the sandbox is described."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from regeneration.documents import load, operations
 
 from cekura_facade.sandbox import Sandbox
+from tests.support import examples
 
 SPECIFICATION = Path(__file__).parent.parent / "spec" / "openapi.yaml"
 OPERATIONS = [f"{method.upper()} {path}" for method, path, _ in operations(load(SPECIFICATION))]
@@ -20,7 +21,7 @@ OPERATIONS = [f"{method.upper()} {path}" for method, path, _ in operations(load(
 
 @pytest.fixture(scope="module")
 def schema() -> Any:
-    """What Schemathesis reads. It takes seconds to import and to read this, so only these tests do."""
+    """The schema of Schemathesis. Only these tests need it, because it takes seconds to import and read."""
     import schemathesis
 
     return schemathesis.openapi.from_path(SPECIFICATION)
@@ -28,10 +29,10 @@ def schema() -> Any:
 
 @pytest.fixture(scope="module")
 def described() -> list[Any]:
-    """Whether an answer is described.
+    """Whether a response is described.
 
-    Schemathesis also checks what a server takes; the sandbox takes less than a schema can say (one id of two, agents
-    that exist), and more operations than the client covers.
+    Schemathesis also checks which requests a server accepts. This is not used, because the sandbox has rules that a
+    schema cannot express (such as existing agents), and has more operations than the client covers.
     """
     from schemathesis.checks import not_a_server_error
     from schemathesis.specs.openapi import checks
@@ -59,16 +60,16 @@ def session() -> Iterator[requests.Session]:
 
 
 @pytest.mark.parametrize("label", OPERATIONS)
-def test_every_answer_of_the_sandbox_is_described(
+def test_every_response_of_the_sandbox_is_described(
     label: str, schema: Any, described: list[Any], running: Sandbox, session: requests.Session
 ) -> None:
-    # What Schemathesis's plugin for pytest does for each operation when it collects the tests, in every process.
+    # Schemathesis's plugin for pytest would do this in every process, when it collects the tests.
     from schemathesis.generation.feedback import FeedbackSources
     from schemathesis.pytest._test_builder import build_operation_test
     from schemathesis.python._constants.orchestrator import make_constants_value_source
 
     @settings(
-        max_examples=60,
+        max_examples=examples(20),
         deadline=None,
         derandomize=True,
         phases=[Phase.explicit, Phase.generate],
@@ -77,7 +78,7 @@ def test_every_answer_of_the_sandbox_is_described(
     def check(case: Any) -> None:
         headers = {"X-CEKURA-API-KEY": running.api_key}
         response = case.call(base_url=running.url, headers=headers, session=session)
-        # It also asks with methods that the specification does not have.
+        # Schemathesis also uses methods that the specification does not have.
         if response.status_code == 405 and case.method.upper() == case.operation.method.upper():
             pytest.skip("The sandbox does not do this. What it has to do is looked at one by one, below.")
         case.validate_response(response, checks=described)
@@ -93,8 +94,8 @@ def test_every_answer_of_the_sandbox_is_described(
     )()
 
 
-def test_what_the_workflow_gets_is_described(running: Sandbox, schema: Any, described: list[Any]) -> None:
-    """Random requests seldom succeed, so the successes of the main job are looked at one by one."""
+def test_the_responses_of_the_workflow_are_described(running: Sandbox, schema: Any, described: list[Any]) -> None:
+    """Random requests seldom succeed, so this checks the successes of the workflow one by one."""
     headers = {"X-CEKURA-API-KEY": running.api_key}
     agent_id = next(iter(running.agents))
 

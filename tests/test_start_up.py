@@ -1,4 +1,4 @@
-"""What a process imports until its first response: nothing that it does not use."""
+"""Until its first response, a process imports only modules that it uses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ try:
 finally:
     print(*sys.modules, file=sys.stderr)
 """
-# Each takes long to import. httpx imports its own command if click and rich are installed.
+# Each of these imports is slow. httpx imports its own command line if click and rich are installed.
 _HEAVY = {"asyncio", "click", "pygments", "rich.progress", "rich.table", "yaml"}
 
 

@@ -1,4 +1,4 @@
-"""Certificates are checked, and only an HTTP client of the user's own can change it."""
+"""Certificates are checked, unless the user's own HTTP client does not."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import cekura_facade as facade
 from tests.support import Either, reply, scripted
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused(client: Callable[..., Either], kind: str) -> None:
+def test_an_untrusted_certificate_is_refused(client: Callable[..., Either], kind: str) -> None:
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)

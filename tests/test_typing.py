@@ -1,7 +1,7 @@
-"""What type checkers and editors make of the installed package, on programs as users write them.
+"""Type checkers and editors with the installed package, on typical programs of users.
 
-The programs are in tests/typing: type checkers find nothing in those of `good`. In those of `bad`, they find what a
-comment on the line expects, and nothing else:
+The programs are in tests/typing: type checkers must not report errors for those in `good`. For those in `bad`, they
+must report exactly the errors that comments expect:
 
     metric.nmae  # error: mypy "has no attribute 'nmae'" pyright "access attribute 'nmae'"
 
@@ -29,7 +29,7 @@ from tests.once import once
 
 PROGRAMS = ROOT / "tests" / "typing"
 CHECKERS = ("mypy", "pyright")
-# Programs that check this test: what is expected of each, and whether that is right.
+# Programs that test this test: their expectations, and whether these are right.
 HARNESS = {
     "right": ('number: int = "1"  # error: mypy "Incompatible types" pyright "not assignable"\n', True),
     "nothing_to_find": ("number: int = 1\n", True),
@@ -62,7 +62,7 @@ client = Cekura()
 
 @attrs.frozen
 class Diagnostic:
-    """An error that a type checker reports, or that a comment expects: then `message` is a part of the message."""
+    """An error that a type checker reports, or that a comment expects with a part of its message."""
 
     line: int
     checker: str
@@ -83,7 +83,7 @@ def expected(program: Path) -> list[Diagnostic]:
 
 
 def complaints(reported: list[Diagnostic], wanted: list[Diagnostic]) -> list[str]:
-    """What is reported and not expected, or the other way round."""
+    """The unexpected errors, and the expected errors that were not reported."""
 
     def meets(one: Diagnostic, other: Diagnostic) -> bool:
         return (one.line, one.checker) == (other.line, other.checker) and other.message in one.message
@@ -98,7 +98,7 @@ def complaints(reported: list[Diagnostic], wanted: list[Diagnostic]) -> list[str
 
 def mypy(environment: Environment, folder: Path) -> dict[str, list[Diagnostic]]:
     """The errors that `mypy --strict` reports, by file."""
-    # As packages, because a program of each folder may have the same name.
+    # The folders are packages, because their programs may have the same names.
     options = ["--strict", "--explicit-package-bases", "--cache-dir", ".mypy", "--config-file", "", "--output", "json"]
     command = [sys.executable, "-m", "mypy", *options, "--python-executable", str(environment.python), "."]
     done = subprocess.run(command, cwd=folder, env=clean_variables(), capture_output=True, text=True, check=False)
@@ -134,9 +134,9 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
 
 @pytest.fixture(scope="session")
 def checked(environment: Environment, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with all programs, and what each checker reports of them: one run of each for all, because that is slow.
+    """A folder with all programs, and the errors of each type checker, which runs once for all programs.
 
-    Good programs are checked as strictly as pyright can. In bad ones that would add what follows from the errors.
+    Good programs are checked in the strictest mode of pyright. For bad ones, this would report consequential errors.
     """
 
     def make(folder: Path) -> None:
@@ -157,7 +157,7 @@ def checked(environment: Environment, tmp_path_factory: pytest.TempPathFactory) 
 
 
 def complaints_about(checked: Path, program: str) -> list[str]:
-    """How the reports about a program differ from what it expects."""
+    """The differences between reported and expected errors of a program."""
     found = json.loads((checked / program).with_suffix(".json").read_text())
     return complaints([Diagnostic(**each) for each in found], expected(checked / program))
 
@@ -196,14 +196,14 @@ def test_a_comment_that_expects_nothing_fails(comment: str, tmp_path: Path) -> N
 
 @pytest.fixture(autouse=True, scope="module")
 def jedi_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A cache of this process's own: jedi does not expect that others write to it."""
+    """A separate cache for this process, because jedi cannot share it."""
     jedi.settings.cache_directory = str(tmp_path_factory.mktemp("jedi"))
 
 
 def inferred(environment: Environment, folder: Path, expression: str) -> list[jedi.api.classes.Name]:
-    """What jedi infers for an expression of a program in a folder, with the package as it is installed."""
+    """The type that jedi infers for an expression in a program, with the installed package."""
     program = f"from cekura_facade import AsyncCekura, Cekura\n\nresult = {expression}\nresult"
-    # Without both, jedi may read the packages of the checkout: in the working directory, or in PYTHONPATH.
+    # Without both, jedi may read the packages of the checkout, in the working directory or in PYTHONPATH.
     project = jedi.Project(folder, environment_path=str(environment.folder))
     interpreter = jedi.create_environment(str(environment.folder), safe=False, env_vars=clean_variables())
     return list(jedi.Script(program, project=project, environment=interpreter).infer(4, 0))
@@ -254,7 +254,7 @@ def editor(environment: Environment, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def test_the_editor_shows_a_function(editor: tuple[LanguageServer, Path]) -> None:
-    """So what it shows below comes from the package, and not from this test."""
+    """This shows that the texts below come from the package, not from this test."""
     server, folder = editor
     shown = server.hover(folder / "other.py", "def answer")
     assert shown == "(function) def answer(number: int) -> str\n\nAnswer a number."

@@ -1,4 +1,4 @@
-"""Whatever a file or URL contains: a document, or one line that says what is wrong, where, and what to do."""
+"""Any file or URL gives a document, or one line with the problem, its place, and what to do."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ BOMB = "a0: &a0 x\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\
         ("a: [b\n", "line 1", "flow"),
     ],
 )
-def test_what_cannot_be_read_is_refused_with_its_place(text: str, where: str, problem: str) -> None:
+def test_unreadable_text_is_refused_with_its_place(text: str, where: str, problem: str) -> None:
     said = refusal(text)
     assert said.startswith("the file ")
     assert where in said
@@ -77,11 +77,11 @@ def test_what_cannot_be_read_is_refused_with_its_place(text: str, where: str, pr
 def test_a_repeated_alias_is_read_up_to_the_limit() -> None:
     document = parse("a: &a {b: [1]}\nc: [*a, *a]\n", "x")
     assert document == {"a": {"b": [1]}, "c": [{"b": [1]}, {"b": [1]}]}
-    # A long text is repeated as well.
+    # A long string is repeated as well.
     assert "more than 500,000 values" in refusal(f"a: &a {'x' * 100_000}\nb: [{', '.join(['*a'] * 600)}]\n")
 
 
-def test_keys_of_yaml_that_are_no_text_become_one() -> None:
+def test_keys_of_yaml_that_are_not_strings_become_strings() -> None:
     assert parse("200: a\ntrue: b\nnull: c\n1.5: d\n", "x") == {"200": "a", "true": "b", "null": "c", "1.5": "d"}
 
 
@@ -138,7 +138,7 @@ def test_a_byte_order_mark_is_left_out(tmp_path: Path) -> None:
     assert load(tmp_path / "x") == {"a": 1}
 
 
-def test_what_is_no_regular_file_is_refused(tmp_path: Path) -> None:
+def test_a_path_that_is_not_a_regular_file_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path, why in (
         (tmp_path / "pipe", "pipe"),
@@ -154,7 +154,7 @@ def test_what_is_no_regular_file_is_refused(tmp_path: Path) -> None:
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A limit that a test reaches in no time."""
+    """A limit that a test reaches quickly."""
     monkeypatch.setattr(fetch, "MAX_BYTES", 2**20)
 
 
@@ -211,7 +211,7 @@ def test_an_invalid_url_is_refused(url: str) -> None:
     assert "hidden" not in one_line(caught)
 
 
-def test_a_user_and_a_password_are_neither_sent_nor_shown() -> None:
+def test_a_user_and_a_password_are_not_sent_or_shown() -> None:
     with scripted(reply(404), SMALL, SMALL) as server:
         url = server.url.replace("://", "://user:hidden@")
         with pytest.raises(RegenerationError, match="responded with 404") as caught:
@@ -281,7 +281,7 @@ def endless(beginning: bytes) -> Iterator[bytes]:
         yield b"x" * 65536
 
 
-def test_a_bomb_is_unpacked_only_up_to_the_limit(small: None) -> None:
+def test_a_compression_bomb_is_decompressed_only_up_to_the_limit(small: None) -> None:
     bomb = gzip.compress(b" " * 2**26)
     tracemalloc.start()
     try:
@@ -312,9 +312,9 @@ def test_a_compressed_response_is_read_and_one_that_is_broken_is_not() -> None:
     for answer, why in (
         (reply(200, data[:-9], GZIP), "cut short"),
         (reply(200, b"x" * 20, GZIP), "cannot be decompressed"),
-        (reply(200, b"x", {"Content-Encoding": "br"}), "compressed as br"),
-        # httpx would unpack both at once, and each can be a thousand times larger.
-        (reply(200, gzip.compress(data), {"Content-Encoding": "gzip, gzip"}), "compressed as gzip, gzip"),
+        (reply(200, b"x", {"Content-Encoding": "br"}), "has the encoding br,"),
+        # httpx would decompress both at once, and each can be a thousand times larger.
+        (reply(200, gzip.compress(data), {"Content-Encoding": "gzip, gzip"}), "has the encoding gzip, gzip,"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\nConnection: close\r\n\r\n{", "cut short"),
         (b"nonsense\r\n\r\n", "is not HTTP"),
         (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200_000, "is not HTTP"),
@@ -325,7 +325,7 @@ def test_a_compressed_response_is_read_and_one_that_is_broken_is_not() -> None:
 
 
 @pytest.mark.parametrize("beginning", [b"", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\n\r\n{"])
-def test_a_response_that_does_not_come_ends(beginning: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_response_ends_with_a_timeout(beginning: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetch, "MAX_SECONDS", 0.1)
     done = threading.Event()
 

@@ -1,4 +1,4 @@
-"""Schemas, parameters and bodies that are allowed or nearly so, but that no client can have as they are published."""
+"""Unusual schemas, parameters and bodies, which are valid or nearly valid, and need rules to be generated."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def operation(**parts: Any) -> Document:
     path = parts.pop("path", "/v1/things/")
     leaf = an_object(v={"type": "number"})
     itself = {"allOf": [{"$ref": "#/components/schemas/Itself"}, leaf, an_object(w=STRING)]}
-    # As text, in which nothing is shared.
+    # The copy goes through text, so that nothing is shared.
     return parse(
         json.dumps(
             {
@@ -184,7 +184,7 @@ def test_parameters_that_are_declared_twice_and_statuses_that_do_not_exist_are_l
     assert {status for status in post["responses"] if not status.startswith("4")} == {"2XX"}
 
 
-def test_what_the_validator_finds_is_named_with_its_whole_place() -> None:
+def test_an_error_of_the_validator_has_its_whole_place() -> None:
     content = {
         "application/json": {"schema": an_object(a={"type": "array", "items": {"type": "integer", "minimum": "1"}})}
     }

@@ -1,4 +1,4 @@
-"""The command that updates the client: what it prints and writes, its exit codes, and what a failure leaves."""
+"""The command that updates the client: its output, files and exit codes, and its state after failures."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def checkout(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def changed(tmp_path: Path) -> Path:
-    """A publication that adds something and takes something away."""
+    """A publication with an addition and a removal."""
     document = copy.deepcopy(PUBLISHED)
     properties = document["components"]["schemas"]["AIAgent"]["properties"]
     properties["brand_new"] = {"type": "boolean", "description": "In other words."}
@@ -47,7 +47,7 @@ def changed(tmp_path: Path) -> Path:
 
 
 def status(checkout: Path) -> str:
-    """What differs from the commit, with ignored files, so that a scratch folder is seen."""
+    """The differences from the commit, with ignored files, so that scratch folders are noticed."""
     listing = ["git", "status", "--porcelain", "--ignored"]
     lines = subprocess.run(listing, cwd=checkout, capture_output=True, text=True, check=True).stdout.splitlines()
     return "\n".join(line for line in lines if "__pycache__" not in line)
@@ -75,7 +75,7 @@ def test_a_dry_run_writes_nothing_but_the_report(checkout: Path, changed: Path, 
     assert status(checkout) == ""
 
 
-def test_a_dry_run_makes_no_folder_for_its_output(checkout: Path, changed: Path, tmp_path: Path) -> None:
+def test_a_dry_run_creates_no_folder_for_its_output(checkout: Path, changed: Path, tmp_path: Path) -> None:
     folder = tmp_path / "new" / "folder"
     result = regenerate(checkout, changed, "--dry-run", "--output", folder)
     assert (result.returncode, result.stderr) == (0, "")
@@ -100,9 +100,9 @@ def test_a_dry_run_works_in_a_folder_that_cannot_be_written(
 
 
 def test_wording_is_listed_with_verbose(checkout: Path, changed: Path) -> None:
-    assert "described in other words" not in regenerate(checkout, changed, "--dry-run").stdout
+    assert "has a new description" not in regenerate(checkout, changed, "--dry-run").stdout
     listed = regenerate(checkout, changed, "--dry-run", "--verbose").stdout
-    assert "- `Agent.inbound` is described in other words" in listed
+    assert "- `Agent.inbound` has a new description" in listed
 
 
 def test_the_preview_on_the_page_changes_nothing(checkout: Path) -> None:
@@ -225,7 +225,7 @@ def test_an_output_that_is_a_file_is_refused(checkout: Path, tmp_path: Path) -> 
     assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_a_failure_makes_no_folder(checkout: Path, tmp_path: Path) -> None:
+def test_a_failure_creates_no_folder(checkout: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.json").write_text("{")
     refused(regenerate(checkout, tmp_path / "broken.json", "--output", tmp_path / "new" / "folder"))
     document = copy.deepcopy(PUBLISHED)

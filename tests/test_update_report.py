@@ -1,4 +1,4 @@
-"""The report of an update: what it says first, and that text of a document is data in it and on the terminal."""
+"""The report of an update: its beginning, and text of documents, which is data in the report and on the terminal."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ BLANK = ("FILLER", "SELECTOR", "BLANK", "JOINER", "INHERENT", "MONGOLIAN VOWEL")
 
 
 def is_seen(character: str) -> bool:
-    """Whether a reader sees the character: it is neither a control, a format, a surrogate nor unassigned, nor blank."""
+    """Whether a character is visible. Control, format, blank and unassigned characters, and surrogates, are not."""
     if any(word in unicodedata.name(character, "") for word in BLANK):
         return False
     return character == " " or unicodedata.category(character)[0] not in "CZ"
 
 
 def tokens(text: str) -> tuple[list[tuple[str, str]], list[str]]:
-    """The tokens of Markdown as GitHub has it, without code; and the code spans."""
+    """The tokens of GitHub's Markdown without code, and the code spans."""
     outline: list[tuple[str, str]] = []
     code: list[str] = []
 
@@ -79,12 +79,12 @@ def tokens(text: str) -> tuple[list[tuple[str, str]], list[str]]:
 
 
 def report_of(text: str) -> Report:
-    """A report with a text in every place where a document, or a file, can have one."""
+    """A report with a text in every place that can contain text of a document or file."""
     changes = (
         Change("breaking", "{} is gone", (text,)),
         Change("breaking", "{} was {} and is {}", (text, text, text)),
         Change("added", "{} is new", (text,)),
-        Change("wording only", "{} is described in other words", (text,)),
+        Change("wording only", "{} has a new description", (text,)),
     )
     action = AppliedAction(text, text, changed=False)
     return Report(changes, (text,), {text: 2, "idle": 0}, (action,), (text,), (text,))
@@ -145,7 +145,7 @@ def test_each_character_that_is_not_visible_is_escaped() -> None:
 @example(["a: b"])
 @example(["x.y"])
 @example(["f(x)"])
-def test_a_change_is_reported_whatever_the_name_is(names: list[str]) -> None:
+def test_a_change_with_any_name_is_reported(names: list[str]) -> None:
     names = [name for name in names if name not in EFFECTIVE["components"]["schemas"]["Agent"]["properties"]]
     new = copy.deepcopy(EFFECTIVE)
     for name in names:
@@ -186,7 +186,7 @@ def changes(kind: Any, *names: str, is_part: bool = True) -> tuple[Change, ...]:
     return tuple(Change(kind, "{} is new", (name,), is_part) for name in names)
 
 
-def test_the_report_begins_with_the_version_what_breaks_and_what_is_new() -> None:
+def test_the_report_begins_with_version_breaking_changes_and_additions() -> None:
     fields = changes("added", *(f"Agent.field_{number}" for number in range(9)))
     function = changes("added", "list_calls()", is_part=False)
     report = Report(
@@ -232,7 +232,7 @@ def test_a_report_fits_into_a_pull_request() -> None:
     assert markdown(report, verbose=True).count("is new") == 1_000
 
 
-def test_what_goes_as_a_whole_is_one_change() -> None:
+def test_a_removed_class_is_one_change() -> None:
     old = copy.deepcopy(EFFECTIVE)
     schema = {"type": "object", "required": ["a"], "properties": {"a": {"type": "string"}, "b": {"type": "string"}}}
     old["components"]["schemas"]["Thing"] = schema

@@ -1,4 +1,4 @@
-"""The scheduled workflow: what its jobs may do, and what its shell code does with good and hostile files.
+"""The scheduled workflow: the permissions of its jobs, and its shell code with good and hostile files.
 
 The steps run here as a runner runs them, with a local remote, and with programs in place of gh and regenerate.py.
 """
@@ -52,7 +52,7 @@ def test_a_job_that_can_write_runs_only_the_script_that_publishes(workflow: str,
     granted = job.get("permissions", WORKFLOWS[workflow]["permissions"])
     runs = [step["run"] for step in job["steps"] if "run" in step]
     if set(granted.values()) <= {"read"}:
-        # Here anything may run, so there must be nothing to take.
+        # This job may run anything, so it must not have any secrets.
         assert granted.keys() <= {"contents"}
         assert not re.search(r"GH_TOKEN|GITHUB_TOKEN|secrets\.|github\.token", json.dumps(job))
     else:
@@ -78,7 +78,7 @@ def test_each_job_has_the_permissions_that_it_needs() -> None:
         "issue": {"contents": "read", "issues": "write"},
     }
     assert WORKFLOWS["test.yml"]["permissions"] == {"contents": "read"}
-    # What the first job says is compared, and reaches no shell code and no environment.
+    # Outputs of the first job are only compared. They are not in shell code or the environment.
     assert WORKFLOWS[UPDATE]["jobs"]["pull-request"]["if"] == "needs.update.outputs.changed == 'yes'"
     assert "outputs" not in json.dumps([WORKFLOWS[UPDATE]["jobs"][name]["steps"] for name in ("pull-request", "issue")])
 
@@ -109,7 +109,7 @@ def test_zizmor_finds_nothing() -> None:
     assert "zizmor --offline" in (ROOT / "scripts" / "lint").read_text("utf-8")
 
 
-def test_the_script_that_publishes_needs_nothing_that_is_installed() -> None:
+def test_the_script_that_publishes_needs_only_the_standard_library() -> None:
     tree = ast.parse((ROOT / "scripts" / "propose_update.py").read_text("utf-8"))
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     names |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
@@ -124,7 +124,7 @@ def test_an_update_becomes_a_pull_request(runner: Runner) -> None:
     assert runner.step("update", "Collect the changes").returncode == 0
     assert (runner.folder / "output").read_text() == "changed=yes\n"
     assert "Suggested version bump" in (runner.folder / "summary.md").read_text()
-    # The other job has a checkout of its own.
+    # The other job has a separate checkout.
     git(runner.checkout, "reset", "-q", "--hard")
     (runner.checkout / "regenerate.log").unlink()
     proposed = runner.step("pull-request", "Push the branch and open the pull request")
@@ -156,7 +156,7 @@ def test_an_open_pull_request_is_updated_unless_it_comes_from_a_fork(runner: Run
     assert runner.pushed() not in {"", first}
 
 
-def test_nothing_is_passed_on_when_the_client_stays(runner: Runner) -> None:
+def test_without_a_change_no_files_are_passed_on(runner: Runner) -> None:
     (runner.artifact).mkdir()
     (runner.checkout / "spec" / "uncovered.txt").write_text("GET /y/\n")
     assert runner.step("update", "Collect the changes").returncode == 0
@@ -291,7 +291,7 @@ def test_a_second_failure_is_a_comment_on_the_issue_of_that_name(runner: Runner)
     assert report_failure(runner, opened=opened).returncode == 0
     [call] = runner.calls()
     assert call["arguments"] == ["issue", "comment", "8", "--body-file", "-"]
-    # Nothing was logged, for the installation failed.
+    # There is no log, because the installation failed.
     assert "The update job did not write log.txt." in call["body"]
 
 

@@ -1,4 +1,4 @@
-"""The vendor's own package completes the workflow against the sandbox: what we fake is what it expects."""
+"""The vendor's package completes the workflow with the sandbox, which shows that the sandbox is realistic."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WORKFLOW = [
 
 @pytest.fixture
 def sandbox(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Sandbox]:
-    """A sandbox, and an environment in which the package finds no other configuration and no other host."""
+    """A sandbox, and an environment without any other configuration or host."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "CEKURA_API_KEY", "CEKURA_API_URL"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
@@ -47,7 +47,7 @@ def sandbox(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Sandbox
 
 
 async def run_workflow(client: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Suggest and save through either client; only the answers of one are awaited."""
+    """Suggest and save with either client. Only the responses of one are awaited."""
 
     async def answer(value: Any) -> Any:
         return await value if inspect.isawaitable(value) else value
@@ -97,7 +97,7 @@ def test_the_vendors_package_reads_agents_by_v2(sandbox: Sandbox) -> None:
         assert client.agents.get(101) == agents[0]
 
 
-def test_the_vendors_package_tells_a_wrong_key(sandbox: Sandbox) -> None:
+def test_the_vendors_package_recognizes_a_wrong_key(sandbox: Sandbox) -> None:
     with (
         cekura.Cekura(api_key="wrong", base_url=sandbox.url) as client,
         pytest.raises(cekura.AuthenticationError),

@@ -1,4 +1,4 @@
-"""`with_options`, the metrics that a save returns, and names that people see."""
+"""`with_options`, the results of a save, and names in tracebacks."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ SOON = {"Retry-After": "0"}
 
 
 def derived(cekura: Either, **options: Any) -> Any:
-    """The client with other options, as the test calls it."""
+    """The client with other options, with the interface of the tests."""
     return cekura.wrapped(cekura.client.with_options(**options))
 
 
-def test_other_options_count_for_the_other_client_alone(client: Callable[..., Either]) -> None:
+def test_options_apply_only_to_the_new_client(client: Callable[..., Either]) -> None:
     with scripted(reply(503, b"", SOON)) as server:
         cekura = client("key", base_url=server.url, max_retries=0)
         with pytest.raises(facade.InternalServerError):
@@ -65,7 +65,7 @@ def test_the_connections_and_the_memory_are_shared(client: Callable[..., Either]
 
 
 @pytest.mark.parametrize("options", [{"timeout": 0}, {"timeout": "5"}, {"max_retries": -1}, {"max_retries": 1.5}])
-def test_an_option_that_cannot_work_is_refused(client: Callable[..., Either], options: dict[str, Any]) -> None:
+def test_an_invalid_option_is_refused(client: Callable[..., Either], options: dict[str, Any]) -> None:
     cekura = client("key", base_url="http://127.0.0.1:1")
     with pytest.raises(facade.ConfigurationError, match=next(iter(options))):
         cekura.client.with_options(**options)
@@ -85,7 +85,7 @@ def test_a_save_says_which_metrics_are_new(cekura: Either, sandbox: Sandbox) -> 
     assert cekura.metrics.generate_and_create(agent_id=101, num_metrics=2, review=lambda _: []).created == []
 
 
-def test_what_was_saved_by_a_lost_request_is_new(client: Callable[..., Either]) -> None:
+def test_a_metric_with_a_lost_response_counts_as_new(client: Callable[..., Either]) -> None:
     saved = [{"id": 7, "name": "a", "eval_type": "binary"}]
     with scripted(reply(200, []), b"", reply(200, saved)) as server:
         result = client("key", base_url=server.url, settle_timeout=0).metrics.create_in_bulk(

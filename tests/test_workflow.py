@@ -51,7 +51,7 @@ def first(sandbox: Sandbox) -> int:
     return int(next(iter(sandbox.agents)))
 
 
-def test_suggestions_are_saved_as_they_came_with_their_progress_shown(cekura: Either, sandbox: Sandbox) -> None:
+def test_suggestions_are_saved_unchanged_and_progress_is_reported(cekura: Either, sandbox: Sandbox) -> None:
     seen: list[facade.GenerateMetricsProgress] = []
     saved = cekura.metrics.generate_and_create(agent_id=first(sandbox), num_metrics=7, on_progress=seen.append)
 
@@ -93,7 +93,7 @@ def test_review_chooses_and_changes_what_is_saved(cekura: Either, sandbox: Sandb
     assert len(sandbox.metrics) == 2
 
 
-def test_review_may_choose_none(cekura: Either, sandbox: Sandbox) -> None:
+def test_review_may_choose_nothing(cekura: Either, sandbox: Sandbox) -> None:
     assert cekura.metrics.generate_and_create(agent_id=first(sandbox), review=lambda suggested: []) == []
     assert sandbox.metrics == []
 
@@ -105,7 +105,7 @@ def test_a_review_that_forgets_to_return_loses_nothing(cekura: Either, sandbox: 
     assert caught.value.progress_id in sandbox.jobs
 
 
-def test_an_error_of_review_is_the_callers_with_the_job_named(cekura: Either, sandbox: Sandbox) -> None:
+def test_an_error_of_review_is_raised_with_a_note_of_the_job(cekura: Either, sandbox: Sandbox) -> None:
     def review(suggested: Any) -> Any:
         raise KeyError("mine")
 
@@ -133,7 +133,7 @@ def test_asynchronous_callbacks_are_awaited(sandbox: Sandbox, client: Callable[.
     assert seen[-1] == "completed"
 
 
-def test_every_kind_of_metric_can_be_given(cekura: Either, sandbox: Sandbox) -> None:
+def test_every_kind_of_metric_can_be_passed(cekura: Either, sandbox: Sandbox) -> None:
     given = [
         {"name": "mapping", "eval_type": "binary", "agent": first(sandbox), "new": {"nested": [1, None]}},
         facade.MetricCreate(name="model", eval_type="numeric", configuration={"a": 1}),
@@ -145,13 +145,13 @@ def test_every_kind_of_metric_can_be_given(cekura: Either, sandbox: Sandbox) -> 
     assert sandbox.metrics[1]["configuration"] == {"a": 1}
 
 
-def test_the_order_given_is_the_order_returned(cekura: Either, sandbox: Sandbox) -> None:
+def test_metrics_are_returned_in_the_order_of_the_argument(cekura: Either, sandbox: Sandbox) -> None:
     names = [f"metric {number}" for number in range(20)]
     saved = cekura.metrics.create_in_bulk({"name": name, "eval_type": "binary"} for name in names)
     assert [metric.name for metric in saved] == names
 
 
-def test_a_failed_generation_says_why_and_which(cekura: Either, sandbox: Sandbox) -> None:
+def test_a_failed_generation_has_the_reason_and_the_id(cekura: Either, sandbox: Sandbox) -> None:
     sandbox.fail_next_job("the model is on strike")
     with pytest.raises(facade.GenerationFailedError, match="the model is on strike") as caught:
         cekura.metrics.generate_and_create(agent_id=first(sandbox))
@@ -217,7 +217,7 @@ def test_an_unknown_status_is_not_finished_yet() -> None:
 
 
 @pytest.mark.parametrize("number", [0, 2, 7])
-def test_as_many_as_were_suggested_are_saved_whatever_was_asked_for(number: int) -> None:
+def test_all_suggestions_are_saved_even_if_more_or_fewer_were_requested(number: int) -> None:
     suggested = [SUGGESTED | {"name": f"m{i}"} for i in range(number)]
     saved = [{"id": i, **each} for i, each in enumerate(suggested, 1)]
     listed, created = httpx.Response(200, json=[]), httpx.Response(201, json=saved)
@@ -228,7 +228,7 @@ def test_as_many_as_were_suggested_are_saved_whatever_was_asked_for(number: int)
     assert len(http.requests) == (4 if number else 2)
 
 
-def test_on_progress_is_called_with_what_is_new_only() -> None:
+def test_on_progress_is_called_only_with_new_states() -> None:
     seen: list[object] = []
     http = FakeHTTP(progress("queued"), progress("queued"), progress("queued"), progress("completed"))
     wait_for(http, on_progress=lambda state: seen.append(state.status))
@@ -236,7 +236,7 @@ def test_on_progress_is_called_with_what_is_new_only() -> None:
     assert seen == ["queued", "completed"]
 
 
-def test_a_poll_that_fails_does_not_end_the_wait() -> None:
+def test_a_failed_poll_does_not_end_the_wait() -> None:
     failures: list[httpx.Response | httpx.TransportError] = [
         httpx.Response(500),
         httpx.Response(200, text="<html>login</html>"),
@@ -247,7 +247,7 @@ def test_a_poll_that_fails_does_not_end_the_wait() -> None:
     assert [metric.to_dict() for metric in wait_for(http, timeout=30, is_new=True)] == [SUGGESTED]
 
 
-def test_both_clients_wait_on_after_a_poll_that_fails(client: Callable[..., Either]) -> None:
+def test_both_clients_continue_to_wait_after_a_failed_poll(client: Callable[..., Either]) -> None:
     page = reply(200, b"<html>login</html>", type="text/html")
     started = reply(200, {"progress_id": JOB})
     polls = [reply(500), page, b"", reply(404, {"detail": "?"}), reply(200, state(metrics=[SUGGESTED]))]
@@ -271,7 +271,7 @@ def test_a_refusal_ends_the_wait_with_the_job_named(status: int, error: type[fac
 
 @pytest.mark.parametrize(("timeout", "ends"), [(5, 5), (600, 13)])
 def test_a_job_that_stays_unknown_is_an_error(timeout: float, ends: float) -> None:
-    """Whichever comes first: the end of the wait, or the first poll after ten seconds."""
+    """The wait ends at its timeout, or at the first poll after ten seconds."""
     http = FakeHTTP(httpx.Response(404, json={"detail": "Not found."}))
     with pytest.raises(facade.NotFoundError) as caught:
         wait_for(http, timeout=timeout, is_new=True)
@@ -288,7 +288,7 @@ def test_a_resumed_job_that_is_unknown_is_an_error_at_once() -> None:
 
 
 def test_a_job_that_was_known_may_be_unknown_for_ten_seconds_again() -> None:
-    """A service of several servers: one of them does not know it yet."""
+    """One of several servers of the service does not know the job yet."""
     times: list[float] = []
 
     def respond(request: Received) -> httpx.Response:
@@ -356,7 +356,7 @@ def test_suggestions_that_cannot_be_saved_are_on_the_error() -> None:
     assert caught.value.progress_id == JOB
 
 
-def test_what_the_service_suggests_reaches_it_field_for_field(client: Callable[..., Either]) -> None:
+def test_suggestions_are_sent_back_with_every_field(client: Callable[..., Either]) -> None:
     strange = SUGGESTED | {
         "agent": None,
         "scenarios": "all",
@@ -371,7 +371,7 @@ def test_what_the_service_suggests_reaches_it_field_for_field(client: Callable[.
     assert saved[0].id == 5
 
 
-def test_lists_are_narrowed_by_what_is_asked(client: Callable[..., Either]) -> None:
+def test_lists_are_filtered_by_their_arguments(client: Callable[..., Either]) -> None:
     with scripted(reply(200, [])) as server:
         metrics = client("key", base_url=server.url).metrics
         metrics.list(agent_id=1)

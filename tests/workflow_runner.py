@@ -1,6 +1,6 @@
 """A machine that runs the steps of the scheduled workflow, and patches for it.
 
-It has a checkout with a local remote. Small programs take the places of gh and of the Python that regenerates.
+It has a checkout with a local remote. Small programs replace gh and the Python that runs regenerate.py.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".github" / "workflows"
 WORKFLOWS: dict[str, dict[str, Any]] = {
-    path.name: yaml.load(path.read_text("utf-8"), yaml.BaseLoader)  # It gives strings and nothing else.
+    path.name: yaml.load(path.read_text("utf-8"), yaml.BaseLoader)  # This reads only strings.
     for path in sorted(FOLDER.glob("*.yml"))
 }
 UPDATE = "update-specification.yml"
@@ -57,7 +57,7 @@ def git(folder: Path, *arguments: str, stdin: str = "") -> str:
 
 @attrs.frozen
 class Runner:
-    """A machine of the workflow, with a checkout of a repository that has a local remote."""
+    """A machine for the workflow, with a checkout of a repository that has a local remote."""
 
     folder: Path
 
@@ -70,7 +70,7 @@ class Runner:
         return self.folder / "temp" / "update"
 
     def step(self, job: str, name: str, opened: object = (), **expressions: str) -> subprocess.CompletedProcess[str]:
-        """Run the shell code of a step. `opened` is what gh lists; `expressions` are values of the step's own env."""
+        """Run the shell code of a step. gh lists `opened`. `expressions` are values of the step's own env."""
         workflow = WORKFLOWS[UPDATE]
         [step] = [step for step in workflow["jobs"][job]["steps"] if step.get("name") == name]
         environment = {
@@ -94,14 +94,14 @@ class Runner:
         return subprocess.run(command, cwd=self.checkout, env=environment, capture_output=True, text=True, check=False)
 
     def calls(self) -> list[dict[str, Any]]:
-        """What gh was called for, without its lists."""
+        """The calls of gh, except for lists."""
         file = self.folder / "calls"
         calls = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
         file.unlink(missing_ok=True)
         return [call for call in calls if call["arguments"][1] != "list"]
 
     def pushed(self) -> str:
-        """The commit of the branch at the remote, or nothing."""
+        """The commit of the branch on the remote, or an empty string."""
         return git(self.folder / "remote", "for-each-ref", "--format=%(objectname)", "refs/heads/update-specification")
 
     def propose(self, patch: str, report: str = "A report.", **settings: Any) -> subprocess.CompletedProcess[str]:
@@ -156,7 +156,7 @@ REMOVED = (
 
 
 def outside_of_fences(body: str) -> str:
-    """What GitHub renders of a text, as CommonMark has it."""
+    """The text that GitHub renders, by the rules of CommonMark."""
     kept, fence = [], ""
     for line in body.splitlines():
         found = re.match("`{3,}", line)

@@ -1,6 +1,6 @@
 """The command `cekura-facade`: suggest, review and save metrics at the terminal. Needs the extra `cli`.
 
-Nothing is imported here that a command may not need: `--help` is printed before httpx is loaded.
+This module imports only what every command needs, so that `--help` works without loading httpx.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def main() -> NoReturn:
     """Run the command with the arguments of this process, and end it with the exit code."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupted_at_once)
-    # A closed stream is None.
+    # Python sets a closed stream to None.
     sys.stdout, sys.stderr = (stream or Path(os.devnull).open("w") for stream in (sys.stdout, sys.stderr))  # noqa: SIM115
     code: object = 0
     try:
@@ -37,7 +37,7 @@ def main() -> NoReturn:
 
 def _run() -> None:
     """Run the command, which ends with SystemExit."""
-    if sys.argv[1:] in (["--version"], ["-V"]):  # Works without the extra, because a bug report needs it.
+    if sys.argv[1:] in (["--version"], ["-V"]):  # Bug reports need it without the extra.
         from cekura_facade._version import __version__
 
         print(f"cekura-facade {__version__}")
@@ -45,7 +45,7 @@ def _run() -> None:
     if missing := [name for name in ("typer", "rich", "yaml") if importlib.util.find_spec(name) is None]:
         need = f"The command needs {', '.join(missing)}."
         sys.exit(f"cekura-facade: {need} Install the extra: pip install 'cekura-facade[cli]'")
-    # httpx imports its own command where click and rich are installed, and that takes longer than all the rest of it.
+    # If click and rich are installed, httpx imports its own command line, which takes longer than the rest of httpx.
     sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
     from .app import app
 
@@ -53,9 +53,9 @@ def _run() -> None:
 
 
 def _cannot_write(error: OSError) -> int:
-    """Say that standard output cannot be written to, unless nobody reads it any more. Returns the exit code."""
+    """Print that standard output cannot be written to, unless its reader has gone. Returns the exit code."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())  # Otherwise, Python would try again at its end.
+    os.dup2(nowhere, sys.stdout.fileno())  # Otherwise, Python would write again at exit.
     if error.errno in (errno.EPIPE, errno.EIO, errno.EBADF):
         return 0
     os.write(2, f"Error: Standard output cannot be written to: {error.strerror}.\n".encode())

@@ -1,4 +1,4 @@
-"""`agents`: find an agent and its id."""
+"""The commands `agents list` and `agents get`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`api`: call any operation of the API. Its commands are derived from the generated operations."""
+"""The command `api`, which calls any operation. Its subcommands are derived from the generated operations."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _api(
 
 @command(commands, _TEMPLATE, hidden=True)
 def _template(*, data: Data = None) -> Work:
-    """The command that those for the operations are made from. It is never run."""
+    """The template for the commands of operations. It is never run."""
     raise NotImplementedError
 
 
@@ -118,7 +118,7 @@ def option(field: Field) -> str:
 
 
 def destination(field: Field) -> str:
-    """The name under which the value of an option is passed on."""
+    """The name under which the value of an option is passed to the command."""
     return f"{'body' if field.key else 'parameter'}_{field.name}"
 
 

@@ -1,4 +1,4 @@
-"""What `apply` does: show the plan, ask, carry it out, and say what was done, however it ends."""
+"""Implements `apply`: shows the plan, asks, carries it out, and always reports what was done."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from ._planning import Scope, find_plan, named, read_file
 from ._report import Report
 from ._text import plural, visible
 
-# Errors after which it is known that the last step was not done.
+# After these errors, the last step had no effect.
 _WITHOUT_EFFECT = (PlanChangedError, BadRequestError, AuthenticationError, PermissionDeniedError)
 
 
@@ -40,7 +40,7 @@ class Outcome:
         prune: Whether metrics are deleted.
         applied: What was done.
         unconfirmed: Metrics that may or may not be created.
-        has_begun: Whether anything may have been done.
+        has_begun: Whether a step may have been carried out.
         again: The words of the command that continues.
     """
 
@@ -75,7 +75,7 @@ def apply_file(report: Report, path: Path, scope: Scope, *, yes: bool, prune: bo
 
 
 def _is_agreed(report: Report, outcome: Outcome, subject: str) -> bool:
-    """Ask whether to apply a plan, and then whether to delete metrics. Only the first answer stops everything."""
+    """Ask whether to apply a plan, and then whether to delete metrics. A no to the first one stops everything."""
     plan = outcome.plan
     choices = {"yes": "Create and update metrics as shown.", "no": "Change nothing."}
     if plan.has_changes and ask(report.output, f"Apply this plan to {subject}?", choices) == "n":
@@ -93,7 +93,7 @@ def _apply(report: Report, cekura: Cekura, file: MetricsFile, outcome: Outcome) 
     outcome.has_begun = True
     try:
         outcome.applied = cekura.metrics.apply(outcome.plan, prune=outcome.prune)
-    except BaseException as error:  # An interruption also says what was done.
+    except BaseException as error:  # Interruptions also have the finished steps.
         outcome.applied = getattr(error, "applied", None) or outcome.applied
         if isinstance(error, BulkCreateUncertainError):
             outcome.unconfirmed = error.unconfirmed
@@ -107,13 +107,13 @@ def _apply(report: Report, cekura: Cekura, file: MetricsFile, outcome: Outcome) 
 
 
 def _locate(file: MetricsFile, plan: Plan, error: BadRequestError) -> str:
-    """Say for each problem which metric of the file it is about. Returns where these metrics are."""
-    # An update names its metric in the URL.
+    """Name the metric that each problem is about. Returns the places of these metrics in the file."""
+    # The URL of an update contains the id of its metric.
     updated = next((change.metric.name for change in plan.update if f"/{change.metric.id}/" in error.url), None)
     problems = [attrs.evolve(each, name=each.name or updated) for each in error.problems]
     error.problems = [attrs.evolve(each, index=file.index_of(each.name or "")) for each in problems]
     found = [each.index for each in error.problems] or [file.index_of(updated or "")]
-    if error.url.endswith("/copy/"):  # It names no metric, only the codes.
+    if error.url.endswith("/copy/"):  # Its body has only codes.
         found = [i for i, each in enumerate(file.entries) if each.fields.get(CODE) in plan.attach]
     return ", ".join(dict.fromkeys(file.at(file.place_of(each)) for each in found if each is not None))
 
@@ -136,7 +136,7 @@ def _conclude(report: Report, outcome: Outcome) -> None:
         names = ", ".join(visible(each.get("name") or each.get(CODE)) for each in outcome.unconfirmed)
         report.notes.append(f"It is not known whether these metrics were created: {names}.")
     if report.signal is not None and outcome.has_begun:
-        report.notes.append("It is not known whether the step that was interrupted was done.")
+        report.notes.append("It is not known whether the interrupted step was carried out.")
     if has_failed and outcome.has_begun:
         heading, works_as_is = _advice(report, outcome)
         report.continue_with(heading, *outcome.again, works_as_is=works_as_is)
@@ -153,7 +153,7 @@ def _conclude(report: Report, outcome: Outcome) -> None:
 
 
 def _advice(report: Report, outcome: Outcome) -> tuple[str, bool]:
-    """When to run the same command again, and whether it can succeed although nothing else changes."""
+    """When to run the same command again, and whether it can succeed if nothing else changes."""
     if report.has_failed_with(BadRequestError):
         return "After you fix the metric in the file, run:", False
     if report.has_failed_with(AuthenticationError, PermissionDeniedError):
@@ -162,11 +162,11 @@ def _advice(report: Report, outcome: Outcome) -> tuple[str, bool]:
         return "To continue, run this with the same metrics on standard input:", False
     if report.has_failed_with(PlanChangedError):
         return "To apply the new plan:", True
-    return "To continue, without doing anything twice:", True
+    return "To continue without repeating finished steps:", True
 
 
 def _summary(outcome: Outcome, *, is_known: bool) -> str:
-    """What was done, and what was not."""
+    """The counts of finished and unfinished steps."""
     plan, applied = outcome.plan, outcome.applied
     wanted = (
         (len(plan.create) + len(plan.attach), len(applied.created), "created"),
@@ -178,7 +178,7 @@ def _summary(outcome: Outcome, *, is_known: bool) -> str:
     if not done:
         return "Nothing was changed." if is_known or not outcome.has_begun else "No change was confirmed."
     text = f"Metrics: {done}."
-    return f"{text} Not {left}." if left else text
+    return f"{text} Not done: {left}." if left else text
 
 
 def _again(path: Path, scope: Scope, *, yes: bool, prune: bool) -> list[str]:

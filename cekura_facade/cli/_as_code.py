@@ -36,10 +36,10 @@ def export(
         ),
     ] = None,
 ) -> Work:
-    """Print the metrics of an agent or a project as YAML, to edit and to apply.
+    """Print the metrics of an agent or project as YAML to edit and apply.
 
-    Pass --agent-id or --project-id. The file contains the fields that can be written, and predefined metrics by their
-    code. It works for other agents and projects, too.
+    Pass --agent-id or --project-id. The file contains the fields that can be written. Predefined metrics are references
+    by code. You can also apply the file to other agents and projects.
 
     Examples:
         cekura-facade export --agent-id 101 > metrics.yaml
@@ -89,13 +89,14 @@ def apply(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before changing and deleting metrics.")] = False,
     prune: Annotated[
         bool,
-        typer.Option("--prune", help="Delete metrics that the file does not have, after another question."),
+        typer.Option("--prune", help="Also delete metrics that are not in the file, after a second question."),
     ] = False,
 ) -> Work:
-    """Create and update metrics, so that they are as a file has them.
+    """Create and update metrics to match a file.
 
-    Pass --agent-id or --project-id. The command shows the plan, and asks first. Without a terminal, pass --yes. With
-    --agent-id, --prune deletes only metrics that no other agent has. After an error, run the same command again.
+    Pass --agent-id or --project-id. The command shows the plan and asks before it changes anything. Without a terminal,
+    pass --yes. With --agent-id, --prune deletes only metrics that are not assigned to other agents. After an error, run
+    the same command again.
 
     Examples:
         cekura-facade apply metrics.yaml --agent-id 101

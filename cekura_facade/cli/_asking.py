@@ -1,4 +1,4 @@
-"""Questions at the terminal."""
+"""Asks questions at the terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def ask(output: Output, question: str, choices: Mapping[str, str]) -> str:
     """Ask until the answer is one of the choices. Returns its first letter.
 
     Args:
-        output: Where.
+        output: The streams to ask with.
         question: The question.
         choices: What each answer does, by its word, such as `yes`. The first letters must differ.
 

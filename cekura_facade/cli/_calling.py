@@ -1,4 +1,4 @@
-"""What `api` does: list the operations, and call one."""
+"""Implements `api`: lists the operations, and calls one."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def show_operations(report: Report) -> None:
 
 
 def call_operation(report: Report, operation: Operation, passed: Passed, data: Path | None) -> None:
-    """Call an operation, and print what the service responds."""
+    """Call an operation, and print the response."""
     endpoint = importlib.import_module(f"cekura_api.api.{operation.tag}.{operation.name}")
     given = arguments(operation, endpoint, passed, data)
     with Cekura(**report.options.client()) as cekura:
         result = cekura.transport.ask(endpoint, **given)
     if isinstance(result, File):
-        # It is printed as it is, and not as JSON.
+        # A file is printed unchanged instead of as JSON.
         report.options = dataclasses.replace(report.options, as_json=False)
         sys.stdout.buffer.write(result.payload.read())
         return

@@ -1,4 +1,4 @@
-"""`check`: the service against what the client relies on."""
+"""Implements `check`: runs the contract, and reports its results."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def check_contract(report: Report, agent_id: int, *, yes: bool, output: Path | N
         base_url = cekura.transport.settings.base_url
         say = report.output.say if yes else report.output.alert
         say(
-            f"The command creates up to 4 metrics for agent {agent_id} at {base_url}, and deletes them, also "
+            f"The command creates up to 4 metrics for agent {agent_id} at {base_url}, and deletes them, even "
             "if you interrupt it. Their names start with 'cekura-facade check'. They are disabled for "
             "simulation and observability, and are not assigned to new agents."
         )
@@ -99,14 +99,14 @@ def _verdict(result: Result) -> tuple[str, str]:
 def _summary(contract: Contract) -> str:
     failed = [each.id for each in contract.results if each.dependence == "required" and not each.held]
     if failed:
-        return f"The client requires what is not true or was not observed: {', '.join(failed)}."
-    return "Everything that the client requires is true." if contract.holds else "Not all checks ran."
+        return f"These required checks failed or could not be observed: {', '.join(failed)}."
+    return "All required checks passed." if contract.holds else "Not all checks ran."
 
 
 def _not_deleted(metric: Remaining) -> str:
     if metric.id is None:
         return (
-            f"The metric {visible(metric.name)!r} may exist. Its creation had no clear response, and no list shows it. "
+            f"The metric {visible(metric.name)!r} may exist. The response to its creation was lost. No list has it. "
             "Check again later, and delete it."
         )
     return f"Metric {metric.id} ({visible(metric.name)}) could not be deleted. Delete it."

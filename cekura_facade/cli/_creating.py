@@ -1,4 +1,4 @@
-"""`create`: metrics from a file."""
+"""Implements `create`: saves metrics from a file."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def create_from(report: Report, path: Path, *, dry_run: bool) -> None:
             return
         saving.unfinished, saving.file = metrics, str(path)
         if report.has_failed_with(BadRequestError):
-            report.notes.append(f"Fix what the service refused in {visible(path)} before you save the file again.")
+            report.notes.append(f"Fix the refused metrics in {visible(path)} before you save the file again.")
         elif report.has_failed_with(AuthenticationError, PermissionDeniedError):
             report.notes.append("Fix the API key before you save the file again.")
         elif not report.has_sent_nothing:
-            report.continue_with("To save the rest, without saving any twice:", "create", str(path))
+            report.continue_with("To save the rest without saving any metric twice:", "create", str(path))
 
     report.at_end.append(conclude)
     done.append(save(report, saving, metrics))

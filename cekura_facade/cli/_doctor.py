@@ -1,4 +1,4 @@
-"""`doctor`: which credential and base URL every command would use, and whether they work."""
+"""Implements `doctor`: checks the credential and the base URL that every command would use."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from ._output import Output
 from ._report import Options, Report
 from ._text import one_line, visible
 
-# A list that is empty, and costs the service little, because no metric has such a name.
+# Since no metric has this name, the list is empty and cheap for the service.
 _NO_METRIC = {"operator": "and", "conditions": [{"field": "name", "op": "in", "value": [str(uuid.uuid4())]}]}
 _CHECK_URL = "Check the base URL, and whether a proxy or login page answers in place of the service."
 
@@ -50,10 +50,10 @@ class Check:
 
     Attributes:
         name: What was checked.
-        ok: Whether it is as it should be, or None if it could not be checked.
+        ok: Whether the check passed, or None if it did not run.
         message: What was found.
-        advice: What to do, if it is not as it should be.
-        warning: Whether commands work, but something is unsafe.
+        advice: What to do if the check failed.
+        warning: Whether commands work, but in an unsafe way.
     """
 
     name: str
@@ -104,7 +104,7 @@ def examine(report: Report) -> None:
 
 
 def _client(options: Options) -> tuple[Cekura | None, Check | None]:
-    """A client, and what is wrong with the configuration. Without a key, the service can be reached all the same."""
+    """A client, and the failed checks of the configuration. The client can send a request even without a key."""
     arguments: dict[str, Any] = {"base_url": options.base_url, "timeout": 10.0, "max_retries": 0}
     try:
         return Cekura(**{**arguments, **options.client()}), None
@@ -117,13 +117,13 @@ def _client(options: Options) -> tuple[Cekura | None, Check | None]:
 
 
 def _failed(name: str, text: str, otherwise: str) -> Check:
-    """A failed check from an error, whose first sentence says what happened."""
+    """A failed check for an error. The first sentence of the error says what happened."""
     message, _, advice = re.sub(r"(?<=[.?!]) (?=[A-Z])", "\n", text, count=1).partition("\n")
     return Check(name, ok=False, message=message, advice=advice or otherwise)
 
 
 def _is_unencrypted(url: httpx.URL) -> bool:
-    """Whether what is sent to a URL can be read on the way, because it leaves this machine without encryption."""
+    """Whether requests to a URL leave this machine without encryption."""
     host = url.host.rstrip(".").lower()
     if url.scheme != "http" or host == "localhost" or host.endswith(".localhost"):
         return False
@@ -136,7 +136,7 @@ def _is_unencrypted(url: httpx.URL) -> bool:
 def _config_file() -> Path | None:
     try:
         return Path("~/.cekura/config.toml").expanduser()
-    except RuntimeError:  # This user has no home folder.
+    except RuntimeError:  # The user has no home folder.
         return None
 
 
@@ -162,11 +162,11 @@ def _file_permissions(options: Options) -> Iterator[Check]:
 
 
 def _send(client: Cekura, *, has_key: bool) -> Iterator[Check]:
-    """Send one request, which shows whether the service responds, and whether it accepts the key."""
+    """Send one request to check whether the service responds and accepts the key."""
     started = time.monotonic()
     error: Exception | None = None
     try:
-        # The endpoint itself, because a list of another kind of item is parsed leniently.
+        # This needs the raw response, because parsing accepts lists of other items.
         response = list_metrics.sync_detailed(client=client.api, filters=json.dumps(_NO_METRIC))
         unlike = _unlike_a_list(response.content)
     except CekuraError as failure:
@@ -197,7 +197,7 @@ def _send(client: Cekura, *, has_key: bool) -> Iterator[Check]:
 
 
 def _is_response(error: Exception) -> bool:
-    """Whether an error is a response of the service, and not of a proxy, or of another server."""
+    """Whether an error is a response of the service, not of a proxy or another server."""
     return (
         isinstance(error, APIStatusError)
         and 400 <= error.status_code < 500
@@ -207,7 +207,7 @@ def _is_response(error: Exception) -> bool:
 
 
 def _unlike_a_list(content: bytes) -> str:
-    """Why a body is not a list of metrics. Empty if it is one."""
+    """Why a body is not a list of metrics. Empty if it is a list of metrics."""
     if not content.strip():
         return "the response is empty"
     try:

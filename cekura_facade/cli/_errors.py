@@ -1,4 +1,4 @@
-"""Exit codes, and errors as the command line prints them: what happened, why, and what to do."""
+"""Exit codes, and the texts of errors: what happened, why, and what to do."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NOT_FOUND = "Check the id and the base URL. This account may not have access to
 # In a path, an id follows the name of its resource.
 _RESOURCES = {"aiagents": "agent", "metrics": "metric", "projects": "project"}
 _QUERIES = {"agent_id": "agent", "assistant_id": "assistant", "project_id": "project", "progress_id": "job"}
-# What Python code is told to do, as the command line says it.
+# Advice for Python code, and its equivalent on the command line.
 _OPTIONS = (
     ("api_key=... or bearer_token=...", "--api-key-file FILE"),
     ("api_key=... and base_url=....", "--api-key-file FILE and --base-url URL."),
@@ -25,7 +25,7 @@ _OPTIONS = (
     ("from api_key=", "from --api-key-file"),
     ("(api_key=)", "(--api-key-file)"),
 )
-# How a message about an argument begins, if an option sets it.
+# The beginning of a message about an argument that an option sets.
 _PARAMETER = re.compile("^(agent_id|assistant_id|project_id|num_metrics|timeout)=")
 
 
@@ -50,7 +50,7 @@ class Failed(Exception):
 
 
 def exit_code(error: Exception) -> ExitCode:
-    """The exit code for an error after which nothing is saved."""
+    """The exit code for an error, if nothing was saved."""
     if isinstance(error, WrongUsage | errors.InvalidRequestError | errors.ConfigurationError):
         return ExitCode.WRONG_USAGE
     if isinstance(error, errors.GenerationTimeoutError):
@@ -114,7 +114,7 @@ def _is_json(error: errors.APIStatusError) -> bool:
 
 
 def _subject(url: str) -> str:
-    """What a URL names, such as `agent 123`. Empty if it names nothing that has an id."""
+    """The object in a URL, such as `agent 123`. Empty if the URL has no id."""
     parts = urlsplit(url)
     if found := re.search(r"/(\w+)/(\d+)(?:/|$)", parts.path):
         return f"{_RESOURCES.get(found[1], found[1])} {found[2]}"

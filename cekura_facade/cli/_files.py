@@ -1,4 +1,4 @@
-"""Files of metrics: read as JSON or YAML, written so that nothing that was there before is lost."""
+"""Reads files of metrics as JSON or YAML, and writes them without losing an existing file."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ._errors import WrongUsage
 from ._text import json_text, plural, visible
 
 _RESCUE = "cekura-suggestions.yaml"
-_LIMIT = 16 * 2**20  # bytes of a file of metrics
+_LIMIT = 16 * 2**20  # maximum size of a file of metrics, in bytes
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The metrics in a file, or in standard input if the path is `-`. Raises WrongUsage, saying where and why."""
+    """The metrics in a file, or in standard input if the path is `-`. Raises WrongUsage with a place and a reason."""
     text, name = read_text(path)
     try:
         metrics = parse(text)
@@ -43,7 +43,7 @@ def read_text(path: Path) -> tuple[str, str]:
 
 
 def read_bytes(path: Path, name: str, limit: int = _LIMIT) -> bytes:
-    """The content of a file, or of standard input if the path is `-`. Either may be endless.
+    """The content of a file, or of standard input if the path is `-`. Both may be endless.
 
     Raises:
         WrongUsage: It cannot be read, or is too large.
@@ -53,7 +53,7 @@ def read_bytes(path: Path, name: str, limit: int = _LIMIT) -> bytes:
         try:
             with path.open("rb") as file:
                 content = file.read(limit + 1)
-        except ValueError:  # such as a null character in it
+        except ValueError:  # such as for a null character
             raise WrongUsage(f"{name} is not a valid path.") from None
     elif sys.stdin is None:
         raise WrongUsage("Standard input is closed. Pass a file, or pipe the content to this command.")
@@ -67,7 +67,7 @@ def read_bytes(path: Path, name: str, limit: int = _LIMIT) -> bytes:
 def parse(text: str) -> list[dict[str, Any]]:
     """The metrics in a string of JSON or YAML. Raises BrokenText."""
     found, problem = as_json(text)
-    if problem is None and isinstance(found, dict):  # What `generate --json` prints.
+    if problem is None and isinstance(found, dict):  # the output of `generate --json`
         found = found.get("suggested") or found.get("unfinished")
     if (
         problem is None
@@ -76,7 +76,7 @@ def parse(text: str) -> list[dict[str, Any]]:
     ):
         metrics = found
     else:
-        metrics = _yaml.load(text)  # It knows the line of what is wrong, in JSON as well.
+        metrics = _yaml.load(text)  # Its errors have a line, for JSON as well.
         if problem is not None:
             raise problem
     for number, metric in enumerate(metrics, 1):
@@ -93,7 +93,7 @@ def as_json(text: str) -> tuple[object, _yaml.BrokenText | None]:
     """The value in a string of JSON, and what is wrong with it. The value is None if the string is not JSON."""
     found: object = None
     try:
-        # PyYAML reads the escapes that JSON has for letters beyond 16 bits as two.
+        # PyYAML would read the JSON escape of a character beyond 16 bits as two characters.
         found = json.loads(text, object_pairs_hook=_yaml.unique, parse_int=_yaml.integer)
         _yaml.check(found)
     except _yaml.BrokenText as error:
@@ -104,10 +104,10 @@ def as_json(text: str) -> tuple[object, _yaml.BrokenText | None]:
 
 
 def write(path: Path, metrics: Sequence[Mapping[str, Any]], header: str, end: str = "") -> Path | None:
-    """Write metrics to the file of --output, whole or not at all.
+    """Write metrics to the file of --output, completely or not at all.
 
     Returns:
-        The new path of the previous file, or None if there was none with other content.
+        The new path of the previous file, or None if no file with other content existed.
     """
     content = json_text(list(metrics)) + "\n" if path.suffix == ".json" else as_text(metrics, header) + end
     if path.exists() and not path.is_file():
@@ -131,7 +131,7 @@ def write(path: Path, metrics: Sequence[Mapping[str, Any]], header: str, end: st
 
 
 def check_output(path: Path) -> None:
-    """Raise WrongUsage if a file cannot be written there: before a job is started, and not after."""
+    """Raise WrongUsage if a file cannot be written. This is checked before a job is started."""
     if str(path) == "-":
         raise WrongUsage("--output needs the name of a file, and cannot be -.")
     if path.is_dir():
@@ -141,7 +141,7 @@ def check_output(path: Path) -> None:
 
 
 def rescue(metrics: Sequence[Mapping[str, Any]], header: str) -> Path:
-    """Write metrics to a new file in the current folder, or else in the one for temporary files."""
+    """Write metrics to a new file in the current folder or, if that fails, in the folder for temporary files."""
     content = as_text(metrics, header)
     try:
         return _write_new(Path(_RESCUE), content)
@@ -174,7 +174,7 @@ def _write_new(path: Path, text: str) -> Path:
 
 
 def _unused(path: Path) -> Path:
-    """An unused path like this one: `a.yaml`, or `a-2.yaml` and so on."""
+    """The first unused path of `a.yaml`, `a-2.yaml` and so on."""
     candidate, number = path, 1
     while os.path.lexists(candidate):
         number += 1

@@ -1,4 +1,4 @@
-"""How help and usage errors look: sections, examples and colors, at the width of the terminal.
+"""Formats help and usage errors, with sections, examples and colors, at the width of the terminal.
 
 Typer's own help with colors needs rich, which would double the time that `--help` takes.
 """
@@ -20,7 +20,7 @@ from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 from ._text import json_text, visible
 
 MAX_WIDTH = 100
-_DESCRIPTION = 36  # If there are fewer columns for descriptions, they are below the names and not beside them.
+_DESCRIPTION = 36  # With fewer columns than this, descriptions are below the names.
 _INDENT = 2
 _SECTIONS = (  # in the order in which they are shown
     WORKFLOW := "Workflow",
@@ -31,9 +31,9 @@ _SECTIONS = (  # in the order in which they are shown
     "Options",
     COMMON := "Common options",
 )
-# The base class of all errors in the arguments has no public name in Typer.
+# Typer has no public name for the base class of all usage errors.
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
-# What the parser says about a number, and how to say it.
+# The parser's messages about numbers, and our own.
 _IN_WORDS = (
     (r"is not a valid int(?:eger)?(?: range)?\.", "is not an integer."),
     (r"is not a valid float(?: range)?\.", "is not a number."),
@@ -72,7 +72,7 @@ class UsageError(Protocol):
     message: str
 
     def format_message(self) -> str:
-        """What is wrong, in words."""
+        """The message."""
 
 
 class Text(NamedTuple):
@@ -119,7 +119,7 @@ class Page:
         self._lines += ["", self._styled(f"{title}:", bold=True)]
 
     def rows(self, rows: Sequence[tuple[str, str]], column: int = 0) -> None:
-        """Write names with their descriptions beside them, or on a narrow terminal below them."""
+        """Write names with their descriptions on the same line, or below them on a narrow terminal."""
         column = column or longest(rows)
         for name, text in rows:
             if self.width - column - 2 * _INDENT < _DESCRIPTION:
@@ -138,9 +138,9 @@ class Page:
             self._lines += [" " * start + line for line in lines]
 
     def commands(self, commands: Iterable[str]) -> None:
-        """Write commands, so that a shell can run what is copied from there."""
+        """Write commands so that they can be copied to a shell."""
         for command in commands:
-            # An option stays on the line of its value.
+            # An option and its value stay on the same line.
             text = re.sub(r"(?<= )(--?[\w-]+) (?=[^-\s])", "\\1\0", command)
             lines = wrapped(text, self.width - 2, indent=_INDENT)
             lines = [line.replace("\0", " ") for line in lines]
@@ -171,7 +171,7 @@ def wrapped(text: str, width: int, *, indent: int = 0, hanging: int | None = Non
 
 
 def longest(rows: Iterable[tuple[str, str]]) -> int:
-    """The width of a column of names. The few that are longer are on a line of their own."""
+    """The width of a column of names. Longer names are on a separate line."""
     return max((len(name) for name, _ in rows if len(name) <= MAX_WIDTH // 3), default=0)
 
 
@@ -179,7 +179,7 @@ class Command(TyperCommand):
     """A command whose docstring has its examples and the name of its page in the documentation."""
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        """Parse the arguments. An error names this command, also if the parser does not."""
+        """Parse the arguments. An error names this command even if the parser does not."""
         try:
             return super().parse_args(ctx, args)
         except _USAGE_ERROR as error:
@@ -226,7 +226,7 @@ class Group(TyperGroup):
         ]
 
     def names(self, ctx: typer.Context) -> dict[str, str]:
-        """The names that a user may have meant, each with what to write."""
+        """The names that a user may have meant, each with the words to type."""
         return {name: name for name in self.list_commands(ctx)}
 
     def resolve_command(self, ctx: typer.Context, args: list[str]) -> tuple[str | None, Any, list[str]]:  # type: ignore[override]
@@ -240,7 +240,7 @@ class Group(TyperGroup):
         return super().resolve_command(ctx, args)
 
     def write_more(self, page: Page) -> None:
-        """Write what else this group has to say."""
+        """Write more sections, which a subclass may have."""
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
         """Parse the arguments. If there are none, print the help."""
@@ -270,7 +270,7 @@ class Root(Group):
 
 
 def _show_usage_error(error: UsageError, *, as_json: bool) -> None:
-    """Print what is wrong with the arguments, and which command prints the help."""
+    """Print a usage error, and the command that prints the help."""
     width = shutil.get_terminal_size((MAX_WIDTH, 24)).columns if sys.stderr.isatty() else sys.maxsize
     message = error.format_message()
     if possible := getattr(error, "possibilities", None):
@@ -286,7 +286,7 @@ def _show_usage_error(error: UsageError, *, as_json: bool) -> None:
 
 
 def _usage(command: TyperCommand | TyperGroup, ctx: typer.Context) -> str:
-    # Arguments before options, because that is the order in which people write them.
+    # Arguments come before options, because people type them in this order.
     arguments = [_metavar(each) for each in command.params if isinstance(each, TyperArgument)]
     pieces = [*arguments, "[OPTIONS]"]
     if isinstance(command, TyperGroup):
@@ -310,7 +310,7 @@ def write_parameters(page: Page, command: TyperCommand | TyperGroup, ctx: typer.
             name = ", ".join(sorted(each.opts, key=len))
             if not each.is_flag:
                 name += f" {each.metavar or str(each.name).upper()}"
-            # --help is the last one, and has no section.
+            # Only --help, which is the last option, has no section.
             panel = each.rich_help_panel or (COMMON if COMMON in sections else "Options")
             sections.setdefault(panel, []).append((name, each.help or ""))
     column = max((longest(rows) for rows in sections.values()), default=0)

@@ -1,4 +1,4 @@
-"""`list`: the metrics of an agent or project."""
+"""Implements `metrics list`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ._text import plural
 
 
 def show(report: Report, scope: dict[str, Any]) -> None:
-    """Show the metrics of a scope: one of agent_id, assistant_id and project_id."""
+    """Show the metrics of a scope, which is one of agent_id, assistant_id and project_id."""
     if len(scope) != 1:
         raise WrongUsage("Pass one of --agent-id, --assistant-id and --project-id.")
     with Cekura(**report.options.client()) as cekura:

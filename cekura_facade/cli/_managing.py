@@ -1,4 +1,4 @@
-"""What the commands for agents and metrics do: list, show, update and delete them."""
+"""Implements the commands that list, show, update and delete agents and metrics."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def show_metric(report: Report, metric_id: int) -> None:
 def update_metric(report: Report, metric_id: int, passed: Passed, data: Path | None) -> None:
     """Change fields of a metric."""
     require("update_metric")
-    from cekura_api.models import MetricUpdate  # A client without the operation does not have it.
+    from cekura_api.models import MetricUpdate  # Exists only with the operation.
 
     from ._values import body_fields
 

@@ -1,4 +1,4 @@
-"""`metrics`: list, show, change, delete and try metrics."""
+"""The commands of `metrics`."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def preview(
 ) -> Work:
     """Evaluate a metric on past calls or runs, and save nothing.
 
-    Pass --call-log-id, --run-id or both. --agent-id and --project-id say what all calls and runs belong to. To resume
+    Pass --call-log-id, --run-id or both. --agent-id and --project-id are those of all calls and runs. To resume
     a job, pass --progress-id and no metric.
 
     Examples:
@@ -167,7 +167,7 @@ def preview(
 def simplify(
     *,
     metric_id: Annotated[
-        int | None, typer.Argument(min=1, metavar="METRIC_ID", help="Metric whose prompt is shortened.")
+        int | None, typer.Argument(min=1, metavar="METRIC_ID", help="Id of the metric with the prompt to shorten.")
     ] = None,
     prompt: Annotated[
         str | None,

@@ -1,4 +1,4 @@
-"""A file of metrics that `plan` and `apply` compare with the service: read, and checked before anything is sent."""
+"""Reads and checks the file of metrics that `plan` and `apply` compare with the service."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from ._errors import WrongUsage
 from ._operations import Field
 from ._text import plural, visible
 
-MAX_PROBLEMS = 10  # of a file in one run
+MAX_PROBLEMS = 10  # the number of problems that one run reports
 CODE = "vocera_defined_metric_code"
-END = "...\n"  # of an export
+END = "...\n"  # the last line of an export
 _COMPLETE = "The last line (...) shows that the file is complete."
 _LONGEST_NAME = 255  # characters. The service may cut a longer one.
 _TOP_LEVEL = ("defaults", "metrics")
@@ -42,13 +42,13 @@ class Known(NamedTuple):
 
 @dataclass(frozen=True)
 class Entry:
-    """A metric as the file has it, or the defaults.
+    """A metric of the file, or the defaults.
 
     Attributes:
         fields: Its fields.
-        place: Where it begins. None if that is not known.
-        keys: Where the name of each field is.
-        values: Where the value of each field is.
+        place: The place where it begins. None if that is not known.
+        keys: The place of the name of each field.
+        values: The place of the value of each field.
     """
 
     fields: dict[str, Any]
@@ -64,7 +64,7 @@ class MetricsFile:
     Attributes:
         name: What messages call the file.
         entries: The metrics, without the defaults.
-        defaults: The fields that every metric has unless it sets them itself.
+        defaults: The fields of every metric that does not set them itself.
         problems: Why the file cannot be used, in the order of the file.
         unknown: The fields that the specification does not list, each with a place. They are sent.
         ignored: The read-only fields, and those of predefined metrics, each with a place. They are not sent.
@@ -84,7 +84,7 @@ class MetricsFile:
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
-        """The metrics with the defaults. Predefined metrics have none, because they are references."""
+        """The metrics with the defaults, except for predefined metrics, which are references."""
         return [
             dict(each.fields) if CODE in each.fields else self.defaults.fields | each.fields for each in self.entries
         ]
@@ -94,7 +94,7 @@ class MetricsFile:
         return self.name if place is None else f"{self.name}, line {place[0]}, column {place[1]}"
 
     def place_of(self, index: int, key: str | None = None) -> Place | None:
-        """Where a field of a metric is, or its name, or the metric itself."""
+        """The place of a field of a metric. If it is not in the file, the place of the name or of the metric."""
         entry = self.entries[index]
         defaults = self.defaults.values if CODE not in entry.fields else {}
         where = [entry.values.get(key or ""), defaults.get(key or ""), entry.values.get("name"), entry.place]
@@ -121,8 +121,8 @@ def header(number: int, scope: str) -> str:
     """The comment at the top of an export. It does not name the agent or project, so that exports can be compared."""
     options = f"FILE --{scope.replace('_', '-')} ID"
     return (
-        f"# {plural(number, 'metric')}, exported by cekura-facade. To show what a change of this file would do,\n"
-        "# and to do it, run:\n"
+        f"# {plural(number, 'metric')}, exported by cekura-facade. After you edit this file, run these commands\n"
+        "# to preview the changes and to apply them:\n"
         f"#   cekura-facade plan {options}\n"
         f"#   cekura-facade apply {options}\n"
         f"# {_COMPLETE} Add metrics above it.\n\n"
@@ -158,23 +158,23 @@ def read(path: Path, scope: Mapping[str, int]) -> MetricsFile:
 
 
 def _load(text: str) -> tuple[object, yaml.Node | None, bool]:
-    """The value in a string of JSON or YAML, its node as far as places are known, and whether it is JSON."""
+    """The value in a string of JSON or YAML, its node if places are known, and whether it is JSON."""
     found, problem = _files.as_json(text)
     if problem is None and found is not None:
         try:
-            # Outside of strings, JSON has tabs where YAML has spaces, and inside of them it has none.
+            # JSON allows tabs where YAML allows only spaces. Strings in JSON cannot contain tabs.
             return found, _yaml.compose(text.replace("\t", " "), _yaml.Loader), True
         except _yaml.BrokenText:
             return found, None, True
     node = _yaml.compose(text, _yaml.Loader)
-    value = None if node is None else _yaml.value_of(node)  # It knows the place of what is wrong, in JSON as well.
+    value = None if node is None else _yaml.value_of(node)  # Its errors have a place.
     if problem is not None:
         raise problem
     return value, node, False
 
 
 def _take(file: MetricsFile, value: object, node: yaml.Node | None) -> None:
-    """Take the metrics and the defaults out of the value of the whole file."""
+    """Read the metrics and the defaults from the value of the whole file."""
     nodes = _named(node)
     if isinstance(value, dict):
         is_misspelt = bool(value.keys() - {*_TOP_LEVEL})
@@ -262,12 +262,12 @@ def _wrong_key(key: str) -> str:
 
 
 def _wrong(key: str, value: object, kind: object, documented: Field | None = None) -> str:
-    """Why a value cannot be sent, and which can."""
+    """Why a value cannot be sent, and which values can."""
     values = documented.values if documented else ()
     try:
         check(key, value, kind, **(documented.limits if documented else {}))
     except ValueError as error:
-        # The message begins with the name and the value, and the place says both.
+        # The name and the value at the beginning of the message are not needed, because the message has a place.
         problem = str(error).removeprefix(f"{key}={shown(value)}: ")
         hints = (
             (value is None and key != "name", "Remove the field, or set it."),
@@ -280,7 +280,7 @@ def _wrong(key: str, value: object, kind: object, documented: Field | None = Non
 
 
 def _unlisted(key: str, value: object) -> str:
-    """Why a value is refused that the specification does not list. An export may have it: then the plan refuses it."""
+    """Why a value is refused that the specification does not list. The plan checks such values of an export."""
     documented = known_fields()[key].documented
     values = documented.values if documented else ()
     if not values or not isinstance(value, str) or value in values:
@@ -353,12 +353,12 @@ def _documented() -> Iterator[Field]:
 
 @functools.cache
 def _readable() -> set[str]:
-    """The fields that the service returns. They are not misspelt, although not all of them can be written."""
+    """The fields that the service returns. Some cannot be written, but none of them is misspelled."""
     return {each.key for each in fields_of[Metric]}
 
 
 def _meant(key: str) -> str | None:
-    """The known field that was meant by a misspelt one."""
+    """The known field that is closest to a misspelled one."""
     names = [*known_fields(), CODE]
     plain = _plain(key)
     return plain if plain in names else next(iter(difflib.get_close_matches(plain, names, n=1, cutoff=0.75)), None)

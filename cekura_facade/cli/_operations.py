@@ -1,6 +1,6 @@
-"""The generated operations as their sources describe them: names, parameters, types and texts.
+"""Reads the names, parameters, types and texts of the operations from the generated sources.
 
-The sources are parsed and not imported, because importing the client takes longer than the help may.
+The sources are parsed instead of imported, because importing the client is too slow for the help.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-_LARGE = 10**9  # A larger maximum is only the limit of the type.
+_LARGE = 10**9  # A larger maximum is just the limit of the type.
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Field:
 
     Attributes:
         name: Its name in Python.
-        kind: Its type, as the source has it.
+        kind: Its type, as written in the source.
         is_required: Whether it must be passed.
         text: Its description.
         limits: Its limits, such as `minimum`.
@@ -76,8 +76,8 @@ class Operation:
         tag: The resource that it belongs to.
         method: The HTTP method.
         path: The path, with the names of its parameters.
-        summary: What it does, in a few words.
-        description: What it does, in sentences. May be empty.
+        summary: A short summary of what it does.
+        description: The full description. May be empty.
         fields: Its parameters, and the fields of its body if that is an object.
         has_body: Whether it has a body.
     """

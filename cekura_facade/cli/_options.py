@@ -1,4 +1,4 @@
-"""The options that several commands have, and how a function becomes a command with the common ones."""
+"""The options that several commands have, and the decorator that adds the common ones to a command."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ._help import COMMON, Command
 if TYPE_CHECKING:
     from ._report import Report
 
-# What a command does once its options are parsed. It is imported when the command runs, and not for its help.
+# The work of a command after its options are parsed. It is imported only when the command runs, not for its help.
 Work = Callable[["Report"], None]
 
 AgentId = Annotated[int | None, typer.Option("--agent-id", min=1, metavar="ID", help="Agent id, 1 or more.")]
@@ -108,13 +108,13 @@ COMMON_OPTIONS = (*_ALWAYS, *_CONNECTING)
 def command(
     app: typer.Typer, name: str, *, connects: bool = True, hidden: bool = False
 ) -> Callable[[Callable[..., Work]], Callable[..., Work]]:
-    """Make a command of a function with keyword-only parameters that returns what is to be done.
+    """Turn a function with keyword-only parameters that returns its work into a command.
 
     Args:
-        app: Where the command belongs.
+        app: The application or group that gets the command.
         name: Its name.
         connects: Whether it sends requests, so that it has options for the key and the base URL.
-        hidden: Whether the help leaves it out.
+        hidden: Whether it is left out of the help.
     """
 
     def register(function: Callable[..., Work]) -> Callable[..., Work]:
@@ -125,16 +125,16 @@ def command(
 
 
 def with_common_options(function: Callable[..., Work], connects: bool = True) -> Callable[..., NoReturn]:  # noqa: FBT001, FBT002 - Internal.
-    """A function that has the common options too, does what the other one returns, and ends the process."""
+    """Add the common options to a function. The result does the work that it returns, and ends the process."""
     common = {**_ALWAYS, **(_CONNECTING if connects else {})}
 
     @functools.wraps(function)
     def run(**given: Any) -> NoReturn:
         execute(lambda: function(**given), {name: given.pop(name) for name in common})
 
-    hints = get_type_hints(function, localns={"Report": object}, include_extras=True)  # Imported when it is run.
+    hints = get_type_hints(function, localns={"Report": object}, include_extras=True)  # `Report` is not imported.
     signature = inspect.signature(function)
-    # `**fields` are options that a group adds.
+    # A group adds options for `**fields`.
     declared = [each for each in signature.parameters.values() if each.kind is not inspect.Parameter.VAR_KEYWORD]
     parameters = [each.replace(annotation=hints[each.name]) for each in declared]
     for name, (annotation, default) in common.items():
@@ -146,7 +146,7 @@ def with_common_options(function: Callable[..., Work], connects: bool = True) ->
 
 
 def execute(prepare: Callable[[], Work], common: dict[str, Any]) -> NoReturn:
-    """Do what `prepare` returns, with the values of the common options, and end the process with the exit code."""
+    """Do the work that `prepare` returns, with the common options, and end the process with the exit code."""
     from ._report import Options, carry_out
 
     options = Options(
@@ -158,6 +158,6 @@ def execute(prepare: Callable[[], Work], common: dict[str, Any]) -> NoReturn:
     )
 
     def work(report: Report) -> None:
-        prepare()(report)  # Inside, so that its errors are reported as well.
+        prepare()(report)  # Errors of `prepare` are reported as well.
 
     carry_out(options, work)

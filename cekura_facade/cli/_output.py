@@ -1,4 +1,4 @@
-"""What is printed, and how: results on standard output, everything else on standard error."""
+"""Prints results on standard output, and everything else on standard error."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from rich.text import Text
 
 from ._text import json_text, visible
 
-_NARROW = 72  # columns; below, a metric is shown as a paragraph and not as a row
-_SHOWN = 400  # characters of a description in a table
+_NARROW = 72  # columns, below which metrics are paragraphs instead of rows
+_SHOWN = 400  # maximum number of characters of a description in a table
 _WIDTH_OF_A_LOG = 120
-_INDENTED = 4  # columns of each line after the first one of a message, so that none looks like another message
+_INDENTED = 4  # columns, so that later lines of a message do not look like new messages
 
 
 class Output:
@@ -27,7 +27,7 @@ class Output:
         out: Standard output.
         err: Standard error.
         quiet: Whether only errors and questions are printed on standard error.
-        asks: Whether there is somebody to ask: standard input and standard error are a terminal.
+        asks: Whether questions can be asked, because standard input and standard error are terminals.
         animates: Whether standard error is a terminal that may be drawn on.
     """
 
@@ -51,12 +51,12 @@ class Output:
         return self.out.width < _NARROW
 
     def say(self, text: str = "", style: str = "") -> None:
-        """Print information: nothing if the command is quiet."""
+        """Print information, unless the command is quiet."""
         if not self.quiet:
             self.alert(text, style)
 
     def alert(self, text: str = "", style: str = "") -> None:
-        """Print an error or a part of a dialog: wrapped at words on a terminal, and on one line elsewhere."""
+        """Print an error or a part of a dialog. On a terminal, it is wrapped at words. Otherwise, it is one line."""
         if not sys.stderr.isatty():
             self.err.print(Text(text, style), soft_wrap=True)
             return
@@ -66,7 +66,7 @@ class Output:
                 self.err.print(Text.assemble(" " * _INDENTED if nth else "", part), no_wrap=True)
 
     def verbatim(self, text: str) -> None:
-        """Print lines to copy, whatever their width."""
+        """Print lines to copy, without wrapping."""
         self.err.print(Text(text), soft_wrap=True)
 
     def command(self, words: Sequence[str]) -> None:
@@ -82,7 +82,7 @@ class Output:
             self.err.print(Text(line, "bold"), soft_wrap=True)
 
     def json(self, document: object) -> None:
-        """Print the one JSON document."""
+        """Print the JSON document."""
         self.out.write(json_text(document, ascii=not self.is_unicode) + "\n")
 
     def show(
@@ -94,14 +94,14 @@ class Output:
         saved: bool,
         marks: Sequence[str] | None = None,
     ) -> None:
-        """Show metrics as a table; on a narrow terminal as paragraphs.
+        """Show metrics as a table, or as paragraphs on a narrow terminal.
 
         Args:
-            console: Where.
-            metrics: The fields of each.
-            title: What they are.
-            saved: Whether they are saved, and have ids.
-            marks: For metrics that were shown before: what became of each one. Replaces their descriptions.
+            console: The console to print on.
+            metrics: The fields of each metric.
+            title: The title of the table.
+            saved: Whether the metrics are saved, and have ids.
+            marks: Words that replace the descriptions of metrics that were shown before, such as their outcome.
         """
         if marks is not None:
             metrics = [{name: value for name, value in each.items() if name != "description"} for each in metrics]
@@ -113,10 +113,10 @@ class Output:
         else:
             console.print(_table(metrics, keys, marks, several=several, saved=saved))
         if any(_description(metric).endswith("…") for metric in metrics):
-            self.say("Long descriptions are cut here. In an editor, in a file and with --json they are complete.")
+            self.say("Long descriptions are cut. They are complete in the editor, in files and with --json.")
 
     def finish(self) -> OSError | None:
-        """Write what is left. Returns why results could not be written, unless nobody reads them any more."""
+        """Flush both streams. Returns why results could not be written, unless their reader has gone."""
         for console in (self.out, self.err):
             console.flush()
         failure = self.out.failure
@@ -124,7 +124,7 @@ class Output:
 
 
 class StreamConsole(Console):
-    """A console that goes on without its stream if that fails.
+    """A console that continues without output if its stream fails.
 
     Attributes:
         failure: Why writing failed.
@@ -140,14 +140,14 @@ class StreamConsole(Console):
             self._give_up(error)
 
     def write(self, text: str) -> None:
-        """Write a string as it is."""
+        """Write a string unchanged."""
         try:
             self.file.write(text)
         except OSError as error:
             self._give_up(error)
 
     def write_utf8(self, text: str) -> None:
-        """Write the content of a file, which is UTF-8 wherever it is written."""
+        """Write the content of a file, as UTF-8 with any stream."""
         if isinstance(self.file, TextIOWrapper):
             self.file.reconfigure(encoding="utf-8")
         self.write(text)
@@ -160,7 +160,7 @@ class StreamConsole(Console):
             self._give_up(error)
 
     def on_broken_pipe(self) -> None:
-        """Go on: nobody reads on, which is not a failure. Rich would end the process."""
+        """Continue, because a reader may stop at any time. Rich would end the process."""
         silence(self.file)
 
     def _give_up(self, error: OSError) -> None:
@@ -169,7 +169,7 @@ class StreamConsole(Console):
 
 
 def silence(stream: IO[str]) -> None:
-    """Let what is still written to a stream go nowhere."""
+    """Discard all further output to a stream."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
@@ -198,7 +198,7 @@ def _table(
     saved: bool,
 ) -> RenderableType:
     from rich import box
-    from rich.table import Table  # Only for tables, because importing it takes long.
+    from rich.table import Table  # Only tables need this slow import.
 
     described = any(map(_description, metrics))
     table = Table(box=box.ROUNDED, show_lines=described)

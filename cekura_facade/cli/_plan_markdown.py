@@ -1,6 +1,6 @@
 """A plan as Markdown for a comment on a pull request.
 
-Everything that comes from the service or a file is code, so that it cannot be a link, a mention or HTML.
+Texts from the service and from files are formatted as code, so that they cannot be links, mentions or HTML.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from cekura_facade import Plan
 from ._plan_text import Block, blocks, summary
 from ._text import one_line, plural, visible
 
-# GitHub accepts 65,536 characters. In bytes, this leaves room for what a workflow adds.
+# GitHub accepts 65,536 characters. This limit is in bytes, and leaves room for text that a workflow adds.
 _LIMIT = 60_000
 _LIMIT_OF_A_METRIC = 20_000
-_LIMIT_OF_A_LINE = 500  # of the last line that is shown
+_LIMIT_OF_A_LINE = 500  # characters of the last line that is shown
 _TITLES = {"create": "Create", "update": "Update", "delete": "Delete", "keep": "Only in the service"}
 
 
@@ -63,7 +63,7 @@ def _block(block: Block) -> str:
 
 
 def _code(text: str) -> str:
-    """A text as code within a line."""
+    """A string as code within a line."""
     text = one_line(text) or "(no name)"
     fence = _fence(text, 1)
     padding = " " if text.startswith("`") or text.endswith("`") else ""
@@ -71,5 +71,5 @@ def _code(text: str) -> str:
 
 
 def _fence(text: str, least: int) -> str:
-    """Backticks that do not occur in a text."""
+    """A sequence of backticks that does not occur in a string."""
     return "`" * max(least, 1 + max(map(len, re.findall("`+", text)), default=0))

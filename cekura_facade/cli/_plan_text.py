@@ -1,4 +1,4 @@
-"""A plan in words: what is created, updated and deleted, with the differences of long texts."""
+"""A plan as text: what is created, updated and deleted, with the differences of long strings."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from cekura_facade._matching import agents_of
 from ._output import Output, StreamConsole
 from ._text import visible
 
-_SHORT = 60  # characters of a value that is shown on the line of its field
-_LINE = 160  # characters of a line of a text; a longer one is divided at its sentences
+_SHORT = 60  # maximum number of characters of a value on the line of its field
+_LINE = 160  # characters of a line, above which it is divided at its sentences
 _CONTEXT = 2  # lines around a difference
 _AROUND = 40  # characters around a difference within a long line
 _SENTENCE = re.compile(r"(?<=[.!?;。！？；])\s+|(?<=[。！？；])")  # noqa: RUF001 - Japanese and Chinese have their own.
@@ -26,7 +26,7 @@ _STYLES = {"+": "green", "-": "red", "~": "yellow", " ": "dim"}
 
 
 class Line(NamedTuple):
-    """A line about a metric: a sign (`+`, `-`, `~` or a space) and a text. After `~`, a field may have a new value."""
+    """A line about a metric: a sign (`+`, `-`, `~` or a space) and a text. With `~`, a field may have a new value."""
 
     sign: str
     text: str
@@ -42,8 +42,8 @@ class Block:
         sign: `+`, `~` or `-`.
         verb: What happens, in a word.
         name: The name of the metric.
-        about: What else is to be said, such as its id.
-        reason: Why it is kept, if that is a question.
+        about: More about the metric, such as its id.
+        reason: Why a metric that the list does not contain is not deleted. May be empty.
         lines: The fields, or their differences.
     """
 
@@ -56,7 +56,7 @@ class Block:
 
 
 def blocks(plan: Plan, *, prune: bool) -> Iterator[Block]:
-    """What happens to each metric, except for those that do not change."""
+    """A block for each metric that changes or is only in the service."""
     for fields in plan.create:
         lines = [line for key, value in fields.items() if key != "name" for line in _added(key, value)]
         yield Block("+", "create", str(fields["name"]), lines=lines)
@@ -75,7 +75,7 @@ def blocks(plan: Plan, *, prune: bool) -> Iterator[Block]:
 
 
 def summary(plan: Plan, *, prune: bool) -> str:
-    """The numbers of a plan, in a sentence."""
+    """The counts of a plan, as a sentence."""
     deleted = len(plan.deletable) if prune else 0
     parts = (
         (len(plan.create) + len(plan.attach), "to create"),
@@ -90,7 +90,7 @@ def summary(plan: Plan, *, prune: bool) -> str:
 
 
 def news(shown: Plan, now: Plan, *, prune: bool) -> list[str]:
-    """What a plan has that an earlier one does not show, in sentences."""
+    """The blocks of a plan that an earlier one does not have, as sentences."""
     before = list(blocks(shown, prune=prune))
     steps = [each for each in blocks(now, prune=prune) if each.verb != "keep" and each not in before]
     named = [f"{each.verb} {visible(each.name)}{f' ({each.about})' if each.about else ''}" for each in steps]
@@ -175,12 +175,12 @@ def _changed(key: str, before: object, after: object) -> list[Line]:
 
 
 def difference(old: str, new: str) -> list[Line]:
-    """The lines that differ, with some around them. A long line is divided at its sentences."""
+    """The lines that differ, with some context. A long line is divided at its sentences."""
     is_long = any(len(line) > _LINE for text in (old, new) for line in text.split("\n"))
     if old.rstrip("\n") != new.rstrip("\n"):
         old, new = old.rstrip("\n"), new.rstrip("\n")
     before, after = _units(old, divided=is_long), _units(new, divided=is_long)
-    if before == after:  # Only white space differs, at which the texts were divided.
+    if before == after:  # Only the white space between the divided parts differs.
         return _closer(json.dumps(old, ensure_ascii=False), json.dumps(new, ensure_ascii=False))
     lines: list[Line] = []
     end = 0
@@ -207,7 +207,7 @@ def _units(text: str, *, divided: bool) -> list[str]:
 
 
 def _closer(old: str, new: str) -> list[Line]:
-    """Two versions of a line: of a long one only what differs, and what is around it."""
+    """Two versions of a line. Long ones are cut to the difference and its context."""
     if max(len(old), len(new)) <= _LINE:
         return [Line("-", old), Line("+", new)]
     start = _common(old, new)
@@ -219,7 +219,7 @@ def _closer(old: str, new: str) -> list[Line]:
 
 
 def _common(one: str, other: str) -> int:
-    """How many characters two strings begin with that are the same."""
+    """The length of the common beginning of two strings."""
     pairs = zip(one, other, strict=False)
     return next((number for number, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
 
@@ -233,7 +233,7 @@ def _is_short(text: str) -> bool:
 
 
 def _as_text(value: object) -> str:
-    """A value as lines of text. What is not a string is JSON."""
+    """A value as lines of text. A value that is not a string is formatted as JSON."""
     if isinstance(value, str):
         return value.replace("\r\n", "\n")
     compact = _quoted(value)

@@ -1,4 +1,4 @@
-"""What `export` and `plan` do: metrics as a file, and what a file would change."""
+"""Implements `export` and `plan`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Scope = dict[str, int]
 
 
 def scope_of(agent_id: int | None, project_id: int | None) -> Scope:
-    """The scope that the options set. Raises WrongUsage unless it is one."""
+    """The scope that the options set. Raises WrongUsage unless exactly one is set."""
     given = {"agent_id": agent_id, "project_id": project_id}
     scope = {name: value for name, value in given.items() if value is not None}
     if len(scope) != 1:
@@ -60,7 +60,7 @@ def export_metrics(report: Report, scope: Scope, *, with_agents: bool, output: P
 
 
 def show_plan(report: Report, path: Path, scope: Scope, *, prune: bool, as_markdown: bool) -> None:
-    """Show what `apply` would do."""
+    """Show the changes that `apply` would make."""
     if as_markdown and report.options.as_json:
         raise WrongUsage("Pass either --markdown or --json. Nothing was sent.")
     file = read_file(report, path, scope, prune=prune)
@@ -80,18 +80,18 @@ def show_plan(report: Report, path: Path, scope: Scope, *, prune: bool, as_markd
 
 
 def read_file(report: Report, path: Path, scope: Scope, *, prune: bool) -> MetricsFile | None:
-    """The file, or None if it cannot be used. The report then says why."""
+    """Read the file. Returns None if it cannot be used, after adding the reasons to the report."""
     require("update_metric")
     file = _metrics_file.read(path, scope)
     for problem in file.problems:
         report.fail(WrongUsage(problem))
     if prune and not file.problems and (why := "it has no metrics" if not file.entries else file.incomplete):
-        report.fail(WrongUsage(f"{file.name}: --prune deletes nothing because of this file: {why}."))
+        report.fail(WrongUsage(f"{file.name}: {why}, so --prune does not delete anything."))
     if report.failures:
         report.notes.append("Nothing was sent.")
         return None
     for found, which, ending in (
-        (file.unknown, "the API does not list as writable", " They are sent as they are."),
+        (file.unknown, "the API does not list as writable", " They are sent unchanged."),
         (file.ignored, "are ignored, because they are read-only or of predefined metrics", ""),
     ):
         shown = (f"{visible(key)} (line {place[0]})" if place else visible(key) for key, place in found.items())
@@ -101,7 +101,7 @@ def read_file(report: Report, path: Path, scope: Scope, *, prune: bool) -> Metri
 
 
 def find_plan(report: Report, cekura: Cekura, file: MetricsFile, scope: Scope) -> Plan | None:
-    """The plan for a file, or None if its metrics cannot be compared. The report then says why."""
+    """The plan for a file. Returns None if it cannot be compared, after adding the reasons to the report."""
     try:
         return cekura.metrics.plan(file.metrics, **scope)
     except InvalidRequestError as error:

@@ -1,4 +1,4 @@
-"""Progress: on a terminal, a live line for each job; elsewhere, one line for each change."""
+"""Shows progress. On a terminal, each job has a live line. Otherwise, each change is a line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rich.text import Text
 from ._output import Output
 from ._text import visible
 
-_NARROW = 88  # columns; below, the progress id has a line of its own
+_NARROW = 88  # columns, below which the progress id is on a separate line
 
 
 @dataclass
@@ -45,7 +45,7 @@ class Line:
 
 
 class Progress:
-    """Shows lines while it is entered. Those that have ended stay on the screen."""
+    """Shows lines while it is entered. Lines that have ended stay on the screen."""
 
     def __init__(self, output: Output, lines: list[Line]) -> None:
         self._output = output

@@ -1,4 +1,4 @@
-"""Records other than metrics as text: a table or the fields of one, at the width of the terminal."""
+"""Shows records other than metrics as a table, or the fields of one record, at the width of the terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.text import Text
 from ._report import Report
 from ._text import visible
 
-_NARROW = 72  # Below this width, the cells of a row are below each other.
+_NARROW = 72  # On a narrower terminal, the cells of a row are printed below each other.
 
 
 def show_rows(report: Report, rows: Sequence[Sequence[str]], titles: Sequence[str] = ()) -> None:
@@ -37,7 +37,7 @@ def show_rows(report: Report, rows: Sequence[Sequence[str]], titles: Sequence[st
 
 
 def show_fields(report: Report, fields: Mapping[str, object], *, with_empty: bool = False) -> None:
-    """Show the fields of a record: those that are set, or with `with_empty` all of them."""
+    """Show the fields of a record that are set, or all fields with `with_empty`."""
     if report.options.as_json:
         return
     console = report.output.out

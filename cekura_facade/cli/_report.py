@@ -1,4 +1,4 @@
-"""The outcome of a command: collected while it runs, and reported at its end, however it ends."""
+"""Collects the outcome of a command while it runs, and always reports it at the end."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Options:
         return key
 
     def command(self, *words: str) -> list[str]:
-        """A command with the same options, as words that are quoted for a shell."""
+        """A command with the same common options, as words that are quoted for a shell."""
         options = [] if self.base_url is None else ["--base-url", self.base_url]
         options += [] if self.api_key_file is None else ["--api-key-file", str(self.api_key_file)]
         return [visible(shlex.quote(word)) for word in ["cekura-facade", *words, *options]]
@@ -58,7 +58,7 @@ class Options:
 
 @dataclass
 class Saving:
-    """The outcome of a command that saves metrics. Metrics are mappings with all that is known of them.
+    """The outcome of a command that saves metrics. Metrics are mappings with all known fields.
 
     Attributes:
         created: Metrics that the command created.
@@ -66,7 +66,7 @@ class Saving:
         suggested: With --dry-run, the metrics that would be saved.
         unconfirmed: Metrics that may or may not be saved.
         unfinished: Metrics that were suggested, or read from a file, and are not all saved.
-        file: Where the unfinished metrics are.
+        file: The file with the unfinished metrics.
     """
 
     created: list[dict[str, Any]] = field(default_factory=list)
@@ -82,9 +82,9 @@ class Next:
     """A command that continues from here.
 
     Attributes:
-        heading: When to run it, or what for.
+        heading: When or why to run it.
         words: The command, quoted for a shell.
-        works_as_is: Whether it can succeed although nothing else is changed.
+        works_as_is: Whether it can succeed if nothing else changes.
     """
 
     heading: str
@@ -103,7 +103,7 @@ class Report:
         next: The commands that continue from here.
         notes: Other messages for the end.
         rescued: Metrics that could not be written to a file, as text to copy.
-        at_end: Called at the end, however the work ends. They are not interrupted.
+        at_end: Functions that are always called at the end, and not interrupted.
         ending: The exit code, if it does not follow from the failures.
         signal: The number of the signal that interrupted the command.
         cancel: Cancels the coroutine that runs.
@@ -124,8 +124,8 @@ class Report:
     has_printed_document: bool = False
 
     def run(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run a coroutine, which is cancelled by a signal. Raises KeyboardInterrupt then."""
-        import asyncio  # Few commands need it, and importing it takes long.
+        """Run a coroutine. A signal cancels it, and raises KeyboardInterrupt."""
+        import asyncio  # Few commands need this slow import.
 
         async def cancellable() -> None:
             loop, task = asyncio.get_running_loop(), asyncio.current_task()
@@ -169,7 +169,7 @@ class Report:
             self.output.show(self.output.out, metrics, title, saved=saved, marks=marks)
 
     def continue_with(self, heading: str, *words: str, works_as_is: bool = True) -> None:
-        """Name a command that continues from here."""
+        """Add a command that continues from here."""
         self.next.append(Next(heading, self.options.command(*words), works_as_is))
 
     def print_document(self, document: object) -> None:
@@ -191,12 +191,12 @@ class Report:
         return next((code for code in order if code in codes), ExitCode.DONE)
 
     def close(self) -> None:
-        """Print the errors and what to do, and the JSON document if there is to be one."""
+        """Print the errors, what to do, and the JSON document if it was requested."""
         output = self.output
         self._print_errors()
         if self.signal is not None:
             output.alert("Interrupted.", "yellow")
-        # After a failure, the rest says what is left and what to do, which is a part of it.
+        # After a failure, the notes are part of the error, so they are printed even with --quiet.
         say = output.alert if self.exit_code != ExitCode.DONE else output.say
         for note in self.notes:
             say(note)
@@ -243,11 +243,11 @@ class Report:
 
 
 def carry_out(options: Options, work: Callable[[Report], None]) -> NoReturn:
-    """Do the work of a command, report its outcome, and end with the exit code."""
+    """Do the work of a command, report its outcome, and end the process with the exit code."""
     output = Output(quiet=options.quiet)
     report = Report(options, output)
     _show_log(output, verbose=options.verbose)
-    # The outer one is for signals, which may come while an error is being handled.
+    # The outer block handles signals that arrive while an error is handled.
     try:
         interrupt_on_signals(report.interrupt)
         try:

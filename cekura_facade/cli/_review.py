@@ -1,4 +1,4 @@
-"""The review of suggestions: a question, and an editor."""
+"""Reviews suggestions with a question and an editor."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Reviewed:
 
     Attributes:
         metrics: The suggestions, with the changes so far.
-        about: What they are for, such as `agent 101`.
+        about: The agent that they are for, such as `agent 101`.
     """
 
     metrics: list[dict[str, Any]]
@@ -129,7 +129,7 @@ def _editor() -> list[str]:
     try:
         if chosen and (words := shlex.split(chosen)):
             return words
-    except ValueError:  # Such as a quote that is not closed. It is then the name of a program.
+    except ValueError:  # With an unclosed quote, for example, the whole value is the name of a program.
         return [str(chosen)]
     return [name for name in ("sensible-editor", "editor", "nano", "vim", "vi", "notepad") if shutil.which(name)][:1]
 
@@ -141,7 +141,7 @@ def _run(command: list[str]) -> int:
 
 
 def _with_problem(text: str, problem: str) -> str:
-    """The text with the problem in its header, on a line that exists, so that no other line changes its number."""
+    """The text with the problem in its header. This replaces a line, so that line numbers do not change."""
     lines = text.split("\n")
     if len(lines) > 2 and lines[2].startswith("#"):
         lines[2] = f"# Cannot be used: {visible(problem)}"

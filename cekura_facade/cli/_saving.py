@@ -1,4 +1,4 @@
-"""Saving metrics, and what to do with those that cannot be saved."""
+"""Saves metrics, and keeps those that cannot be saved."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ Saved = dict[int, tuple[dict[str, Any], bool]]
 
 
 def save(report: Report, saving: Saving, metrics: list[dict[str, Any]]) -> bool:
-    """Save metrics, those of one agent apart from those of another, and show what is saved.
+    """Save metrics, separately for each agent, and show the saved ones.
 
     Returns:
-        Whether all of them are. If not, the report says why.
+        Whether all of them are saved. If not, the report has the reasons.
     """
     groups: dict[str, list[int]] = {}
     for position, metric in enumerate(metrics):
@@ -72,9 +72,9 @@ def _show(report: Report, saving: Saving, number: int, shown: list[tuple[dict[st
 
 
 def summarize(created: int, existing: int, wanted: int, unconfirmed: int = 0) -> str:
-    """What became of the metrics, in a sentence."""
+    """A sentence with the counts of created, existing and missing metrics."""
     if existing == wanted:
-        return f"{plural(existing, 'metric')} already existed; nothing was created."
+        return f"{plural(existing, 'metric')} already existed. Nothing was created."
     if not created + existing + unconfirmed:
         return "No metrics were saved."
     missing = wanted - created - existing - unconfirmed
@@ -93,7 +93,7 @@ async def _save_groups(
     report: Report, saving: Saving, metrics: list[dict[str, Any]], groups: list[list[int]], saved: Saved
 ) -> None:
     async def save_group(positions: list[int]) -> None:
-        # Concurrently, because no metric of one group could be mistaken for one of another.
+        # Groups can be saved concurrently, because metrics of different groups cannot be confused.
         group = [metrics[position] for position in positions]
         try:
             done = await cekura.metrics.create_in_bulk(group)
@@ -115,7 +115,7 @@ async def _save_groups(
 
 
 def keep(report: Report, saving: Saving, metrics: list[dict[str, Any]], about: str, path: Path | None = None) -> None:
-    """Write metrics that are not all saved to a file, and name the command that saves the rest."""
+    """Write metrics that are not all saved to a file, and add the command that saves the rest."""
     header = _files.header(metrics, about)
     saving.unfinished = metrics
     try:
@@ -136,7 +136,7 @@ def keep(report: Report, saving: Saving, metrics: list[dict[str, Any]], about: s
     elif report.has_failed_with(AuthenticationError, PermissionDeniedError):
         report.continue_with("After you fix the API key, run:", "create", str(path), works_as_is=False)
     else:
-        report.continue_with("To save them, without saving any twice:", "create", str(path))
+        report.continue_with("To save them without saving any metric twice:", "create", str(path))
 
 
 def _about(metric: dict[str, Any]) -> str:

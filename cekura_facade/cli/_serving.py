@@ -1,4 +1,4 @@
-"""`sandbox`: run the sandbox until it is interrupted."""
+"""Implements `sandbox`: runs the sandbox until the command is interrupted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ._text import plural, visible
 
 
 def serve(report: Report, port: int, job_seconds: float, behavior: str) -> None:
-    """Run the sandbox until the command is interrupted, and print the settings that point others at it."""
+    """Run the sandbox until the command is interrupted, and print the environment variables for its clients."""
     if missing := [name for name in ("starlette", "uvicorn") if importlib.util.find_spec(name) is None]:
         raise Failed(f"{', '.join(missing)} not found. Install the extra: pip install 'cekura-facade[sandbox]'")
     from cekura_facade.sandbox import BEHAVIORS, Sandbox

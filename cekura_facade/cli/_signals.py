@@ -1,4 +1,4 @@
-"""Signals: the first one interrupts the work of a command, and what was reached is then reported."""
+"""Handles signals. The first one interrupts the work of a command, which then reports its outcome."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def interrupt_on_signals(interrupt: Callable[[int], object]) -> None:
         if nth == 1:
             interrupt(number)
 
-    # The caller may have us ignore some, as a shell does in the background, or nohup.
+    # The caller may have set some to be ignored, such as nohup, or a shell for background processes.
     for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, handle)
@@ -45,7 +45,7 @@ def uninterrupted() -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:
-            # Not SIG_IGN: a program that is started would inherit that.
+            # Unlike this handler, SIG_IGN would be inherited by programs that the command starts.
             signal.signal(number, lambda *_: None)
     try:
         yield

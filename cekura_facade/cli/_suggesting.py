@@ -1,4 +1,4 @@
-"""`generate` and `resume`: wait for jobs concurrently, have their suggestions reviewed, and save them."""
+"""Implements `generate` and `resume`: waits for jobs, has their suggestions reviewed, and saves them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ._saving import keep, save
 from ._text import plural, visible
 
 _AGENT = {"agent_id", "assistant_id"}
-_AT_ONCE = 50  # jobs
+_AT_ONCE = 50  # maximum number of jobs at a time
 
 
 @dataclass
@@ -33,9 +33,9 @@ class Job:
     Attributes:
         line: Its progress.
         request: The arguments that start it, or None for a job that exists.
-        agent: The agent that it is for, as far as that is known: arguments of `metrics.job`.
+        agent: The agent that it is for, if known, as arguments of `metrics.job`.
         suggestions: Its suggestions, once it has some.
-        is_over: Whether resuming it is of no use, because it failed or does not exist.
+        is_over: Whether it cannot be resumed, because it failed or does not exist.
     """
 
     line: Line
@@ -50,7 +50,7 @@ class Draft(Reviewed):
     """Suggestions until they are saved.
 
     Attributes:
-        settled: Whether nothing needs to be kept, because all are saved or you declined to save them.
+        settled: Whether nothing needs to be kept, because all are saved or the user declined to save them.
         saved: Whether all are saved.
     """
 
@@ -58,7 +58,7 @@ class Draft(Reviewed):
     saved: bool = False
 
     def take(self, jobs: list[Job]) -> None:
-        """Take the suggestions of the jobs."""
+        """Collect the suggestions of the jobs."""
         self.metrics = [metric for job in jobs for metric in job.suggestions or ()]
         self.about = ", ".join(_name(job) for job in jobs if job.suggestions)
 
@@ -92,7 +92,7 @@ def resumed(progress_ids: Sequence[str], agent_id: int | None, assistant_id: str
 
 
 def resume_arguments(jobs: Sequence[Job]) -> list[list[str]]:
-    """The arguments of the `resume` commands: one command for all jobs, or one per agent if the API asks for it."""
+    """The arguments of the `resume` commands. One command resumes all jobs, or those of one agent if needed."""
     commands: dict[tuple[str, ...], list[str]] = {}
     for job in jobs:
         if progress_id := job.line.progress_id:
@@ -135,7 +135,7 @@ def suggest_and_save(report: Report, jobs: list[Job], handling: Handling) -> Non
 def _check(report: Report, jobs: list[Job], handling: Handling) -> None:
     """Raise WrongUsage if the command cannot succeed, before anything is sent."""
     if not jobs:
-        raise WrongUsage("No agent was given. Pass --agent-id or --assistant-id.")
+        raise WrongUsage("Missing agent id. Pass --agent-id or --assistant-id.")
     if invalid := [job.line.progress_id or "" for job in jobs if job.request is None and not _is_uuid(job)]:
         which = ", ".join(repr(one) for one in invalid)
         what = "is not a valid progress id" if len(invalid) == 1 else "are not valid progress ids"

@@ -1,4 +1,4 @@
-"""The commands for setting up: `doctor`, `check` and `sandbox`."""
+"""The commands `doctor`, `check` and `sandbox`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from ._options import Work, command
 
-# The keys of cekura_facade.sandbox.BEHAVIORS, which would slow down the help if it were imported.
+# These are the keys of cekura_facade.sandbox.BEHAVIORS. Importing it would slow down the help.
 BEHAVIORS = """default, list-scope-agent, placement-project, specification, text-trim, text-nfd, text-nfc,
 text-collapse-whitespace, text-crlf, text-html-escape, text-cut-name, text-eval-type, list-lag,
 list-omits-description, list-limit"""
@@ -47,10 +47,10 @@ def check(
         typer.Option("--output", "-o", metavar="FILE", help="Also write the results to a JSON file, for a bug report."),
     ] = None,
 ) -> Work:
-    """Check the service against what the client relies on.
+    """Check that the service behaves as the client requires.
 
     The command creates up to four metrics that no agent uses, and always deletes them. Without a terminal, pass --yes.
-    It ends with exit code 1 if something that the client requires is not true.
+    It ends with exit code 1 if a required check fails.
 
     Examples:
         cekura-facade check --agent-id 101

@@ -1,4 +1,4 @@
-"""What `metrics preview` and `metrics simplify` do: start or resume a job, and wait for its result."""
+"""Implements `metrics preview` and `metrics simplify`: starts or resumes a job, and waits for its result."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def simplify_prompt(
 def _wait(
     report: Report, start: Callable[[], Job[Any, Any]], command: str, progress_id: str | None, timeout: float
 ) -> dict[str, Any]:
-    """Start or resume a job, and wait for its result. However that ends, say how to resume the job."""
+    """Start or resume a job, and wait for its result. If that fails, report how to resume the job."""
     line = Line(command.capitalize(), progress_id=progress_id)
     resumable: list[str] = []
 
@@ -95,7 +95,7 @@ def _wait(
             report.continue_with("To resume the job:", "metrics", command, "--progress-id", each)
 
     def show(state: JobState) -> None:
-        if state.status != "completed":  # Which is the end, and is shown as that.
+        if state.status != "completed":  # The end is shown separately.
             progress.step(line, str(state.status))
 
     report.at_end.append(conclude)

@@ -1,4 +1,4 @@
-"""The values of options as the generated client takes them: read, checked and put into a request."""
+"""Reads and checks the values of options, and builds the arguments of the generated client."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ._operations import Field, Operation
 from ._text import visible
 
 _NO_JSON = object()
-_UPLOAD = 2**28  # bytes of a file that is sent as it is
+_UPLOAD = 2**28  # maximum size of a file to send, in bytes
 Passed = list[tuple[Field, list[str]]]
 
 
@@ -74,7 +74,7 @@ def read_data(path: Path) -> object:
 
 
 def read_text(text: str) -> str:
-    """A text, or the contents of a file for `@FILE`. Raises WrongUsage."""
+    """A string, or the contents of a file for `@FILE`. Raises WrongUsage."""
     if text.startswith("@@"):
         return text[1:]
     if not text.startswith("@"):
@@ -86,7 +86,7 @@ def read_text(text: str) -> str:
 
 
 def read_option(field: Field, texts: list[str], kind: object) -> object:
-    """The value of an option, as its type has it. Raises WrongUsage."""
+    """The value of an option, converted to its type. Raises WrongUsage."""
     if not field.is_list:
         return _value(field, texts[-1], kind)
     if len(texts) == 1 and texts[0].lstrip().startswith(("[", "@")):
@@ -118,7 +118,7 @@ def _value(field: Field, text: str, kind: object) -> object:
 
 
 def _known(field: Field, text: str) -> str:
-    """The text, unless the specification lists other values."""
+    """Return a string that the specification lists. Raises WrongUsage if it lists only others."""
     if field.values and text not in field.values:
         meant = difflib.get_close_matches(text, field.values)
         hint = f"Did you mean {meant[0]!r}?" if meant else f"Known values: {', '.join(field.values)}."
@@ -148,7 +148,7 @@ def _body(operation: Operation, kind: object, passed: Passed, data: Path | None)
             )
         if not fields:
             raise WrongUsage("Nothing to send. Pass at least one option for a field of the body, or --data.")
-        return fields if len(kinds) > 1 else model.from_dict(fields)  # A form is sent by its model.
+        return fields if len(kinds) > 1 else model.from_dict(fields)  # A form is sent as its model.
     if data is None:
         raise WrongUsage(f"{operation.name} needs --data with the body. Nothing was sent.")
     body = read_data(data)

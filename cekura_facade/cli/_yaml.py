@@ -1,7 +1,7 @@
-"""Metrics as YAML that is made to be read and edited, and back, with nothing lost.
+"""Writes metrics as YAML that is easy to read and edit, and reads it without loss.
 
-Read as YAML 1.2 reads JSON: only `null`, `true`, `false` and numbers are something else than text, so that a `no`, a
-date or a time that somebody types stays what it is. Written so that readers of YAML 1.1 understand the same.
+Reading follows YAML 1.2. Only `null`, `true`, `false` and numbers are not strings, so that `no`, a date or a time that
+somebody types remains a string. Readers of YAML 1.1 understand the written YAML in the same way.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Any
 import yaml
 
 _FIRST = ("name", "type", "description", "eval_type", "enum_values", "prompt")
-MAX_DEPTH = 100  # levels of lists and mappings inside of each other
-MAX_VALUES = 500_000  # in a document, with those that aliases repeat
-MAX_DIGITS = 300  # of an integer: as many as a float can have
-_LONG = 100  # characters; a longer string is folded
+MAX_DEPTH = 100  # levels of nested lists and mappings
+MAX_VALUES = 500_000  # in a document, including those that aliases repeat
+MAX_DIGITS = 300  # of an integer, about as many as a float can have
+_LONG = 100  # characters, above which a string is folded
 _NULL = re.compile("~|null|Null|NULL|")
 _BOOL = re.compile("true|True|TRUE|false|False|FALSE")
 _INT = re.compile("[-+]?[0-9]+")
@@ -28,16 +28,17 @@ _ANOTHER = (
     "expected a single document, but another one begins. Delete it, or put its content above the end of the first one "
     "(`...`, `---` or the last bracket)."
 )
-_QUOTES = "Put a text that begins with this character in quotes."
-# What to do about what the parser says.
+_QUOTES = "Put strings that begin with this character in quotes."
+# Advice for messages of the parser.
 _ADVICE = {
     r"'\\t' that cannot start": "Use spaces, not tabs.",
     "cannot start any token|alias": _QUOTES,
-    "mapping values are not allowed": "Check the indentation. Put a text that contains `: ` in quotes.",
+    "mapping values are not allowed": "Check the indentation. Put strings that contain `: ` in quotes.",
 }
 _TAGS = {"null": _NULL, "bool": _BOOL, "int": _INT, "float": _FLOAT}
 _HALF = re.compile("[\ud800-\udfff]")
-# What turns the direction of writing is escaped. Line ends but "\n" and what does not print are kept by quotes only.
+# Characters that change the text direction are escaped. Only quotes preserve line ends other than "\n" and characters
+# that cannot be printed.
 _TURNING = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _QUOTED = re.compile(
     "[^\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]|" + _TURNING.pattern
@@ -58,13 +59,13 @@ class BrokenText(ValueError):
 
 
 class Loader(yaml.SafeLoader):
-    """Recognizes null, booleans and numbers as YAML 1.2 does. Its nodes are for `value_of`."""
+    """Recognizes null, booleans and numbers as in YAML 1.2. `value_of` reads its nodes."""
 
 
 class Dumper(yaml.SafeDumper):
     """Quotes the strings that readers of YAML 1.1 or 1.2 would take for something else."""
 
-    # PyYAML gives both methods their names and parameters.
+    # PyYAML prescribes the names and parameters of both methods.
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002
         return True
 
@@ -95,14 +96,14 @@ Dumper.add_representer(str, _represent_text)
 
 
 def dump(metrics: Sequence[Mapping[str, Any]]) -> str:
-    """Metrics as YAML, one after the other with a line between."""
+    """Metrics as YAML, with an empty line between them."""
     if not metrics:
         return "[]\n"
     text = "\n".join(
         yaml.dump([_ordered(metric)], Dumper=Dumper, allow_unicode=True, sort_keys=False, width=120)
         for metric in metrics
     )
-    return _TURNING.sub(lambda found: f"\\u{ord(found[0]):04X}", text)  # They are only inside of double quotes.
+    return _TURNING.sub(lambda found: f"\\u{ord(found[0]):04X}", text)  # They occur only in double quotes.
 
 
 def _ordered(metric: Mapping[str, Any]) -> dict[str, Any]:
@@ -118,8 +119,8 @@ def load(text: str) -> list[dict[str, Any]]:
 def compose(text: str, loader: Callable[[str], Any]) -> yaml.Node | None:
     """The nodes of the only document in a string, None if it is empty. Raises BrokenText, with the line.
 
-    PyYAML composes recursively, its parser in C even without a limit, and an alias costs it nothing: ten lines can
-    stand for a million million values. So depth and values, with those of aliases, are counted while they are read.
+    PyYAML composes recursively, and its C parser does so without a limit. Aliases are cheap, so that ten lines can
+    expand to a trillion values. So this function limits the depth and the number of values, including those of aliases.
     """
     if found := yaml.reader.Reader.NON_PRINTABLE.search(text):
         line, column = text.count("\n", 0, found.start()) + 1, found.start() - text.rfind("\n", 0, found.start())
@@ -134,7 +135,7 @@ def compose(text: str, loader: Callable[[str], Any]) -> yaml.Node | None:
 
 
 class _Composer:
-    """Makes nodes of the events of a parser, without recursion."""
+    """Turns the events of a parser into nodes, without recursion."""
 
     def __init__(self, parser: Any) -> None:  # noqa: ANN401 - The parsers of PyYAML have no common class.
         self._parser = parser
@@ -166,10 +167,10 @@ class _Composer:
         tag = event.tag
         if tag is None or tag == "!":
             tag = self._parser.resolve(yaml.ScalarNode, event.value, event.implicit)
-        # The stubs give nodes the marks of one parser only.
+        # The type stubs know only the marks of one parser.
         marks: tuple[Any, Any] = event.start_mark, event.end_mark
         node = yaml.ScalarNode(tag, event.value, *marks, style=event.style)
-        # A long text counts for several values: aliases repeat it as well.
+        # A long string counts as several values, because aliases repeat it as well.
         nodes = 1 + len(event.value) // 100
         self._count(nodes, event)
         self._add(node, event.anchor, nodes)
@@ -216,7 +217,7 @@ class _Composer:
     def _count(self, nodes: int, event: yaml.Event) -> None:
         self._nodes += nodes
         if self._nodes > MAX_VALUES:
-            raise BrokenText(f"more than {MAX_VALUES:,} values, with those that aliases repeat.", *position(event))
+            raise BrokenText(f"more than {MAX_VALUES:,} values, including those that aliases repeat.", *position(event))
 
 
 def position(part: yaml.Event | yaml.Node) -> tuple[int, int]:
@@ -232,7 +233,7 @@ def _explained(error: yaml.MarkedYAMLError) -> BrokenText:
         return BrokenText(f"{problem}.")
     if "<document start>" in problem:
         return BrokenText(_ANOTHER, noticed.line + 1, noticed.column + 1)
-    # The parser notices a missing quote or bracket far below the line that needs it.
+    # The parser reports a missing quote or bracket far below the line that lacks it.
     if begun is not None and begun.line != noticed.line and re.search("quoted|flow", error.context or ""):
         return BrokenText(f"{problem} in line {noticed.line + 1}.", begun.line + 1, begun.column + 1)
     advice = next((f" {text}" for pattern, text in _ADVICE.items() if re.search(pattern, problem)), "")
@@ -309,7 +310,7 @@ def finite(number: float) -> float:
 
 
 def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The object of JSON with these fields. Raises BrokenText if a name repeats: readers disagree which one counts."""
+    """A JSON object with these fields. Raises BrokenText for a repeated name, because readers disagree on its value."""
     fields = dict(pairs)
     if len(fields) < len(pairs):
         seen: set[str] = set()
@@ -330,7 +331,7 @@ def has_half_character(value: object) -> bool:
 
 
 def check(value: object) -> None:
-    """Raise BrokenText, with the place, if JSON was read that is deeper or larger than YAML may be."""
+    """Raise BrokenText, with the place, if a JSON value exceeds the limits for YAML."""
     values, depth, level = 0, 0, [value]
     while level:
         values += len(level)
@@ -350,7 +351,7 @@ def _children(value: object) -> Iterable[object]:
 
 
 def _place(value: object, wanted: object) -> str:
-    """Where in a value something is, such as `paths./x.get`."""
+    """The path of an object in a value, such as `paths./x.get`."""
     todo: list[tuple[object, str]] = [(value, "")]
     while todo:
         each, place = todo.pop()

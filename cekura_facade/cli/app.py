@@ -1,6 +1,6 @@
-"""The command `cekura-facade`: its commands, and the modules that they are in.
+"""The commands of `cekura-facade`, and the modules that contain them.
 
-The help of one command does not import the module of another.
+The help of a command imports only the module of this command.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ._help import RESOURCES, TOOLS, WORKFLOW, Root
 
 
 class Entry(NamedTuple):
-    """Where a command is, and how the help lists it: the section, and the first sentence of its own help.
+    """The module of a command, the section of the help that lists it, and the first sentence of its own help.
 
     The module has a Typer called `commands`, which is the command if it is a group, and otherwise contains it.
     """
@@ -31,14 +31,14 @@ COMMANDS = {
     "generate": Entry("_workflow", WORKFLOW, "Suggest metrics for agents, review them, and save the ones you choose."),
     "resume": Entry("_workflow", WORKFLOW, "Resume jobs that `generate` started, and continue with their suggestions."),
     "create": Entry("_workflow", WORKFLOW, "Save metrics from a file, each exactly once."),
-    "export": Entry("_as_code", WORKFLOW, "Print the metrics of an agent or a project as YAML, to edit and to apply."),
+    "export": Entry("_as_code", WORKFLOW, "Print the metrics of an agent or project as YAML to edit and apply."),
     "plan": Entry("_as_code", WORKFLOW, "Show what `apply` would create, update and delete. It changes nothing."),
-    "apply": Entry("_as_code", WORKFLOW, "Create and update metrics, so that they are as a file has them."),
+    "apply": Entry("_as_code", WORKFLOW, "Create and update metrics to match a file."),
     "metrics": Entry("_metrics", RESOURCES, "List, show, update, delete, preview and simplify metrics."),
     "agents": Entry("_agents", RESOURCES, "List agents, and show one."),
     "api": Entry("_api", RESOURCES, "Call any operation of the API, and print the response as JSON."),
     "doctor": Entry("_tools", TOOLS, "Check the API key, the base URL and the connection."),
-    "check": Entry("_tools", TOOLS, "Check the service against what the client relies on."),
+    "check": Entry("_tools", TOOLS, "Check that the service behaves as the client requires."),
     "sandbox": Entry("_tools", TOOLS, "Run a local stand-in for the Cekura API on 127.0.0.1, until you press Ctrl-C."),
 }
 # Earlier names of commands, which the help does not list.
@@ -53,7 +53,7 @@ class _Commands(Root):
         return list(COMMANDS)
 
     def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]  # noqa: ANN401
-        """The command with this name, which Typer declares as a class of its own."""
+        """The command with this name, of Typer's own class for commands."""
         group, name = ALIASES.get(cmd_name, (cmd_name, ""))
         if (entry := COMMANDS.get(group)) is None:
             return None
@@ -63,7 +63,7 @@ class _Commands(Root):
         return found.get_command(ctx, name) if name else found
 
     def names(self, ctx: typer.Context) -> dict[str, str]:
-        """The names that a user may have meant, each with what to write."""
+        """The names that a user may have meant, each with the words to type."""
         return super().names(ctx) | {alias: " ".join(words) for alias, words in ALIASES.items()}
 
     def summaries(self, ctx: typer.Context) -> list[tuple[str, str, str]]:  # noqa: ARG002
@@ -75,7 +75,7 @@ app: typer.Typer = typer.Typer(
     name="cekura-facade",
     cls=_Commands,
     rich_markup_mode=None,
-    pretty_exceptions_enable=False,  # They show variables, which may contain the key.
+    pretty_exceptions_enable=False,  # These show variables, which may contain the key.
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 

@@ -1,4 +1,4 @@
-"""What the client relies on the service for, as checks that run on the sandbox and on the real service.
+"""Checks that the service behaves as the client requires. They run on the sandbox and on the real service.
 
 ```python
 from cekura_facade import Cekura

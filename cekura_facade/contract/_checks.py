@@ -1,4 +1,4 @@
-"""The checks, in the order in which they run. Nothing that they report quotes the service."""
+"""The checks, in the order in which they run. Their reports do not quote the service."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from collections.abc import Callable
 from attrs import frozen
 
 from cekura_facade import APIConnectionError, APIError, APIStatusError, NotFoundError, UnexpectedResponseError
-from cekura_facade._matching import comparable, is_cut, is_int, may_be_in_place, place_of, score_type
+from cekura_facade._matching import comparable, is_cut, is_int, may_be_in_scope, scope_of, score_type
 
 from ._result import Dependence, Result, Value
 from ._service import Fields, NotObserved, WrongShape, has_id
 from ._subject import LONGEST_NAME, Metric, Subject, names_filter
 
-# A text in which each change shows: two spaces, a composed and a decomposed letter, characters that HTML escapes.
+# A text that shows any change: it has two spaces, a composed and a decomposed letter, and characters to escape.
 _TEXT = "two  spaces, e\u0301, \u00e9, <&> "
 _OLDER_TYPE = "binary_qualitative"
 
 
 @frozen
 class Observation:
-    """What a check observed: in one sentence, for programs, and whether the assumption is true."""
+    """What a check observed, as a sentence and for programs, and whether the assumption is true."""
 
     observed: str
     value: Value
@@ -124,7 +124,7 @@ def _bulk_create(subject: Subject) -> Observation:
     scratch, number = subject.scratch, subject.agent_id
     description = f" Created by cekura-facade check,\nwhich deletes it again: {_TEXT}"
     sent = [
-        # Neither in the order of the alphabet nor in the reverse order, so that a sorted response is noticed.
+        # The names are in neither ascending nor descending order, so that a sorted response is noticed.
         scratch.fields(f" {{}} b {_TEXT}", agent=number, description=description, eval_type=_OLDER_TYPE),
         scratch.fields("{} c", agent=number),
     ]
@@ -140,7 +140,7 @@ def _bulk_create(subject: Subject) -> Observation:
         return Observation(f"The response has {len(response)} of {len(sent)} metrics.", value=False, held=False)
     subject.returned = [metric["id"] for metric in response]
     subject.bulk = [Metric(fields, by_key[scratch.key(fields)]) for fields in sent]
-    return Observation(f"The response has {len(response)} metrics, each with an id of its own.", value=True, held=True)
+    return Observation(f"The response has {len(response)} metrics, each with a different id.", value=True, held=True)
 
 
 @_check("bulk-create-order", "The response of bulk_create has the order of the request.", "either")
@@ -330,10 +330,10 @@ def _list_fields(subject: Subject) -> Observation:
     return Observation(f"The list leaves out: {_listed(missing)}.", value=missing, held=not missing)
 
 
-@_check("refused-array-saves-nothing", "A refused array, or a refused metric, saves nothing.", "required")
+@_check("refused-array-saves-nothing", "If the service refuses an array or a metric, it saves nothing.", "required")
 def _refused_array_saves_nothing(subject: Subject) -> Observation:
     if not subject.refused:
-        raise NotObserved("Nothing was sent to be refused.")
+        raise NotObserved("The service did not refuse any metric.")
     subject.listed_in_time()
     saved = subject.scratch.listed() & {subject.scratch.key(fields) for fields in subject.refused}
     return Observation(f"{len(saved) or 'None'} of the metrics were saved.", value=len(saved), held=not saved)
@@ -417,7 +417,7 @@ def _is_same(sent: Fields, saved: Fields, project: int | None) -> bool:
         (comparable(name) == comparable(sent["name"]) or is_cut(name, sent["name"]))
         and comparable(saved.get("description")) == comparable(sent["description"])
         and score_type(saved.get("eval_type")) == score_type(sent["eval_type"])
-        and may_be_in_place(place_of(saved), place_of(sent).in_project(project))
+        and may_be_in_scope(scope_of(saved), scope_of(sent).in_project(project))
     )
 
 

@@ -18,7 +18,7 @@ from ._subject import Subject, scope_of
 
 
 class Contract:
-    """Checks what the client relies on the service for. A run creates up to four metrics, and deletes them.
+    """Checks that the service behaves as the client requires. A run creates up to four metrics, and deletes them.
 
     No agent uses these metrics. Their names contain a random token, so that they cannot be confused with others.
 
@@ -26,7 +26,7 @@ class Contract:
         client: A client for the service.
         agent_id: Id of the agent that the metrics are created for.
         wait: How long to wait for new metrics to appear in a list, in seconds, 0 or more (default 30). The deletion
-            waits as long for a metric whose creation had no clear outcome.
+            waits for the same time for a metric if the response to its creation was lost.
     """
 
     def __init__(self, client: Cekura, agent_id: int, *, wait: float = 30.0) -> None:
@@ -51,9 +51,9 @@ class Contract:
         return len(self._results) == len(CHECKS) and all(required) and not self.remaining
 
     def run(self, on_result: Callable[[Result], None] | None = None) -> Sequence[Result]:
-        """Run the checks, and delete what they created, also after an error or Ctrl-C.
+        """Run the checks, and delete the metrics that they created, even after an error or Ctrl-C.
 
-        A check whose request fails has the result that nothing was observed, and the next check runs.
+        If a request of a check fails, its result is that nothing was observed, and the next check runs.
 
         Args:
             on_result: Function that is called with each result.

@@ -1,4 +1,4 @@
-"""What a check reports."""
+"""The results of the checks."""
 
 from __future__ import annotations
 

@@ -20,21 +20,21 @@ PREFIX = "cekura-facade check"
 
 
 class Scratch:
-    """Creates metrics, and deletes them whatever happens meanwhile.
+    """Creates metrics, and always deletes them.
 
-    The name of each metric contains a unique key. It is ASCII, has single spaces and comes first, so that no known text
-    change affects it.
+    The name of each metric begins with a unique key. The key is ASCII with single spaces, so that no known text change
+    affects it.
 
     Args:
         service: The service.
         scope: Arguments for a list that contains the metrics.
-        patience: How long to look for a metric whose creation had no clear outcome, in seconds.
+        patience: How long to search for a metric if the response to its creation was lost, in seconds.
     """
 
     def __init__(self, service: Service, scope: dict[str, int], patience: float) -> None:
         self.token = secrets.token_hex(8)
         self._service, self._scope, self._patience = service, scope, patience
-        self._names: dict[str, str] = {}  # of all metrics, by key
+        self._names: dict[str, str] = {}  # names of all metrics, by key
         self._unclear: set[str] = set()  # keys of the metrics that may exist under an unknown id
         self._ids: dict[int, str] = {}  # keys of the metrics that may exist, by id
 
@@ -71,7 +71,7 @@ class Scratch:
         try:
             self._service.client.metrics.delete(metric_id)
         except NotFoundError as error:
-            if not isinstance(error.body, dict):  # A proxy says it in other words.
+            if not isinstance(error.body, dict):  # A 404 of a proxy is not JSON.
                 raise
         self._ids.pop(metric_id, None)
 
@@ -112,7 +112,7 @@ class Scratch:
 
     @contextmanager
     def _creating(self, metrics: Sequence[Fields]) -> Iterator[None]:
-        """Until a response says what became of them, the metrics may exist."""
+        """Note that the metrics may exist, until a response shows whether they do."""
         keys = {key for fields in metrics if (key := self.key(fields))}
         self._unclear |= keys
         try:
@@ -147,7 +147,7 @@ class Scratch:
             clock.sleep(max(0.0, min(next(pauses), until - clock.now())))
 
     def _delete_known(self) -> None:
-        """Delete what has an id. Raises the error of a deletion that is not allowed; others are tried again."""
+        """Delete the metrics with known ids. Raises an error if a deletion is not allowed. Others are tried again."""
         for metric_id in list(self._ids):
             try:
                 self.delete(metric_id)

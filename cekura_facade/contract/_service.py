@@ -100,7 +100,7 @@ class Service:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Record responses with status 429, which the client retries, meanwhile."""
+        """Record responses with status 429 inside the block. The client retries these requests."""
 
         def record(response: httpx.Response) -> None:
             if response.status_code == 429:

@@ -1,4 +1,4 @@
-"""What the checks share: the service, and the metrics that they create on it."""
+"""The service, and the metrics that the checks create on it. All checks share these."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ._scratch import Scratch
 from ._service import Fields, NotObserved, Service
 
 LONGEST_NAME = 255
-_OFTEN, _SELDOM = 0.5, 2.0  # seconds between two lists: until settle_timeout, and later
+_OFTEN, _SELDOM = 0.5, 2.0  # seconds between two lists, before and after settle_timeout
 
 
 @define
@@ -38,7 +38,7 @@ class Metric:
 
 @define
 class Subject:
-    """What the checks share.
+    """The state that the checks share.
 
     Attributes:
         service: The service.
@@ -47,11 +47,11 @@ class Subject:
         wait: How long to wait for new metrics to appear in a list, in seconds.
         bulk: The metrics of `create_in_bulk`, in the order sent: with texts that a service may change, plain, and of
             the agent's project. The last one is missing if the project is not known.
-        created_at: When they were created, by the clock of the client.
+        created_at: Time of their creation, by the clock of the client.
         returned: Their ids, in the order of the response.
         long: The metric with a name that is too long. `None` if it was refused.
         refused: The metrics that were sent to be refused.
-        lag: After how many seconds a list contained all metrics of `bulk`. `None` if none did in time.
+        lag: Seconds until a list contained all metrics of `bulk`. `None` if no list did in time.
     """
 
     service: Service
@@ -102,7 +102,7 @@ class Subject:
         return [*self.bulk, *([self.long] if self.long else [])]
 
     def shows(self, metric: Metric, **scope: Any) -> bool:
-        """Whether a list that is filtered by name contains a metric. So it does not matter if lists are cut short."""
+        """Whether a list that is filtered by name contains a metric. Such a list is not cut short."""
         self.listed_in_time()
         try:
             return metric.id in self.ids(filters=names_filter([metric]), **scope)
@@ -136,7 +136,7 @@ class Subject:
                 return
             if last:
                 return
-            if len(unseen) == before:  # Otherwise, a list that was cut short shows others now.
+            if len(unseen) == before:  # If others were found, a list that was cut short may show more now.
                 pause = _OFTEN if elapsed < self.service.http.settings.settle_timeout else _SELDOM
                 clock.sleep(min(pause, max(0.0, until - clock.now())))
 

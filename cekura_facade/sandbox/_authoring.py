@@ -19,7 +19,7 @@ from cekura_facade.sandbox._rules import (
 )
 from cekura_facade.sandbox._state import State, Task
 
-_MAX_IMMEDIATE_LENGTH = 200  # Characters. Simplifying a longer prompt takes a background task.
+_MAX_IMMEDIATE_LENGTH = 200  # Characters. A longer prompt is simplified in a background task.
 
 
 class Authoring:

@@ -1,4 +1,4 @@
-"""How the sandbox behaves where published sources contradict each other or do not say."""
+"""How the sandbox behaves if the published sources disagree or are silent."""
 
 from __future__ import annotations
 

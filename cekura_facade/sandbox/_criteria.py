@@ -1,4 +1,4 @@
-"""What voice agents are evaluated for, whatever they do."""
+"""Criteria that apply to every voice agent."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ GENERAL: tuple[Criterion, ...] = (
     yes_no("Callback offered", "If the request stayed open, did the agent offer a callback or another contact?"),
 )
 
-# What is added to the name of a metric in brackets, and to its description.
+# The first text is added to the name of a metric in brackets, the second one to its description.
 SITUATIONS: tuple[tuple[str, str], ...] = (
     ("impatient callers", "Evaluate only calls in which the caller is in a hurry or interrupts."),
     ("unsure callers", "Evaluate only calls in which the caller hesitates or does not know what to ask for."),

@@ -16,7 +16,7 @@ def parse_json(raw: bytes) -> Any:
     """Parse a body.
 
     Raises:
-        ValueError: It is not JSON, or it is too deeply nested, or it contains NaN or infinity, which a response cannot
+        ValueError: The body is not JSON, is nested too deeply, or contains NaN or infinity, which a response cannot
             contain.
     """
 

@@ -1,7 +1,7 @@
 """Which requests are refused, with error bodies in the shape of Django REST Framework.
 
-The generated models say what the specification states: the types of fields, their limits, which are required, and the
-values that are known. The rules in this module are what it does not state.
+The generated models check what the specification states: types, limits, required fields and known values. This module
+adds the rules that it does not state.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ _METRIC_RULES: Mapping[str, _Rule] = {
     "significant_change_alert_status": _listed("significant_change_alert_status"),
     "significant_change_alert_direction": _listed("significant_change_alert_direction"),
 }
-# The second has the fields that `MetricCreate` lacks, such as those of alerts. A specification may lack its operation.
+# The second model has the fields that `MetricCreate` lacks, such as those of alerts. A specification may lack it.
 _METRIC_MODELS: tuple[type[Model], ...] = (MetricCreate, getattr(models, "EvaluationTriggerRequest", MetricCreate))
 _READ_ONLY = (
     "agent_names",

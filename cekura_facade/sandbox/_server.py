@@ -64,7 +64,7 @@ class ServerThread:
                 log_level="critical",
                 access_log=False,
                 server_header=False,
-                # Longer than a test, so that a pooled connection of the client stays open.
+                # This is longer than a test, so that a pooled connection of the client stays open.
                 timeout_keep_alive=60,
                 timeout_graceful_shutdown=1,
             )

@@ -19,7 +19,7 @@ _Suggested = tuple[Criterion, str, str]
 
 
 def suggest(agent_id: int, description: str, count: int) -> list[dict[str, Any]]:
-    """Return up to 100 suggestions with distinct names. The same description always gives the same ones."""
+    """Return up to 100 suggestions with distinct names. The result depends only on the description."""
     digest = hashlib.sha256(description.encode("utf-8", "replace")).digest()
     sentences = _sentences(description)
     first = digest[0] % len(GENERAL)

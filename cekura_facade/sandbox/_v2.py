@@ -1,4 +1,4 @@
-"""What v2 of the API does differently from v1."""
+"""The differences between v2 and v1 of the API."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def cekura_sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     with Sandbox(job_seconds=0) as sandbox:
         monkeypatch.setenv("CEKURA_API_KEY", sandbox.api_key)
         monkeypatch.setenv("CEKURA_API_URL", sandbox.url)
-        # A proxy cannot reach 127.0.0.1 on this machine.
+        # A proxy on another machine cannot reach 127.0.0.1 of this one.
         direct = {host for name in ("no_proxy", "NO_PROXY") for host in os.environ.get(name, "").split(",") if host}
         for name in ("no_proxy", "NO_PROXY"):
             monkeypatch.setenv(name, ",".join(sorted({*direct, "127.0.0.1"})))

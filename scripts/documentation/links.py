@@ -1,4 +1,7 @@
-"""The pages are read in the repository as well. What they link to there and is not on the site is shown as text."""
+"""The pages are read in the repository as well.
+
+What they link to there and is not on the site is shown as text, and notes for readers of the repository are left out.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+NOTE = re.compile(r"^\*In the repository, [^*]+\*\n", re.MULTILINE)
 OUTSIDE = re.compile(r"\[([^\]]+)\]\((\.\./[^)#]+)(?:#[^)]*)?\)")
 
 
@@ -21,4 +25,4 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, **_: Any) -> str:
             raise FileNotFoundError(f"{page.file.src_uri} links to {link[2]}, which is not there")
         return link[1]
 
-    return OUTSIDE.sub(shown, markdown)
+    return OUTSIDE.sub(shown, NOTE.sub("", markdown))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import inspect
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -28,6 +30,11 @@ class Reference(griffe.Extension):
                 _complete(each)
         for each in classes:
             each.bases = list(_public_bases(each))
+        known = {each.path: each for each in classes}
+        for each in classes:
+            blocking = known.get(each.path.replace("._async_", "._sync_").replace(".Async", "."))
+            if blocking is not None and blocking is not each:
+                _compare(each, blocking)
 
 
 def _classes(module: griffe.Module) -> Iterator[griffe.Class]:
@@ -141,3 +148,34 @@ def _describe_fields(model: griffe.Class) -> None:
             each.docstring = None
     about = model.docstring.value if model.docstring else ""
     model.docstring = griffe.Docstring("\n".join([about, "", "Attributes:", *lines]), parent=model)
+
+
+def _compare(public: griffe.Class, blocking: griffe.Class) -> None:
+    """Describe an asynchronous class by how its members differ from those of the blocking one.
+
+    The reference shows the members of the blocking class only. Each member of the other one is a row of a table, where
+    links to it lead.
+    """
+    lines = ["| member | used with | result | described at |", "|---|---|---|---|"]
+    for name, found in public.all_members.items():
+        member = found.final_target if isinstance(found, griffe.Alias) else found
+        if name.startswith("_") or not isinstance(member, griffe.Function | griffe.Attribute):
+            continue
+        other = name if name in blocking.all_members else name.removeprefix("a")
+        # An attribute without a docstring is described in that of its class.
+        shown = f"{blocking.name}.{other}" if blocking.all_members[other].docstring else blocking.name
+        anchor = f'<a id="cekura_facade.{public.name}.{name}"></a>'
+        result = str(member.returns if isinstance(member, griffe.Function) else member.annotation).replace("|", r"\|")
+        links = f"[`{shown}`][cekura_facade.{shown}]"
+        lines.append(f"| {anchor}`{name}` | {_keyword(member, result)} | `{result}` | {links} |")
+    about = inspect.cleandoc(public.docstring.value if public.docstring else "")
+    summary = re.split(r"\n\n(?:Args|Attributes|Raises|Returns):\n", about)[0]
+    same = f"The arguments, results and errors are those of [`{blocking.name}`][cekura_facade.{blocking.name}]."
+    public.docstring = griffe.Docstring("\n".join([summary, "", same, "", *lines]), parent=public)
+
+
+def _keyword(member: griffe.Function | griffe.Attribute, result: str) -> str:
+    """What to write before a member of an asynchronous class."""
+    if "async" in member.labels:
+        return "`await`"
+    return "`async for`" if result.startswith("AsyncIterator") else ""

@@ -1,4 +1,4 @@
-"""Reading and writing OpenAPI documents, and walking through them."""
+"""Reads, writes and walks through OpenAPI documents."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _VALUES = {"const", "enum", "example", "examples"}  # keywords whose values are 
 
 
 class _Loader(yaml.CSafeLoader):
-    """The loader of the command line, but in C, because a published document is large."""
+    """The loader of the command line, but with the C parser, because a published document is large."""
 
     yaml_implicit_resolvers = Loader.yaml_implicit_resolvers
 
 
 class _Dumper(yaml.CSafeDumper):
-    """The dumper of the command line, but in C. It quotes the same values."""
+    """The dumper of the command line, but with the C emitter. It quotes the same values."""
 
     yaml_implicit_resolvers = Dumper.yaml_implicit_resolvers
 
@@ -44,7 +44,7 @@ class _Dumper(yaml.CSafeDumper):
 
 
 def _represented(dumper: _Dumper, text: str) -> yaml.ScalarNode:
-    """A string. Only between double quotes can it have escapes."""
+    """A string. Escapes are possible only in double quotes."""
     style = '"' if not text.isascii() and any(map(is_hidden, text)) else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
@@ -53,11 +53,11 @@ _Dumper.add_representer(str, _represented)
 
 
 def parse(text: str, source: str) -> Document:
-    """Parse JSON or YAML, whatever the file is called. `source` is named in errors."""
+    """Parse JSON or YAML, with any file name. Errors name the `source`."""
     if not text.strip():
-        raise RegenerationError(f"{source} is empty: nothing to read a specification from.")
+        raise RegenerationError(f"{source} is empty. Pass the file of a specification.")
     if text.lstrip()[:1] == "<":
-        raise RegenerationError(f"{source} is an HTML or XML page, not a specification. Look at what it says.")
+        raise RegenerationError(f"{source} is an HTML or XML page, not a specification. Read the page to see why.")
     try:
         document = _tree(text)
     except BrokenText as error:
@@ -68,11 +68,11 @@ def parse(text: str, source: str) -> Document:
 
 
 def _tree(text: str) -> object:
-    """The value that a text of JSON or YAML stands for. Raises BrokenText, with the line or place."""
+    """The value of a string of JSON or YAML. Raises BrokenText, with the line or place."""
     problem: BrokenText | None = None
     is_json = text.lstrip()[:1] in "{["
     try:
-        # JSON first: it is what is published, and its parser is by far the faster one.
+        # JSON comes first, because documents are published as JSON, and its parser is much faster.
         document = json.loads(text, object_pairs_hook=unique, parse_int=integer)
         check(document)
     except json.JSONDecodeError as error:
@@ -83,10 +83,10 @@ def _tree(text: str) -> object:
     except (ValueError, RecursionError):
         pass
     else:
-        # As other readers of JSON do: text with half of a surrogate pair cannot be sent or written.
+        # Like other JSON parsers, this replaces halves of surrogate pairs, which cannot be sent or written.
         return _whole_characters(document) if _HALF_ESCAPE.search(text) else document
     try:
-        # It knows the line of what is wrong, in JSON as well.
+        # Its errors have a line, for JSON as well.
         node = compose(text, _Loader)
         document = None if node is None else value_of(node)
     except BrokenText as error:
@@ -126,19 +126,19 @@ def load(source: str | Path) -> Document:
 
 
 def load_specification(source: str | Path) -> Document:
-    """Read a document and make sure that it is an OpenAPI 3 document with paths."""
+    """Read a document, and check that it is an OpenAPI 3 document with paths."""
     document, name = load(source), shown(source)
     version = document.get("openapi")
     if not (isinstance(version, str) and version.startswith("3.")):
         raise RegenerationError(f"{name} is not an OpenAPI 3 document: it has no `openapi: 3.x` field.")
     if not (isinstance(document.get("paths"), dict) and document["paths"]):
-        raise RegenerationError(f"{name} is an OpenAPI document without paths: nothing to generate from.")
+        raise RegenerationError(f"{name} is an OpenAPI document without paths, so there is no operation to generate.")
     _check_components(document, name)
     return document
 
 
 def _check_components(document: Document, name: str) -> None:
-    """Take out components that are null. Raise RegenerationError if something else than an object holds them."""
+    """Remove components that are null. Raise RegenerationError if a group of components is not an object."""
     places = [("components", document), *((kind, document.get("components")) for kind in _COMPONENTS)]
     for key, holder in places:
         if not isinstance(holder, dict):
@@ -151,7 +151,7 @@ def _check_components(document: Document, name: str) -> None:
 
 
 def dump(document: Document, heading: str = "") -> str:
-    """Write YAML under a heading of comment lines: the same text for the same document, without hidden characters."""
+    """Format YAML with a heading of comment lines. Equal documents give equal text, without hidden characters."""
     text = str(yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110))
     if not text.isascii():
         text = "".join(as_escape(each) if is_hidden(each) else each for each in text)
@@ -167,7 +167,7 @@ def operations(document: Document) -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 def reachable(document: Document, node: object) -> set[str]:
-    """Every `$ref` in or below a node, and in or below the schemas that these point at."""
+    """Every `$ref` in or below a node, and in or below the schemas that these refer to."""
     schemas = document.get("components", {}).get("schemas", {})
     found: set[str] = set()
     todo = list(references(node))
@@ -192,21 +192,20 @@ def references(node: object, *, names: bool = False) -> Iterator[str]:
 
 
 def resolve(document: Document, reference: str) -> Any:
-    """What a local `$ref` points at."""
+    """The target of a local `$ref`."""
     node: Any = document
     for part in reference.removeprefix("#/").split("/"):
         key = part.replace("~1", "/").replace("~0", "~")
         if not reference.startswith("#/") or not isinstance(node, dict) or key not in node:
             raise RegenerationError(
-                f"`$ref: {reference}` points at nothing in this document. "
-                "The publication is incomplete. Use a later one."
+                f"`$ref: {reference}` has no target in this document. The publication is incomplete. Use a later one."
             )
         node = node[key]
     return node
 
 
 def subschemas(schema: Schema) -> Iterator[Schema]:
-    """The schemas directly below a schema: of its properties, items, extras and alternatives."""
+    """The schemas directly below a schema: its properties, items, additional properties and alternatives."""
     properties = schema.get("properties")
     if isinstance(properties, dict):
         yield from (value for value in properties.values() if isinstance(value, dict))
@@ -239,7 +238,7 @@ def body_schemas(operation: dict[str, Any], *, direction: str) -> Iterator[tuple
 
 
 def all_schemas(document: Document) -> list[Schema]:
-    """Every schema of the document: of components, bodies and parameters, with all that is below them."""
+    """Every schema of the document, in components, bodies and parameters, with the schemas below them."""
     roots: list[Any] = list(document.get("components", {}).get("schemas", {}).values())
     for _, path, operation in operations(document):
         for holder in (operation, document["paths"][path]):
@@ -251,5 +250,5 @@ def all_schemas(document: Document) -> list[Schema]:
 
 
 def is_success(status: object) -> bool:
-    """Whether the key of a response, such as 201 or `2XX`, is that of a success."""
+    """Whether the key of a response, such as 201 or `2XX`, means success."""
     return str(status).startswith("2")

@@ -1,8 +1,8 @@
-"""Text that others wrote, as data: on a terminal, where it could hold control sequences, and in Markdown.
+"""Escapes untrusted text for terminals, where it may contain control sequences, and for Markdown.
 
 Documents, file names, URLs and the messages of libraries contain such text. `as_line` is for terminals, and `as_code`
-for Markdown. GitHub also finds mentions, references to issues and closing keywords in the rendered text, where a
-backslash does not help. It ignores them in code spans.
+for Markdown. GitHub also finds mentions, references to issues and closing keywords in the rendered text, even after a
+backslash. It ignores them in code spans.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import unicodedata
 
 _LONGEST_LINE = 2000
 _LONGEST_CODE = 300
-# Characters that Python counts as printable, but that nobody sees.
+# Python counts these characters as printable, but they are invisible.
 _INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
@@ -20,7 +20,7 @@ _INVISIBLE = re.compile(
 
 def as_line(text: str, longest: int = _LONGEST_LINE) -> str:
     r"""The text on one line, with an escape such as `\x1b` for each character that is not visible."""
-    # Cut first as well, so that a text of many megabytes takes no time.
+    # The text is also cut first, because escaping many megabytes would be slow.
     shown = "".join(map(_visible, text[: longest + 1]))
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 
@@ -29,7 +29,7 @@ def as_code(text: str) -> str:
     """The text as a code span of Markdown, on one line."""
     shown = as_line(text, _LONGEST_CODE) or '""'
     fence = "`" * (1 + max(map(len, re.findall("`+", shown)), default=0))
-    # Of a span that has spaces at both ends, Markdown removes one at each.
+    # Markdown removes one space at each end of a span if it has spaces at both ends.
     padding = " " if shown.strip(" ") and {shown[0], shown[-1]} & {" ", "`"} else ""
     return f"{fence}{padding}{shown}{padding}{fence}"
 

@@ -1,4 +1,4 @@
-"""Reading the bytes of a document from a file or a URL: whatever is there, it ends, and within these limits."""
+"""Reads the bytes of a document from a file or a URL, within limits of size and time."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import httpx
 
 from .errors import RegenerationError
 
-MAX_BYTES = 64 * 2**20  # of a document, after it is decompressed
-MAX_SECONDS = 120.0  # for a URL: connecting, redirects, headers and body
+MAX_BYTES = 64 * 2**20  # maximum size of a decompressed document
+MAX_SECONDS = 120.0  # for connecting, redirects, headers and body of a URL
 MAX_REDIRECTS = 5
 _XZ = b"\xfd7zXZ\x00"
-_XZ_MEMORY = 256 * 2**20  # bytes, for the dictionary that an .xz file asks for
+_XZ_MEMORY = 256 * 2**20  # bytes, for the dictionary of an .xz file
 _PORTS = {"http": 80, "https": 443}
 _LAST_PORT = 65_535
 
@@ -32,7 +32,7 @@ def read(source: str | Path) -> bytes:
 
 
 def shown(source: str | Path) -> str:
-    """A path or URL for messages: without the user and password that a URL may have."""
+    """A path or URL for messages, without the user and password that a URL may have."""
     url = None if isinstance(source, Path) else _parsed(source)
     return str(source) if url is None or not url.userinfo else str(url.copy_with(username=None, password=None))
 
@@ -65,7 +65,7 @@ def _url(source: str | Path) -> httpx.URL | None:
 
 def _file(path: Path) -> bytes:
     try:
-        # Checked before it is opened: opening a pipe waits for somebody to write to it.
+        # This is checked before the file is opened, because opening a pipe blocks until somebody writes to it.
         if not stat.S_ISREG(path.stat().st_mode):
             kind = "a folder" if path.is_dir() else "a device or a pipe"
             raise RegenerationError(f"{path} is {kind}, not a regular file. Pass the file of a specification.")
@@ -91,7 +91,7 @@ def _too_large(name: str) -> RegenerationError:
 
 
 def _decompressed(data: bytes, name: str) -> bytes:
-    """Unpack .xz, which may have several streams one after the other."""
+    """Decompress .xz, which may have several consecutive streams."""
     if not data.startswith(_XZ):
         return data
     found = bytearray()
@@ -117,7 +117,7 @@ def _over_http(url: httpx.URL) -> bytes:
             f"{shown(str(url))} was not read within {MAX_SECONDS:g} seconds. Try again later, or download it to a file."
         ) from None
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, ImportError) as error:
-        # ValueError and ImportError: a proxy of the environment that httpx cannot use.
+        # httpx raises ValueError or ImportError for a proxy of the environment that it cannot use.
         raise RegenerationError(
             f"{shown(str(url))} could not be fetched: {_reason(error)}. Check the URL and the network, then try again."
         ) from None
@@ -151,7 +151,7 @@ async def _within_time(url: httpx.URL) -> bytes:
 async def _follow(client: httpx.AsyncClient, start: httpx.URL) -> bytes:
     url = start
     for _ in range(MAX_REDIRECTS + 1):
-        # Of a URL with a user and password, neither is sent: a specification that needs them is not the public one.
+        # A user and password in the URL are not sent, because the public specification does not need them.
         request = client.build_request("GET", url.copy_with(username=None, password=None))
         response = await client.send(request, stream=True)
         try:
@@ -163,13 +163,11 @@ async def _follow(client: httpx.AsyncClient, start: httpx.URL) -> bytes:
             return await _body(response, shown(str(url)))
         finally:
             await response.aclose()
-    raise RegenerationError(
-        f"{shown(str(start))} redirects more than {MAX_REDIRECTS} times. Pass the URL that it leads to."
-    )
+    raise RegenerationError(f"{shown(str(start))} redirects more than {MAX_REDIRECTS} times. Pass the final URL.")
 
 
 def redirected(start: httpx.URL, url: httpx.URL, response: httpx.Response) -> httpx.URL:
-    """Where a redirect leads to. It must stay on the host of the URL that a person has chosen."""
+    """The target of a redirect. It must be on the host of the URL that the user passed."""
     try:
         target = url.join(response.headers.get("Location", ""))
     except (httpx.InvalidURL, ValueError):
@@ -190,11 +188,11 @@ def _port(url: httpx.URL) -> int | None:
 
 
 async def _body(response: httpx.Response, name: str) -> bytes:
-    """The body of a response. httpx would unpack a chunk as a whole, however large it becomes."""
+    """The body of a response. httpx itself would decompress a chunk of any size at once."""
     encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip", "x-gzip", "deflate", ""):
         raise RegenerationError(
-            f"{name} is compressed as {encoding[:40]}, which was not requested. Download it to a file."
+            f"{name} has the encoding {encoding[:40]}, which was not requested. Download it to a file."
         )
     unpack = zlib.decompressobj(zlib.MAX_WBITS | 32) if encoding not in ("identity", "") else None
     data = bytearray()

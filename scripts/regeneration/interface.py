@@ -1,4 +1,4 @@
-"""What a specification means to users of the Python client: functions, classes, fields, types and descriptions."""
+"""The interface of the Python client for a specification: functions, classes, fields, types and descriptions."""
 
 from __future__ import annotations
 
@@ -21,9 +21,13 @@ _SAID = ("description", "summary", "deprecated", "maximum", "minimum", "maxLengt
 class Member:
     """Something that users call, pass or read.
 
-    `owner` is the name of the member that it is a part of: the function of a parameter, the class of a field, the field
-    of a known value. `given` says that the caller passes it, and `required` that the caller must. `promised` says that
-    every response has it. `wording` is how it is described.
+    Attributes:
+        type: Its type.
+        owner: Name of the member that it is a part of, such as the function of a parameter or the class of a field.
+        given: Whether callers pass it.
+        required: Whether callers must pass it.
+        promised: Whether every response has it.
+        wording: Its description.
     """
 
     type: str
@@ -84,7 +88,7 @@ def interface(document: Document) -> Interface:
 
 
 def _known_values(document: Document, label: str, schema: Schema) -> Interface:
-    """The listed values of an open enum. They are hints: every string is accepted in their place."""
+    """The listed values of an open enum. They are hints, because every string is accepted."""
     schemas = _schemas(document)
     named = sorted({reference.removeprefix(SCHEMA_PREFIX) for reference in references(schema)} & schemas.keys())
     values = [value for name in named for value in schemas[name].get("enum", [])]
@@ -106,12 +110,12 @@ def _result(operation: dict[str, Any], enums: set[str]) -> str:
 
 
 def python_type(schema: Schema, enums: set[str]) -> str:  # noqa: PLR0911 - One for each kind of schema.
-    """The type that a value has in Python, as a string. Equal types have equal strings."""
+    """The type of a value in Python, as a string. Equal types have equal strings."""
     if "$ref" in schema:
         return str(schema["$ref"]).removeprefix(SCHEMA_PREFIX)
     members = [*schema.get("anyOf", []), *schema.get("oneOf", [])]
     if members:
-        # `Literal[...] | str` is a str to whoever reads it; its values are compared on their own.
+        # `Literal[...] | str` is a str for readers. Its values are compared separately.
         kept = [m for m in members if not ({"type": "string"} in members and m.get("$ref") in enums)]
         return _joined(python_type(member, enums) for member in kept)
     if "const" in schema:
@@ -136,6 +140,6 @@ def _wording(node: dict[str, Any]) -> str:
 
 
 def _given_classes(document: Document) -> set[str]:
-    """The classes that callers make: those of request bodies, and the classes of their fields."""
+    """The classes that callers create: those of request bodies and of their fields."""
     bodies = [operation.get("requestBody") for _, _, operation in operations(document)]
     return {reference.removeprefix(SCHEMA_PREFIX) for reference in reachable(document, bodies)}

@@ -1,6 +1,6 @@
-"""Stage 4, lenience: what the service sends is read leniently, whatever the specification promises.
+"""Stage 4, lenience: responses are read leniently, even if the specification is strict.
 
-These rules run after the overlay, so that what it states is read as leniently as what is published.
+These rules run after the overlay, so that they apply to its changes as well.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from .python_names import name_in_python, name_placeholders
 from .rules import Rule, run
 from .schemas import NULL, is_anything, is_object, kinds, nullable, types, without_null
 
-# In this form the generator types a value as `Any | None` and returns it; for `{}` it drops it and returns None.
+# The generator returns such a value as `Any | None`. For `{}`, it would drop the value and return None.
 ANYTHING: Schema = {"anyOf": [{}, NULL]}
 PROMISED = "x-promised"
 _PARSED_FORMATS = {"date-time", "date", "uuid"}
 _SIMPLE = {"string", "integer", "number", "boolean"}
-# What the generator accepts.
+# The types that the generator accepts.
 _PLAIN = {
     "path": _SIMPLE | {"time"},
     "query": _SIMPLE | {"time", "null", "anything", "object", "array"},
@@ -56,7 +56,7 @@ def make_lenient(document: Document, covered: Operations) -> tuple[Document, dic
     )
     promised = Rule(
         "promises",
-        "what every user of a response needs would be optional, like everything else in a response",
+        "fields that every user needs would be optional, like all other fields of a response",
         lambda result: _promises(result, covered),
     )
     names = Rule("python-names", "a published name breaks generated code, or two become one in Python", name_in_python)
@@ -65,7 +65,7 @@ def make_lenient(document: Document, covered: Operations) -> tuple[Document, dic
 
 
 def _responses(document: Document) -> Iterator[Schema]:
-    """Every schema that describes something the service sends, each once."""
+    """Every schema of a response, each once."""
     components = document.get("components", {}).get("schemas", {})
     seen: set[int] = set()
     todo = [
@@ -85,7 +85,7 @@ def _responses(document: Document) -> Iterator[Schema]:
 
 
 def _each_response(fix: Callable[[Schema], bool]) -> Callable[[Document], int]:
-    # The inner schemas first: a rule may replace a schema with one that contains a copy of it.
+    # Inner schemas come first, because a rule may replace a schema with one that contains a copy of it.
     return lambda document: sum(fix(schema) for schema in reversed(list(_responses(document))))
 
 
@@ -102,8 +102,8 @@ def _untyped_success(document: Document, covered: Operations) -> int:
             untyped = bool(name) and is_anything(components.get(name, {"type": "object"}))
             if untyped and covered.of(method, path).covered:
                 raise RegenerationError(
-                    f"{operation['operationId']} ({method.upper()} {path}) answers with a body that is untyped "
-                    f"upstream: say in spec/overlay.yaml what {name} holds, or take its name out of "
+                    f"{operation['operationId']} ({method.upper()} {path}) has a response body that is published "
+                    f"without a type. State the fields of {name} in spec/overlay.yaml, or remove its name from "
                     "spec/operations.yaml."
                 )
             if is_anything(schema) or untyped:
@@ -127,7 +127,7 @@ def _any_success_status(document: Document) -> int:
 
 
 def _promises(document: Document, covered: Operations) -> int:
-    """Mark the fields that stay required in responses: those that operations.yaml promises, and the items of a page."""
+    """Mark the fields that remain required in responses: those that operations.yaml promises, and items of pages."""
     components = document.get("components", {}).get("schemas", {})
     places = {name: place for place, name in covered.parts.items()}
     promises = {name: list(fields) for name, fields in covered.promises.items()}
@@ -136,7 +136,7 @@ def _promises(document: Document, covered: Operations) -> int:
             promises.setdefault(name, []).extend([] if "results" in promises.get(name, []) else ["results"])
     fired = 0
     for name, fields in promises.items():
-        # A class inside a body gets its name at the end only. Until then it is found by its place.
+        # A class inside a body gets its name later, so it is found by its place.
         schema = components.get(name) or _part(components, places.get(name, name))
         if schema is not None:
             schema[PROMISED] = fields
@@ -157,7 +157,7 @@ def _part(components: dict[str, Schema], place: str) -> Schema | None:
 
 
 def page_classes(document: Document, operation: dict[str, Any]) -> list[str]:
-    """The class of the success of an operation if it is a page: an object with the array `results` and `next`."""
+    """The classes of an operation's successes that are pages: objects with the array `results` and `next`."""
     components = document.get("components", {}).get("schemas", {})
     names = {
         str(content.get("schema", {}).get("$ref", "")).removeprefix(SCHEMA_PREFIX)
@@ -194,14 +194,14 @@ def _strings_as_sent(schema: Schema) -> bool:
 
 
 def _null_for_structures(schema: Schema) -> bool:
-    """A structure that may be null is parsed in a `try`, and kept unchanged if it does not have the promised shape."""
+    """Allow null for structures. They are then parsed in a `try`, and kept unchanged if they have another shape."""
     properties = schema.get("properties", {})
     promised = schema.get("required", [])
     places: list[tuple[dict[str, Any], str]] = [(properties, name) for name in properties if name not in promised]
     if isinstance(schema.get("additionalProperties"), dict):
         places.append((schema, "additionalProperties"))
     found = [(holder, key) for holder, key in places if is_object(holder[key]) or "$ref" in holder[key]]
-    # The items of an array stay as they are, unless they are arrays: a list of things is no list of perhaps-things.
+    # Items of arrays do not become nullable, unless they are arrays, because callers expect lists of objects.
     lists = [*places, (schema, "items")] if isinstance(schema.get("items"), dict) else places
     found += [(holder, key) for holder, key in lists if types(holder[key]) == ["array"]]
     for holder, key in found:
@@ -210,7 +210,7 @@ def _null_for_structures(schema: Schema) -> bool:
 
 
 def _free_form_objects(document: Document) -> int:
-    """An object without properties is a plain dict. As a class of its own it would have to be unpacked first."""
+    """Make an object without properties a plain dict, which is easier to use than a class."""
     bodies = {
         id(content.get("schema"))
         for _, _, operation in operations(document)
@@ -229,7 +229,7 @@ def _free_form_objects(document: Document) -> int:
 
 
 def _plain_parameters(document: Document) -> int:
-    """What a path, a header or a cookie can contain is a string. In a query, an object is sent as JSON text."""
+    """Make complex parameters strings in paths, headers and cookies. In a query, an object is sent as JSON text."""
     fired = 0
     for _, path, operation in operations(document):
         for holder in (operation, document["paths"][path]):
@@ -248,7 +248,7 @@ def _plain_parameters(document: Document) -> int:
 
 
 def _limits_of_ids(document: Document) -> int:
-    """Ids are positive and fit into a database's integer. A string in a URL has at most 1000 characters."""
+    """Limit ids to positive integers of a database, and strings in URLs to 1000 characters."""
     components = document.get("components", {}).get("schemas", {})
     places: list[tuple[str, object, dict[str, int]]] = []
     for _, path, operation in operations(document):
@@ -280,12 +280,12 @@ def _limit(name: str, schema: object, of_strings: dict[str, int]) -> bool:
 
 
 def _no_defaults(document: Document) -> int:
-    """A default is what the service does when a field is left out. If it is sent, it overwrites the stored value."""
+    """Remove defaults. If the client sent them, they would overwrite stored values."""
     return sum(schema.pop("default", None) is not None for schema in all_schemas(document))
 
 
 def _open_enums(document: Document) -> int:
-    """`Literal[...] | str`: editors offer the known values, and a value that is older or newer is read all the same."""
+    """Make enums `Literal[...] | str`, so that editors offer the known values, and other values are accepted."""
     fired = 0
     for schema in all_schemas(document):
         if "const" in schema and "enum" not in schema:
@@ -310,17 +310,17 @@ def _open_enums(document: Document) -> int:
 
 
 RULES = (
-    Rule("any-success-status", "a success with another status than the one declared is dropped", _any_success_status),
-    Rule("nothing-required", "a missing field in an answer raises KeyError", _each_response(_nothing_required)),
-    Rule("unknown-fields-kept", "a field that is new is dropped", _each_response(_unknown_fields_kept)),
+    Rule("any-success-status", "a success with an undeclared status is dropped", _any_success_status),
+    Rule("nothing-required", "a missing field in a response raises KeyError", _each_response(_nothing_required)),
+    Rule("unknown-fields-kept", "a new field is dropped", _each_response(_unknown_fields_kept)),
     Rule(
         "strings-as-sent",
-        "a time or id in another form raises ValueError, and comes back changed",
+        "a time or id in another form raises ValueError, and is changed when it is sent back",
         _each_response(_strings_as_sent),
     ),
     Rule("plain-parameters", "a parameter has a type that its place in the request cannot express", _plain_parameters),
     Rule("free-form-objects", "an object of any shape becomes a class instead of a dict", _free_form_objects),
-    Rule("limits-of-parameters", "a request is sent that no service can answer, such as for id 0", _limits_of_ids),
+    Rule("limits-of-parameters", "a request is sent that must fail, such as for id 0", _limits_of_ids),
     Rule("no-defaults", "defaults are sent along, and overwrite what is stored", _no_defaults),
     Rule("open-enums", "a value outside of an enum raises ValueError", _open_enums),
     Rule(

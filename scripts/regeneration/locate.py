@@ -1,4 +1,4 @@
-"""Where each operation is in a document: at the first of its paths that the document has."""
+"""Finds each operation in a document, at the first of its paths that the document has."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import attrs
 from .documents import Document, operations as each_operation
 from .operations import SNAKE_CASE, Operation, Operations, placeholders, shape
 
-# A document is not trusted: comparing many or long paths takes too long, and messages have no other characters.
+# Documents are not trusted. Only paths of this form are compared and named in messages.
 _COMPARABLE = re.compile(r"/[\w/{}.:~-]{0,200}", re.ASCII)
 _MOST_COMPARED = 5000
 _LEAST_LIKENESS = 0.6
@@ -20,10 +20,10 @@ _MOST_NAMED = 8
 
 
 def locate(document: Document, covered: Operations) -> Operations:
-    """The entries, each at the first of its paths that the document has. One without any stays at its first path."""
+    """The entries, each at the first of its paths that the document has, or else at its first path."""
     places: dict[tuple[str, str], list[str]] = {}
     for method, path, _ in each_operation(document):
-        if isinstance(path, str):  # YAML has other keys as well.
+        if isinstance(path, str):  # YAML also has keys that are not strings.
             places.setdefault((method, shape(path)), []).append(path)
     entries = []
     for entry in covered.entries:
@@ -34,7 +34,7 @@ def locate(document: Document, covered: Operations) -> Operations:
 
 
 def _at(entry: Operation, path: str) -> Operation:
-    """The entry at a path, whose parameters keep their names in Python, whatever they are called there."""
+    """The entry at a path. Its parameters keep their names in Python, even if the path has other names."""
     names = placeholders(path)
     listed = [placeholders(each) for each in entry.paths]
     in_paths = {name for each in listed for name in each}
@@ -49,7 +49,7 @@ def _at(entry: Operation, path: str) -> Operation:
 
 
 def moves(located: Operations) -> tuple[str, ...]:
-    """A line for each move: which operations are not at the first path of their entry, and where they are."""
+    """A line for each move, with the operations that are not at the first path of their entry."""
     names = [entry.name for entry in located.entries]
     moved: dict[tuple[str, str], list[str]] = {}
     for entry in located.entries:
@@ -76,7 +76,7 @@ def _difference(old: str, new: str) -> tuple[str, str]:
 
 
 def refusal(document: Document, missing: Sequence[Operation]) -> str:
-    """Why a document without these operations is refused, with the operations of it that resemble them most."""
+    """Why a document without these operations is refused, with its most similar operations."""
     most = 3 if len(missing) == 1 else 1
     sentences = [_absence(entry, closest(document, entry)[:most]) for entry in missing[:_MOST_NAMED]]
     if len(missing) > _MOST_NAMED:
@@ -98,9 +98,9 @@ def _absence(entry: Operation, similar: list[tuple[str, str]]) -> str:
 
 
 def closest(document: Document, entry: Operation) -> list[tuple[str, str]]:
-    """The (method, path) of a document that resemble an entry: those with its method first, then by likeness.
+    """The (method, path) of similar operations: those with the method of the entry first, then by similarity.
 
-    The version of a path, and what comes before it, only decide between paths that are alike otherwise.
+    The version of a path, and the segments before it, only decide between paths that are otherwise equally similar.
     """
     published = ((method, path) for method, path, _ in each_operation(document) if _COMPARABLE.fullmatch(str(path)))
     rated: list[tuple[bool, float, float, str, str]] = []
@@ -118,7 +118,7 @@ def _end(path: str) -> str:
 
 
 def _likeness(one: str, other: str) -> float:
-    """How alike two strings are, from 0 to 1. It is 0 below a threshold, which is cheaper to find out."""
+    """The similarity of two strings, from 0 to 1. It is 0 below a threshold, which is faster to compute."""
     matcher = SequenceMatcher(None, one, other, autojunk=False)
     bounds = (matcher.real_quick_ratio, matcher.quick_ratio, matcher.ratio)
     return matcher.ratio() if all(bound() >= _LEAST_LIKENESS for bound in bounds) else 0.0

@@ -18,7 +18,7 @@ _LEFT_OUT: dict[Direction, str] = {"request": "readOnly", "response": "writeOnly
 
 
 def name_operations(document: Document, operations: Operations) -> int:
-    """Give operations, tags and bodies their stable names. Returns how many names changed."""
+    """Give operations, tags and bodies their stable names. Returns the number of changed names."""
     renamed = 0
     schemas: dict[str, Schema] = {}
     names = _names_of_bodies(operations)
@@ -45,13 +45,13 @@ def name_operations(document: Document, operations: Operations) -> int:
 
 
 def _names_of_bodies(operations: Operations) -> set[str]:
-    """The names in operations.yaml. Raises RegenerationError if generated code uses one of them itself."""
+    """The names in operations.yaml. Raises RegenerationError if generated code already uses one of them."""
     names = {body.name for entry in operations.entries for body in (entry.request, entry.response) if body}
     names |= set(operations.parts.values())
     for name in sorted(names):
         if bare(name) in reserved(operations):
             raise RegenerationError(
-                f"spec/operations.yaml calls a body {name}, which generated code uses itself. Choose another name."
+                f"spec/operations.yaml calls a body {name}, which generated code already uses. Choose another name."
             )
     return names
 
@@ -63,7 +63,7 @@ def _inline_parameters(document: Document, entry: Operation) -> None:
 
 
 def _annotate(operation: dict[str, Any], entry: Operation, parameters: set[str]) -> None:
-    """State what operations.yaml says about an operation. The generator ignores it, and our templates use it."""
+    """Add the settings of operations.yaml to an operation. The generator ignores them, and our templates use them."""
     if entry.resource_method is not None:
         operation["x-resource-method"] = entry.resource_method
     if entry.idempotent:
@@ -77,7 +77,7 @@ def _annotate(operation: dict[str, Any], entry: Operation, parameters: set[str])
 
 
 def _make_way(document: Document, names: set[str]) -> None:
-    """Number the vendor's schemas whose classes would have one of these `bare` names, or that of another schema."""
+    """Number the vendor's schemas if their classes would have one of these `bare` names, or that of another schema."""
     components = document.get("components", {}).get("schemas", {})
     taken = set(names)
     renamed: dict[str, str] = {}
@@ -96,35 +96,35 @@ def _make_way(document: Document, names: set[str]) -> None:
 
 
 def reserved(operations: Operations) -> set[str]:
-    """What no class may be called, as `bare` names: generated code uses these names, for resources among others."""
+    """The `bare` names that classes must not have, because generated code uses them, for example for resources."""
     tags = {entry.tag for entry in operations.entries}
     return {bare(name) for name in (*taken_by_classes(), *tags, *(f"async{tag}" for tag in tags))}
 
 
 def class_name(name: str) -> str:
-    """The name of a schema, in ASCII and starting with a letter, so that a class can have it."""
+    """The name of a schema as a valid class name: in ASCII, and starting with a letter."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     plain = re.sub(r"[^A-Za-z0-9._-]", "", plain).lstrip("._-")[:_LONGEST]
-    # attrs takes an annotation that starts with ClassVar for a variable of the class.
+    # attrs would treat an annotation that starts with ClassVar as a class variable.
     is_class = re.match(r"[A-Za-z]", plain) and not bare(plain).startswith("classvar")
     return plain if is_class else f"Schema{plain}"
 
 
 def bare(name: str) -> str:
-    """What two names must differ in for their classes and modules to have different names."""
+    """The form of a name by which two names are compared. If it differs, their classes and modules differ."""
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def _name_bodies(document: Document, entry: Operation, direction: Direction, schemas: dict[str, Schema]) -> int:
-    """Name the bodies of a request, or of its successes, in `schemas`. Returns how many of the names changed."""
+    """Name the bodies of a request, or of its successes, in `schemas`. Returns the number of changed names."""
     operation = document["paths"][entry.path][entry.method]
     if entry.body(direction) is not None:
         _ensure_body(operation, entry, direction)
         declared = [media_type for _, media_type in body_schemas(operation, direction=direction)]
         if JSON not in declared:
             raise RegenerationError(
-                f"{entry}: its {direction} is published as {', '.join(declared)}, and only JSON can be named: "
-                f"take `{direction}:` out of its entry in spec/operations.yaml."
+                f"{entry}: its {direction} is published as {', '.join(declared)}, and only JSON can be named. "
+                f"Remove `{direction}:` from its entry in spec/operations.yaml."
             )
     contents = [content for content, media_type in body_schemas(operation, direction=direction) if media_type == JSON]
     return sum(_name_body(document, content, entry, direction, schemas) for content in contents)
@@ -134,14 +134,14 @@ def _name_body(
     document: Document, content: dict[str, Any], entry: Operation, direction: Direction, schemas: dict[str, Schema]
 ) -> int:
     body, published = entry.body(direction), content.get("schema", {})
-    # A body is sent or not. That it may be null says nothing, and it would not get a class.
+    # A body is sent or not. If it could be null, it would not get a class.
     schema = without_null(_directed(inline(document, published, f"{entry}, {direction}"), direction))
     schema = fold(schema, keep_null=direction == "request")
     if body is None:
         content["schema"] = schema
         return 0
     if body.array:
-        # `{}` is what an untyped body looks like: then the array is ours to state.
+        # `{}` is a body without a type, for which operations.yaml may state an array.
         if types(schema) not in ([], ["array"]):
             raise RegenerationError(
                 f"{entry}: its {direction} is no longer an array but {types(schema)[0]}. "
@@ -162,20 +162,20 @@ def _name_body(
 
 
 def _share(schemas: dict[str, Schema], place: str, name: str) -> None:
-    """Let what stands at a place inside a body be the same class as a whole body: the agents of a page are agents."""
+    """Use the class of a whole body for a schema inside another body, such as for the agents of a page."""
     body, *steps = re.findall(r"[^.\[\]]+|\[\]", place)
     holder, key = schemas, body
     for step in steps:
         inside = holder[key].get("items" if step == "[]" else "properties")
         if not isinstance(inside, dict) or (step != "[]" and step not in inside):
-            return  # It is published without a type: then it is the overlay's to state.
+            return  # The overlay states schemas that are published without a type.
         holder, key = (holder[key], "items") if step == "[]" else (inside, step)
     schemas[name] = {"title": name} | join(schemas[name], fold(without_null(holder[key]), keep_null=False))
     holder[key] = {"$ref": SCHEMA_PREFIX + name}
 
 
 def _ensure_body(operation: dict[str, Any], entry: Operation, direction: Direction) -> None:
-    """Make room for a named body that upstream left untyped, for the overlay to fill."""
+    """Add an empty schema for a named body that is published without a type. The overlay fills it."""
     if direction == "request":
         content = operation.setdefault("requestBody", {}).setdefault("content", {})
         if not content:
@@ -194,7 +194,7 @@ def _ensure_body(operation: dict[str, Any], entry: Operation, direction: Directi
 
 
 def _directed(schema: Schema, direction: Direction) -> Schema:
-    """The schema as it is in one direction: no read-only properties in a request, no write-only in a response."""
+    """The schema without the read-only properties in a request, and without the write-only ones in a response."""
     left_out = _LEFT_OUT[direction]
     result = {key: value for key, value in schema.items() if key not in ("readOnly", "writeOnly")}
     if isinstance(schema.get("properties"), dict):

@@ -1,6 +1,7 @@
-"""The effective specification as the generator gets it: without texts, and with a code in place of each published name.
+"""The effective specification for the generator, without texts, and with a code in place of each published name.
 
-The generator makes names of its own from published ones. It never sees them, so none can break its code or collide.
+The generator derives its own names from published ones. It gets only codes, so no published name can break its code or
+collide with another one.
 """
 
 from __future__ import annotations
@@ -15,17 +16,17 @@ _CODE = "wire"
 
 
 def code(name: str) -> str:
-    """An identifier that stands for a published name, and for no other."""
+    """A unique identifier for a published name."""
     return _CODE + name.encode("utf-8", "surrogatepass").hex()
 
 
 def published(name: str) -> str:
-    """The published name that a code stands for."""
+    """The published name of a code."""
     return bytes.fromhex(name.removeprefix(_CODE)).decode("utf-8", "surrogatepass")
 
 
 def readable(text: str) -> str:
-    """A message of the generator, with published names, on one line, and without addresses of objects."""
+    """A message of the generator with published names, on one line, and without memory addresses."""
     text = re.sub(rf"\b{_CODE}((?:[0-9a-f]{{2}})+)\b", lambda found: repr(published(found[0]))[1:-1], text)
     return " ".join(re.sub(r"<[\w.]+ object at 0x[0-9a-f]+>", "…", text).split())
 

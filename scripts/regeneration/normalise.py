@@ -1,6 +1,6 @@
-"""Stage 2, normalise: rules for the faults that any operation can have. What only a person can know is the overlay's.
+"""Stage 2, normalise: rules for faults that any operation can have. The overlay has what only a person can know.
 
-Each rule changes the document that is passed, a copy, and returns how many places it fixed.
+Each rule changes the copy of the document that it gets, and returns how many places it fixed.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ def normalise(document: Document, covered: Operations) -> tuple[Document, dict[s
         lambda result: name_operations(result, covered),
     )
     check_strings(document)
-    # Rules turn 3.0 into 3.1 where the two differ.
+    # Rules convert OpenAPI 3.0 to 3.1.
     return run((*RULES, *HOSTILE, naming), document | {"openapi": "3.1.0"})
 
 
 def _shared_objects(document: Document) -> int:
-    """Put request bodies, responses and parameters that are references in their place, for the rules to see."""
+    """Replace references to request bodies, responses and parameters with their targets, for the other rules."""
     fired = 0
     for _, path, operation in operations(document):
         for holder in (operation, document["paths"][path]):
@@ -64,7 +64,7 @@ def _misplaced_schema(document: Document) -> int:
         for body in (operation.get("requestBody"), *operation.get("responses", {}).values()):
             content = body.get("content") if isinstance(body, dict) else None
             if isinstance(content, dict) and content and set(content) & SCHEMA_KEYWORDS:
-                # Either the schema is here, or each of its keywords is a media type with a schema of its own.
+                # Either the schema is here, or each key is a media type with its own schema.
                 inner = [value for value in content.values() if isinstance(value, dict) and "schema" in value]
                 body["content"] = {JSON: inner[0] if inner else {"schema": content}}
                 fired += 1
@@ -113,7 +113,7 @@ def _complete_schema(schema: Schema) -> int:
     if "required" in schema and not isinstance(schema["required"], list):
         del schema["required"]
         fired += 1
-    # Patterns are in another dialect than Python's, and nothing uses them.
+    # Patterns are not in Python's dialect, and nothing uses them.
     return fired + (schema.pop("pattern", None) is not None)
 
 
@@ -141,7 +141,7 @@ def _complete_operations(document: Document) -> int:
 
 
 def _names_of_json(document: Document) -> int:
-    """`application/json; charset=utf-8` and `*/*` are JSON, where this service is concerned."""
+    """Declare `application/json; charset=utf-8` and `*/*` as JSON, which this service always means."""
     fired = 0
     for _, _, operation in operations(document):
         for body in (operation.get("requestBody"), *operation.get("responses", {}).values()):
@@ -154,7 +154,7 @@ def _names_of_json(document: Document) -> int:
 
 
 def _one_request_body(document: Document) -> int:
-    """A body is sent as JSON, which the service takes wherever it takes a form, or as multipart where an object is."""
+    """Keep one request body: JSON, which the service accepts wherever it accepts a form, or multipart for files."""
     fired = 0
     for _, _, operation in operations(document):
         content = (operation.get("requestBody") or {}).get("content")
@@ -186,7 +186,7 @@ def _files(document: Document) -> int:
 
 
 def _any_error_body(document: Document) -> int:
-    """Every operation can answer 401, 403, 404 and 429; no error body is promised to have a shape, or to be JSON."""
+    """Declare error responses without a shape, because every operation can return 401, 403, 404 and 429."""
     shared = {
         "description": "An error. Its body may have any shape, and may not be JSON.",
         "content": {"*/*": {}},
@@ -230,7 +230,7 @@ def _repeated_values(document: Document) -> int:
         for key in ("type", "required", "enum"):
             values = schema.get(key)
             if isinstance(values, list):
-                # As text, because True == 1 in Python.
+                # Values are compared as text, because True == 1 in Python.
                 distinct = {json.dumps(value, sort_keys=True): value for value in values}
                 fired += len(distinct) < len(values)
                 schema[key] = list(distinct.values())
@@ -251,7 +251,7 @@ def _titles(document: Document) -> int:
 
 
 def _examples_and_extensions(document: Document) -> int:
-    """Examples such as "<string>" for an integer are none; extensions, callbacks and links are not for this client."""
+    """Remove examples, which may be wrong, and extensions, callbacks and links, which this client does not use."""
     fired = 0
     nodes: list[dict[str, Any]] = list(all_schemas(document))
     for _, path, operation in operations(document):
@@ -268,33 +268,35 @@ def _examples_and_extensions(document: Document) -> int:
 
 
 RULES = (
-    Rule("nulls-and-booleans", "null or true stands where an object or a list belongs", _nulls_and_booleans),
+    Rule("nulls-and-booleans", "the document has null or true in place of an object or a list", _nulls_and_booleans),
     Rule(
         "shared-objects",
-        "bodies and parameters by reference would be passed over by the other rules",
+        "the other rules would skip bodies and parameters that are references",
         _shared_objects,
     ),
     Rule(
         "misplaced-schema",
-        "a schema's keywords stand where media types belong: the body is skipped",
+        "a schema's keywords are in place of media types, so that the body is skipped",
         _misplaced_schema,
     ),
-    Rule("incomplete-parts", "something that OpenAPI 3.1 asks for is left out, or is of 3.0", _incomplete_parts),
-    Rule("names-of-json", "JSON is declared under another name, and passed over", _names_of_json),
+    Rule(
+        "incomplete-parts", "something that OpenAPI 3.1 requires is missing, or has the form of 3.0", _incomplete_parts
+    ),
+    Rule("names-of-json", "JSON is declared under another name, and skipped", _names_of_json),
     Rule(
         "one-request-body",
-        "a body is declared up to three times: all three are filled, multipart is sent",
+        "a body is declared up to three times, so that the client fills all and sends multipart",
         _one_request_body,
     ),
     Rule("files", "a file is declared as JSON or in a format that the generator does not know", _files),
     Rule(
         "any-error-body",
-        "errors are declared with the one shape that they do not have: others crash",
+        "errors are declared with a shape that they do not have, so that parsing fails",
         _any_error_body,
     ),
     Rule(
         "repeated-values",
-        "a value is listed twice where a set belongs, which is not a valid schema",
+        "a set has a value twice, which is not a valid schema",
         _repeated_values,
     ),
     Rule(

@@ -1,4 +1,4 @@
-"""`spec/operations.yaml`: which operations the client covers, and the stable names of them and of their bodies."""
+"""The contents of `spec/operations.yaml`: the covered operations, with stable names for them and their bodies."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LONGEST = 150
 
 @attrs.frozen
 class Body:
-    """The stable name of a body's schema; `array` when the body is an array of them."""
+    """The stable name of a body's schema. With `array`, the body is an array of such objects."""
 
     name: str
     array: bool = False
@@ -31,17 +31,17 @@ class Body:
 
 @attrs.frozen
 class Operation:
-    """One entry: found by method and path, never by the vendor's operationId.
+    """An operation, which is found by method and path, never by the vendor's operationId.
 
-    `path` is where the operation is. `paths` are the paths of its entry, in order of preference: `locate` chooses the
-    first one that a specification has.
+    `paths` are the paths of its entry, in order of preference. `locate` chooses the first one that a specification has
+    as `path`.
 
-    `covered` ones are in operations.yaml and get stable bodies; the bodies of the others keep the vendor's schemas. An
-    `optional` one is left out if the specification lacks it or has it in a shape that the entry does not fit.
+    A `covered` operation is in operations.yaml and has stable bodies. The bodies of others keep the vendor's schemas.
+    An `optional` operation is left out if the specification lacks it, or if its shape does not fit the entry.
 
-    `resource_method` is its name in the resource class, None for an operation of a workflow, which has no such method.
-    `idempotent` says that a request may be sent again though it may have been carried out. `parameters` renames
-    parameters in Python; nothing on the wire changes.
+    `resource_method` is its name in the resource class, or None if it belongs to a workflow and has no such method.
+    `idempotent` means that a request may be sent again although it may have been processed. `parameters` renames
+    parameters in Python only.
     """
 
     name: str
@@ -63,14 +63,14 @@ class Operation:
 
     @classmethod
     def uncovered(cls, method: str, path: str) -> Operation:
-        """An operation that has no entry: its names are made from its method and path, which seldom change."""
+        """An operation without an entry. Its names are derived from its method and path, which seldom change."""
         first, *rest = _words(path)
         name = _snake("_".join([method, *(rest or [first])]))
         tag, method_name = _resource(method, path)
         return cls(name, tag, method, path, covered=False, resource_method=method_name)
 
     def body(self, direction: Direction) -> Body | None:
-        """The body of the request, or of the successes."""
+        """The body of the request or of the successes."""
         return self.request if direction == "request" else self.response
 
     def __str__(self) -> str:
@@ -78,7 +78,7 @@ class Operation:
 
 
 def shape(path: str) -> str:
-    """A path without the names of its parameters, which are free to change: `/metrics/{}/`."""
+    """A path without the names of its parameters, which may change: `/metrics/{}/`."""
     return re.sub(r"\{[^{}]*\}", "{}", path)
 
 
@@ -91,8 +91,8 @@ def placeholders(path: str) -> list[str]:
 class Operations:
     """All entries, the names of schemas inside bodies by their place (`Progress.metrics[]`), and the promised fields.
 
-    `promises` holds, by class, the fields that a response must have. `vendor_schemas` says that the vendor's schemas
-    are kept as well, under the vendor's names.
+    `promises` has the fields that a response must have, by class. With `vendor_schemas`, the vendor's schemas are kept
+    as well, under the vendor's names.
     """
 
     entries: tuple[Operation, ...]
@@ -101,14 +101,14 @@ class Operations:
     promises: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
 
     def of(self, method: str, path: str) -> Operation:
-        """The entry for an operation, made up if there is none."""
+        """The entry for an operation, or a new one."""
         for entry in self.entries:
             if (entry.method, entry.path) == (method, path):
                 return entry
         return Operation.uncovered(method, path)
 
     def only(self, keys: list[tuple[str, str]]) -> Operations:
-        """The entries for these (method, path), made up where there are none, and the vendor's schemas."""
+        """The entries for these (method, path), or new ones, and the vendor's schemas."""
         return attrs.evolve(self._with(tuple(self.of(*key) for key in keys)), vendor_schemas=True)
 
     def without(self, left_out: Collection[Operation]) -> Operations:
@@ -116,7 +116,7 @@ class Operations:
         return self._with(tuple(entry for entry in self.entries if entry not in left_out))
 
     def _with(self, entries: tuple[Operation, ...]) -> Operations:
-        """These entries, with the parts and promises of their bodies; an operation takes its own with it."""
+        """These entries, with the parts and promises of their bodies only."""
         bodies = {body.name for entry in entries for body in (entry.request, entry.response) if body is not None}
         all_bodies = {body.name for e in self.entries for body in (e.request, e.response) if body is not None}
         parts = {place: name for place, name in self.parts.items() if place.split(".")[0] in bodies}
@@ -126,7 +126,7 @@ class Operations:
 
 
 def _snake(text: str) -> str:
-    # A file system has a limit for the name of a module.
+    # File systems limit the length of a module's name.
     return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")[:_LONGEST].strip("_")
 
 
@@ -136,10 +136,10 @@ def _words(path: str) -> list[str]:
 
 
 def _resource(method: str, path: str) -> tuple[str, str]:
-    """The tag of an operation without an entry, and its method there.
+    """The tag and the method name of an operation without an entry.
 
-    The tag is the segment after the version: `/test_framework/v1/scenarios/` gives `scenarios`. Without a version it
-    is the first segment.
+    The tag is the segment after the version, such as `scenarios` for `/test_framework/v1/scenarios/`. Without a
+    version, it is the first segment.
     """
     segments = path.strip("/").split("/")
     versions = [number for number, segment in enumerate(segments) if re.fullmatch(r"v[0-9]+", segment)]

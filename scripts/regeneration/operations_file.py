@@ -1,4 +1,4 @@
-"""Reading `spec/operations.yaml`, or a file like it that `--select` names."""
+"""Reads `spec/operations.yaml`, or a similar file that `--select` names."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def load_operations(path: Path) -> Operations:
         raise RegenerationError(f"{path}: {', '.join(sorted(unknown))} is unknown. Correct its name, or remove it.")
     listed = document.get("operations")
     if not isinstance(listed, list) or not listed:
-        raise RegenerationError(f"{path}: `operations` is a list of entries, with at least one.")
+        raise RegenerationError(f"{path}: `operations` must be a list with at least one entry.")
     entries = tuple(_operation(entry, f"{path}, entry {number}") for number, entry in enumerate(listed, 1))
     _check_different(path, entries)
-    parts = _mapping(document, "parts", str, f"{path}: `parts` maps names to places, such as Part: Page.results[].")
+    parts = _mapping(document, "parts", str, f"{path}: `parts` must map names to places, such as Part: Page.results[].")
     promises = _mapping(
-        document, "promises", list, f"{path}: `promises` maps classes to fields, such as Page: [count]."
+        document, "promises", list, f"{path}: `promises` must map classes to fields, such as Page: [count]."
     )
     fields = {name: tuple(map(str, each)) for name, each in promises.items()}
     return Operations(entries, {place: name for name, place in parts.items()}, promises=fields)
@@ -55,7 +55,7 @@ def _check_different(path: Path, entries: tuple[Operation, ...]) -> None:
 
 
 def _repeated(values: Iterable[Any]) -> Any:
-    """The first value that is there more than once, None if there is none."""
+    """The first repeated value, or None."""
     return next((value for value, count in Counter(values).items() if count > 1), None)
 
 
@@ -87,20 +87,20 @@ def _operation(entry: Any, where: str) -> Operation:
 
 
 def _problems(entry: dict[str, Any]) -> Iterable[tuple[bool, str]]:
-    """What can be wrong with an entry: whether it is, and the message."""
+    """The possible problems of an entry: whether it has the problem, and the message."""
     for key in _FLAGS:
-        yield not isinstance(entry.get(key, False), bool), f": `{key}` is true or false."
+        yield not isinstance(entry.get(key, False), bool), f": `{key}` must be true or false."
     for key in ("request", "response"):
         is_class = re.fullmatch(_CLASS, str(entry.get(key, "Metric")), re.ASCII)
-        yield not is_class, f": `{key}` is the name of a class such as Metric, or Metric[] for an array."
+        yield not is_class, f": `{key}` must be the name of a class such as Metric, or Metric[] for an array."
     is_method = entry.get("workflow") and "resource_method" in entry
     yield bool(is_method), " is part of a workflow, so it has no resource_method."
     parameters = entry.get("parameters", {})
-    yield not isinstance(parameters, dict), ": `parameters` maps names to names, such as {id: metric_id}."
+    yield not isinstance(parameters, dict), ": `parameters` must map names to names, such as {id: metric_id}."
     for name in (entry["name"], entry["tag"], entry.get("resource_method", entry["name"]), *parameters.values()):
         is_name = re.fullmatch(SNAKE_CASE, str(name)) and not keyword.iskeyword(str(name))
         yield not is_name, f": {name} is not a snake_case name."
     yield str(entry["method"]).lower() not in METHODS, f": {entry['method']} is not an HTTP method."
     paths = entry["path"] if isinstance(entry["path"], list) else [entry["path"]]
     are_paths = bool(paths) and all(isinstance(path, str) and path.startswith("/") for path in paths)
-    yield not are_paths, ": `path` is a path such as /metrics/{id}/, or a list of such paths."
+    yield not are_paths, ": `path` must be a path such as /metrics/{id}/, or a list of such paths."

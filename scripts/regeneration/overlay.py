@@ -1,7 +1,8 @@
 """Stage 3, overlay: apply `spec/overlay.yaml`, an OpenAPI Overlay 1.0 document.
 
-Targets are RFC 9535 JSONPath, evaluated by python-jsonpath. The overlay libraries on the package index take older
-dialects of JSONPath, and do not report whether an action changed anything. If it did not, upstream has fixed the fault.
+Targets are RFC 9535 JSONPath, evaluated by python-jsonpath. The overlay libraries on the package index use older
+dialects of JSONPath, and do not report whether an action changed anything. An action without a change shows that
+upstream has fixed the fault.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class AppliedAction:
 
 
 def apply_overlay(document: Document, overlay: Document) -> tuple[Document, list[AppliedAction]]:
-    """Apply each action in order. Returns the new document, and what each action did to it."""
+    """Apply each action in order. Returns the new document, and whether each action changed it."""
     if not str(overlay.get("overlay", "")).startswith("1.0") or not isinstance(overlay.get("actions"), list):
         raise RegenerationError("spec/overlay.yaml is not an OpenAPI Overlay 1.0 document with actions.")
     result = copy.deepcopy(document)
@@ -42,7 +43,7 @@ def apply_overlay(document: Document, overlay: Document) -> tuple[Document, list
         except jsonpath.JSONPathError as error:
             raise RegenerationError(f"spec/overlay.yaml: {target} is not JSONPath: {error}") from None
         changed = False
-        # From the last to the first, so that the places of earlier matches in an array still hold.
+        # The last match comes first, so that the places of earlier matches in an array remain valid.
         for match in reversed(matches):
             if action.get("remove") is True:
                 changed = _remove(match)
@@ -53,7 +54,7 @@ def apply_overlay(document: Document, overlay: Document) -> tuple[Document, list
 
 
 def drop_unused(document: Document, before: Document) -> None:
-    """Take out the schemas that the overlay stated for operations which are not in this document."""
+    """Remove the schemas that the overlay added for operations that are not in this document."""
     schemas = document.get("components", {}).get("schemas", {})
     added = schemas.keys() - before.get("components", {}).get("schemas", {}).keys()
     kept = [document["paths"], *(schemas[name] for name in schemas.keys() - added)]
@@ -72,19 +73,19 @@ def _remove(match: jsonpath.JSONPathMatch) -> bool:
 
 
 def _update(target: str, node: object, update: Any) -> bool:
-    """Update a node in its place. Returns whether that changed it."""
+    """Update a node in place. Returns whether it changed."""
     if isinstance(node, list):
         node.append(copy.deepcopy(update))
         return True
     if isinstance(node, dict) and isinstance(update, dict):
         return _merge(node, update)
-    raise RegenerationError(f"spec/overlay.yaml: {target} is a single value; an update takes an object or an array.")
+    raise RegenerationError(f"spec/overlay.yaml: {target} is a single value. Only objects and arrays have updates.")
 
 
 def _merge(node: dict[str, Any], update: dict[str, Any]) -> bool:
-    """Merge as the Overlay standard says: objects are merged, arrays joined, all else replaced.
+    """Merge as in the Overlay standard: objects are merged, arrays are joined, and other values are replaced.
 
-    In keywords that hold sets, a value is not added twice, because the result would not be a valid schema.
+    In keywords that contain sets, a value is not added twice, because the result would not be a valid schema.
     """
     changed = False
     for key, value in update.items():
@@ -95,7 +96,7 @@ def _merge(node: dict[str, Any], update: dict[str, Any]) -> bool:
             node[key] += added
             changed = bool(added) or changed
         else:
-            # Other wording is not a fix. If upstream has fixed a fault in its own words, it is fixed.
+            # Descriptions do not count as changes, because upstream may fix a fault with other words.
             changed = ((key not in node or node[key] != value) and key not in ("description", "title")) or changed
             node[key] = copy.deepcopy(value)
     return changed

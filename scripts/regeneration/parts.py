@@ -1,4 +1,4 @@
-"""Names for the objects and enums inside bodies: each becomes a component, named by its place."""
+"""Makes the objects and enums inside bodies components, which are named by their place."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from .naming import bare, reserved
 from .operations import DIRECTIONS, Operations
 from .schemas import is_object, types
 
-_LONGEST = 120  # Of the name of a class. A file system has a limit for the name of its module.
+_LONGEST = 120  # Length of a class name, because file systems limit the name of its module.
 
 
 def name_parts(document: Document, covered: Operations) -> int:
     """Make a component of every object and enum inside a body, named by its place."""
     components: dict[str, Schema] = document.get("components", {}).get("schemas", {})
     parts = _Parts(covered, components)
-    # In order of name: nothing depends on the order in the document.
+    # Components are sorted by name, so that the result does not depend on their order in the document.
     for name, schema in sorted(components.items()):
         parts.visit(schema, name, top=True)
         schema.pop("title", None)
@@ -67,7 +67,7 @@ class _Parts:
             self._hoist(schema, self._free_name(place))
 
     def name_enums(self) -> None:
-        """Hoist the enums. Fields of one name mostly list the same values, which then have one name, made from it."""
+        """Hoist the enums. Most fields of the same name list the same values, and then share one enum."""
         sets: dict[str, set[frozenset[str]]] = {}
         for place, schema in self._enums:
             sets.setdefault(_field(place), set()).add(frozenset(schema["enum"]))
@@ -94,7 +94,7 @@ class _Parts:
 
 
 def _split_types(schema: Schema) -> None:
-    """Make alternatives of an object and other types, to name the class of the object here."""
+    """Split an object and other types into alternatives, so that the class of the object gets a name."""
     others = [name for name in types(schema) if name != "object"]
     if others and "object" in types(schema) and not {"anyOf", "oneOf", "allOf", "enum", "const"} & schema.keys():
         kept: Schema = {key: schema.pop(key) for key in ("description", "title") if key in schema}
@@ -111,7 +111,7 @@ def _split_types(schema: Schema) -> None:
 
 
 def _field(place: str) -> str:
-    """The name of the field at a place, or around it: `status` for `Job.runs[].status`."""
+    """The name of the field at a place, or around it, such as `status` for `Job.runs[].status`."""
     return str(re.findall(r"[^.\[\]{}]+", place)[-1])
 
 

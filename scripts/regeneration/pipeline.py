@@ -1,4 +1,4 @@
-"""The stages one after the other: from a published document to the effective specification and the client."""
+"""Runs all stages, from a published document to the effective specification and the client."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from .untrusted import check_paths
 from .validate import check_promises, validated_beside
 
 PACKAGE = "cekura_api"
-# What Python raises where something has another shape than the stages know of.
+# The errors that Python raises if something has a shape that the stages do not expect.
 _UNFORESEEN = (TypeError, AttributeError, LookupError, ValueError, ArithmeticError, RecursionError)
 UPSTREAM_HEADING = (
-    "The part of the published Cekura API that this client covers, as it is published, faults included.\n"
-    "`python scripts/regenerate.py SPECIFICATION` takes it from a published document."
+    "The part of the published Cekura API that this client covers, including its faults.\n"
+    "`python scripts/regenerate.py SPECIFICATION` updates it from a published document."
 )
 EFFECTIVE_HEADING = (
     "The effective specification, the generator's only input. Do not edit: `python scripts/regenerate.py` derives it\n"
@@ -66,7 +66,7 @@ class Derivation:
 
 
 def derive(published: Document, covered: Operations, overlay: Document, selection: str = "") -> Derivation:
-    """Select, normalise, overlay, make lenient; and check what can be checked at once.
+    """Run the stages select, normalise, overlay and lenience, and check their result.
 
     An optional operation is left out if it makes the run fail, or if it would change the types of other operations.
     """
@@ -98,7 +98,7 @@ def derive(published: Document, covered: Operations, overlay: Document, selectio
 
 
 def _disturbed(essential: Derivation, wider: Derivation) -> list[str]:
-    """What of the interface has another type with more operations in it than those that are essential."""
+    """The members of the interface whose types change if more than the essential operations are included."""
     before, after = interface(essential.effective), interface(wider.effective)
     changed = {
         name
@@ -109,7 +109,7 @@ def _disturbed(essential: Derivation, wider: Derivation) -> list[str]:
 
 
 def _serves_as(new: Member, old: Member) -> bool:
-    """Whether a member has the type of another, or is one that callers pass and that may be null as well."""
+    """Whether a member has the type of another one, or is passed by callers and additionally allows null."""
     is_nullable = new.given and new.type == f"{old.type} | None"
     return new.required == old.required and (new.type == old.type or is_nullable)
 
@@ -121,7 +121,7 @@ def _derive(published: Document, operations: Operations, overlay: Document) -> D
         where = _unforeseen(published, operations, overlay)
         raise RegenerationError(
             f"{where}: the document describes this in a way that no rule knows. "
-            "Use another version, or take the operation out of spec/operations.yaml."
+            "Use another version, or remove the operation from spec/operations.yaml."
         ) from error
 
 
@@ -141,7 +141,7 @@ def _stages(published: Document, operations: Operations, overlay: Document) -> D
 
 
 def _unforeseen(published: Document, operations: Operations, overlay: Document) -> str:
-    """The operation that the stages fail on, which one half of the operations has, or the half that fails."""
+    """Find the operation that the stages fail on by bisection. Returns several if they fail only together."""
     entries = operations.entries
     if len(entries) == 1:
         return str(entries[0])
@@ -160,11 +160,11 @@ def _unforeseen(published: Document, operations: Operations, overlay: Document) 
 def build(
     published: Document, spec: Path, target: Path, *, package: str = PACKAGE, selection: str = "operations.yaml"
 ) -> Derivation:
-    """Derive, and generate the package into `target` while the specification is validated."""
+    """Derive the specification, and generate the package in `target` while the specification is validated."""
     chosen = spec / "operations.yaml" if selection in (ALL, EXPOSED, "operations.yaml") else Path(selection)
     covered = load_operations(chosen)
     derivation = derive(published, covered, load(spec / "overlay.yaml"), selection)
-    # The same document as JSON, which the generator reads many times faster than YAML.
+    # The generator reads JSON many times faster than YAML.
     with TemporaryDirectory() as folder:
         specification = Path(folder, "openapi.json")
         specification.write_text(json.dumps(derivation.effective), encoding="utf-8")
@@ -180,7 +180,7 @@ def write_documents(derivation: Derivation, target: Path) -> None:
 
 
 def differing_files(made: Path, committed: Path) -> list[Path]:
-    """The files that are not the same below both folders, without bytecode."""
+    """The files that differ between two folders, without bytecode."""
 
     def below(folder: Path) -> Iterator[Path]:
         return (f.relative_to(folder) for f in folder.rglob("*") if f.is_file() and "__pycache__" not in f.parts)

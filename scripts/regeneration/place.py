@@ -1,4 +1,4 @@
-"""Where a run makes its result, and how the result is moved to where it belongs."""
+"""The scratch folder of a run, and moving its result into place."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PREFIX = ".regenerate-"
 
 @contextmanager
 def scratch(near: Path) -> Iterator[Path]:
-    """A temporary folder on the file system of `near`, so that what is made in it can be moved without being copied."""
+    """A temporary folder on the file system of `near`, so that its files can be moved without being copied."""
     near.mkdir(parents=True, exist_ok=True)
     for left_over in near.glob(f"{_PREFIX}*"):
         owner = left_over.name.removeprefix(_PREFIX).partition("-")[0]

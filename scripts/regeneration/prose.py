@@ -1,4 +1,4 @@
-"""Text that is safe to print in generated code: prose for docstrings, and literals."""
+"""Text that is safe to print in generated code, such as docstrings and literals."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LINE_BREAKS = r"\r\n|[\r\v\f\x1c-\x1e\x85\u2028\u2029]"
 
 
 def visible(text: str) -> str:
-    """A text without characters that hide or reorder what a reader sees, and with ordinary line breaks."""
+    """A text without characters that hide or reorder text, and with ordinary line breaks."""
     return "".join(each for each in re.sub(_LINE_BREAKS, "\n", text) if not is_hidden(each))
 
 
@@ -26,10 +26,10 @@ def prose(text: str) -> str:
 
 
 def wrapped(text: str, indent: int, hanging: int = 0) -> str:
-    """Prose in lines that fit. All lines but the first are indented, each paragraph's second and later ones more."""
+    """Wrapped prose. All lines except the first are indented, and hanging lines of a paragraph more."""
     lines: list[str] = []
     for paragraph in text.split("\n\n"):
-        # An escape sequence must not be split: safe_for_docstring has already split what is too long.
+        # Long words are not split, because that could split an escape sequence.
         filled = textwrap.wrap(
             paragraph, _WIDTH - indent, subsequent_indent=" " * hanging, break_long_words=False, break_on_hyphens=False
         )
@@ -38,19 +38,19 @@ def wrapped(text: str, indent: int, hanging: int = 0) -> str:
 
 
 def sentence(text: str) -> str:
-    """A text that ends like a sentence."""
+    """A text with a full stop at its end."""
     return text if text.endswith((".", "!", "?", ":", ")", "`")) else f"{text}."
 
 
 def summary(operation: Schema, name: str) -> str:
-    """What an operation does: its summary, made from its name if there is none, and its description."""
+    """The summary of an operation, which is derived from its name if necessary, and its description."""
     first, description = (str(operation.get(key) or "").strip() for key in ("summary", "description"))
     first = sentence(first or words(name))
     return f"{first}\n\n{description}" if description else first
 
 
 def words(name: str) -> str:
-    """A name as the beginning of a sentence: `agent_id` gives "Agent id"."""
+    """A name as the beginning of a sentence, such as "Agent id" for `agent_id`."""
     return str(strings.snake_case(name)).replace("_", " ").strip().capitalize()
 
 

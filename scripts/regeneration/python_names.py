@@ -1,6 +1,6 @@
-"""Names in Python for published names: safe in generated code, unique, and independent of their order.
+"""Python names for published names: safe in generated code, unique, and independent of their order.
 
-What a published name must not become is read from the templates themselves, so that a new template needs no new list.
+The names that are not available are read from the templates, so that a new template needs no list.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 FIELD_NAMES, ARGUMENT_NAMES = "x-python-names", "x-argument-names"
 FIELD_PREFIX = "field_"
 PLACES = ("path", "query", "header", "cookie")
-# Where generated code imports a type from that only some modules need. `{}` is the way to the package.
+# The imports of types that only some modules need. `{}` is replaced with the dots of a relative import.
 IMPORTS = {
     "Any": "from typing import Any",
     "Mapping": "from collections.abc import Mapping",
@@ -39,7 +39,7 @@ _LONGEST = 80  # A longer name is cut.
 
 @cache
 def names_in(*templates: str) -> frozenset[str]:
-    """Every name that the Python of some templates uses: not attributes, keyword arguments or words of strings."""
+    """Every name in the Python code of some templates, except for attributes, keyword arguments and strings."""
     found: set[str] = set()
     for template in templates:
         text = (TEMPLATES / template).read_text("utf-8")
@@ -53,7 +53,7 @@ def names_in(*templates: str) -> frozenset[str]:
 
 @cache
 def taken_by_models() -> frozenset[str]:
-    """What a field may not be called: the members of the base class of the models, and what their modules use."""
+    """Names that a field must not have: members of the base class of models, and names in their modules."""
     source = re.sub(r"\{#.*?#\}", "", (TEMPLATES / "base_model.py.jinja").read_text("utf-8"), flags=re.DOTALL)
     (base,) = (each for each in ast.parse(source).body if isinstance(each, ast.ClassDef) and each.name == "Model")
     members = {each.name for each in base.body if isinstance(each, ast.FunctionDef)}
@@ -63,13 +63,13 @@ def taken_by_models() -> frozenset[str]:
 
 @cache
 def taken_by_functions() -> frozenset[str]:
-    """What a parameter may not be called: what the functions and methods of operations use."""
+    """Names that a parameter must not have, because the functions and methods of operations use them."""
     return names_in("endpoint_module.py.jinja", "endpoint_init.py.jinja") | IMPORTS.keys() | {"self", "body"}
 
 
 @cache
 def taken_by_classes() -> frozenset[str]:
-    """What a class may not be called: the names in modules that import it. Its module may not be `known_values`."""
+    """Names that a class must not have: names in modules that import it, and that of the module `known_values`."""
     templates = ("model", "models_init", "known_values", "endpoint_module", "endpoint_init", "api_init")
     used = names_in(*(f"{name}.py.jinja" for name in templates)) | IMPORTS.keys() | set(COLLECTIONS)
     prefixes = {f"{prefix}{name}" for prefix in ("", "Async") for name in ("API", "Transport")}
@@ -78,16 +78,16 @@ def taken_by_classes() -> frozenset[str]:
 
 @cache
 def identifier(published: str) -> str:
-    """A published name in snake case and ASCII: two names that look alike become one, and `unique` tells them apart."""
+    """A published name in snake case and ASCII. Different names may give the same result, which `unique` resolves."""
     plain = unicodedata.normalize("NFKD", published).encode("ascii", "ignore").decode()
     return str(strings.PythonIdentifier(plain[:_LONGEST], FIELD_PREFIX))
 
 
 def unique(wanted: Mapping[K, str], taken: Iterable[str], published: Mapping[K, str]) -> dict[K, str]:
-    """A different name for each key: the one that is wanted, with an underscore if it is taken.
+    """A unique name for each key: the wanted name, with an underscore if it is taken.
 
-    Of keys that want the same name, the one that is published like that gets it. The others get exactly their
-    published name if that is possible, such as `agent__id` beside `agent_id`, or a number.
+    If several keys want the same name, the one with this published name gets it. The others get exactly their published
+    names if possible, such as `agent__id` next to `agent_id`, or a number.
     """
     reserved = set(taken)
     groups: dict[str, list[K]] = {}
@@ -113,7 +113,7 @@ def _is_usable(published: str) -> bool:
 
 
 def _is_like(published: str, wanted: str) -> bool:
-    """Whether a name is published as it is wanted, but for the underscore after a reserved word."""
+    """Whether the published name is the wanted one, apart from the underscore after a reserved word."""
     return published in (wanted, wanted.removesuffix("_")) and not published.endswith("_")
 
 
@@ -124,7 +124,7 @@ def field_names(document: Document, schema: Schema) -> dict[str, str]:
 
 
 def properties(document: Document, schema: Schema, above: tuple[str, ...] = ()) -> Iterator[str]:
-    """The names of the properties of an object, and of all that it consists of."""
+    """The names of the properties of an object, including those of its `allOf` members."""
     yield from schema.get("properties", {})
     for member in schema.get("allOf", []):
         reference = member.get("$ref")
@@ -144,7 +144,7 @@ def argument_names(document: Document, path: str, operation: dict[str, Any]) -> 
     places: dict[str, set[str]] = {}
     for (place, _), name in wanted.items():
         places.setdefault(name, set()).add(place)
-    # A name that is used in two places, or taken, says where it is sent.
+    # If a name is taken or used in two places, it gets the place as a suffix.
     clearer = {
         key: f"{name.rstrip('_')}_{key[0]}" if len(places[name]) > 1 or name in taken else name
         for key, name in wanted.items()
@@ -153,7 +153,7 @@ def argument_names(document: Document, path: str, operation: dict[str, Any]) -> 
 
 
 def name_in_python(document: Document) -> int:
-    """State every name in Python that is not simply the published one in snake case. Returns how many there are."""
+    """Set every Python name that is not the published one in snake case. Returns the number of names."""
     fired = 0
     for schema in document.get("components", {}).get("schemas", {}).values():
         names = field_names(document, schema)
@@ -170,7 +170,7 @@ def name_in_python(document: Document) -> int:
 
 
 def name_placeholders(document: Document) -> int:
-    """Give path parameters plain names, which are not sent. Validators take `{a:b}` or `{a[b]}` for something else."""
+    """Give path parameters plain names, which are not sent. Validators misread `{a:b}` and `{a[b]}`."""
     paths: dict[str, Any] = {}
     fired = 0
     for path, item in document["paths"].items():
@@ -184,7 +184,7 @@ def name_placeholders(document: Document) -> int:
             for piece in re.split(r"(\{[^{}]*\})", path)
         )
         if renamed != path and renamed in document["paths"]:
-            raise RegenerationError(f"The paths {path!r:.200} and {renamed!r:.200} differ in names of parameters only.")
+            raise RegenerationError(f"The paths {path!r:.200} and {renamed!r:.200} differ only in parameters.")
         for parameter in declared:
             parameter["name"] = names.get(parameter["name"], parameter["name"])
         paths[renamed] = item

@@ -1,4 +1,4 @@
-"""What changed between two effective specifications, for users of the Python client, and what the run fixed."""
+"""Reports the changes between two effective specifications for users of the Python client, and applied fixes."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ from .overlay import AppliedAction
 
 Kind = Literal["breaking", "added", "wording only"]
 KINDS: tuple[Kind, ...] = ("breaking", "added", "wording only")
-# The part of the version to raise, and why.
+# The part of the version to increase, and why.
 _BUMP: dict[Kind | None, tuple[str, str]] = {
     "breaking": ("major", "existing code breaks"),
     "added": ("minor", "only additions"),
     "wording only": ("patch", "only wording changes"),
     None: ("none", "nothing changes"),
 }
-_FIRST = 5  # names in the summary
+_FIRST = 5  # number of names in the summary
 _FIRST_UNCOVERED = 20
-_LONGEST = 60_000  # characters. GitHub accepts 65,536 in the text of a pull request.
+_LONGEST = 60_000  # characters, because GitHub accepts 65,536 in the text of a pull request
 
 
 @attrs.frozen
 class Change:
-    """One change, and what it is to users of the client.
+    """One change for users of the client.
 
-    `sentence` is our text, with a `{}` for each of `names`, which are from the document. The first is what changed.
+    `sentence` is our text, with a `{}` for each of `names`, which are from the document. The first name is that of the
+    changed member.
     """
 
     kind: Kind
@@ -46,7 +47,7 @@ class Change:
 
 @attrs.frozen
 class Report:
-    """What a run changed and fixed. The strings are data, which `markdown` escapes."""
+    """The changes and fixes of a run. The strings are data, which `markdown` escapes."""
 
     changes: tuple[Change, ...]
     new_operations: tuple[str, ...] = ()
@@ -61,12 +62,12 @@ class Report:
 
     @property
     def most(self) -> Kind | None:
-        """The kind of change that decides which part of the version to raise. None if nothing changed."""
+        """The kind of change that decides which part of the version to increase. None if nothing changed."""
         return next((kind for kind in KINDS if self.of(kind)), None)
 
     @property
     def bump(self) -> str:
-        """The part of the version that semantic versioning asks to raise: major, minor, patch or none."""
+        """The part of the version to increase by semantic versioning: major, minor, patch or none."""
         return _BUMP[self.most][0]
 
     def counts(self) -> str:
@@ -78,7 +79,7 @@ def compare(old: Document, new: Document) -> tuple[Change, ...]:
     """The changes from one effective specification to another, in order of kind, then of name."""
     before, after = interface(old), interface(new)
     changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
-    # What is new or gone as a whole is one change. Its required parameters and fields do not break anything else.
+    # A member that is new or gone counts as one change, without its parameters and fields.
     changed -= {name for name in changed if _came_with_owner(name, before, after)}
     changed -= {name for name in changed if _came_with_owner(name, after, before)}
     changes = {change for name in changed for change in _classify(name, before.get(name), after.get(name))}
@@ -86,7 +87,7 @@ def compare(old: Document, new: Document) -> tuple[Change, ...]:
 
 
 def _came_with_owner(name: str, before: Interface, after: Interface) -> bool:
-    """Whether a member is only in `after`, and what it is a part of is as well."""
+    """Whether a member and its owner are both only in `after`."""
     member = after.get(name)
     return name not in before and member is not None and member.owner in after.keys() - before.keys()
 
@@ -98,7 +99,7 @@ def _classify(name: str, old: Member | None, new: Member | None) -> Iterable[Cha
 
 
 def _differences(old: Member | None, new: Member | None) -> Iterable[tuple[Kind, str, *tuple[str, ...]]]:
-    """Each difference: its kind, the sentence, and what the sentence names besides the member."""
+    """Each difference: its kind, its sentence, and the names in the sentence after that of the member."""
     if new is None or old is None:
         if new is not None:
             yield ("breaking", "{} is new, and required") if new.required else ("added", "{} is new")
@@ -117,7 +118,7 @@ def _differences(old: Member | None, new: Member | None) -> Iterable[tuple[Kind,
     if new.promised and not old.promised:
         yield "added", "{} is promised now"
     if old.wording != new.wording:
-        yield "wording only", "{} is described in other words"
+        yield "wording only", "{} has a new description"
 
 
 def uncovered(published: Document, covered: Document) -> list[str]:
@@ -165,7 +166,7 @@ def markdown(report: Report, *, verbose: bool = False) -> str:
 
 
 def _summary(report: Report) -> list[str]:
-    """The three lines for a busy reader."""
+    """The three lines at the beginning of the report."""
     bump, why = _BUMP[report.most]
     new = _named(report.of("added"))
     if report.new_operations:
@@ -178,7 +179,7 @@ def _summary(report: Report) -> list[str]:
 
 
 def _named(changes: list[Change]) -> str:
-    """How many changes there are, and the first names: whole functions and classes before their parts."""
+    """The number of changes, and the first names. Functions and classes come before their parts."""
     names = list(dict.fromkeys(change.names[0] for change in sorted(changes, key=lambda change: change.is_part)))
     if not names:
         return "nothing"
@@ -207,7 +208,7 @@ def _counted(number: int, noun: str) -> str:
 
 
 def with_changes(changelog: str, report: Report) -> str:
-    """The changelog with the entries of the report in its Unreleased section, each once. Wording has no entry."""
+    """The changelog with the entries of the report in its Unreleased section, each once, without wording."""
     entries = {
         "Added": [f"- {change.what}, since the API has it." for change in report.of("added")],
         "Changed": [f"- **Breaking:** {change.what}, following the API." for change in report.of("breaking")],

@@ -1,4 +1,4 @@
-"""Rules: functions that fix a fault wherever it occurs, and count how often they did."""
+"""Rules, which are functions that fix a fault wherever it occurs, and count the fixes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Operations on schemas that several stages need: putting references in place, and joining two schemas."""
+"""Functions on schemas that several stages need, such as resolving references and joining two schemas."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from .errors import RegenerationError
 
 NULL: Schema = {"type": "null"}
 _KINDS = {"binary": "file", "date-time": "time", "date": "time"}
-_MOST_SCHEMAS = 20_000  # What is published has at most some hundreds.
+_MOST_SCHEMAS = 20_000  # The published documents have a few hundred.
 _ANY_OBJECT = {"required", "description", "title", "nullable", "readOnly", "writeOnly", "default"}
 _WORDING = {"description", "title", "example", "examples", "deprecated"}
 
 
 def inline(document: Document, schema: Schema, where: str, above: tuple[str, ...] = ()) -> Schema:
-    """A copy of a schema with every reference replaced by what it points at.
+    """A copy of a schema with every reference replaced by its target.
 
-    The result depends on no schema name, and those are what the vendor renames. `where` is named in errors, and `above`
-    are the references that lead to the schema.
+    The result does not depend on the names of schemas, which the vendor changes. Errors name `where`, and `above` has
+    the references that lead to the schema.
     """
     if isinstance(reference := schema.get("$ref"), str):
         if reference in above:
             chain = " -> ".join(name.rsplit("/", 1)[-1] for name in (*above, reference))
             raise RegenerationError(
-                f"{where}: the schema refers to itself ({chain}), which no stable name can be derived for. "
-                "Take the operation out of spec/operations.yaml until it is published otherwise."
+                f"{where}: the schema refers to itself ({chain}), so that no stable name can be derived. "
+                "Remove the operation from spec/operations.yaml until it is published differently."
             )
         target = inline(document, resolve(document, reference), where, (*above, reference))
         siblings = {key: value for key, value in schema.items() if key != "$ref"}
@@ -49,7 +49,7 @@ def inline(document: Document, schema: Schema, where: str, above: tuple[str, ...
 
 
 def join_members(document: Document) -> int:
-    """Make one schema of each `allOf` of several. Returns how many there were."""
+    """Join the members of each `allOf` into one schema. Returns how many were joined."""
     parts = 0
     joined: set[int] = set()
 
@@ -64,7 +64,7 @@ def join_members(document: Document) -> int:
             while "$ref" in target and id(target) not in passed:
                 passed.add(id(target))
                 target = resolve(document, target["$ref"])
-            if id(target) not in passed:  # It cannot be a part of itself.
+            if id(target) not in passed:  # A schema cannot be part of itself.
                 join_in(target, (*above, id(schema)))
                 targets.append(target)
         result = _joined([*targets, {key: value for key, value in schema.items() if key != "allOf"}])
@@ -84,7 +84,7 @@ def join_members(document: Document) -> int:
 
 
 def _flatten(schema: Schema) -> Schema:
-    """Put the members of `allOf` into the schema itself: all of one member, or of members that are all objects."""
+    """Move the members of `allOf` into the schema itself, if there is one member, or if all are objects."""
     members = schema.get("allOf")
     if not isinstance(members, list) or not members:
         return schema
@@ -94,7 +94,7 @@ def _flatten(schema: Schema) -> Schema:
 
 
 def _joined(members: list[Schema]) -> Schema:
-    """One schema with the keywords of all, and the properties of all."""
+    """One schema with the keywords and properties of all members."""
     result: Schema = {}
     for member in members:
         for key, value in member.items():
@@ -111,9 +111,9 @@ def _joined(members: list[Schema]) -> Schema:
 
 
 def fold(schema: Schema, *, keep_null: bool, is_item: bool = False) -> Schema:
-    """A schema whose alternatives are all objects, as the one object that is read for any of them.
+    """Turn a schema whose alternatives are all objects into one object that can read any of them.
 
-    With `keep_null` off, null is taken off structures, but for the items of an array: lenience allows it to all others.
+    Without `keep_null`, null is removed from structures other than items of arrays, because lenience allows it there.
     """
     result, keep_here = dict(schema), keep_null or is_item
     for key in ("anyOf", "oneOf"):
@@ -127,7 +127,7 @@ def fold(schema: Schema, *, keep_null: bool, is_item: bool = False) -> Schema:
                 folded = join(folded, member)
             result = {**folded, **result}
     if {"null"} < set(types(result)) <= {"null", "object", "array"}:
-        # As an alternative of its own, so that the structure beside it gets a name of its own.
+        # Null becomes a separate alternative, so that the structure gets its own name.
         result = nullable(without_null(result)) if keep_here else without_null(result)
     if isinstance(result.get("properties"), dict):
         result["properties"] = {name: fold(child, keep_null=keep_null) for name, child in result["properties"].items()}
@@ -143,7 +143,7 @@ def types(schema: Schema) -> list[str]:
 
 
 def kinds(document: Document, schema: Schema) -> set[str]:
-    """The types of the values that a schema allows, with those that its references and alternatives allow."""
+    """The types of the values that a schema, its references and its alternatives allow."""
     found: set[str] = set()
     followed: set[str] = set()
     todo = [schema]
@@ -163,21 +163,21 @@ def kinds(document: Document, schema: Schema) -> set[str]:
 
 
 def is_object(schema: Schema) -> bool:
-    """Whether every value is an object. Properties without a type mean one, too."""
+    """Whether every value is an object. A schema with properties but no type counts as well."""
     return types(schema) == ["object"] or ("properties" in schema and not types(schema))
 
 
 def is_anything(schema: Schema) -> bool:
-    """Whether a schema says nothing about the value."""
+    """Whether a schema allows any value."""
     return not set(schema) - _WORDING - {"readOnly", "writeOnly"}
 
 
 def join(first: Schema, second: Schema) -> Schema:
-    """The schema of a value that is described by one of two schemas: the result allows what either of them allows."""
+    """A schema that allows every value that one of two schemas allows."""
     if _essence(first) == _essence(second):
         return first
     if is_anything(first) or is_anything(second):
-        # One of the two places was left untyped upstream; what the other says is better than nothing.
+        # If only one of the two schemas has a type, it is used for both.
         return {**first, **second} if is_anything(first) else {**second, **first}
     wording = {key: value for key, value in {**second, **first}.items() if key in _WORDING}
     if is_object(first) and is_object(second):
@@ -243,7 +243,7 @@ def _alternatives(schema: Schema) -> list[Schema]:
 
 
 def _essence(node: Any, *, names: bool = False) -> Any:
-    """A schema without its wording, to compare with another."""
+    """A schema without its wording, for comparisons."""
     if isinstance(node, dict):
         return {
             key: _essence(value, names=key == "properties" and not names)

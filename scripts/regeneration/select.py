@@ -1,4 +1,4 @@
-"""Stage 1, select: the part of a published document with the covered operations, as published."""
+"""Stage 1, select: extracts the covered operations of a published document, without changes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ALL, EXPOSED = "all", "exposed"
 def choose(document: Document, covered: Operations, selection: str) -> Operations:
     """The operations of a selection: the covered ones, `all`, or those `exposed` by `x-mcp-expose: true`.
 
-    Each is where this document has it.
+    Each has its path in this document.
     """
     covered = locate(document, covered)
     if selection not in (ALL, EXPOSED):
@@ -30,22 +30,22 @@ def choose(document: Document, covered: Operations, selection: str) -> Operation
         if selection == ALL or operation.get("x-mcp-expose") is True
     ]
     if not keys:
-        raise RegenerationError("The specification has no operation that carries `x-mcp-expose: true`.")
+        raise RegenerationError("The specification has no operation with `x-mcp-expose: true`.")
     chosen = covered.only(keys)
     names: set[tuple[str, str]] = set()
     methods: set[tuple[str, str]] = set()
     entries = []
-    # The covered ones keep their names. The others are sorted, so that the numbers depend on nothing but the paths.
+    # Covered operations keep their names. The others are sorted, so that numbers depend only on the paths.
     for entry in sorted(chosen.entries, key=lambda entry: (not entry.covered, entry.path, entry.method)):
         name = _numbered(names, entry.tag, entry.name)
-        # Nothing supplies the operations of a workflow here, so each of them has a method, too.
+        # Operations of a workflow get methods as well, because this package has no workflow.
         method = _numbered(methods, entry.tag, entry.resource_method or entry.name)
         entries.append(attrs.evolve(entry, name=name, resource_method=method))
     return attrs.evolve(chosen, entries=tuple(entries))
 
 
 def _numbered(taken: set[tuple[str, str]], tag: str, name: str) -> str:
-    """A name that nothing else of the tag has. Paths may differ only in what a Python name cannot express."""
+    """A unique name within the tag, because different paths may give the same Python name."""
     candidates = itertools.chain([name], (f"{name}_{number}" for number in itertools.count(2)))
     free = next(each for each in candidates if (tag, each) not in taken)
     taken.add((tag, free))
@@ -53,9 +53,9 @@ def _numbered(taken: set[tuple[str, str]], tag: str, name: str) -> str:
 
 
 def select(document: Document, operations: Operations) -> Document:
-    """The chosen operations with all that they refer to. Nothing is changed, only left out.
+    """The chosen operations with everything that they refer to, unchanged.
 
-    Raises RegenerationError when the document lacks an operation or something that one refers to.
+    Raises RegenerationError if the document lacks an operation, or the target of a reference.
     """
     if missing := [entry for entry in operations.entries if not _has(document, entry)]:
         raise MissingOperationError(refusal(document, missing))
@@ -69,7 +69,7 @@ def select(document: Document, operations: Operations) -> Document:
     components = _components(document, paths)
     schemes = {name for item in paths.values() for name in _security_schemes(item)}
     published = document.get("components", {}).get("securitySchemes", {})
-    # Where any credential is sent matters if there is a parameter for it, which the client must not have.
+    # A security scheme is kept if a parameter would send its credential, so that a later stage removes this parameter.
     names = _parameter_names(part, components)
     schemes |= {name for name, scheme in published.items() if _credential(scheme) in names}
     if used := {name: published[name] for name in sorted(schemes) if name in published}:
@@ -93,7 +93,7 @@ def _components(document: Document, paths: dict[str, Any]) -> dict[str, Any]:
         parts = reference.removeprefix("#/").split("/")
         if len(parts) != 3 or parts[0] != "components":
             raise RegenerationError(
-                f"`$ref: {reference}` does not point at a component, which is all that is supported."
+                f"`$ref: {reference}` does not refer to a component. Other references are not supported."
             )
         kind = found.setdefault(parts[1], {})
         name = parts[2].replace("~1", "/").replace("~0", "~")

@@ -1,6 +1,6 @@
-"""Before stage 1: what the stages rely on has the shape that they rely on. What no covered operation uses may be odd.
+"""Before stage 1: checks that the covered operations have the shape that the stages expect.
 
-`Malformed` names the place, such as `paths./x/.get.parameters`, which the stages after this could not.
+`Malformed` names the place, such as `paths./x/.get.parameters`, which later stages do not know.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from .errors import RegenerationError
 from .operations import Operation, Operations
 from .schemas import types
 
-MAX_EXPANDED = 50_000  # values in the schemas of the covered operations, with every reference replaced by its target
+MAX_EXPANDED = 50_000  # values in the covered operations' schemas, with every reference replaced by its target
 _NAMES = {dict: "an object", list: "a list", str: "a string", bool: "true or false", int: "a number", float: "a number"}
 _IN = ("path", "query", "header", "cookie")
 _TYPES = ("string", "integer", "number", "boolean", "object", "array", "null")
@@ -24,11 +24,11 @@ _FLAGS = ("nullable", "readOnly", "writeOnly")
 
 
 class Malformed(RegenerationError):
-    """Something stands in the document where OpenAPI has something else."""
+    """A part of the document does not have the type that OpenAPI requires."""
 
     def __init__(self, place: str, problem: str) -> None:
         super().__init__(
-            f"{place}: {problem}. The published document is wrong there. Use another version, or correct a copy of it."
+            f"{place}: {problem}. The published document is wrong. Use another version, or correct a copy of it."
         )
 
 
@@ -57,7 +57,7 @@ def _check_operation(item: dict[str, Any], entry: Operation) -> None:
 
 
 def check_components(part: Document) -> None:
-    """Check what the covered operations refer to, which is all that is in the components of this part."""
+    """Check the components of the selected part, which are those that the covered operations refer to."""
     components = _object(part, "components", "")
     for name, schema in _object(components, "schemas", "components").items():
         _schema(schema, f"components.schemas.{name}")
@@ -76,7 +76,7 @@ def check_components(part: Document) -> None:
 
 
 def _follow(components: dict[str, Any], name: str, kind: str) -> None:
-    """Raise Malformed if a component refers, over others of its kind, to itself."""
+    """Raise Malformed if a component refers to itself, directly or through others of its kind."""
     seen: set[str] = set()
     current: str | None = name
     while current is not None and isinstance(node := components.get(current), dict):
@@ -88,7 +88,7 @@ def _follow(components: dict[str, Any], name: str, kind: str) -> None:
 
 
 def check_expansion(part: Document, operations: Operations) -> None:
-    """Check how large the covered operations are once each reference is replaced: few schemas can be millions."""
+    """Check the size of the covered operations with all references replaced. A few schemas can become millions."""
     components = _object(part, "components", "")
     targets = {f"#/components/{kind}/{name}": node for kind in components for name, node in components[kind].items()}
     known: dict[str, tuple[int, int]] = {}
@@ -97,26 +97,26 @@ def check_expansion(part: Document, operations: Operations) -> None:
         if size > MAX_EXPANDED or depth > MAX_DEPTH:
             raise RegenerationError(
                 f"{entry}: with each `$ref` replaced, its schemas have more than {MAX_EXPANDED:,} values or are nested "
-                f"more than {MAX_DEPTH} levels deep. Take the operation out of spec/operations.yaml, or use another "
+                f"more than {MAX_DEPTH} levels deep. Remove the operation from spec/operations.yaml, or use another "
                 "version."
             )
 
 
 def check_depth(effective: Document) -> None:
-    """Check that the effective specification can be read again: rules put `anyOf` around what may be null."""
+    """Check that the effective specification is not nested too deeply. Rules add an `anyOf` for each null."""
     schemas = _object(_object(effective, "components", ""), "schemas", "components")
     for name, node in [*effective["paths"].items(), *schemas.items()]:
         if _expanded(node, {}, {})[1] > MAX_DEPTH - 5:
             raise RegenerationError(
-                f"{name} is nested too deeply for a client, by lists inside of lists. "
-                "Take the operation out of spec/operations.yaml, or use another version."
+                f"{name} is nested too deeply for a client, because of nested lists. "
+                "Remove the operation from spec/operations.yaml, or use another version."
             )
 
 
 def _expanded(
     node: object, targets: dict[str, Any], known: dict[str, tuple[int, int]], level: int = 0
 ) -> tuple[int, int]:
-    """How many values there are in a node, and how deep it is, with every reference replaced."""
+    """The number of values in a node and its depth, with every reference replaced."""
     if level > 2 * MAX_DEPTH:
         return 1, level
     if not isinstance(node, dict | list):
@@ -124,7 +124,7 @@ def _expanded(
     found = [(0, 0)]
     if isinstance(node, dict) and isinstance(reference := node.get("$ref"), str) and reference in targets:
         if reference not in known:
-            known[reference] = (1, 1)  # Where it refers to itself, which stage 2 refuses.
+            known[reference] = (1, 1)  # Stage 2 refuses references to themselves.
             known[reference] = _expanded(targets[reference], targets, known, level + 1)
         found.append(known[reference])
     children = node.values() if isinstance(node, dict) else node
@@ -156,7 +156,7 @@ def _body(body: Any, place: str, kind: str) -> None:
     _optional(body, "description", place, str)
     content = _object(body, "content", place)
     if set(content) & SCHEMA_KEYWORDS:
-        # Keywords of a schema stand where media types belong. A rule makes a body of it.
+        # A rule fixes keywords of a schema in place of media types.
         inner = [key for key, value in content.items() if isinstance(value, dict) and "schema" in value]
         if not inner:
             _schema(content, f"{place}.content")
@@ -191,7 +191,7 @@ def _schema(schema: Any, place: str) -> None:
             _schema(child, f"{place}.properties.{name}")
     for key in ("items", "additionalProperties", "not"):
         child = schema.get(key)
-        # A list whose items have no schema gets one by rule.
+        # A rule adds missing schemas for the items of a list.
         if not (isinstance(child, bool | None) or (key == "items" and schema.get("type") == "array")):
             _expect(child, f"{place}.{key}", dict)
         if isinstance(child, dict):
@@ -202,7 +202,7 @@ def _schema(schema: Any, place: str) -> None:
 
 
 def _keywords(schema: dict[str, Any], place: str) -> None:
-    """Check the keywords of a schema that hold no other schemas."""
+    """Check the keywords of a schema that do not contain other schemas."""
     for keys, kind in ((_STRINGS, str), (_FLAGS, bool), (("enum",), list)):
         for key in keys:
             _optional(schema, key, place, kind)

@@ -1,7 +1,7 @@
-"""The generated functions and methods as templates print them: signatures, the arguments of calls, and results.
+"""The signatures, call arguments and results of generated functions and methods, for the templates.
 
-Every string is safe to print where its name says: `key` and `url` are Python literals, `name` is an identifier, `type`
-is code of the generator, and `text` is for a docstring.
+Every string is safe for its purpose: `key` and `url` are Python literals, `name` is an identifier, `type` is code of
+the generator, and `text` is for a docstring.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .prose import literal
 
 @attrs.frozen
 class Argument:
-    """A parameter of a generated function, or a field of a model. `type` leaves out that it may be unset."""
+    """A parameter of a generated function, or a field of a model. `type` does not include `Unset`."""
 
     name: str
     published: str
@@ -37,12 +37,12 @@ class Argument:
 
     @property
     def declaration(self) -> str:
-        """How a function of an endpoint or a model declares it."""
+        """Its declaration in a function of an endpoint or in a model."""
         return f"{self.name}: {self.type}" if self.required else f"{self.name}: {self.type} | Unset = UNSET"
 
     @property
     def query_declaration(self) -> str:
-        """How a method of a resource declares it: None means that it is not sent."""
+        """Its declaration in a method of a resource, in which None is not sent."""
         if self.required:
             return self.declaration
         may_be_none = self.type in ("Any", "None") or re.search(r"\| None\b", self.type)
@@ -50,7 +50,7 @@ class Argument:
 
     @property
     def field_declaration(self) -> str:
-        """How a method of a resource declares a field of its body, which may also be in the body that is passed."""
+        """The declaration of a field of a body in a method of a resource. The body may also have the field."""
         kind = "object" if self.type == "Any" else self.type  # Any JSON is accepted.
         return f"{self.name}: {kind} | Unset = UNSET"
 
@@ -59,7 +59,7 @@ class Argument:
 class RequestBody:
     """The body of a request. `model` is the class of a JSON object, whose `fields` are keywords of the method.
 
-    `kind` is the argument of httpx for it: json or files. Stage 2 leaves no other media types in requests.
+    `kind` is the argument of httpx for it: json or files. Stage 2 removes other media types from requests.
     """
 
     kind: str
@@ -69,7 +69,7 @@ class RequestBody:
 
     @property
     def sent(self) -> str:
-        """What a function of an endpoint passes to httpx."""
+        """The code that a function of an endpoint passes to httpx."""
         if self.model:
             required = "" if self.argument.required else ", required=False"
             return f"_calls.json_body({self.model}, body{required})"
@@ -80,7 +80,7 @@ class RequestBody:
 
 @attrs.frozen
 class Case:
-    """One success: its status (None: any other), the type of its result, and how that is read, "" if from JSON."""
+    """One success: its status (None for any other), the type of its result, and how to read it ("" for JSON)."""
 
     status: str | None
     type: str
@@ -110,12 +110,12 @@ class Call:
 
     @property
     def keywords(self) -> tuple[Argument, ...]:
-        """Every parameter that is neither in the path nor the body."""
+        """Every parameter that is not in the path or the body."""
         return (*self.query, *self.headers, *self.cookies)
 
     @property
     def groups(self) -> list[tuple[str, str, str, tuple[Argument, ...]]]:
-        """The parameters outside of the path: the argument of httpx for them, and the function that makes it."""
+        """The parameters outside of the path, by argument of httpx, with the function that creates this argument."""
         groups = (
             ("params", "parameters", "", self.query),
             ("headers", "strings", "", self.headers),
@@ -160,7 +160,7 @@ class Call:
 
     @property
     def method_arguments(self) -> str:
-        """What the method of the resource class passes to its transport, after the endpoint."""
+        """The arguments that the method of the resource class passes to its transport, after the endpoint."""
         passed = [f"{each.name}={each.name}" for each in self.path]
         if self.body is not None and self.body.model:
             fields = ", ".join(f"{each.key}: {each.name}" for each in self.body.fields)
@@ -174,26 +174,26 @@ class Call:
         return ", ".join([self.name, *passed])
 
     def method_result(self, prefix: str) -> str:
-        """The type of what the method returns, in the blocking class or (prefix "Async") in the other."""
+        """The return type of the method in the blocking class or, with the prefix "Async", the asynchronous one."""
         return f"{prefix}Iterator[{self.item}]" if self.item else self.result
 
     @property
     def types(self) -> list[str]:
-        """The code of every type that the methods of the resource classes name."""
+        """The code of every type in the methods of the resource classes."""
         return [self.method_signature, self.method_result(""), self.method_result("Async")]
 
     @property
     def passed(self) -> str:
-        """The arguments, passed on under their own names."""
+        """The arguments, passed by their own names."""
         return ", ".join(f"{each.name}={each.name}" for each in self.arguments)
 
     @property
     def endpoint_types(self) -> list[str]:
-        """The code of every type that the module of the endpoint names."""
+        """The code of every type in the module of the endpoint."""
         return [each.type for each in self.arguments] + [case.type for case in self.cases]
 
     def returns(self, prefix: str) -> str:
-        """What the function or the method returns, in words."""
+        """The description of the result, for docstrings."""
         if self.item:
             kind = "An asynchronous iterator" if prefix else "An iterator"
             return f"{kind} over the items of all pages. It requests a page when it needs it."
@@ -206,7 +206,7 @@ class Call:
 
     @property
     def documented(self) -> tuple[Argument, ...]:
-        """What the method of the resource class explains, in the order of its parameters."""
+        """The documented parameters of the method of the resource class, in order."""
         keywords = sorted(self.keywords, key=lambda each: not each.required)
         body = (self.body.argument,) if self.body else ()
         return (*self.path, *body, *keywords, *(self.body.fields if self.body else ()))
@@ -228,15 +228,15 @@ class Resource:
 
     @property
     def hides_list(self) -> bool:
-        """Whether a method hides the type `list` from annotations in the class."""
+        """Whether a method named `list` hides the type from annotations in the class."""
         codes = [code for call in self.calls for code in call.types]
         return any(call.resource_method == "list" for call in self.calls) and any("list[" in code for code in codes)
 
     @property
     def names(self) -> set[str]:
-        """Every name in the signatures. ruff keeps unused imports in an __init__.py, so there must not be any."""
+        """Every name in the signatures, to import only these. ruff does not remove unused imports in an __init__.py."""
         return set(re.findall(r"\w+", " ".join(code for call in self.calls for code in call.types)))
 
     def annotation(self, code: str) -> str:
-        """A type as the methods of the class have to write it."""
+        """A type as the methods of the class must write it."""
         return re.sub(r"\blist\[", "builtins.list[", code) if self.hides_list else code

@@ -1,4 +1,4 @@
-"""Rules for a document that nobody vouches for: hidden text, and what only the client may decide to send."""
+"""Rules for untrusted documents, against hidden text and against parameters that only the client may send."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from .rules import Rule
 
 _TEXTS = ("description", "summary", "title")
 _CREDENTIALS = {"authorization", "cookie", "x-cekura-api-key", "proxy-authorization"}
-# Headers that httpx or the facade sends, and headers that say where a message ends or what its body is.
+# Headers that httpx or the facade sends, and headers that define the end or the type of a message.
 _OF_THE_CLIENT = {"accept", "accept-encoding", "host", "user-agent"} | {
     *("connection", "content-encoding", "content-length", "content-type", "expect", "keep-alive"),
     *("proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"),
 }
-_NAME = r"[\w!#$%&'*+.^`|~-]+"  # What HTTP allows as the name of a header or a cookie.
+_NAME = r"[\w!#$%&'*+.^`|~-]+"  # The names that HTTP allows for headers and cookies.
 
 
 def check_strings(document: Document) -> None:
-    """Raise RegenerationError if a string, other than a text, has half of a surrogate pair."""
+    """Raise RegenerationError if a string that is not a text has half of a surrogate pair."""
     for where, text in _strings(document, ()):
         if re.search(r"[\ud800-\udfff]", text):
             raise RegenerationError(
-                f"Half of a surrogate pair in {text!r:.80}, at {'/'.join(where)!r:.200}: UTF-8 cannot hold it. "
+                f"Half of a surrogate pair in {text!r:.80}, at {'/'.join(where)!r:.200}: UTF-8 cannot encode it. "
                 "The publication is broken. Use another one."
             )
 
 
 def _strings(node: object, where: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Every key and every string that is not only text, with its place."""
+    """Every key and every string that is not a text, with its place."""
     if isinstance(node, dict):
         for key, value in node.items():
             yield where, str(key)
@@ -46,20 +46,21 @@ def _strings(node: object, where: tuple[str, ...]) -> Iterator[tuple[tuple[str, 
 
 
 def check_paths(document: Document) -> None:
-    """Raise RegenerationError if a request for a path would go to another host, or to another path."""
+    """Raise RegenerationError if a request for a path would be sent to another host or path."""
     for method, path, _ in operations(document):
-        rest = re.sub(r"\{[^{}]+\}", "x", path)  # The names of parameters are not sent.
+        rest = re.sub(r"\{[^{}]+\}", "x", path)  # Names of parameters are not sent.
         is_plain = re.fullmatch(r"/(?!/)[^?#\\\s{}]*", rest) is not None and rest.isprintable()
         if not is_plain or {".", ".."} & set(rest.split("/")):
             raise RegenerationError(
-                f"{method.upper()} {path!r:.200}: a request would not go to this path. A path starts with one slash. "
-                "It has no segment `.` or `..`, no `?`, `#`, backslash or space, and braces only around parameters. "
-                "Take the operation out of the document, or use another publication."
+                f"{method.upper()} {path!r:.200}: a request would not be sent to this path. "
+                "A path must start with one slash. It must not contain a segment `.` or `..`, `?`, `#`, a backslash, a "
+                "space, or braces that are not around a parameter. "
+                "Remove the operation from the document, or use another publication."
             )
 
 
 def _hidden_characters(document: Document) -> int:
-    """Remove what hides or reorders text, so that whoever reviews the client reads what there is."""
+    """Remove characters that hide or reorder text, so that reviewers of the client see all of it."""
     fired = 0
     todo: list[Any] = [document]
     while todo:
@@ -76,7 +77,7 @@ def _hidden_characters(document: Document) -> int:
 
 
 def _headers_of_the_client(document: Document) -> int:
-    """Drop parameters with which a caller would send a credential or change how a message is read."""
+    """Remove parameters with which a caller would send a credential, or change how a message is read."""
     reserved = {("header", name) for name in _CREDENTIALS | _OF_THE_CLIENT} | set(_credentials(document))
     fired = 0
     seen: set[int] = set()
@@ -91,7 +92,7 @@ def _headers_of_the_client(document: Document) -> int:
 
 
 def _credentials(document: Document) -> Iterator[tuple[str, str]]:
-    """Where credentials are sent, in lower case."""
+    """The places and names under which credentials are sent, in lower case."""
     schemes = document.get("components", {}).get("securitySchemes")
     for scheme in schemes.values() if isinstance(schemes, dict) else ():
         if isinstance(scheme, dict) and scheme.get("type") == "apiKey":
@@ -108,7 +109,7 @@ RULES = (
     Rule("hidden-characters", "a text has characters that hide or reorder it", _hidden_characters),
     Rule(
         "headers-of-the-client",
-        "a parameter carries a credential, or decides how a message is read: only the client may send it",
+        "a parameter has a credential or changes how a message is read, so that only the client may send it",
         _headers_of_the_client,
     ),
 )

@@ -1,4 +1,4 @@
-"""Stage 5, validate: the effective specification is valid OpenAPI 3.1, and has everything that the client promises."""
+"""Stage 5, validate: checks that the effective specification is valid OpenAPI 3.1, and keeps all promises."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .schemas import is_object
 
 
 def check_promises(document: Document, operations: Operations) -> None:
-    """Raise RegenerationError if a reference, or a name in operations.yaml, leads to nothing."""
+    """Raise RegenerationError if a reference, or a name in operations.yaml, has no target."""
     schemas = document.get("components", {}).get("schemas", {})
     _check_bodies(schemas, operations)
     _check_fields(schemas, operations)
@@ -25,45 +25,45 @@ def check_promises(document: Document, operations: Operations) -> None:
     for place, name in operations.parts.items():
         if SCHEMA_PREFIX + name not in reachable(document, schemas[place.split(".")[0]]):
             raise RegenerationError(
-                f"spec/operations.yaml names {name}, but there is nothing at {place} any more. "
-                "Give its new place, or state it in spec/overlay.yaml."
+                f"spec/operations.yaml names {name}, but {place} no longer exists. "
+                "Write its new place, or state it in spec/overlay.yaml."
             )
 
 
 def _check_bodies(schemas: dict[str, Schema], operations: Operations) -> None:
-    """Each named body exists, and is an object."""
+    """Check that each named body exists and is an object."""
     for entry in operations.entries:
         for body in filter(None, (entry.request, entry.response)):
             if body.name not in schemas:
-                raise RegenerationError(f"{entry}: its body {body.name} is missing: an overlay action removed it.")
+                raise RegenerationError(f"{entry}: its body {body.name} was removed by an overlay action.")
             if not is_object(schemas[body.name]) or {"anyOf", "oneOf", "allOf"} & set(schemas[body.name]):
                 raise RegenerationError(
                     f"{entry}: its body {body.name} is no longer an object. "
-                    "Say in spec/overlay.yaml what it holds, or take its name out of spec/operations.yaml."
+                    "State its fields in spec/overlay.yaml, or remove its name from spec/operations.yaml."
                 )
 
 
 def _check_fields(schemas: dict[str, Schema], operations: Operations) -> None:
-    """Each promised field exists, in a response."""
+    """Check that each promised field exists in a response."""
     for name, fields in operations.promises.items():
         if name not in schemas:
             raise RegenerationError(
                 f"spec/operations.yaml promises fields of {name}, but there is no such class. "
-                "Take it out of `promises`, or state it in spec/overlay.yaml."
+                "Remove it from `promises`, or state it in spec/overlay.yaml."
             )
         for field in fields:
             if field not in schemas[name].get("properties", {}):
                 raise RegenerationError(
                     f"spec/operations.yaml promises {name}.{field}, but the specification has no such field. "
-                    "Take it out of `promises`, or state it in spec/overlay.yaml."
+                    "Remove it from `promises`, or state it in spec/overlay.yaml."
                 )
             if field not in schemas[name].get("required", []):
                 raise RegenerationError(f"{name}.{field} is promised, but {name} is not a response.")
 
 
 def check_openapi(document: Document) -> None:
-    """Raise RegenerationError, saying where, when the document is not valid OpenAPI 3.1."""
-    # Imported where it is used, which is seldom in this process: it takes its time.
+    """Raise RegenerationError, with the place, if the document is not valid OpenAPI 3.1."""
+    # This slow import is seldom needed in this process.
     from openapi_spec_validator import OpenAPIV31SpecValidator
 
     try:
@@ -74,7 +74,7 @@ def check_openapi(document: Document) -> None:
             "Use another version."
         ) from unforeseen
     if error is not None:
-        # Of a schema, the validator knows only the path inside of it.
+        # For a schema, the validator has only the path inside of the schema.
         steps = tuple(map(str, getattr(error, "absolute_path", ())))
         where = _place(document, steps, getattr(error, "instance", None)) or ".".join(steps) or "the document"
         reason = " ".join(str(error.args[0]).partition("\n\nFailed validating")[0].split())[:300]
@@ -84,7 +84,7 @@ def check_openapi(document: Document) -> None:
 
 
 def _place(document: Document, end: tuple[str, ...], wanted: object) -> str | None:
-    """The place of a value, whose path ends in `end`."""
+    """The place of a value with a path that ends with `end`."""
     todo: list[tuple[object, tuple[str, ...]]] = [(document, ())]
     while todo:
         node, steps = todo.pop()
@@ -97,7 +97,7 @@ def _place(document: Document, end: tuple[str, ...], wanted: object) -> str | No
 
 @contextmanager
 def validated_beside(specification: Path) -> Iterator[None]:
-    """Run the block while another process runs `check_openapi` on the document."""
+    """Run the block while another process calls `check_openapi` for the document."""
     command = [sys.executable, "-m", "regeneration.validate", str(specification)]
     process = subprocess.Popen(
         command,
@@ -112,7 +112,7 @@ def validated_beside(specification: Path) -> Iterator[None]:
     try:
         yield
     except RegenerationError as error:
-        # What is not valid may fail to generate as well, for a reason that is harder to understand.
+        # An error of the block may be the result of an invalid document, so the error of the validator comes first.
         failure = error
     except BaseException:
         process.kill()
@@ -120,13 +120,13 @@ def validated_beside(specification: Path) -> Iterator[None]:
         raise
     said, _ = process.communicate()
     if process.returncode != 0:
-        raise RegenerationError(said.strip().rpartition("\n")[2] or "The validator was ended before it was done.")
+        raise RegenerationError(said.strip().rpartition("\n")[2] or "The validator was stopped before it had finished.")
     if failure is not None:
         raise failure
 
 
 def main() -> int:
-    """Check the document whose path is the only argument, and print what is wrong with it."""
+    """Check the document at the path that is the only argument, and print the error."""
     try:
         check_openapi(json.loads(Path(sys.argv[1]).read_text("utf-8")))
     except RegenerationError as error:

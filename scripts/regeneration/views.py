@@ -1,6 +1,6 @@
-"""What our templates print: the operations, resources and models of one specification.
+"""The operations, resources and models of one specification, for our templates.
 
-The generator keeps neither the `x-` extensions of the effective specification nor its limits and the descriptions of
+The generator does not keep the `x-` extensions of the effective specification, its limits, and the descriptions of
 parameters, so they are read from the document itself.
 """
 
@@ -40,7 +40,7 @@ _LIMITS = ("minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems
 
 @attrs.frozen
 class ModelClass:
-    """A model: its fields, and what about them is not in their annotations."""
+    """A model: its fields, and the information that their annotations lack."""
 
     name: str
     text: str
@@ -64,12 +64,12 @@ class Views:
         }
         self._modules = {str(model.class_info.name): str(model.class_info.module_name) for model in openapi.models}
         self._known_values = {str(enum.class_info.name) for enum in openapi.enums}
-        # The component of each class: two classes never have the same name.
+        # Two classes never have the same name.
         self._components = {str(strings.ClassName(name, FIELD_PREFIX)): name for name in self._schemas}
 
     @property
     def modules(self) -> list[tuple[str, str]]:
-        """Each model and its module, in order of name."""
+        """Each model and its module, sorted by name."""
         return sorted(self._modules.items())
 
     @cached_property
@@ -79,7 +79,7 @@ class Views:
 
     @cached_property
     def _resource_names(self) -> dict[str, str]:
-        """The class of the resource of each tag."""
+        """The resource class of each tag."""
         taken = set(taken_by_classes())
         classes: dict[str, str] = {}
         for tag in sorted(map(str, self._openapi.endpoint_collections_by_tag)):
@@ -126,7 +126,7 @@ class Views:
                 text = parameter.get("description") or parameter.get("schema", {}).get("description")
                 found.append(self._argument(each, key, name, text, parameter.get("schema", {})))
             views[place] = tuple(found)
-        # The placeholders of path parameters, and what is between them. Other braces are part of the path.
+        # This splits the path at the placeholders of parameters. Other braces are part of the path.
         names = {f"{{{each.published}}}": each.name for each in views["path"]}
         pieces = re.split(r"(\{[^{}]*\})", path)
         url = "".join(
@@ -174,7 +174,7 @@ class Views:
         )
 
     def fields(self, model: ModelProperty) -> tuple[Argument, ...]:
-        """The fields of a model, those that are required first."""
+        """The fields of a model, the required ones first."""
         schema = self._schemas.get(self._components.get(str(model.class_info.name), ""), {})
         chosen: dict[str, str] = schema.get(FIELD_NAMES, {})
         found = []
@@ -186,7 +186,7 @@ class Views:
         return tuple(sorted(found, key=lambda field: not field.required))
 
     def imports(self, codes: Iterable[str], dots: str) -> list[str]:
-        """The import statements that the code of some types needs, in a module that is below the package by `dots`."""
+        """The import statements for some types, in a module that reaches the package with `dots`."""
         named = set(re.findall(r"\w+", " ".join(codes)))
         lines = [f"from {dots}models.{self._modules[name]} import {name}" for name in named & self._modules.keys()]
         lines += [f"from {dots}models.known_values import {name}" for name in named & self._known_values]
@@ -239,12 +239,12 @@ class Views:
             }.get(attribute, (code, ""))
             found.append(Case(str(first) if first == last else None, code, read))
         if found:
-            # A success with a status that is not declared is read like the last one.
+            # A success with an undeclared status is read like the last one.
             found[-1] = attrs.evolve(found[-1], status=None)
         return tuple(found) or (Case(None, "None", ""),)
 
     def _item(self, operation: Schema) -> str:
-        """The type of the items of a page, "" if the success is not a page."""
+        """The type of the items of a page, or "" if the success is not a page."""
         for name in page_classes(self._document, operation):
             model = next(m for m in self._openapi.models if m.class_info.name == strings.ClassName(name, FIELD_PREFIX))
             for each in model.required_properties or ():
@@ -254,7 +254,7 @@ class Views:
 
     @cached_property
     def _uses(self) -> dict[tuple[str, str], list[str]]:
-        """The operations that send or return each class, by "sent" or "returned" and its reference."""
+        """The operations that send or return each class, by "sent" or "returned" and the reference to the class."""
         found: dict[tuple[str, str], list[str]] = {}
         for _, _, operation in operations(self._document):
             for key, verb in (("requestBody", "sent"), ("responses", "returned")):
@@ -263,7 +263,7 @@ class Views:
         return found
 
     def _described(self, name: str) -> str:
-        """What can be said of a class that the specification does not describe: its name, and where it is used."""
+        """A description from name and uses, for a class that the specification does not describe."""
         said = []
         for verb in ("sent", "returned"):
             uses = self._uses.get((verb, SCHEMA_PREFIX + self._components.get(name, name)), [])
@@ -272,7 +272,7 @@ class Views:
         return ": ".join([words(name), *([", ".join(said)] if said else [])])
 
     def _key(self, tag: str, name: str) -> tuple[str, str]:
-        """A tag and an operation as the generator calls them."""
+        """A tag and an operation, by the generator's names."""
         tag_name = strings.PythonIdentifier(UntrustedString(tag), "tag")
         return str(tag_name), str(strings.PythonIdentifier(UntrustedString(name), FIELD_PREFIX))
 
@@ -282,5 +282,5 @@ def _mapping(items: Iterable[tuple[str, str]]) -> str:
 
 
 def _method_name(name: str) -> str:
-    """The name of a method. `list` is the one builtin that annotations in the class can do without."""
+    """The name of a method. Of the builtins, only `list` is possible, because annotations can avoid it."""
     return name if name in ("", "list") else str(strings.fix_reserved_words(name))

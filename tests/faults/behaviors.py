@@ -1,4 +1,4 @@
-"""The second matrix: every behavior of the sandbox, with faults of the request that saves, in virtual time."""
+"""The second matrix: every behavior of the sandbox, with faults of requests that save, in virtual time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .virtual import Fault, Kind, VirtualClient, VirtualService, key, virtual_se
 
 HTML = b"<!doctype html><title>Sign in</title>"
 AGENT, NEIGHBOR, STRANGER = 102, 103, 101  # the second one is in the project of the first
-SETTLE = 3.0  # seconds, more than the lag of a list and a late request together
+SETTLE = 3.0  # seconds, more than the lag of a list plus that of a late request
 Problem = Literal["lost", "saved twice", "foreign exceptions", "false alarms", "wrong result"]
 PROBLEMS: tuple[Problem, ...] = ("lost", "saved twice", "foreign exceptions", "false alarms", "wrong result")
 
@@ -88,9 +88,9 @@ class Cell:
     Attributes:
         behavior: Its name.
         faults: One for each request that saves, in order.
-        repeated_by: The call is made again by the same client, or by another one.
-        crowded: Others have saved metrics before, and save some more meanwhile.
-        kind: Which of the clients.
+        repeated_by: The client that repeats the call: the same one, or another one.
+        crowded: Whether other clients have saved metrics before, and save more during the call.
+        kind: The kind of client.
     """
 
     behavior: str
@@ -109,7 +109,7 @@ def all_cells(sample: int | None = None) -> list[Cell]:
     """Every fault with the default behavior, and every behavior with none, with an important one, and with two.
 
     Args:
-        sample: How many pairs of faults each behavior meets. Default: one for each fault.
+        sample: Number of pairs of faults for each behavior. Default: one for each fault.
     """
     behaviors = list(BEHAVIORS)
     rows: list[tuple[str, tuple[Fault, ...]]] = [(name, ()) for name in behaviors]
@@ -128,7 +128,7 @@ def all_cells(sample: int | None = None) -> list[Cell]:
 
 
 def wanted_metrics(behavior: Behavior) -> list[dict[str, Any]]:
-    """Three metrics with everything in them that a service may change."""
+    """Three metrics that contain everything that a service may change."""
     long = "Does the agent repeat the caller's name, the date and the time, and does it wait for a confirmation? "
     names = ["Café: was “it” good?", "Tone & <manner>  of the agent", "Handover\nto a person"]
     if behavior.text_change == "cut_name":
@@ -146,7 +146,7 @@ def wanted_metrics(behavior: Behavior) -> list[dict[str, Any]]:
 
 
 def run_cell(cell: Cell, runner: asyncio.Runner) -> Counter[Problem]:
-    """Make the call, make it once more without faults, and count what went wrong."""
+    """Make the call, repeat it without faults, and count the problems."""
     behavior = BEHAVIORS[cell.behavior]
     service = virtual_service(behavior, *cell.faults)
     wanted = wanted_metrics(behavior)
@@ -198,7 +198,7 @@ def _call(
 
 
 def run_all(cells: Iterable[Cell]) -> dict[Cell, Counter[Problem]]:
-    """Run cells one after the other. Returns what went wrong in each."""
+    """Run cells one after the other. Returns the problems of each."""
     with asyncio.Runner() as runner:
         return {cell: run_cell(cell, runner) for cell in cells}
 
@@ -210,7 +210,7 @@ def totals_line(results: dict[Cell, Counter[Problem]]) -> str:
 
 
 def rows(results: dict[Cell, Counter[Problem]]) -> list[list[object]]:
-    """A table: for each behavior, the number of its cells and of what went wrong in them."""
+    """A table with the numbers of cells and problems of each behavior."""
     table: list[list[object]] = [["behavior", "cells", *PROBLEMS]]
     for behavior in BEHAVIORS:
         of_behavior = [problems for cell, problems in results.items() if cell.behavior == behavior]

@@ -14,7 +14,7 @@ from typing import Literal
 
 import attrs
 
-from .steps import STEPS, Phase, Step
+from .steps import Phase, Step
 from .wire import Answer, Wire
 
 Act = Callable[[Wire, Answer], None]
@@ -33,6 +33,7 @@ class Fault:
     Attributes:
         act: What is done to the connection; it is given the true answer, or an empty one if the service did not act.
         line: What is done to the listening socket instead, before the connection is made.
+        steps: The steps that can meet it; empty means every step.
         lasting: Whether it is also tried as a fault that stays.
         unread: The body of the request is not read.
         clock: By how many seconds the client's clock jumps meanwhile.
@@ -45,7 +46,7 @@ class Fault:
     act: Act
     phases: tuple[Phase, ...] = BOTH
     line: Literal["closed", "full", "resets"] | None = None
-    steps: tuple[Step, ...] = STEPS
+    steps: tuple[Step, ...] = ()
     lasting: bool = False
     unread: bool = False
     clock: int = 0
@@ -201,7 +202,14 @@ FAULTS: dict[str, Fault] = {
         Fault("half-closed without an answer", "connection", lambda wire, answer: wire.half_close()),
         Fault("half-closed in the middle of the answer", "connection", half_closes_in_the_middle, AFTER),
         Fault("read time-out", "time", lambda wire, answer: wire.hold(), lasting=True),
-        Fault("write time-out", "time", lambda wire, answer: wire.hold(), ("before",), unread=True, steps=("save",)),
+        Fault(
+            "write time-out",
+            "time",
+            lambda wire, answer: wire.hold(),
+            ("before",),
+            unread=True,
+            steps=("save", "update"),
+        ),
         Fault("answer stops in the middle", "time", stops, AFTER, lasting=True),
         Fault("trickled headers", "time", trickles_headers, AFTER, lasting=True),
         Fault("trickled body", "time", trickles_body, AFTER, lasting=True),
@@ -258,7 +266,7 @@ FAULTS: dict[str, Fault] = {
         Fault("clock jumps a day ahead", "clock", nothing, AFTER, clock=DAY),
         Fault("clock jumps a day back", "clock", nothing, AFTER, clock=-DAY),
         Fault("429 until a date, the clock jumps back", "clock", asks_until_a_date, ("before",), clock=-DAY),
-        Fault("saved in full, answered in another order", "body", reorders, AFTER, steps=("save",)),
+        Fault("saved in full, answered in another order", "body", reorders, AFTER, steps=("save", "copy")),
     )
 }
 # Not rows of their own: the true answer, for what the service alone does wrong; and what holds a request up while its

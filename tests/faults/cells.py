@@ -8,29 +8,48 @@ from collections.abc import Iterator
 
 import attrs
 
+from .applying import CLIENTS, ClientKind
 from .catalogue import EVERY, FAULTS, HELD, Fault
-from .clients import CLIENTS, Client
-from .sequences import DURING, LASTING_SEQUENCES, SEQUENCES
-from .steps import Phase, Planned, Script, Step
+from .clients import Client
+from .sequences import DURING, SEQUENCES
+from .steps import STEPS, WRITES, Flow, Phase, Planned, Script, Step
 
 WHEN: dict[Phase, str] = {
     "before": "the service did not act",
     "after": "the service had acted",
-    "some": "the service took one of three",
+    "some": "the service took only the first one",
     "late": "the service acts a moment later",
     "too late": "the service acts after the last look",
 }
 ENDS = {"kill -9": signal.SIGKILL, "Ctrl-C": signal.SIGINT}
 # When a process is ended: as soon as a request of this step was received, or was carried out and not yet answered.
-MOMENTS: tuple[tuple[Step, Phase], ...] = (
-    ("generate", "before"),
-    ("generate", "after"),
-    ("poll", "before"),
-    ("look", "before"),
-    ("save", "before"),
-    ("save", "some"),
-    ("save", "after"),
-)
+MOMENTS: dict[Flow, tuple[tuple[Step, Phase], ...]] = {
+    "generate": (
+        ("generate", "before"),
+        ("generate", "after"),
+        ("poll", "before"),
+        ("look", "before"),
+        ("save", "before"),
+        ("save", "some"),
+        ("save", "after"),
+    ),
+    "apply": (
+        ("plan: list", "before"),
+        ("list", "before"),
+        ("save", "before"),
+        ("save", "some"),
+        ("save", "after"),
+        ("copy", "before"),
+        ("copy", "some"),
+        ("copy", "after"),
+        ("check before update", "before"),
+        ("update", "before"),
+        ("update", "after"),
+        ("check before delete", "before"),
+        ("delete", "before"),
+        ("delete", "after"),
+    ),
+}
 
 
 @attrs.frozen
@@ -59,38 +78,44 @@ class Cell:
 
     @property
     def name(self) -> str:
-        parts = (self.client, self.where, self.fault, self.when, "for ever" if self.lasting else "")
+        flow = "apply" if self.script.flow == "apply" else ""
+        parts = (self.client, flow, self.where, self.fault, self.when, "for ever" if self.lasting else "")
         return " / ".join(part for part in parts if part)
 
 
-def all_cells(kind: str) -> list[Cell]:
+def all_cells(kind: ClientKind) -> list[Cell]:
     """Every cell of the clients of one kind: each client meets every fault."""
-    clients = [client for client in CLIENTS.values() if client.kind == kind]
-    cells = [_one(client, *row) for row in _rows(kind) for client in clients if client.looks or row[1] != "look"]
-    for sequences, lasting in ((SEQUENCES, False), (LASTING_SEQUENCES, True)):
-        for (name, steps), client in itertools.product(sequences.items(), clients):
+    clients = CLIENTS[kind]
+    flow = clients[0].flow
+    rows = list(_rows(flow, devouring=clients[0].kind == "ours"))
+    cells = [_one(client, *row) for row in rows for client in clients if client.looks or row[1] != "look"]
+    for (lasting, sequences), client in itertools.product(SEQUENCES[flow].items(), clients):
+        for name, steps in sequences.items():
             if client.looks or "look" not in steps:
-                cells.append(Cell(client.name, name, "sequence", "", Script(steps, lasting, client.looks), lasting))
-    if kind == "ours":
-        for client, (name, ended_by), (step, phase) in itertools.product(clients, ENDS.items(), MOMENTS):
-            script = Script({step: (Planned(HELD.name, phase),)})
+                script = Script(steps, lasting, client.looks, flow=flow)
+                cells.append(Cell(client.name, name, "sequence", "", script, lasting))
+    if clients[0].kind == "ours":
+        for client, (name, ended_by), (step, phase) in itertools.product(clients, ENDS.items(), MOMENTS[flow]):
+            script = Script({step: (Planned(HELD.name, phase),)}, flow=flow)
             cells.append(Cell(client.name, name, step, WHEN[phase], script, ended_by=ended_by))
     return cells
 
 
-def _rows(kind: str) -> Iterator[tuple[Fault, Step, Phase, bool]]:
+def _rows(flow: Flow, *, devouring: bool) -> Iterator[tuple[Fault, Step, Phase, bool]]:
     for fault in FAULTS.values():
-        if fault.devours and kind != "ours":
+        if fault.devours and not devouring:
             continue
-        for lasting, step in itertools.product((False, True) if fault.lasting else (False,), fault.steps):
-            for phase in fault.phases if step == "save" else fault.phases[-1:]:
+        steps = [step for step in STEPS[flow] if not fault.steps or step in fault.steps]
+        for lasting, step in itertools.product((False, True) if fault.lasting else (False,), steps):
+            for phase in fault.phases if step in WRITES else fault.phases[-1:]:
                 yield fault, step, phase, lasting
-    for during, names in DURING.items():
-        for name in names:
-            yield EVERY[name], "save", during, False
+    for step, phases in DURING.items():
+        for during, names in phases.items() if step in STEPS[flow] else ():
+            for name in names:
+                yield EVERY[name], step, during, False
 
 
 def _one(client: Client, fault: Fault, step: Step, phase: Phase, lasting: bool) -> Cell:
-    script = Script({step: (Planned(fault.name, phase),)}, lasting, client.looks, large=fault.unread)
-    when = WHEN[phase] if step == "save" else ""
+    script = Script({step: (Planned(fault.name, phase),)}, lasting, client.looks, large=fault.unread, flow=client.flow)
+    when = WHEN[phase] if step in WRITES else ""
     return Cell(client.name, fault.name, step, when, script, lasting, limit=phase == "too late")

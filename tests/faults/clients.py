@@ -22,6 +22,7 @@ from cekura_facade import AsyncCekura, Cekura, CekuraError
 
 from .pace import ATTEMPT, HUNG, StageClock, keep_pace
 from .stage import WANTED, Place
+from .steps import Flow
 from .traces import Held, held_since, logged
 
 SETTLE = 1.0  # seconds: `settle_timeout`
@@ -43,6 +44,23 @@ def key_of(metric: Any) -> Key:
     return fields.get("name"), fields.get("description"), fields.get("eval_type")
 
 
+@attrs.frozen
+class Done:
+    """What `apply` says that it did.
+
+    Attributes:
+        created: Id and name of each metric that was created or copied.
+        updated: Ids.
+        deleted: Ids.
+        unchanged: Names.
+    """
+
+    created: list[tuple[int, str]]
+    updated: list[int]
+    deleted: list[int]
+    unchanged: list[str]
+
+
 @attrs.define
 class Ending:
     """How a call ended.
@@ -54,6 +72,9 @@ class Ending:
         suggested: The suggestions that its user has now.
         created: Ids and keys of the metrics that the error says are saved.
         unconfirmed: Keys of those that the error says may be saved.
+        planned: A plan was returned.
+        done: What `apply` says that it did, in its result or on its error.
+        request: Method and path of the request that the error is about.
         elapsed: How long it took, in seconds.
         left: Sockets, threads and tasks that are still there after the client was closed.
         log: All that was logged.
@@ -65,6 +86,9 @@ class Ending:
     suggested: list[Any] = attrs.field(factory=list)
     created: list[tuple[Any, Key]] = attrs.field(factory=list)
     unconfirmed: list[Key] = attrs.field(factory=list)
+    planned: bool = False
+    done: Done | None = None
+    request: str = ""
     elapsed: float = 0.0
     left: list[str] = attrs.field(factory=list)
     log: list[str] = attrs.field(factory=list)
@@ -76,6 +100,7 @@ class Client:
     Attributes:
         name: What reports call it.
         kind: Whose it is.
+        flow: The workflow that it runs.
         looks: Whether it lists the metrics before it saves.
         packages: The packages whose frames in a traceback are its own.
         errors: The errors that are its own.
@@ -83,6 +108,7 @@ class Client:
 
     name: str
     kind: Literal["ours", "vendor", "raw"]
+    flow: Flow = "generate"
     looks = False
     packages: Sequence[str]
     errors: tuple[type[BaseException], ...]
@@ -104,7 +130,7 @@ class Client:
 
     @abstractmethod
     def workflow(self, place: Place, ending: Ending) -> list[Any]:
-        """Suggest, wait and save, and close the client, whatever happens. Returns the ids of what was saved."""
+        """Run the workflow, and close the client, whatever happens. Returns the ids of what was saved."""
 
     @abstractmethod
     def recover(self, place: Place, ending: Ending) -> None:
@@ -282,7 +308,7 @@ class Raw(Client):
         return [metric.id for metric in saved]
 
 
-CLIENTS: dict[str, Client] = {client.name: client for client in (OursSync(), OursAsync(), Vendor(), Raw())}
+GENERATING: tuple[Client, ...] = (OursSync(), OursAsync(), Vendor(), Raw())
 
 
 @contextmanager

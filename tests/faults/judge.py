@@ -4,28 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Literal, get_args
-
-import attrs
 
 from .clients import Client, Ending, Key, key_of
+from .judge_apply import judge_applied, judge_interrupted, judge_repeated
 from .stage import KEY, Sight
+from .steps import Flow
 from .traces import everything_of
-
-Kind = Literal["lost", "saved twice", "not named", "foreign", "leak", "deadline", "not met"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
-
-
-@attrs.frozen
-class Violation:
-    """One thing that must not be. `count` is how many metrics it is about, or 1."""
-
-    kind: Kind
-    what: str
-    count: int = 1
-
-    def __str__(self) -> str:
-        return f"{self.kind}: {self.what}"
+from .violation import Violation
 
 
 def judge_end(client: Client, ending: Ending, sight: Sight, bound: float) -> Iterator[Violation]:
@@ -37,14 +22,27 @@ def judge_end(client: Client, ending: Ending, sight: Sight, bound: float) -> Ite
     yield from leaks(client, ending)
     if any(KEY in sent for sent in sight.elsewhere):
         yield Violation("leak", "the key was sent to another origin")
-    if ending.error is None:
+    if client.flow == "apply":
+        yield from judge_applied(ending, sight)
+    elif ending.error is None:
         yield from _wrong_result(ending, sight)
     else:
         yield from _not_named(ending, sight)
 
 
-def judge_recovery(ending: Ending, sight: Sight, problem: Exception | None) -> Iterator[Violation]:
+def judge_ended(flow: Flow, where: str, ending: Ending, sight: Sight, *, killed: bool) -> Iterator[Violation]:
+    """What is wrong when a process was ended by a signal while a request of a step was held up."""
+    if flow == "generate" and where != "generate" and ending.progress_id is None:
+        yield Violation("not named", "the progress id is lost")
+    if flow == "apply" and not killed:
+        yield from judge_interrupted(where, ending, sight)
+
+
+def judge_recovery(flow: Flow, ending: Ending, sight: Sight, problem: Exception | None) -> Iterator[Violation]:
     """What is wrong after the fault was taken away, and the caller has done what the error says."""
+    if flow == "apply":
+        yield from judge_repeated(sight, problem)
+        return
     wanted, saved = _counted(sight.wanted), _counted(sight.metrics)
     if ending.error is not None and ending.progress_id is None:
         wanted &= saved  # nothing is known that could be called lost; nothing may be there twice

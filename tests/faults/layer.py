@@ -1,4 +1,4 @@
-"""The fault layer: a server in front of the service that lets requests meet the faults that a script plans."""
+"""The fault layer: a server in front of the service that applies planned faults to requests."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ import httpx
 
 from .catalogue import EVERY
 from .listener import Listener
+from .metrics_file import PADDING
 from .pace import ATTEMPT, RealTime, VirtualTime
 from .steps import LATE, LATER_THAN_THE_TIMEOUT, STEPS, TOO_LATE, Phase, Planned, Script, Step, step_of
 from .wire import Answer, Wire
 
 _CLOSED_FOR = 0.3  # seconds that a refusing port stays closed
-_FULL_FOR = 0.7  # seconds that a full one stays full: more than a time-out
+_FULL_FOR = 0.7  # seconds that a full port stays full, more than a timeout
 _SHORT = 0.1  # real seconds
 _NOT_PASSED_ON = {"host", "connection", "accept-encoding", "content-length", "transfer-encoding"}
 _NOT_PASSED_BACK = {"connection", "content-length", "transfer-encoding", "keep-alive"}
-_PADDING = "x" * 4_000_000  # more than the buffers of both ends hold together
 
 
 @attrs.frozen
@@ -41,10 +41,10 @@ class FaultLayer:
     """Runs from construction until `close`.
 
     Attributes:
-        url: Where the client finds it.
-        asked: The steps that a request of the client's came in for.
-        applied: How many faults were met.
-        met: Set once a fault was met: before the service acts, or after it has, as the phase says.
+        url: Its URL for the client.
+        asked: The steps for which the client has sent a request.
+        applied: Number of faults that requests have met.
+        met: Set when a request has met a fault, before or after the service processes it, depending on the phase.
     """
 
     def __init__(
@@ -55,10 +55,12 @@ class FaultLayer:
         self._attempt = 0
         self._stalled_in = -1
         self._full = False
+        self._is_down = False
         self._script = script
         self._queues = {step: list(planned) for step, planned in script.steps.items()}
         self._lines = any(EVERY[each.fault].line for queue in self._queues.values() for each in queue if each)
-        self._next: Step = "generate"
+        self._next: Step = STEPS[script.flow][0]
+        self._past: list[Step] = []
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._closed = False
@@ -69,10 +71,11 @@ class FaultLayer:
         self.met = threading.Event()
         self._listener = Listener(self._serve, receive=65_536 if script.large else 0)
         self.url = "http://{}:{}".format(*self._listener.address)
-        self._stand_before("generate")
+        if not self._time.virtual:
+            self._stand_before(self._next)
 
     def heal(self) -> None:
-        """Take every fault away, at once."""
+        """Remove all faults."""
         if self._reopening is not None:
             self._reopening()
         with self._lock:
@@ -87,7 +90,7 @@ class FaultLayer:
         self._listener.open()
 
     def settle(self) -> None:
-        """Wait until the service has done all that it was late with."""
+        """Wait until the service has processed all late requests."""
         self._time.finish()
 
     def close(self) -> None:
@@ -97,12 +100,15 @@ class FaultLayer:
         self.settle()
         self._listener.close()
 
-    def attempt(self, step: Step | None) -> dict[str, float]:
+    def attempt(self, method: str, target: str) -> dict[str, float]:
         """Note that the client begins an attempt. Returns the timeouts that it has in real time.
 
-        They are short only where the service has no part in what happens: when connecting, or sending, must fail.
+        They are short only if connecting or sending must fail, so that the service is not involved.
         """
         self._attempt += 1
+        step = self._step_of(method, target)
+        if step:
+            self._stand_before(step)
         if self._full:
             self._pass(ATTEMPT)
             if self._reopening is None and not self._script.lasting:
@@ -113,7 +119,7 @@ class FaultLayer:
 
     @property
     def stalled(self) -> bool:
-        """Whether nothing more comes in the present attempt."""
+        """Whether the current attempt gets no more bytes."""
         return self._stalled_in == self._attempt
 
     def _stall(self, attempt: int, seconds: float) -> None:
@@ -137,7 +143,7 @@ class FaultLayer:
                 self._wires.append(wire)
             planned = self._peek(self._next)
             if planned and EVERY[planned.fault].line == "resets":
-                connection.recv(1, socket.MSG_PEEK)  # until then a client may think that it never was connected
+                connection.recv(1, socket.MSG_PEEK)  # Until then, a client may assume that it was never connected.
                 self._take(self._next)
                 self._note()
                 wire.reset()
@@ -151,7 +157,7 @@ class FaultLayer:
         request = _read_head(wire.connection, parser)
         if request is None:
             return
-        step = step_of(request.method, request.target)
+        step = self._step_of(request.method, request.target)
         planned = self._take(step) if step else None
         wire.stall = partial(self._stall, self._attempt)
         if planned and EVERY[planned.fault].unread:
@@ -164,6 +170,8 @@ class FaultLayer:
         if step:
             self.asked.add(step)
         if planned is not None:
+            if step in ("save", "copy"):
+                self._past.append(step)  # What follows looks for what was created.
             self._fail(wire, request, planned)
             return
         if self._script.large and step == "save":
@@ -182,7 +190,7 @@ class FaultLayer:
         if planned.phase == "after":
             answer = self._forward(request)
         elif planned.phase == "some":
-            answer = self._forward(attrs.evolve(request, body=json.dumps(json.loads(request.body)[:1]).encode()))
+            answer = self._forward(attrs.evolve(request, body=_first_alone(request.body)))
         elif planned.phase in ("late", "too late"):
             delay = _delay(planned.phase, left_waiting=fault.group == "time")
             self._time.after(delay, lambda: self._forward(request))
@@ -206,7 +214,7 @@ class FaultLayer:
         return queue[0] if queue else None
 
     def _take(self, step: Step) -> Planned | None:
-        """The next thing that a request of a step meets. A fault of the line was met on the way here."""
+        """The next fault for a request of a step. Faults of the connection were applied earlier."""
         with self._lock:
             planned = self._peek(step)
             if planned and EVERY[planned.fault].line in ("closed", "full"):
@@ -216,21 +224,30 @@ class FaultLayer:
                 queue.pop(0)
             return planned
 
+    def _step_of(self, method: str, target: str) -> Step | None:
+        return step_of(self._script.flow, method, target, self._past)
+
     def _went_well(self, step: Step | None, answer: Answer) -> None:
-        """Note what the client will do next, before it can do it."""
+        """Note a step of the client, and the next one before it can start, unless the client announces it."""
+        if step:
+            self._past.append(step)
+        if self._time.virtual or self._script.flow != "generate":
+            return
+        steps = STEPS["generate"]
         if step == "poll":
             if answer.status == 200 and json.loads(answer.body)["status"] == "completed":
                 self._stand_before("look" if self._script.looks else "save")
         elif step in ("generate", "look"):
-            self._stand_before(STEPS[STEPS.index(step) + 1])
+            self._stand_before(steps[steps.index(step) + 1])
 
     def _stand_before(self, step: Step) -> None:
         self._next = step
         planned = self._peek(step)
         line = EVERY[planned.fault].line if planned else None
-        if line not in ("closed", "full"):
+        if line not in ("closed", "full") or self._is_down:
             return
         self._note()
+        self._is_down = self._script.lasting
         if not self._script.lasting:
             self._queues[step].pop(0)
             if line == "closed" or not self._time.virtual:
@@ -266,15 +283,22 @@ def _event(connection: socket.socket, parser: h11.Connection) -> object:
     return event
 
 
+def _first_alone(body: bytes) -> bytes:
+    """The body of a request that saves metrics or copies predefined ones, with only the first of them."""
+    sent = json.loads(body)
+    first = {**sent, "metric_codes": sent["metric_codes"][:1]} if isinstance(sent, dict) else sent[:1]
+    return json.dumps(first).encode()
+
+
 def _padded(answer: Answer) -> Answer:
     progress = json.loads(answer.body)
     for suggestion in progress["metrics"][:1]:
-        suggestion["padding"] = _PADDING
+        suggestion["padding"] = PADDING
     return attrs.evolve(answer, body=json.dumps(progress).encode())
 
 
 def _unpadded(request: Request) -> Request:
-    """Without the padding, which would only make the service slow."""
+    """The request without the padding, which would only make the service slow."""
     metrics = [
         {name: value for name, value in metric.items() if name != "padding"} for metric in json.loads(request.body)
     ]

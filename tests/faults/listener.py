@@ -1,4 +1,4 @@
-"""A listening socket that can be closed, filled up and opened again, always at the same address."""
+"""A listening socket that can be closed, filled and opened again, always on the same port."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ HOST = "127.0.0.1"
 
 
 class Listener:
-    """Hands each connection to `serve`, in a thread of its own.
+    """Passes each connection to `serve`, in a separate thread.
 
     Args:
-        serve: Called with the connection, which it has to close.
-        receive: The size of the receive buffers, in bytes; 0 leaves it to the system.
+        serve: Called with the connection, which it must close.
+        receive: Size of the receive buffers, in bytes. With 0, the system chooses.
     """
 
     def __init__(self, serve: Callable[[socket.socket], None], receive: int = 0) -> None:
         self._serve = serve
         self._receive = receive
-        # Bound and never listening: it keeps the port ours while nothing listens there.
+        # This socket never listens. It reserves the port while nothing listens.
         self._guard = self._bound(0)
         self.address: tuple[str, int] = self._guard.getsockname()
         self._listening: socket.socket | None = None
@@ -50,13 +50,13 @@ class Listener:
                 with contextlib.suppress(OSError):
                     listening.shutdown(socket.SHUT_RDWR)
                 if self._fillers:
-                    listening.close()  # which otherwise the thread does that accepts, and is woken now
+                    listening.close()  # This wakes the thread that accepts.
             for filler in self._fillers:
                 filler.close()
             self._fillers.clear()
 
     def fill(self) -> None:
-        """Let connections neither succeed nor fail: the queue of those to be accepted is full."""
+        """Make connections hang, with a full queue of connections to accept."""
         with self._lock:
             self.shut()
             if self._closed:
@@ -70,7 +70,7 @@ class Listener:
                 self._fillers.append(filler)
 
     def close(self) -> None:
-        """Stop for good, and wait for the threads: what they serve must have been ended."""
+        """Stop, and wait for the threads. Their connections must have ended."""
         with self._lock:
             self._closed = True
             self.shut()
@@ -90,7 +90,7 @@ class Listener:
         with listening, contextlib.suppress(OSError):
             while True:
                 connection, _ = listening.accept()
-                # Without Nagle's algorithm, which holds small pieces back.
+                # Nagle's algorithm would delay small pieces.
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._thread(self._serve, connection)
 

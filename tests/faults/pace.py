@@ -1,4 +1,4 @@
-"""Time in a cell: real, or virtual, so that no cell depends on the speed of the machine."""
+"""The time of a cell, which is real or virtual, so that no cell depends on the speed of the machine."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from cekura_facade._sync_http import SyncHTTP
 
 from .virtual import connect_by
 
-ATTEMPT = 0.5  # seconds: `timeout` of the clients
-HUNG = 600.0  # seconds: only a client that hangs takes as long
-_A_LOOK = 0.05  # real seconds that a read waits before it checks whether anything will come
+ATTEMPT = 0.5  # `timeout` of the clients, in seconds
+HUNG = 600.0  # seconds, which only a client that hangs reaches
+_A_LOOK = 0.05  # real seconds that a read waits before it checks whether any bytes will arrive
 
 
 class RealTime:
@@ -29,7 +29,7 @@ class RealTime:
         self._timers: list[threading.Timer] = []
 
     def after(self, seconds: float, act: Callable[[], object]) -> Callable[[], object]:
-        """Do something later. Returns what cancels it."""
+        """Do something later. Returns a function that cancels it."""
         timer = threading.Timer(seconds, act)
         timer.daemon = True
         timer.start()
@@ -37,7 +37,7 @@ class RealTime:
         return timer.cancel
 
     def finish(self) -> None:
-        """Wait until all is done that was to be done later."""
+        """Wait until everything that was scheduled is done."""
         for timer in self._timers:
             timer.join()
 
@@ -47,7 +47,7 @@ class RealTime:
 
 
 class VirtualTime(RealTime):
-    """Time that the client lets pass: with its pauses, and with the attempts that time out."""
+    """Time that advances with the client's pauses, and with attempts that time out."""
 
     virtual = True
 
@@ -60,7 +60,7 @@ class VirtualTime(RealTime):
         return self._seconds
 
     def advance(self, seconds: float) -> None:
-        """Let time pass, and do what is due."""
+        """Advance the time, and do everything that is due."""
         with self._lock:
             self._seconds += seconds
             self._do(self._seconds)
@@ -108,9 +108,9 @@ class StageClock(Clock):
 
 
 def keep_pace(http: Any, stage: Any) -> None:
-    """Let a client of this package live in the virtual time of a stage.
+    """Make a client of this package use the virtual time of a stage.
 
-    An attempt times out as soon as the stage says that nothing more comes, and never before.
+    An attempt times out when the stage reports that no more bytes will arrive, and never before.
     """
     http.clock = StageClock(stage)
     limits = http.limits
@@ -141,7 +141,7 @@ class _Backend(httpcore.SyncBackend):
                 except httpcore.ReadTimeout:
                     if stalled:
                         raise
-                    stalled = self._stage.stalled()  # What was sent before is read first.
+                    stalled = self._stage.stalled()  # Bytes that were sent before are read first.
 
         stream.read = read_patiently  # type: ignore[method-assign]
         return stream

@@ -1,4 +1,4 @@
-"""How processes are started: cheaply, with everything imported, and never by a fork of a process that has threads."""
+"""Starts processes cheaply, with everything imported, and never by forking a process that has threads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _IMPORTED = ["cekura", "cekura_facade.sandbox", "concurrent.futures.process", "h
 
 
 def processes() -> ForkContext | ForkServerContext:
-    """What to start processes with: a server that forks, or, in one of its processes, which has one thread, a fork."""
+    """The method to start processes: a fork server or, in its single-threaded processes, a fork."""
     if multiprocessing.parent_process() is not None:
         return multiprocessing.get_context("fork")
     server = multiprocessing.get_context("forkserver")

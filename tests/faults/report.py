@@ -1,4 +1,4 @@
-"""What a run came to: totals and a table of every fault, for a terminal and for docs/internals/reliability.md."""
+"""The results of a run: totals and a table of every fault, for a terminal and for docs/internals/reliability.md."""
 
 from __future__ import annotations
 
@@ -10,17 +10,25 @@ from string import Template
 import attrs
 from rich.table import Table
 
+from .applying import ClientKind
 from .catalogue import EVERY
 from .cells import WHEN, Cell
-from .judge import KINDS, Kind, Violation
 from .sequences import DURING
+from .steps import STEPS
 from .trial import Verdict
+from .violation import KINDS, Kind, Violation
 
 TEMPLATE = Path(__file__).with_name("reliability.md")
-NAMES = {"ours": "this package", "vendor": "the vendor's package", "raw": "the generated client alone"}
+NAMES: dict[ClientKind, str] = {
+    "ours": "this package",
+    "apply": "its `apply`",
+    "vendor": "the vendor's package",
+    "raw": "the generated client alone",
+}
 HEADINGS: dict[Kind, str] = {
     "lost": "lost",
     "saved twice": "saved twice",
+    "not shown": "not shown",
     "not named": "not named",
     "foreign": "foreign exceptions",
     "leak": "leaks",
@@ -30,7 +38,7 @@ HEADINGS: dict[Kind, str] = {
 _SECTIONS = {
     "connection": "The connection",
     "time": "Time",
-    "bytes": "Bytes that are no proper answer",
+    "bytes": "Bytes that are not a valid response",
     "body": "Bodies",
     "encoding": "Encodings",
     "redirect": "Redirects",
@@ -38,10 +46,30 @@ _SECTIONS = {
     "clock": "Clocks",
     "during": "While the service is saving",
     "sequence": "One after the other",
-    "ended": "The process is ended, and a second one goes on",
+    "ended": "The process ends, and a second one continues",
     "beyond": "Beyond the guarantee",
 }
-_DURING = {WHEN[phase] for phase in DURING}
+_STEPS = {
+    "plan: agent": "`plan` reads the agent",
+    "plan: list": "`plan` lists the metrics",
+    "plan: read": "`plan` reads a metric that differs",
+    "agent": "`apply` reads the agent",
+    "list": "it lists the metrics",
+    "read": "it reads a metric that differs",
+    "agent again": "it reads the agent, before it creates metrics",
+    "list again": "it lists the metrics, before it creates any",
+    "save": "it creates metrics",
+    "list created": "it lists what it created",
+    "copy": "it copies predefined metrics",
+    "list copied": "it lists what it copied",
+    "check before update": "it reads a metric, before it updates it",
+    "update": "it updates a metric",
+    "check before delete": "it reads a metric, before it deletes it",
+    "delete": "it deletes a metric",
+    "list deleted": "it lists the metrics, after it deleted some",
+    "sequence": "several of them",
+}
+_DURING = {WHEN[phase] for phases in DURING.values() for phase in phases}
 
 
 @attrs.frozen
@@ -50,22 +78,22 @@ class Row:
 
     section: str
     name: str
-    verdicts: dict[str, list[Verdict]]
+    verdicts: dict[ClientKind, list[Verdict]]
 
 
 def totals(verdicts: Iterable[Verdict]) -> dict[Kind, int]:
-    """How much there is of each kind of violation."""
+    """The number of violations of each kind."""
     return _counted(violation for verdict in verdicts for violation in verdict.violations)
 
 
-def totals_line(kind: str, verdicts: Sequence[Verdict]) -> str:
+def totals_line(kind: ClientKind, verdicts: Sequence[Verdict]) -> str:
     """One line: `this package: 553 cells, 0 lost, …`."""
     counts = ", ".join(f"{count} {HEADINGS[each]}" for each, count in totals(verdicts).items())
     return f"{NAMES[kind]}: {len(verdicts)} cells, {counts}"
 
 
-def table(verdicts: dict[str, list[Verdict]]) -> Table:
-    """Every fault, with what it led to for each kind of client."""
+def table(verdicts: dict[ClientKind, list[Verdict]]) -> Table:
+    """Every fault, with its results for each kind of client."""
     shown = Table("fault", *(NAMES[kind] for kind in verdicts), title="Cells in which nothing went wrong")
     for section, rows in groupby(_rows(verdicts), key=lambda row: row.section):
         shown.add_section()
@@ -75,7 +103,7 @@ def table(verdicts: dict[str, list[Verdict]]) -> Table:
     return shown
 
 
-def document(verdicts: dict[str, list[Verdict]], behaviors: Sequence[Sequence[object]]) -> str:
+def document(verdicts: dict[ClientKind, list[Verdict]], behaviors: Sequence[Sequence[object]]) -> str:
     """The text of docs/internals/reliability.md: the prose of the template, and the tables of this run."""
     rows: list[list[object]] = [["client", "cells", *HEADINGS.values()]]
     rows += [[NAMES[kind], len(each), *totals(each).values()] for kind, each in verdicts.items()]
@@ -84,11 +112,17 @@ def document(verdicts: dict[str, list[Verdict]], behaviors: Sequence[Sequence[ob
         head = ["fault", *(NAMES[kind] for kind in verdicts)]
         body = [[row.name, *(_kept(row.verdicts[kind]) for kind in verdicts)] for row in group]
         parts.append(f"### {_SECTIONS[section]}\n\n{_markdown([head, *body])}")
+    steps: list[list[object]] = [["step of `apply`", "cells", "nothing went wrong"]]
+    for step in (*STEPS["apply"], "sequence"):
+        cells = [verdict for verdict in verdicts["apply"] if verdict.cell.where == step and not verdict.cell.limit]
+        steps.append([_STEPS[step], len(cells), _kept(cells)])
     text = Template(TEMPLATE.read_text(encoding="utf-8"))
-    return text.substitute(totals=_markdown(rows), behaviors=_markdown(behaviors), cells="\n\n".join(parts))
+    return text.substitute(
+        totals=_markdown(rows), steps=_markdown(steps), behaviors=_markdown(behaviors), cells="\n\n".join(parts)
+    )
 
 
-def _rows(verdicts: dict[str, list[Verdict]]) -> list[Row]:
+def _rows(verdicts: dict[ClientKind, list[Verdict]]) -> list[Row]:
     found: dict[tuple[str, str], Row] = {}
     for kind, each in verdicts.items():
         for verdict in each:
@@ -99,7 +133,7 @@ def _rows(verdicts: dict[str, list[Verdict]]) -> list[Row]:
 
 
 def _place(cell: Cell) -> tuple[str, str]:
-    """The section that a cell belongs to, and the name of its row."""
+    """The section of a cell, and the name of its row."""
     name = cell.fault + (", for ever" if cell.lasting and cell.where != "sequence" else "")
     if cell.limit:
         return "beyond", f"{name}; {cell.when}"

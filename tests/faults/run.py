@@ -1,4 +1,4 @@
-"""Running many cells at once: nearly all of their time is waiting. Each process runs its cells one after the other."""
+"""Runs many cells at once, because most of their time is waiting. Each process runs its cells one by one."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing.util import Finalize
 
+from .applying import client_of
 from .cells import Cell
-from .clients import CLIENTS, alone
+from .clients import alone
 from .ended import run_ended
 from .processes import processes
 from .stage import Stage, staged
 from .trial import Verdict, run_cell
 
 JOBS = 10
-# In real time, a request can time out before the fault is met: such a cell says nothing yet.
+# In real time, a request may time out before it meets the fault. Such a cell has no result and runs again.
 _TRIES = 4
 _stage: Stage
 
@@ -23,7 +24,7 @@ _stage: Stage
 def run_all(cells: Sequence[Cell], jobs: int = JOBS, on_verdict: Callable[[], object] = lambda: None) -> list[Verdict]:
     """Run cells, and return their verdicts in the same order. `on_verdict` is called after each."""
     with ProcessPoolExecutor(jobs, mp_context=processes(), initializer=_set_up) as pool:
-        # Those that take longest first, so that none is left to be waited for alone.
+        # The longest cells run first, so that none is left alone at the end.
         futures = {cell.name: pool.submit(_run, cell) for cell in sorted(cells, key=lambda cell: not cell.lasting)}
         try:
             for future in as_completed(futures.values()):
@@ -40,12 +41,13 @@ def _set_up() -> None:
     alone()
     stack = contextlib.ExitStack()
     _stage = stack.enter_context(staged())
-    Finalize(None, stack.close, exitpriority=100)  # atexit is not run in processes of a pool
+    Finalize(None, stack.close, exitpriority=100)  # atexit does not run in the processes of a pool.
 
 
 def _run(cell: Cell) -> Verdict:
+    client = client_of(cell.script.flow, cell.client)
     for _ in range(_TRIES):
-        verdict = (run_ended if cell.ended_by else run_cell)(cell, CLIENTS[cell.client], _stage)
-        if CLIENTS[cell.client].kind == "ours" or not any(each.kind == "not met" for each in verdict.violations):
+        verdict = (run_ended if cell.ended_by else run_cell)(cell, client, _stage)
+        if client.kind == "ours" or not any(each.kind == "not met" for each in verdict.violations):
             break
     return verdict

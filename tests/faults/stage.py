@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import multiprocessing
 import os
 import threading
@@ -16,10 +17,11 @@ import httpx
 
 from cekura_facade.sandbox import Sandbox
 
+from . import metrics_file
 from .layer import FaultLayer
 from .pace import RealTime, VirtualTime
 from .processes import processes
-from .steps import Script, Step, step_of
+from .steps import Flow, Script, Step
 
 KEY = "sk-matrix-5f2b8c1e9d74"
 WANTED = 3  # metrics in every cell
@@ -31,11 +33,17 @@ _DESCRIPTION = (
 
 @attrs.frozen
 class Place:
-    """Where a client finds the service of one cell. With a stage, the client lives in its virtual time."""
+    """Where a client finds the service of one cell.
+
+    Attributes:
+        padding: Makes what the client saves too large for the buffers of a socket.
+        stage: The client lives in its virtual time.
+    """
 
     url: str
     agent_id: int
     key: str = KEY
+    padding: str = ""
     stage: Any = None
 
 
@@ -44,13 +52,17 @@ class Sight:
     """What can be seen at the service.
 
     Attributes:
-        metrics: What is saved for the agent.
-        wanted: What was suggested for it.
+        agent: Its id.
+        before: What was saved before the client began.
+        metrics: What is saved: for the agent, or, if a plan is applied, for everybody.
+        wanted: What was suggested for the agent.
         asked: The steps that the client sent a request for.
         applied: How many faults the client met.
         elsewhere: Requests that came in at another origin: everything that was sent.
     """
 
+    agent: int
+    before: list[dict[str, Any]]
     metrics: list[dict[str, Any]]
     wanted: list[dict[str, Any]]
     asked: frozenset[Step]
@@ -66,6 +78,8 @@ class Stage:
         self._through = httpx.Client(trust_env=False, timeout=30)
         self._elsewhere, self._sent_elsewhere = _other_origin()
         self._agent = 1000
+        self._flow: Flow = "generate"
+        self._before: list[dict[str, Any]] = []
         self._layer: FaultLayer | None = None
         self._time: RealTime = RealTime()
 
@@ -74,24 +88,33 @@ class Stage:
         self._time = VirtualTime() if virtual else RealTime()
         self.close()
         self._sent_elsewhere.clear()
-        self._agent += 1
-        self._sandbox.agents[self._agent] = {
-            "agent_name": "Workshop",
-            "description": _DESCRIPTION,
-            "project": self._agent,
-            "assistant_id": f"asst_{self._agent}",
-        }
+        self._agent += 2
+        self._flow = script.flow
+        for agent in (self._agent, self._agent + 1):
+            self._sandbox.agents[agent] = {
+                "agent_name": "Workshop",
+                "description": _DESCRIPTION,
+                "project": self._agent,
+                "assistant_id": f"asst_{agent}",
+            }
+        self._sandbox.metrics.clear()
+        if self._flow == "apply":
+            found = metrics_file.existing(self._agent, self._agent + 1, self._agent, self._agent + 1)
+            self._sandbox.metrics.extend({"id": self._agent * 100 + i, **each} for i, each in enumerate(found))
+        self._before = copy.deepcopy(self._sandbox.metrics)
         self._layer = FaultLayer(self._sandbox.url, self._through, script, self._elsewhere, self._time)
         self._patience = threading.Timer(patience, self._layer.heal)
         self._patience.daemon = True
         self._patience.start()
-        return Place(self._layer.url, self._agent)
+        return Place(self._layer.url, self._agent, padding=metrics_file.PADDING if script.large else "")
 
     def sight(self) -> Sight:
         """What there is to see, now."""
         jobs = [job for job in self._sandbox.jobs.values() if job.agent_id == self._agent]
         return Sight(
-            metrics=[each for each in self._sandbox.metrics if self._agent in each["agents"]],
+            agent=self._agent,
+            before=self._before,
+            metrics=[each for each in self._sandbox.metrics if self._flow == "apply" or self._agent in each["agents"]],
             wanted=jobs[-1].suggestions if jobs else [],
             asked=frozenset(self._running().asked),
             applied=self._running().applied,
@@ -117,7 +140,7 @@ class Stage:
 
     def attempt(self, method: str, target: str) -> dict[str, float]:
         """Note that the client begins an attempt. Returns the timeouts that it has in real time."""
-        return self._running().attempt(step_of(method, target))
+        return self._running().attempt(method, target)
 
     def stalled(self) -> bool:
         """Whether nothing more comes in the present attempt."""

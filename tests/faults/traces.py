@@ -1,4 +1,4 @@
-"""What a client leaves behind: the credential where it can be read, and sockets, threads and tasks."""
+"""Finds what a client leaves behind: readable credentials, sockets, threads and tasks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import httpx
 
 @attrs.frozen
 class Held:
-    """The sockets, threads and tasks there are. Subtract an earlier one to see what is new."""
+    """The open sockets, threads and tasks. Subtract an earlier object to get the new ones."""
 
     sockets: frozenset[int]
     threads: frozenset[str]
@@ -43,7 +43,7 @@ class Held:
 
 
 async def held_since(earlier: Held) -> list[str]:
-    """What is new in a running loop, once the loop has done what it was told to do, such as to close sockets."""
+    """The new objects in a running loop, after the loop has finished its pending work, such as closing sockets."""
     await _turns()
     left = Held.now() - earlier
     if any(each.startswith("task ") for each in left):
@@ -72,7 +72,7 @@ def _sockets() -> Iterator[int]:
 
 @contextmanager
 def logged() -> Iterator[list[str]]:
-    """Everything that is logged meanwhile, at any level, with all that a record carries."""
+    """Everything that is logged in the block, at any level, with all attributes of the records."""
     lines: list[str] = []
 
     class Handler(logging.Handler):
@@ -94,8 +94,8 @@ def everything_of(error: BaseException | None, packages: Sequence[str]) -> Itera
     """All that a logger or an error reporter could show of an error: where it stands, and what it says there.
 
     Args:
-        error: The error. Its causes and contexts are looked at as well.
-        packages: Names of packages. In frames of theirs, the variables and their attributes are looked at.
+        error: The error. Its causes and contexts are searched as well.
+        packages: Names of packages. In their frames, the variables and their attributes are searched.
     """
     todo, seen = [error], set()
     while todo:

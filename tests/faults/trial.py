@@ -7,10 +7,11 @@ import attrs
 from .catalogue import EVERY, Fault
 from .cells import Cell
 from .clients import RETRIES, SETTLE, WAIT, Client
-from .judge import Violation, judge_end, judge_recovery
+from .judge import judge_end, judge_recovery
 from .pace import ATTEMPT, HUNG
 from .stage import Stage
-from .steps import STEPS
+from .steps import Step
+from .violation import Violation
 from .wire import TRICKLE
 
 _GRACE = 4.0  # seconds, for a machine that does other things as well, where time is real
@@ -48,7 +49,7 @@ def run_cell(cell: Cell, client: Client, stage: Stage) -> Verdict:
         except Exception as error:  # noqa: BLE001 - The judge decides which errors are allowed.
             problem = error
     stage.settle()
-    afterwards = list(judge_recovery(ending, stage.sight(), problem))
+    afterwards = list(judge_recovery(client.flow, ending, stage.sight(), problem))
     stage.close()
     outcome = "result" if ending.error is None else type(ending.error).__name__
     if cell.limit:
@@ -64,16 +65,21 @@ def bound(cell: Cell, planned: list[Fault]) -> float:
                    the last moment
     waiting        WAIT, one request at the deadline, and a moment of grace for it
     saving         a look; then (retries + 1) times: an attempt, looking until SETTLE is over, a last look
+    copying        as saving
+    deleting       one request, SETTLE, and a look
+    confirming     SETTLE, and a look
     everywhere     0.25 s before the first poll
 
     A step that meets no fault takes no time to speak of.
     """
     asked = max((fault.retry_after for fault in planned), default=0.0)
     request = (RETRIES + 1) * (ATTEMPT + 2 * TRICKLE) + 1.5 + RETRIES * asked
-    limits = {
-        "generate": request,
+    limits: dict[Step, float] = {
         "poll": WAIT + request + 1.0,
-        "look": request,
         "save": request + (RETRIES + 1) * (ATTEMPT + SETTLE + request),
+        "copy": request + (RETRIES + 1) * (ATTEMPT + SETTLE + request),
+        "delete": request + SETTLE + request,
+        "list created": SETTLE + request,
+        "list copied": SETTLE + request,
     }
-    return 0.25 + sum(limits[step] for step in STEPS if step in cell.script.steps)
+    return 0.25 + sum(limits.get(step, request) for step in cell.script.steps)

@@ -1,4 +1,4 @@
-"""The service in virtual time: a sandbox without a socket, and faults on the way to it."""
+"""The service in virtual time: a sandbox without a socket, with faults of its requests."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class VirtualClock(Clock):
 
 
 def connect_by(http: Any, backend: httpcore.NetworkBackend | httpcore.AsyncNetworkBackend) -> None:
-    """Let a client of either kind make its connections with a network backend of httpcore."""
+    """Make a client of either kind use a network backend of httpcore."""
     if isinstance(http, SyncHTTP):
         http.sender._transport._pool._network_backend.backend = backend  # type: ignore[attr-defined]
         return
@@ -68,7 +68,7 @@ def connect_by(http: Any, backend: httpcore.NetworkBackend | httpcore.AsyncNetwo
 
 
 def in_process(app: Any) -> Respond:
-    """Answer requests with an ASGI application that waits for nothing, without a socket or an event loop."""
+    """Respond to requests with an ASGI application that never waits, without a socket or an event loop."""
 
     def respond(request: httpx.Request) -> httpx.Response:
         sent: list[dict[str, Any]] = []
@@ -110,13 +110,13 @@ def _finish(steps: Coroutine[Any, Any, None]) -> None:
 
 @attrs.frozen
 class Fault:
-    """What becomes of a request that saves metrics.
+    """The fault of a request that saves metrics.
 
     Attributes:
-        name: What reports call it.
+        name: Its name in reports.
         respond: The response that the client gets, or the error that is raised in place of one.
-        processed: How many of the metrics the service saves: all, only the first, or none.
-        late: How many seconds after the response it saves them.
+        processed: The metrics that the service saves: all, only the first one, or none.
+        late: Seconds from the response until it saves them.
     """
 
     name: str
@@ -127,13 +127,13 @@ class Fault:
 
 @attrs.define
 class VirtualService:
-    """A service whose faults are planned: one for each request that saves, in order, then none."""
+    """A service with planned faults, one for each request that saves, in order. Later requests have no fault."""
 
     sandbox: Sandbox
     clock: VirtualClock
     faults: list[Fault] = attrs.field(factory=list)
-    meanwhile: list[dict[str, Any]] = attrs.field(factory=list)  # what others save just before the client does
-    saved: Counter[str] = attrs.field(factory=Counter)  # how often each metric was saved, by the JSON that was sent
+    meanwhile: list[dict[str, Any]] = attrs.field(factory=list)  # metrics that others save just before the client
+    saved: Counter[str] = attrs.field(factory=Counter)  # the number of times that each metric was saved, by its JSON
     requests: list[httpx.Request] = attrs.field(factory=list)
     _late: list[tuple[float, httpx.Request, list[Any]]] = attrs.field(factory=list)
     _respond: Respond = attrs.field(init=False)
@@ -142,7 +142,7 @@ class VirtualService:
         self._respond = in_process(self.sandbox.app)
 
     def handle(self, request: httpx.Request) -> httpx.Response:
-        """Answer a request as planned."""
+        """Respond to a request as planned."""
         self.requests.append(request)
         due = [each for each in self._late if each[0] <= self.clock.seconds]
         self._late = [each for each in self._late if each not in due]
@@ -159,20 +159,20 @@ class VirtualService:
         fault = self.faults.pop(0)
         some = {"all": items, "first": items[:1], "none": []}[fault.processed]
         if fault.late:
-            # A copy, because the client takes the credential out of its request.
+            # This is a copy, because the client removes the credential from its request.
             self._late.append((self.clock.seconds + fault.late, self._rebuilt(request, some), some))
         elif some:
             self.save(request, some)
         return fault.respond()
 
     def save_for_others(self, items: list[dict[str, Any]]) -> None:
-        """Save metrics that are none of the client's."""
+        """Save metrics as another client."""
         url, headers = "http://sandbox/test_framework/v1/metrics/bulk_create/", {"X-CEKURA-API-KEY": KEY}
         request = httpx.Request("POST", url, headers={**headers, "Content-Type": "application/json"})
         assert self._respond(self._rebuilt(request, items)).is_success
 
     def heal(self) -> None:
-        """Take the faults away, and save what is still to be saved late."""
+        """Remove the faults, and save the metrics that are still late."""
         self.faults.clear()
         self.clock.seconds += 1000
         for _, late, items in self._late:
@@ -194,12 +194,12 @@ class VirtualService:
 
 
 def key(fields: Any) -> str:
-    """A metric as it was sent."""
+    """The JSON of a metric as it was sent."""
     return json.dumps(fields, sort_keys=True)
 
 
 def virtual_service(behavior: Behavior, *faults: Fault) -> VirtualService:
-    """A service of a behavior, with the agents that a sandbox starts with."""
+    """A service with a behavior and the default agents of a sandbox."""
     clock = VirtualClock()
     sandbox = Sandbox(api_key=KEY, job_seconds=0, behavior=behavior, clock=clock)
     return VirtualService(sandbox, clock, list(faults))
@@ -222,7 +222,7 @@ class VirtualClient:
         self.client.transport.clock = service.clock
 
     def create_in_bulk(self, metrics: list[dict[str, Any]]) -> list[Any]:
-        """As `metrics.create_in_bulk`."""
+        """The method `metrics.create_in_bulk`."""
         if isinstance(self.client, Cekura):
             return self.client.metrics.create_in_bulk(metrics)
         return self._runner.run(self.client.metrics.create_in_bulk(metrics))

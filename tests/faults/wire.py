@@ -40,10 +40,10 @@ class Wire:
 
     Attributes:
         target: The target of the request: path and query.
-        elsewhere: The address of a server at another origin.
-        key: The credential that the request came with.
-        time: What passes between two bytes that are trickled.
-        stall: Called once nothing more comes, with the seconds after which the client gives up.
+        elsewhere: The URL of a server with another origin.
+        key: The credential of the request.
+        time: The pause between two slow bytes.
+        stall: Called when no more bytes are sent, with the seconds after which the client times out.
         alive: Whether the connection may be used for another request.
     """
 

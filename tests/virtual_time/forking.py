@@ -1,55 +1,73 @@
-"""Runs the command in processes that need not import the libraries again, which takes longer than most runs.
+"""Runs programs in forks of a process that has imported the libraries, because importing is slower than most runs.
 
-Each line of standard input describes a run, in JSON: the command, its folder and environment, and the files that are
-its standard streams. For each, this process forks, and writes the exit code on a line of standard output. It has
-imported libraries and the client, but nothing of the command itself: each run does that as in a process of its own.
+`forking.py NAME...` imports these modules and objects. Standard input is a socket. Each byte on it starts a run, and
+carries four descriptors: another socket, and the standard streams of the run. That socket receives a line of JSON with
+the command, its folder and environment, and whether the streams are a terminal. It sends back two lines: the process
+id, and at the end the exit code. Each run imports the modules of the program itself, as a new process does.
 """
 
 from __future__ import annotations
 
-import encodings.idna
-import importlib.readers
+import fcntl
+import io
 import json
 import os
+import pkgutil
 import runpy
+import signal
+import socket
 import sys
+import termios
 from typing import Any
-
-import anyio._backends._asyncio
-import backoff
-import httpx
-import rich.live
-import rich.markup
-import rich.progress
-import rich.syntax
-import rich.table
-import typer.main
-import yaml
-
-from cekura_facade import AsyncCekura, Cekura
-
-IMPORTED = (encodings, importlib, anyio, backoff, httpx, rich, typer, yaml, AsyncCekura, Cekura)
 
 
 def next_run() -> dict[str, Any] | None:
     """Return the next run in a process of its own. In the process that forks, return None when there are no more."""
-    requests, codes = os.fdopen(os.dup(0), "rb"), os.dup(1)
-    for line in requests:
+    with socket.socket(fileno=os.dup(0)) as requests:
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # So no process that has ended is left behind.
+        while True:
+            request, descriptors, *_ = socket.recv_fds(requests, 1, 4)
+            if not request:
+                return None
+            if not os.fork():
+                break
+            for descriptor in descriptors:
+                os.close(descriptor)
+    # This process waits for the one that runs the program.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    with socket.socket(fileno=descriptors[0]) as caller:
+        with caller.makefile("rb") as lines:
+            run = dict(json.loads(lines.readline()), streams=descriptors[1:])
         child = os.fork()
         if not child:
-            requests.close()
-            os.close(codes)
-            return dict(json.loads(line))
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        os.write(codes, b"%d\n" % code)
-    return None
+            return run
+        for descriptor in descriptors[1:]:
+            os.close(descriptor)
+        caller.sendall(b"%d\n" % child)
+        caller.sendall(b"%d\n" % os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    os._exit(0)
 
 
+def replace_stream(name: str, number: int, descriptor: int) -> None:
+    """Make a standard stream of a descriptor, as Python does it when it starts: a terminal gets each line at once."""
+    before = getattr(sys, name)
+    os.dup2(descriptor, number)
+    os.close(descriptor)
+    binary = os.fdopen(number, "rb" if name == "stdin" else "wb", closefd=False)
+    lines = name == "stderr" or binary.isatty()
+    stream = io.TextIOWrapper(binary, before.encoding, before.errors, newline="\n", line_buffering=lines)
+    setattr(sys, name, stream)
+    setattr(sys, f"__{name}__", stream)
+
+
+for name in sys.argv[1:]:
+    pkgutil.resolve_name(name)
 if run := next_run():
-    for stream, (file, flags) in enumerate(run["streams"]):
-        opened = os.open(file, flags)
-        os.dup2(opened, stream)
-        os.close(opened)
+    os.setsid()
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        replace_stream(name, number, run["streams"][number])
+    if run["terminal"]:
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     os.chdir(run["folder"])
     os.environ.clear()
     os.environ.update(run["env"])

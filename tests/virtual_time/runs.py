@@ -1,6 +1,6 @@
 """Runs the command several times in one process: `runs.py FOLDER JSON`, with the arguments of each run in the JSON.
 
-What each run prints and its exit code are in files of the folder. Without a folder, what it prints is between two marks
+The output and the exit code of each run are in files of the folder. Without a folder, the output is between two marks
 on the terminal.
 """
 

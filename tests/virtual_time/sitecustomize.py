@@ -1,4 +1,4 @@
-"""Python runs this at its start: the client's pauses take no time in this process."""
+"""Python runs this module at its start. It makes the client's pauses take no time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An example of an SDK built on cekura_facade: a domain of its own, and a generated client of its own."""
+"""An example of an SDK built on cekura_facade, with its own domain and its own generated client."""
 
 from cekura_facade import CekuraError as CekuraError, GenerationTimeoutError as GenerationTimeoutError
 

@@ -12,7 +12,7 @@ from cekura_facade import Cekura, CekuraError, GeneratedMetric, Metric
 
 
 class UnknownLineError(CekuraError):
-    """There is no such phone line. Nothing was sent."""
+    """The phone line does not exist. Nothing was sent."""
 
 
 class AcmeVoice:
@@ -41,7 +41,7 @@ class AcmeVoice:
             The metrics that are new.
 
         Raises:
-            UnknownLineError: There is no such line.
+            UnknownLineError: The line does not exist.
             CekuraError: As for `Cekura.metrics.generate_and_create`.
         """
         missing = at_least - len(self.metrics(line))
