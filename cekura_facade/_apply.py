@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from cekura_api.api.metrics import delete_metric
@@ -37,7 +38,9 @@ async def apply(http: HTTP, plan: Plan, *, prune: bool) -> Applied:
             await _check(http, plan, change.metric, change.before)
             done.updated.append(await ask(http, update_metric, change.metric.id, body=change.after))
         for metric in new.deletable if prune else ():
-            await _delete(http, plan, metric)
+            with suppress(NotFoundError):  # Somebody else deleted it, if no list shows it.
+                await _check(http, plan, metric, {"name": metric.name}, is_deleted=True)
+                await ask(http, delete_metric, metric.id)
             done.deleted.append(metric)
         if done.deleted:
             await _confirm_deleted(http, plan, done)
@@ -68,26 +71,16 @@ async def _check(http: HTTP, plan: Plan, metric: Metric, before: Fields, *, is_d
         raise PlanChangedError(what, await compare(http, plan.agent_id, plan.project_id, plan.wanted))
 
 
-async def _delete(http: HTTP, plan: Plan, metric: Metric) -> None:
-    try:
-        await _check(http, plan, metric, {"name": metric.name}, is_deleted=True)
-        await ask(http, delete_metric, metric.id)
-    except NotFoundError as error:  # If the 404 is not from a proxy, somebody else deleted it.
-        if not isinstance(error.body, dict):
-            raise
-
-
 async def _confirm_deleted(http: HTTP, plan: Plan, done: Applied) -> None:
     """List the metrics, because a success of a delete says little. The list may lag behind by `settle_timeout`."""
     for pause in (0.0, http.settings.settle_timeout):
         await http.sleep(pause)
         listed = {metric.id for metric in (await compare(http, plan.agent_id, plan.project_id, [])).only_in_service}
-        left = [metric for metric in done.deleted if metric.id in listed]
+        left = [f"{metric.id} ({metric.name!r})" for metric in done.deleted if metric.id in listed]
         if not left:
             return
     done.deleted[:] = [metric for metric in done.deleted if metric.id not in listed]
-    names = ", ".join(f"{metric.id} ({metric.name!r})" for metric in left)
-    what = f"the service says that it deleted {names}, but still lists it"
+    what = f"deleted metrics still exist: {', '.join(left)}"
     raise PlanChangedError(what, await compare(http, plan.agent_id, plan.project_id, plan.wanted))
 
 
@@ -96,8 +89,8 @@ class _Copies(Wanted):
 
     def __init__(self, plan: Plan) -> None:
         self.place = {"agent_id": plan.agent_id} if plan.agent_id else {"project_id": plan.project_id}
-        scope = Scope(plan.agent_id, plan.project_id)
-        super().__init__([scope.placed(each) for each in plan.wanted if each.get(CODE) in plan.attach])
+        placed = Scope(plan.agent_id, plan.project_id).placed
+        super().__init__([placed(each) for each in plan.wanted if each.get(CODE) in plan.attach])
 
     def request(self, positions: Sequence[int]) -> dict[str, Any]:
         from cekura_api.api.metrics import copy_predefined_metrics  # An older specification may lack it.

@@ -276,7 +276,7 @@ def test_a_metric_that_is_still_listed_is_not_reported_as_deleted(kind: Kind) ->
 
         service.interfere = interfere
         with pytest.raises(
-            facade.PlanChangedError, match=rf"deleted {old[0]} \('Old 0'\), but still lists it"
+            facade.PlanChangedError, match=rf"deleted metrics still exist: {old[0]} \('Old 0'\)\. Review"
         ) as caught:
             metrics.apply(plan, prune=True)
         assert caught.value.applied is not None

@@ -67,7 +67,7 @@ def bound(cell: Cell, planned: list[Fault]) -> float:
     saving         a look; then (retries + 1) times: an attempt, looking until SETTLE is over, a last look
     copying        as saving
     deleting       one request, SETTLE, and a look
-    confirming     SETTLE, and a look
+    confirming     SETTLE, and a look; and another one before predefined metrics are copied
     everywhere     0.25 s before the first poll
 
     A step that meets no fault takes no time to speak of.
@@ -79,7 +79,7 @@ def bound(cell: Cell, planned: list[Fault]) -> float:
         "save": request + (RETRIES + 1) * (ATTEMPT + SETTLE + request),
         "copy": request + (RETRIES + 1) * (ATTEMPT + SETTLE + request),
         "delete": request + SETTLE + request,
-        "list created": SETTLE + request,
+        "list created": SETTLE + 2 * request,
         "list copied": SETTLE + request,
     }
     return 0.25 + sum(limits.get(step, request) for step in cell.script.steps)
