@@ -188,9 +188,8 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
                 # encode.
                 request["content"] = json.dumps(request.pop("json"), allow_nan=False, separators=(",", ":")).encode()
             if not self.builder.params:  # httpx parses a base URL, a path and parameters one after the other.
-                params = httpx.QueryParams(request.pop("params", None))
-                base_url = str(self.settings.base_url).removesuffix("/")
-                request["url"] = f"{base_url}/{request['url'].lstrip('/')}?{params}".removesuffix("?")
+                url = f"{str(self.settings.base_url).removesuffix('/')}/{request['url'].lstrip('/')}"
+                request["url"] = f"{url}?{httpx.QueryParams(request.pop('params', None))}".removesuffix("?")
             return self.builder.build_request(**request)
         except (httpx.InvalidURL, TypeError, ValueError, RecursionError) as error:
             raise InvalidRequestError(f"The arguments cannot be sent: {error}.") from error

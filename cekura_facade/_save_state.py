@@ -10,7 +10,6 @@ from typing import Any
 
 from cekura_api.api.metrics import create_metrics_in_bulk
 from cekura_api.models import Metric
-from cekura_api.types import UNSET
 
 from . import _matching as matching
 from ._errors import APIError, BulkCreateUncertainError, CekuraError
@@ -176,8 +175,8 @@ class Wanted:
             return False
         if saved.get(matching.CODE) and saved[matching.CODE] != self.compared[position].get(matching.CODE):
             return False
-        description, wanted = saved.get("description"), self.compared[position].get("description", UNSET)
-        if wanted is UNSET or description == wanted or not isinstance(description, str):
+        description = saved.get("description")
+        if not isinstance(description, str) or self.compared[position].get("description", description) == description:
             return True
         return matching.comparable(description) == self.descriptions[position]
 
