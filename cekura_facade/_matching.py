@@ -11,10 +11,10 @@ import html
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
-from typing import TypeGuard
+from typing import NamedTuple, TypeGuard
 
 from cekura_api.models import Agent, Metric
-from cekura_api.types import UNSET
+from cekura_api.types import UNSET, Unset
 
 LONGEST_NAME = 255  # characters
 _LONGEST_SPELLING = 1000  # characters, so that several names fit in a URL
@@ -36,6 +36,8 @@ _CHANGES: tuple[Callable[[str], str], ...] = (
     functools.partial(unicodedata.normalize, "NFD"),
 )
 _CHANGES_AT_ONCE = 4
+# Names that none of these changes alters, which most are.
+_UNCHANGED = re.compile("[!#-%(-;=?-~]+(?: [!#-%(-;=?-~]+)*")
 
 
 def comparable(value: object) -> str:
@@ -48,6 +50,8 @@ def comparable(value: object) -> str:
 
 def spellings(name: str) -> list[str]:
     """The forms in which the service may have saved a name."""
+    if len(name) <= LONGEST_NAME and _UNCHANGED.fullmatch(name):
+        return [name]
     forms = (name, *(change(name) for change in _CHANGES), name[:LONGEST_NAME])
     return [form for form in dict.fromkeys(forms) if len(form) <= _LONGEST_SPELLING]
 
@@ -145,26 +149,45 @@ def is_same_text(saved: Fields, wanted: Fields) -> bool:
     return all((saved.get(each) or "") == (wanted[each] or "") for each in ("name", "description") if each in wanted)
 
 
-def is_same_scope(saved: Fields, wanted: Fields, project: int | None) -> bool:
+class MetricScope(NamedTuple):
+    """What a metric belongs to, as far as that is known.
+
+    Attributes:
+        agents: Ids of its agents.
+        project: Id of its project.
+        assistant_id: Id of its agent at the voice provider.
+    """
+
+    agents: frozenset[int]
+    project: int | None
+    assistant_id: str
+
+    def in_project(self, project: int | Unset | None) -> MetricScope:
+        """The same scope with a project, unless it has one."""
+        return self._replace(project=self.project or project or None)
+
+
+def scope_of(fields: Fields) -> MetricScope:
+    """What a metric belongs to."""
+    agents, project = frozenset(agents_of(fields)), id_of(fields.get("project"))
+    return MetricScope(agents, project, str(fields.get("assistant_id") or ""))
+
+
+def is_same_scope(saved: MetricScope, wanted: MetricScope) -> bool:
     """Whether two metrics belong to exactly the same agents."""
-    return agents_of(saved) == agents_of(wanted) and may_be_in_scope(saved, wanted, project)
+    return saved.agents == wanted.agents and may_be_in_scope(saved, wanted)
 
 
-def may_be_in_scope(saved: Fields, wanted: Fields, project: int | None) -> bool:
+def may_be_in_scope(saved: MetricScope, wanted: MetricScope) -> bool:
     """Whether a saved metric has a scope that the service may give to a wanted one: its agents, or their project.
 
-    Args:
-        saved: The fields of the saved metric. Missing fields do not count as different.
-        wanted: The fields of the metric to save.
-        project: Id of the project that the wanted metric belongs to, if it is known.
+    What the saved metric leaves out does not count as different.
     """
-    saved_project = id_of(saved.get("project"))
-    if project and saved_project and project != saved_project:
+    if wanted.project and saved.project and wanted.project != saved.project:
         return False
-    if wanted.get("assistant_id") and saved.get("assistant_id") and wanted["assistant_id"] != saved["assistant_id"]:
+    if wanted.assistant_id and saved.assistant_id and wanted.assistant_id != saved.assistant_id:
         return False
-    agents, others = agents_of(wanted), agents_of(saved)
-    if agents and others:
-        return agents <= others
+    if wanted.agents and saved.agents:
+        return wanted.agents <= saved.agents
     # A metric of a project may be assigned to agents.
-    return not others or bool(wanted.get("assistant_id")) or project == saved_project is not None
+    return not saved.agents or bool(wanted.assistant_id) or wanted.project == saved.project is not None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from cekura_api.api.metrics import create_metrics_in_bulk
@@ -21,7 +22,7 @@ Query = dict[str, str | int]
 
 
 # The ways to match metrics, the closest one first: exact or comparable text, and the same or a possible scope.
-_TEXTS = (matching.is_same_text, lambda _saved, _wanted: True)
+_TEXTS: tuple[Callable[[matching.Fields, matching.Fields], bool], ...] = (matching.is_same_text, lambda *_: True)
 PASSES = tuple(itertools.product(_TEXTS, (matching.is_same_scope, matching.may_be_in_scope)))
 
 
@@ -32,10 +33,14 @@ class Wanted:
         self.fields = fields
         # The fields to compare. An assistant_id is replaced with the agent that has it, once that is known.
         self.compared: list[matching.Fields] = [{"description": "", **each} for each in fields]
-        self.projects: dict[int, int | None] = {}  # by agent id
+        self.scopes = [matching.scope_of(each) for each in fields]
         self.sent_names = [str(each["name"]) for each in fields]
+        self.spellings = [matching.spellings(name) for name in self.sent_names]
         self.names = [matching.comparable(name) for name in self.sent_names]
         self.descriptions = [matching.comparable(each.get("description")) for each in fields]
+        score_types = [str(matching.score_type(each.get("eval_type"))) for each in fields]
+        # The values that identify a metric in other calls.
+        self.keys = list(zip(self.names, self.descriptions, score_types, self.scopes, strict=True))
         self.too_long = [i for i, name in enumerate(self.sent_names) if matching.is_too_long(name)]
         self.saved: dict[int, Metric] = {}
         self.failed: dict[int, APIError] = {}  # why it is not yet saved
@@ -52,26 +57,13 @@ class Wanted:
         request["json"] = [self.fields[i] for i in positions]  # Sent exactly as given.
         return request
 
-    def key(self, position: int) -> tuple[object, ...]:
-        """The values that identify this metric in other calls."""
-        fields = self.fields[position]
-        scope = (frozenset(matching.agents_of(fields)), str(fields.get("project")), str(fields.get("assistant_id")))
-        score_type = str(matching.score_type(fields.get("eval_type")))
-        return self.names[position], self.descriptions[position], score_type, scope
-
-    def project(self, position: int) -> int | None:
-        """Id of the project that a metric belongs to, if it is known."""
-        fields = self.compared[position]
-        projects = [matching.id_of(fields.get("project")), *map(self.projects.get, sorted(matching.agents_of(fields)))]
-        return next(filter(None, projects), None)
-
     def in_order(self) -> list[Metric]:
         """The metrics that are saved, in the order given."""
         return [self.saved[i] for i in sorted(self.saved)]
 
     def missing(self) -> list[int]:
         """Positions that are neither saved nor refused."""
-        return [i for i in range(len(self.fields)) if i not in self.saved and i not in self.refused]
+        return sorted({*range(len(self.fields))} - self.saved.keys() - self.refused)
 
     def unclear(self) -> list[int]:
         """Positions whose metric may be saved, although no list has shown it."""
@@ -85,40 +77,44 @@ class Wanted:
         """Match found metrics with wanted ones, which are then saved. Returns the found metrics that do not match."""
         taken = {metric.id for metric in self.saved.values()}
         left = {metric.id: self.details.get(metric.id, metric) for metric in found if metric.id not in taken}
-        for is_text, in_scope in PASSES:
-            by_name = self._by_name(positions)
-            for number, metric in list(left.items()):
+        among, candidates = set(positions), []
+        for metric in left.values() if among else ():
+            if named := self._named(metric, among):
                 saved = matching.fields_of(metric)
-                for i in self._named(saved, by_name):
-                    wanted = self.compared[i]
-                    if self._is_same(i, saved) and is_text(saved, wanted) and in_scope(saved, wanted, self.project(i)):
-                        self.saved[i] = left.pop(number)
+                candidates.append((metric, saved, matching.scope_of(saved), named))
+        for is_text, in_scope in PASSES:
+            for metric, saved, scope, named in candidates:
+                for i in named if metric.id in left else ():
+                    is_free = i not in self.saved and self._is_same(i, saved)
+                    if is_free and is_text(saved, self.compared[i]) and in_scope(scope, self.scopes[i]):
+                        self.saved[i] = left.pop(metric.id)
                         break
         return list(left.values())
 
     def left_out(self, found: Iterable[Metric]) -> list[int]:
         """Ids of the metrics that have to be read one by one before they can be compared."""
-        by_name = self._by_name(self.missing())
-        every = [i for positions in by_name.values() for i in positions]
+        missing = set(self.missing())
+        everything = missing.intersection(self._by_name.get(EVERYTHING, ()))
         numbers = []
-        for metric in found:
-            saved = matching.fields_of(metric)
-            candidates = [*self._named(saved, by_name), *by_name.get(EVERYTHING, [])] if saved.get("name") else every
-            if metric.id not in self.details and any(matching.leaves_out(saved, self.compared[i]) for i in candidates):
-                numbers.append(metric.id)
+        for metric in found if missing else ():
+            candidates = [*self._named(metric, missing), *everything] if metric.name else missing
+            if candidates and metric.id not in self.details:
+                saved = matching.fields_of(metric)
+                if any(matching.leaves_out(saved, self.compared[i]) for i in candidates):
+                    numbers.append(metric.id)
         return numbers
 
     def strangers(self, own: set[int]) -> list[int]:
         """Ids of new metrics that are not ours, but may be missing ones that look different."""
+        wanted = [self.scopes[i].agents for i in self.unclear()]
         known = own | self.listed_before | {metric.id for metric in self.saved.values()}
-        wanted = [matching.agents_of(self.compared[i]) for i in self.unclear()]
         strangers = []
         for number in self.listed.keys() - known:
             agents = matching.agents_of(matching.fields_of(self.listed[number]))
             # Metrics of other agents are excluded. If a metric does not name an agent, any new one may be it.
             if not agents or any(not each or each & agents for each in wanted):
                 strangers.append(number)
-        return sorted(strangers) if wanted else []
+        return sorted(strangers)
 
     def is_blind(self) -> bool:
         """Whether lists may be a fixed page: they show metrics, but filters do not work and nothing new appears."""
@@ -130,16 +126,16 @@ class Wanted:
         They include an agent and its project, because sources disagree on what agent_id selects. Lists by name come
         first. They are short, and find metrics that a longer list may cut off. The agent is also listed by `agents`.
         """
-        scopes: dict[tuple[tuple[str, str | int], ...], list[int]] = {}
+        queries: dict[tuple[tuple[str, str | int], ...], list[int]] = {}
         for i in positions:
-            scopes.setdefault(tuple(self._scope(i).items()), []).append(i)
-        for scope, some in scopes.items():
-            for names in _in_urls(itertools.chain.from_iterable(matching.spellings(self.sent_names[i]) for i in some)):
+            queries.setdefault(_query(self.scopes[i]), []).append(i)
+        for query, some in queries.items():
+            for names in _in_urls(itertools.chain.from_iterable(self.spellings[i] for i in some)):
                 conditions = [{"field": "name", "op": "in", "value": names}]
-                yield {**dict(scope), "filters": json.dumps({"operator": "and", "conditions": conditions})}
-            if scope:
-                yield dict(scope)
-        for agents in dict.fromkeys(dict(scope).get("agent_id") for scope in scopes):
+                yield {**dict(query), "filters": json.dumps({"operator": "and", "conditions": conditions})}
+            if query:
+                yield dict(query)
+        for agents in dict.fromkeys(dict(query).get("agent_id") for query in queries):
             if agents is not None:
                 yield {"agents": str(agents)}
 
@@ -159,31 +155,18 @@ class Wanted:
             unconfirmed=unconfirmed,
         )
 
-    def _scope(self, position: int) -> Query:
-        fields, project = self.compared[position], self.project(position)
-        agents, assistant_id = matching.agents_of(fields), fields.get("assistant_id")
-        scope: Query = {"agent_id": min(agents)} if agents else {}
-        if is_for_assistant(fields):
-            scope["assistant_id"] = str(assistant_id)
-        if project is not None:
-            scope["project_id"] = project
-        return scope
-
-    def _by_name(self, positions: Iterable[int]) -> dict[str, list[int]]:
+    @functools.cached_property
+    def _by_name(self) -> dict[str, list[int]]:
         by_name: dict[str, list[int]] = {}
-        for i in positions:
-            if i not in self.saved:
-                by_name.setdefault(self.names[i], []).append(i)
+        for i, name in enumerate(self.names):
+            by_name.setdefault(name, []).append(i)
         return by_name
 
-    def _named(self, saved: matching.Fields, by_name: dict[str, list[int]]) -> list[int]:
-        """The positions of unsaved metrics that have the name of a saved one."""
-        name = saved.get("name")
-        positions = by_name.get(matching.comparable(name), [])
-        if not positions and self.too_long and isinstance(name, str):
-            every = [i for some in by_name.values() for i in some]
-            positions = [i for i in every if i in self.too_long and matching.is_cut(name, self.sent_names[i])]
-        return [i for i in positions if i not in self.saved]
+    def _named(self, saved: Metric, among: set[int]) -> list[int]:
+        """Those of some positions that have the name of a saved metric."""
+        named = self._by_name.get(matching.comparable(saved.name), [])
+        cut = [i for i in self.too_long if matching.is_cut(saved.name, self.sent_names[i])]
+        return [i for i in (*named, *cut) if i in among]
 
     def _is_same(self, position: int, saved: matching.Fields) -> bool:
         """Whether a saved metric of the same name is this one, in any scope. Missing fields are not differences."""
@@ -193,9 +176,9 @@ class Wanted:
         if saved.get(matching.CODE) and saved[matching.CODE] != self.compared[position].get(matching.CODE):
             return False
         description = saved.get("description")
-        if "description" not in self.compared[position]:
+        if not isinstance(description, str) or self.compared[position].get("description", description) == description:
             return True
-        return not isinstance(description, str) or matching.comparable(description) == self.descriptions[position]
+        return matching.comparable(description) == self.descriptions[position]
 
 
 def _in_urls(names: Iterable[str]) -> Iterator[list[str]]:
@@ -213,9 +196,11 @@ def _in_urls(names: Iterable[str]) -> Iterator[list[str]]:
         yield some
 
 
-def is_for_assistant(fields: matching.Fields) -> bool:
-    assistant_id = fields.get("assistant_id")
-    return isinstance(assistant_id, str) and assistant_id != "" and not matching.agents_of(fields)
+def _query(scope: matching.MetricScope) -> tuple[tuple[str, str | int], ...]:
+    """The items of the Query that lists the metrics of a scope."""
+    agent, assistant_id = min(scope.agents, default=0), "" if scope.agents else scope.assistant_id
+    query: Query = {"agent_id": agent, "assistant_id": assistant_id, "project_id": scope.project or 0}
+    return tuple((name, value) for name, value in query.items() if value)
 
 
 def _some(names: Iterable[str]) -> str:

@@ -18,10 +18,10 @@ from cekura_api.models import Metric
 from . import _errors as errors
 from ._failures import is_redirect, may_be_processed, unexpected
 from ._http import HTTP, ask
-from ._matching import agents_of, assistant_of, comparable, fields_of, is_int, spellings
+from ._matching import assistant_of, comparable, is_int, scope_of
 from ._pages import Pages
 from ._retry import MAX_PAUSE, growing
-from ._save_state import Query, Wanted, is_for_assistant
+from ._save_state import Query, Wanted
 
 MAX_METRICS = 100  # maximum number of metrics in a request
 _LOG = logging.getLogger("cekura_facade")
@@ -75,18 +75,20 @@ async def save(http: HTTP, wanted: Wanted) -> SavedMetrics:
 
 async def _find_scopes(http: HTTP, wanted: Wanted) -> None:
     """Find the agents and projects that the metrics belong to."""
-    by_assistant = {i: each["assistant_id"] for i, each in enumerate(wanted.fields) if is_for_assistant(each)}
+    agents = sorted({min(scope.agents) for scope in wanted.scopes if scope.agents})
+    scopes = enumerate(wanted.scopes)
+    by_assistant = {i: scope.assistant_id for i, scope in scopes if scope.assistant_id and not scope.agents}
     if by_assistant:
         await _find_agents(http, wanted, by_assistant)
-    for agent_id in sorted({min(agents) for each in wanted.fields if (agents := agents_of(each))}):
+    for number in agents:
         try:
-            agent = await ask(http, get_agent, agent_id)
-            wanted.projects[agent_id] = agent.project or None
+            project = (await ask(http, get_agent, number)).project
+            wanted.scopes = [each.in_project(project) if number in each.agents else each for each in wanted.scopes]
         except UNREADABLE as error:
-            _LOG.warning("Agent %d cannot be read, so metrics are listed by agent_id alone. %s", agent_id, error)
+            _LOG.warning("Agent %d cannot be read, so metrics are listed by agent_id alone. %s", number, error)
 
 
-async def _find_agents(http: HTTP, wanted: Wanted, by_assistant: dict[int, object]) -> None:
+async def _find_agents(http: HTTP, wanted: Wanted, by_assistant: dict[int, str]) -> None:
     """Find the agents of assistant ids, which are passed by the positions of their metrics."""
     from cekura_api.api.agents import list_agents  # An older specification may lack it.
 
@@ -97,7 +99,7 @@ async def _find_agents(http: HTTP, wanted: Wanted, by_assistant: dict[int, objec
                 for i in [i for i, assistant_id in by_assistant.items() if assistant_id == assistant_of(agent)]:
                     del by_assistant[i]
                     wanted.compared[i] = {**wanted.compared[i], "agents": [agent.id]}
-                    wanted.projects[agent.id] = agent.project or None
+                    wanted.scopes[i] = scope_of(wanted.compared[i]).in_project(agent.project)
     except UNREADABLE as error:
         _LOG.warning("The agents cannot be listed, so metrics are listed by assistant_id alone. %s", error)
 
@@ -145,7 +147,7 @@ async def _settle(http: HTTP, wanted: Wanted) -> None:
         if not isinstance(error, errors.APIError):
             raise
     unclear = wanted.unclear()
-    strangers = wanted.strangers(http.state.created)
+    strangers = wanted.strangers(http.state.created) if unclear else []
     is_redirected = any(is_redirect(wanted.failed[i]) for i in unclear)
     # In these cases, a metric may be saved although no list contains it.
     if unclear and (strangers or is_redirected or http.state.list_is_partial or wanted.is_blind()):
@@ -171,10 +173,9 @@ async def _send_chunk(http: HTTP, wanted: Wanted, positions: Sequence[int]) -> N
     # Metrics that cannot be matched by their fields are matched by their order.
     left = wanted.claim(created, positions)
     wanted.saved.update(zip((i for i in positions if i not in wanted.saved), left, strict=True))
-    for i in positions:
-        metric = wanted.saved[i]
-        http.state.created.add(metric.id)
-        http.state.hidden[metric.id] = wanted.key(i)
+    keys = {wanted.saved[i].id: wanted.keys[i] for i in positions}
+    http.state.created.update(keys)
+    http.state.hidden.update(keys)
 
 
 async def find(
@@ -199,7 +200,7 @@ async def find(
 
 async def _list(http: HTTP, wanted: Wanted, positions: Sequence[int], max_retries: int | None) -> None:
     """Run the queries for these metrics until all have been seen, and claim the metrics that are found."""
-    names = {comparable(each) for i in positions for each in spellings(wanted.sent_names[i])}
+    names = {each for i in positions for each in wanted.spellings[i]}
     queries = wanted.queries(positions)
     while positions and (query := next(queries, None)):
         try:
@@ -209,7 +210,8 @@ async def _list(http: HTTP, wanted: Wanted, positions: Sequence[int], max_retrie
                 raise
             wanted.filters_work = wanted.filters_work and "filters" not in query
             continue
-        if "filters" in query and any(comparable(fields_of(metric).get("name")) not in names for metric in found):
+        others = {metric.name for metric in found} - names if "filters" in query else ()
+        if others and not set(map(comparable, others)) <= set(map(comparable, names)):
             wanted.filters_work = False
         for number in wanted.left_out(found):
             try:
@@ -246,10 +248,12 @@ async def read(http: HTTP, metric_id: int, max_retries: int | None = None) -> Me
 
 async def claim_hidden(http: HTTP, wanted: Wanted) -> None:
     """Claim metrics that this client created and that no list has shown, if they still exist."""
-    for i in wanted.missing():
-        key = wanted.key(i)
-        # The list is a copy, because other threads may save at the same time.
-        for number in [number for number, hidden in list(http.state.hidden.items()) if hidden == key]:
+    missing = wanted.missing()
+    keys = {wanted.keys[i] for i in missing}
+    # The list is a copy, because other threads may save at the same time.
+    hidden = [(number, key) for number, key in list(http.state.hidden.items()) if key in keys]
+    for i in missing:
+        for number in [number for number, key in hidden if key == wanted.keys[i]]:
             if i in wanted.saved or any(metric.id == number for metric in wanted.saved.values()):
                 continue
             try:
@@ -269,22 +273,18 @@ async def confirm(http: HTTP, wanted: Wanted) -> None:
         http.state.hidden.pop(wanted.saved[i].id, None)
     if unseen:
         http.state.list_is_partial = True
-        _LOG.warning(
-            "%d metrics were created, but are not in the list of metrics after %g s. Until they are, another process "
-            "that saves them creates them again.",
-            len(unseen),
-            http.settings.settle_timeout,
-        )
+        message = "%d metrics were created, but no list shows them after %g s. Another process would create them again."
+        _LOG.warning(message, len(unseen), http.settings.settle_timeout)
 
 
 def settled_at(http: HTTP, wanted: Wanted) -> float:
     """When lists show the metrics that an interrupted call may have saved."""
-    return max([0.0, *(http.state.unsettled.get(wanted.key(i), 0.0) for i in wanted.missing())])
+    return max([0.0, *(http.state.unsettled.get(wanted.keys[i], 0.0) for i in wanted.missing())])
 
 
 def remember_unsettled(http: HTTP, wanted: Wanted) -> None:
     """After an interruption, remember the metrics that the service may still be processing."""
-    unsettled = http.state.unsettled | {wanted.key(i): wanted.settled_at for i in wanted.missing()}
+    unsettled = http.state.unsettled | {wanted.keys[i]: wanted.settled_at for i in wanted.missing()}
     http.state.unsettled = {key: until for key, until in unsettled.items() if until > http.clock.now()}
 
 

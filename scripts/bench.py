@@ -31,6 +31,7 @@ def main() -> int:
     except KeyboardInterrupt:
         print("bench: stopped, nothing was written.", file=sys.stderr)
         return 130
+    rows.append(report.SUITE)
     report.show(rows)
     if not arguments.quick:
         report.write(rows, PAGE, PICTURE, "python scripts/bench.py")

@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 import termios
@@ -155,7 +156,11 @@ class Shell:
         try:
             yield Terminal(spawned, columns, wait)
         finally:
-            spawned.close(force=True)
+            # The close() of pexpect gives up on a command that takes more than an instant to end.
+            if spawned.isalive():
+                spawned.kill(signal.SIGKILL)
+                spawned.wait()
+            spawned.close()
 
 
 class Terminal:

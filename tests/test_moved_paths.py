@@ -285,10 +285,10 @@ def test_an_agent_has_a_project_even_if_it_is_not_published() -> None:
 @pytest.mark.parametrize(
     ("path", "why"),
     [
-        ("[]", "`path` is a path such as"),
-        ("[/a/, 5]", "`path` is a path such as"),
-        ("a/", "`path` is a path such as"),
-        ("{a: /a/}", "`path` is a path such as"),
+        ("[]", "`path` must be a path such as"),
+        ("[/a/, 5]", "`path` must be a path such as"),
+        ("a/", "`path` must be a path such as"),
+        ("{a: /a/}", "`path` must be a path such as"),
         ("['/a/{id}/', '/a/{pk}/']", "GET /a/{}/ is listed twice"),
     ],
 )

@@ -115,7 +115,7 @@ def test_a_success_without_body_stays_without() -> None:
 
 
 def test_the_overlay_states_a_named_body_without_a_type() -> None:
-    with pytest.raises(RegenerationError, match=r"do_it \(POST /things/\).*overlay\.yaml what Got holds"):
+    with pytest.raises(RegenerationError, match=r"do_it \(POST /things/\).*the fields of Got in spec/overlay\.yaml"):
         effective(document({}), covered(None))
     overlay = {**NO_OVERLAY, "actions": [{"target": "$.components.schemas", "update": {"Got": THING}}]}
     assert (

@@ -558,7 +558,7 @@ def test_no_name_and_no_text_breaks_the_code(regenerate: Callable[..., ModuleTyp
 @pytest.mark.parametrize("name", ["Metrics", "Any", "Model", "AsyncMetrics", "Unset"])
 def test_a_reserved_class_name_is_refused(regenerate: Callable[..., ModuleType], name: str) -> None:
     published = small({"/x/": {"get": {"responses": success(FOLDER)}}})
-    with pytest.raises(RegenerationError, match=f"calls a body {name}, which generated code uses itself"):
+    with pytest.raises(RegenerationError, match=f"calls a body {name}, which generated code already uses"):
         regenerate(published, f"operations: [{{name: do_it, tag: metrics, method: get, path: /x/, response: {name}}}]")
 
 

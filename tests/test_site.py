@@ -113,7 +113,7 @@ def test_the_whole_public_interface_is_in_the_reference() -> None:
             summary("update_metric"),
         ),
         ("metrics", "cekura_facade.SavedMetrics", "Bases: list[Metric]", "Those that this call created."),
-        ("metrics", "cekura_facade.Metrics.generate_and_create_many", ") -> Outcomes", "One that fails does not stop"),
+        ("metrics", "cekura_facade.Metrics.generate_and_create_many", ") -> Outcomes", "the others continue"),
         ("metrics", "cekura_facade.GenerationJob.wait", ") -> list[GeneratedMetric]", "A failed poll does not end"),
         (
             "metrics",
@@ -134,7 +134,12 @@ def test_the_whole_public_interface_is_in_the_reference() -> None:
             "http_client: httpx.AsyncClient | None = None",
             "An asynchronous client",
         ),
-        ("client", "cekura_facade.Cekura.with_options", "with_options( *, timeout: float | None", "shares the connec"),
+        (
+            "client",
+            "cekura_facade.Cekura.with_options",
+            "with_options( *, timeout: float | None",
+            "uses the same connections",
+        ),
         ("client", "cekura_facade.Cekura.api", "api: AuthenticatedClient", "The generated client"),
         ("client", "cekura_facade.Cekura.close", "close() -> None", "Close the connections."),
         ("client", "cekura_facade.Cekura.agents", "agents: Agents", "agents"),
