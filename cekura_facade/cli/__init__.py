@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 # What writing fails with if nobody reads. Windows has no code of its own for it.
-NO_READER = {errno.EPIPE, errno.EIO, errno.EBADF} | ({errno.EINVAL} if os.name == "nt" else set())
+NO_READER: set[int] = {errno.EPIPE, errno.EIO, errno.EBADF} | ({errno.EINVAL} if os.name == "nt" else set())
 
 
 def main() -> NoReturn:
