@@ -11,7 +11,7 @@ from cekura_api.models import Metric
 
 from ._errors import NotFoundError, PlanChangedError
 from ._http import HTTP, ask, checked
-from ._matching import CODE, Fields, fields_of, may_be_in_place, place_of
+from ._matching import CODE, Fields, fields_of, may_be_in_scope, scope_of
 from ._plan import Applied, Plan, Scope, compare
 from ._save_state import Wanted
 from ._saving import read, save
@@ -104,7 +104,7 @@ class _Copies(Wanted):
         for metric in found:
             saved = fields_of(metric)
             i = wanted.get(str(saved.get(CODE)), -1)
-            if i in self.saved or i < 0 or not may_be_in_place(place_of(saved), self.places[i]):
+            if i in self.saved or i < 0 or not may_be_in_scope(scope_of(saved), self.scopes[i]):
                 left.append(metric)
             else:
                 self.saved[i] = metric

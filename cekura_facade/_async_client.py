@@ -75,8 +75,7 @@ class AsyncCekura(AsyncAPI):
         )
         if not isinstance(http_client, httpx.AsyncClient | None):
             found = f"{type(http_client).__module__}.{type(http_client).__qualname__}"
-            why = "Its requests and errors are those of httpx, so a client of another kind or package does not fit."
-            raise ConfigurationError(f"http_client is {found}: AsyncCekura needs an httpx.AsyncClient. {why}")
+            raise ConfigurationError(f"http_client is {found}: AsyncCekura uses httpx and needs an httpx.AsyncClient.")
         self.transport: AsyncHTTP = AsyncHTTP(settings, http_client)
         super().__init__(self.transport)
 

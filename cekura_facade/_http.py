@@ -162,10 +162,9 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
         self.forget(request)
         if origin(request.url) == origin(self.settings.base_url):
             request.headers[credential.header] = credential.header_value()
-        options: dict[str, Any] = {"stream": True, "follow_redirects": False}
-        if credential.header == "Authorization":
-            options["auth"] = None  # The `auth` of the user's client would replace our bearer token.
-        return options
+        # The `auth` of the user's client would replace our bearer token.
+        without_auth: dict[str, Any] = {"auth": None} if credential.header == "Authorization" else {}
+        return {"stream": True, "follow_redirects": False, **without_auth}
 
     def forget(self, request: httpx.Request | None) -> None:
         """Remove the credential from a request, because errors and responses keep their request."""
@@ -188,9 +187,8 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
                 # encode.
                 request["content"] = json.dumps(request.pop("json"), allow_nan=False, separators=(",", ":")).encode()
             if not self.builder.params:  # httpx parses a base URL, a path and parameters one after the other.
-                params = httpx.QueryParams(request.pop("params", None))
-                base_url = str(self.settings.base_url).removesuffix("/")
-                request["url"] = f"{base_url}/{request['url'].lstrip('/')}?{params}".removesuffix("?")
+                url = f"{str(self.settings.base_url).removesuffix('/')}/{request['url'].lstrip('/')}"
+                request["url"] = f"{url}?{httpx.QueryParams(request.pop('params', None))}".removesuffix("?")
             return self.builder.build_request(**request)
         except (httpx.InvalidURL, TypeError, ValueError, RecursionError) as error:
             raise InvalidRequestError(f"The arguments cannot be sent: {error}.") from error

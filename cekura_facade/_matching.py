@@ -149,39 +149,39 @@ def is_same_text(saved: Fields, wanted: Fields) -> bool:
     return all((saved.get(each) or "") == (wanted[each] or "") for each in ("name", "description") if each in wanted)
 
 
-class Place(NamedTuple):
-    """The agents or the project that a metric belongs to, as far as they are known.
+class MetricScope(NamedTuple):
+    """What a metric belongs to, as far as that is known.
 
     Attributes:
-        agents: Ids of the agents.
-        project: Id of the project.
-        assistant_id: Id of the agent at the voice provider.
+        agents: Ids of its agents.
+        project: Id of its project.
+        assistant_id: Id of its agent at the voice provider.
     """
 
     agents: frozenset[int]
     project: int | None
     assistant_id: str
 
-    def in_project(self, project: int | Unset | None) -> Place:
-        """The same place with this project, unless it already has one."""
+    def in_project(self, project: int | Unset | None) -> MetricScope:
+        """The same scope with a project, unless it has one."""
         return self._replace(project=self.project or project or None)
 
 
-def place_of(fields: Fields) -> Place:
-    """The agents or the project that a metric belongs to."""
+def scope_of(fields: Fields) -> MetricScope:
+    """What a metric belongs to."""
     agents, project = frozenset(agents_of(fields)), id_of(fields.get("project"))
-    return Place(agents, project, str(fields.get("assistant_id") or ""))
+    return MetricScope(agents, project, str(fields.get("assistant_id") or ""))
 
 
-def is_same_place(saved: Place, wanted: Place) -> bool:
+def is_same_scope(saved: MetricScope, wanted: MetricScope) -> bool:
     """Whether two metrics belong to exactly the same agents."""
-    return saved.agents == wanted.agents and may_be_in_place(saved, wanted)
+    return saved.agents == wanted.agents and may_be_in_scope(saved, wanted)
 
 
-def may_be_in_place(saved: Place, wanted: Place) -> bool:
-    """Whether the service may have saved a wanted metric in this place: with its agents, or in their project.
+def may_be_in_scope(saved: MetricScope, wanted: MetricScope) -> bool:
+    """Whether a saved metric has a scope that the service may give to a wanted one: its agents, or their project.
 
-    Values that the saved metric leaves out do not count as different.
+    What the saved metric leaves out does not count as different.
     """
     if wanted.project and saved.project and wanted.project != saved.project:
         return False

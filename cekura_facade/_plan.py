@@ -20,7 +20,7 @@ from cekura_api.models import Metric, MetricCreate
 from . import _matching as matching
 from ._errors import InvalidRequestError, Problem
 from ._http import HTTP, ask, checked
-from ._matching import CODE, Fields, agents_of, comparable, fields_of, id_of, is_cut, place_of, score_type
+from ._matching import CODE, Fields, agents_of, comparable, fields_of, id_of, is_cut, scope_of, score_type
 from ._save_state import EVERYTHING, Wanted
 from ._saving import claim_hidden, find, read, settled_at
 
@@ -141,12 +141,12 @@ async def _find(http: HTTP, scope: Scope, wanted: Sequence[Fields]) -> tuple[lis
     search = Wanted([*map(scope.placed, wanted), {"name": "", **scope.fields}])
     search.compared = [{"name": each["name"], CODE: each.get(CODE), **scope.fields} for each in search.fields]
     search.names[-1] = EVERYTHING
-    search.places = [place_of(scope.fields).in_project(scope.project)] * len(search.fields)
+    search.scopes = [scope_of(scope.fields).in_project(scope.project)] * len(search.fields)
     await find(http, search, search.missing, settled_at(http, search))
     await claim_hidden(http, search)
     every = search.listed | search.details | {metric.id: metric for metric in search.saved.values()}
     metrics = (metric for _, metric in sorted(every.items()))
-    existing = [each for each in metrics if matching.may_be_in_place(place_of(fields_of(each)), search.places[-1])]
+    existing = [each for each in metrics if matching.may_be_in_scope(scope_of(fields_of(each)), search.scopes[-1])]
     found, search.saved = search.saved, {}
     search.claim(_without(existing, found.values()), range(len(wanted)))
     return existing, found, search.saved

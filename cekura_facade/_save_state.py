@@ -5,12 +5,11 @@ from __future__ import annotations
 import functools
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from cekura_api.api.metrics import create_metrics_in_bulk
 from cekura_api.models import Metric
-from cekura_api.types import UNSET
 
 from . import _matching as matching
 from ._errors import APIError, BulkCreateUncertainError, CekuraError
@@ -22,9 +21,9 @@ Query = dict[str, str | int]
 """Query parameters of the list of metrics."""
 
 
-# The ways to match metrics, the closest one first: exact or comparable text, and the same or a possible place.
-_TEXTS = (matching.is_same_text, lambda _saved, _wanted: True)
-PASSES = tuple(itertools.product(_TEXTS, (matching.is_same_place, matching.may_be_in_place)))
+# The ways to match metrics, the closest one first: exact or comparable text, and the same or a possible scope.
+_TEXTS: tuple[Callable[[matching.Fields, matching.Fields], bool], ...] = (matching.is_same_text, lambda *_: True)
+PASSES = tuple(itertools.product(_TEXTS, (matching.is_same_scope, matching.may_be_in_scope)))
 
 
 class Wanted:
@@ -34,14 +33,14 @@ class Wanted:
         self.fields = fields
         # The fields to compare. An assistant_id is replaced with the agent that has it, once that is known.
         self.compared: list[matching.Fields] = [{"description": "", **each} for each in fields]
-        self.places = [matching.place_of(each) for each in fields]
+        self.scopes = [matching.scope_of(each) for each in fields]
         self.sent_names = [str(each["name"]) for each in fields]
         self.spellings = [matching.spellings(name) for name in self.sent_names]
         self.names = [matching.comparable(name) for name in self.sent_names]
         self.descriptions = [matching.comparable(each.get("description")) for each in fields]
         score_types = [str(matching.score_type(each.get("eval_type"))) for each in fields]
-        # The values that identify each metric in other calls.
-        self.keys = list(zip(self.names, self.descriptions, score_types, self.places, strict=True))
+        # The values that identify a metric in other calls.
+        self.keys = list(zip(self.names, self.descriptions, score_types, self.scopes, strict=True))
         self.too_long = [i for i, name in enumerate(self.sent_names) if matching.is_too_long(name)]
         self.saved: dict[int, Metric] = {}
         self.failed: dict[int, APIError] = {}  # why it is not yet saved
@@ -82,12 +81,12 @@ class Wanted:
         for metric in left.values() if among else ():
             if named := self._named(metric, among):
                 saved = matching.fields_of(metric)
-                candidates.append((metric, saved, matching.place_of(saved), named))
-        for is_text, is_place in PASSES:
-            for metric, saved, place, named in candidates:
+                candidates.append((metric, saved, matching.scope_of(saved), named))
+        for is_text, in_scope in PASSES:
+            for metric, saved, scope, named in candidates:
                 for i in named if metric.id in left else ():
                     is_free = i not in self.saved and self._is_same(i, saved)
-                    if is_free and is_text(saved, self.compared[i]) and is_place(place, self.places[i]):
+                    if is_free and is_text(saved, self.compared[i]) and in_scope(scope, self.scopes[i]):
                         self.saved[i] = left.pop(metric.id)
                         break
         return list(left.values())
@@ -107,7 +106,7 @@ class Wanted:
 
     def strangers(self, own: set[int]) -> list[int]:
         """Ids of new metrics that are not ours, but may be missing ones that look different."""
-        wanted = [self.places[i].agents for i in self.unclear()]
+        wanted = [self.scopes[i].agents for i in self.unclear()]
         known = own | self.listed_before | {metric.id for metric in self.saved.values()}
         strangers = []
         for number in self.listed.keys() - known:
@@ -127,16 +126,16 @@ class Wanted:
         They include an agent and its project, because sources disagree on what agent_id selects. Lists by name come
         first. They are short, and find metrics that a longer list may cut off. The agent is also listed by `agents`.
         """
-        scopes: dict[tuple[tuple[str, str | int], ...], list[int]] = {}
-        for place, group in itertools.groupby(positions, self.places.__getitem__):
-            scopes.setdefault(_scope(place), []).extend(group)
-        for scope, some in scopes.items():
+        queries: dict[tuple[tuple[str, str | int], ...], list[int]] = {}
+        for i in positions:
+            queries.setdefault(_query(self.scopes[i]), []).append(i)
+        for query, some in queries.items():
             for names in _in_urls(itertools.chain.from_iterable(self.spellings[i] for i in some)):
                 conditions = [{"field": "name", "op": "in", "value": names}]
-                yield {**dict(scope), "filters": json.dumps({"operator": "and", "conditions": conditions})}
-            if scope:
-                yield dict(scope)
-        for agents in dict.fromkeys(dict(scope).get("agent_id") for scope in scopes):
+                yield {**dict(query), "filters": json.dumps({"operator": "and", "conditions": conditions})}
+            if query:
+                yield dict(query)
+        for agents in dict.fromkeys(dict(query).get("agent_id") for query in queries):
             if agents is not None:
                 yield {"agents": str(agents)}
 
@@ -164,7 +163,7 @@ class Wanted:
         return by_name
 
     def _named(self, saved: Metric, among: set[int]) -> list[int]:
-        """Those of the positions whose metric has the name of a saved one."""
+        """Those of some positions that have the name of a saved metric."""
         named = self._by_name.get(matching.comparable(saved.name), [])
         cut = [i for i in self.too_long if matching.is_cut(saved.name, self.sent_names[i])]
         return [i for i in (*named, *cut) if i in among]
@@ -176,8 +175,8 @@ class Wanted:
             return False
         if saved.get(matching.CODE) and saved[matching.CODE] != self.compared[position].get(matching.CODE):
             return False
-        description, wanted = saved.get("description"), self.compared[position].get("description", UNSET)
-        if wanted is UNSET or description == wanted or not isinstance(description, str):
+        description = saved.get("description")
+        if not isinstance(description, str) or self.compared[position].get("description", description) == description:
             return True
         return matching.comparable(description) == self.descriptions[position]
 
@@ -197,11 +196,11 @@ def _in_urls(names: Iterable[str]) -> Iterator[list[str]]:
         yield some
 
 
-def _scope(place: matching.Place) -> tuple[tuple[str, str | int], ...]:
-    """The items of a Query for the metrics of a place."""
-    agent, assistant_id = min(place.agents, default=0), "" if place.agents else place.assistant_id
-    scope: Query = {"agent_id": agent, "assistant_id": assistant_id, "project_id": place.project or 0}
-    return tuple((name, value) for name, value in scope.items() if value)
+def _query(scope: matching.MetricScope) -> tuple[tuple[str, str | int], ...]:
+    """The items of the Query that lists the metrics of a scope."""
+    agent, assistant_id = min(scope.agents, default=0), "" if scope.agents else scope.assistant_id
+    query: Query = {"agent_id": agent, "assistant_id": assistant_id, "project_id": scope.project or 0}
+    return tuple((name, value) for name, value in query.items() if value)
 
 
 def _some(names: Iterable[str]) -> str:

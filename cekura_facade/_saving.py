@@ -18,7 +18,7 @@ from cekura_api.models import Metric
 from . import _errors as errors
 from ._failures import is_redirect, may_be_processed, unexpected
 from ._http import HTTP, ask
-from ._matching import assistant_of, comparable, is_int, place_of
+from ._matching import assistant_of, comparable, is_int, scope_of
 from ._pages import Pages
 from ._retry import MAX_PAUSE, growing
 from ._save_state import Query, Wanted
@@ -75,15 +75,15 @@ async def save(http: HTTP, wanted: Wanted) -> SavedMetrics:
 
 async def _find_scopes(http: HTTP, wanted: Wanted) -> None:
     """Find the agents and projects that the metrics belong to."""
-    agents = sorted({min(place.agents) for place in wanted.places if place.agents})
-    places = enumerate(wanted.places)
-    by_assistant = {i: place.assistant_id for i, place in places if place.assistant_id and not place.agents}
+    agents = sorted({min(scope.agents) for scope in wanted.scopes if scope.agents})
+    scopes = enumerate(wanted.scopes)
+    by_assistant = {i: scope.assistant_id for i, scope in scopes if scope.assistant_id and not scope.agents}
     if by_assistant:
         await _find_agents(http, wanted, by_assistant)
     for number in agents:
         try:
             project = (await ask(http, get_agent, number)).project
-            wanted.places = [each.in_project(project) if number in each.agents else each for each in wanted.places]
+            wanted.scopes = [each.in_project(project) if number in each.agents else each for each in wanted.scopes]
         except UNREADABLE as error:
             _LOG.warning("Agent %d cannot be read, so metrics are listed by agent_id alone. %s", number, error)
 
@@ -99,7 +99,7 @@ async def _find_agents(http: HTTP, wanted: Wanted, by_assistant: dict[int, str])
                 for i in [i for i, assistant_id in by_assistant.items() if assistant_id == assistant_of(agent)]:
                     del by_assistant[i]
                     wanted.compared[i] = {**wanted.compared[i], "agents": [agent.id]}
-                    wanted.places[i] = place_of(wanted.compared[i]).in_project(agent.project)
+                    wanted.scopes[i] = scope_of(wanted.compared[i]).in_project(agent.project)
     except UNREADABLE as error:
         _LOG.warning("The agents cannot be listed, so metrics are listed by assistant_id alone. %s", error)
 
@@ -273,12 +273,8 @@ async def confirm(http: HTTP, wanted: Wanted) -> None:
         http.state.hidden.pop(wanted.saved[i].id, None)
     if unseen:
         http.state.list_is_partial = True
-        _LOG.warning(
-            "%d metrics were created, but are not in the list of metrics after %g s. Until they are, another process "
-            "that saves them creates them again.",
-            len(unseen),
-            http.settings.settle_timeout,
-        )
+        message = "%d metrics were created, but no list shows them after %g s. Another process would create them again."
+        _LOG.warning(message, len(unseen), http.settings.settle_timeout)
 
 
 def settled_at(http: HTTP, wanted: Wanted) -> float:

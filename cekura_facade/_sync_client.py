@@ -76,8 +76,7 @@ class Cekura(API):
         )
         if not isinstance(http_client, httpx.Client | None):
             found = f"{type(http_client).__module__}.{type(http_client).__qualname__}"
-            why = "Its requests and errors are those of httpx, so a client of another kind or package does not fit."
-            raise ConfigurationError(f"http_client is {found}: Cekura needs an httpx.Client. {why}")
+            raise ConfigurationError(f"http_client is {found}: Cekura uses httpx and needs an httpx.Client.")
         self.transport: SyncHTTP = SyncHTTP(settings, http_client)
         super().__init__(self.transport)
 

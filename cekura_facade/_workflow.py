@@ -37,7 +37,6 @@ GenerationRequest = int | GenerateMetricsRequest
 """A request of `generate_and_create_many`: an agent id or a GenerateMetricsRequest."""
 
 _LONGEST_ID = 1000  # characters
-_JSON = json.JSONEncoder(allow_nan=False)  # `json.dumps` would create one for each metric.
 
 
 def generation_request(agent_id: int | None, assistant_id: str | None, num_metrics: int) -> GenerateMetricsRequest:
@@ -174,7 +173,7 @@ def _fields(name: str, metric: object) -> dict[str, object]:
         fields = dict(metric) if isinstance(metric, Mapping) else metric.to_dict()
         if not all(isinstance(key, str) for key in fields):
             raise TypeError("the name of a field is not a string")
-        _JSON.encode(fields)
+        json.dumps(fields, allow_nan=False)
     except (TypeError, ValueError, AttributeError, RecursionError) as error:
         raise InvalidRequestError(f"{name} cannot be written as JSON: {error}.") from None
     if not _is_text(fields.get("name")):

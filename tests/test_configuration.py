@@ -208,9 +208,11 @@ def test_an_invalid_setting_is_refused(client: Callable[..., Either], settings: 
 def test_the_other_kind_of_http_client_is_refused(client: Callable[..., Either], kind: str) -> None:
     transport = httpx.MockTransport(lambda request: httpx.Response(500))
     other: Any = httpx.AsyncClient(transport=transport) if kind == "sync" else httpx.Client(transport=transport)
-    wanted = "Cekura needs an httpx.Client" if kind == "sync" else "AsyncCekura needs an httpx.AsyncClient"
+    client_name, wanted = ("Cekura", "Client") if kind == "sync" else ("AsyncCekura", "AsyncClient")
     found = "AsyncClient" if kind == "sync" else "Client"
-    with pytest.raises(facade.ConfigurationError, match=rf"http_client is httpx\.{found}: {wanted}\. "):
+    with pytest.raises(
+        facade.ConfigurationError, match=rf"{found}: {client_name} uses httpx and needs an httpx\.{wanted}\."
+    ):
         client("key", http_client=other)
 
 
@@ -220,8 +222,7 @@ def test_a_client_of_another_package_is_refused(client: Callable[..., Either], k
     with pytest.raises(facade.ConfigurationError) as caught:
         client("key", http_client=other())
     assert str(caught.value) == (
-        f"http_client is httpx2.{prefix}Client: {prefix}Cekura needs an httpx.{prefix}Client. "
-        "Its requests and errors are those of httpx, so a client of another kind or package does not fit."
+        f"http_client is httpx2.{prefix}Client: {prefix}Cekura uses httpx and needs an httpx.{prefix}Client."
     )
 
 

@@ -80,13 +80,13 @@ def test_a_list_shows_a_name_and_the_beginning_of_a_longer_one(found: list[str])
 
 def test_the_closest_metric_is_claimed_whatever_the_order_of_the_list() -> None:
     fields = {"name": "a & b", "description": "d", "agent": 1}
-    exact = {"id": 1, "name": "a & b", "description": "d", "agents": [1]}
-    elsewhere = {"id": 2, "name": "a & b", "description": "d", "agents": [1, 2]}
-    changed = {"id": 3, "name": "a &amp; b", "description": " d", "agents": [1]}
+    exact: dict[str, Any] = {"id": 1, "name": "a & b", "description": "d", "agents": [1]}
+    elsewhere: dict[str, Any] = {"id": 2, "name": "a & b", "description": "d", "agents": [1, 2]}
+    changed: dict[str, Any] = {"id": 3, "name": "a &amp; b", "description": " d", "agents": [1]}
     for listed in ([changed, elsewhere, exact], [exact, changed, elsewhere], [elsewhere, changed]):
         wanted = Wanted([fields])
         wanted.claim(map(Metric.from_dict, listed), [0])
-        assert wanted.saved[0].id == min(int(each["id"]) for each in listed)
+        assert wanted.saved[0].id == min(each["id"] for each in listed)
 
 
 def test_metrics_are_the_same_in_another_call_if_their_keys_are_equal() -> None:

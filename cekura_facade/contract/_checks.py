@@ -8,7 +8,7 @@ from collections.abc import Callable
 from attrs import frozen
 
 from cekura_facade import APIConnectionError, APIError, APIStatusError, NotFoundError, UnexpectedResponseError
-from cekura_facade._matching import comparable, is_cut, is_int, may_be_in_place, place_of, score_type
+from cekura_facade._matching import comparable, is_cut, is_int, may_be_in_scope, scope_of, score_type
 
 from ._result import Dependence, Result, Value
 from ._service import Fields, NotObserved, WrongShape, has_id
@@ -417,7 +417,7 @@ def _is_same(sent: Fields, saved: Fields, project: int | None) -> bool:
         (comparable(name) == comparable(sent["name"]) or is_cut(name, sent["name"]))
         and comparable(saved.get("description")) == comparable(sent["description"])
         and score_type(saved.get("eval_type")) == score_type(sent["eval_type"])
-        and may_be_in_place(place_of(saved), place_of(sent).in_project(project))
+        and may_be_in_scope(scope_of(saved), scope_of(sent).in_project(project))
     )
 
 

@@ -7,6 +7,7 @@ operating system counts, with the interpreter, the buffers of C libraries and al
 from __future__ import annotations
 
 import json
+import math
 import statistics
 import subprocess
 import sys
@@ -30,15 +31,18 @@ class _Measured:
     @property
     def each(self) -> float:
         """Seconds for each workflow."""
-        return statistics.median(float(run["seconds"]) for run in self.runs) / self.number
+        return self._median("seconds") / self.number
 
     @property
     def peak(self) -> float:
-        return statistics.median(float(run["peak_bytes"]) for run in self.runs)
+        return self._median("peak_bytes")
 
     @property
     def failed(self) -> int:
-        return max(int(sum(run["errors"].values())) for run in self.runs)
+        return max((int(sum(run["errors"].values())) for run in self.runs), default=self.number)
+
+    def _median(self, name: str) -> float:
+        return statistics.median(float(run[name]) for run in self.runs) if self.runs else math.inf
 
     def shown(self) -> str:
         if not self.runs:
