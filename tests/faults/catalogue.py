@@ -72,7 +72,7 @@ def html(wire: Wire, answer: Answer, *, status: int) -> None:
 
 
 def sends(wire: Wire, answer: Answer, *, data: bytes) -> None:
-    """Bytes that are no answer, then the end of the connection."""
+    """Bytes that are not a response, then the end of the connection."""
     wire.send(data)
 
 
@@ -218,7 +218,7 @@ FAULTS: dict[str, Fault] = {
         Fault("Content-Length too long", "bytes", partial(wrong_length, by=10), AFTER),
         Fault("Content-Length too short", "bytes", partial(wrong_length, by=-10), AFTER),
         Fault(
-            "Content-Length that is no number",
+            "Content-Length that is not a number",
             "bytes",
             partial(sends, data=_OK + b"Content-Length: x\r\n\r\n"),
         ),

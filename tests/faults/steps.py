@@ -92,7 +92,7 @@ class Script:
 
 
 def step_of(flow: Flow, method: str, target: str, past: Sequence[Step] = ()) -> Step | None:
-    """Which step of a workflow a request is, None if it is none.
+    """Which step of a workflow a request is, or None.
 
     Args:
         flow: The workflow.
