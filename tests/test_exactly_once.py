@@ -178,7 +178,7 @@ def test_a_call_that_is_repeated_while_the_list_lags_longer_than_expected(
     service = virtual_service(Behavior(list_lag=60.0))
     client = make(service)
     first = client.create_in_bulk(metrics())
-    assert "3 metrics were created, but are not in the list of metrics after 3 s" in caplog.text
+    assert "3 metrics were created, but no list shows them after 3 s" in caplog.text
     assert [metric.id for metric in client.create_in_bulk(metrics())] == [metric.id for metric in first]
     del service.sandbox.metrics[0]  # After somebody deletes it, it is missing.
     assert [metric.name for metric in client.create_in_bulk(metrics())] == ["Metric 0", "Metric 1", "Metric 2"]
