@@ -236,11 +236,11 @@ def test_a_lasting_fault_stays_until_it_is_taken_away(stage: Stage) -> None:
     ("fault", "error"),
     [
         ("connection refused", httpx.ConnectError),
-        ("connect time-out", httpx.ConnectTimeout),
+        ("connect timeout", httpx.ConnectTimeout),
         ("reset before the request is read", httpx.TransportError),
         ("reset after the request is read", httpx.ReadError),
         ("hung up without an answer", httpx.RemoteProtocolError),
-        ("read time-out", httpx.ReadTimeout),
+        ("read timeout", httpx.ReadTimeout),
         ("truncated body", httpx.RemoteProtocolError),
         ("garbage instead of HTTP", httpx.RemoteProtocolError),
         ("truncated gzip", None),

@@ -128,7 +128,7 @@ def _read(path: Path) -> tuple[str, list[dict[str, Any]] | _yaml.BrokenText]:
 
 
 def chosen_editor() -> list[str]:
-    """The command of the editor of the user, or of the first one that is found. Empty if there is none."""
+    """The command of the editor of the user, or of the first one that is found. Empty if no editor was found."""
     chosen = os.environ.get("VISUAL") or os.environ.get("EDITOR")
     try:
         # In a path of Windows, a backslash does not escape the next character.

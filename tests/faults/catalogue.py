@@ -194,16 +194,16 @@ FAULTS: dict[str, Fault] = {
     fault.name: fault
     for fault in (
         Fault("connection refused", "connection", nothing, ("before",), line="closed", lasting=True),
-        Fault("connect time-out", "connection", nothing, ("before",), line="full", lasting=True),
+        Fault("connect timeout", "connection", nothing, ("before",), line="full", lasting=True),
         Fault("reset before the request is read", "connection", nothing, ("before",), line="resets", lasting=True),
         Fault("reset after the request is read", "connection", resets, lasting=True),
         Fault("reset in the middle of the answer", "connection", resets_in_the_middle, AFTER),
         Fault("hung up without an answer", "connection", partial(sends, data=b"")),
         Fault("half-closed without an answer", "connection", lambda wire, answer: wire.half_close()),
         Fault("half-closed in the middle of the answer", "connection", half_closes_in_the_middle, AFTER),
-        Fault("read time-out", "time", lambda wire, answer: wire.hold(), lasting=True),
+        Fault("read timeout", "time", lambda wire, answer: wire.hold(), lasting=True),
         Fault(
-            "write time-out",
+            "write timeout",
             "time",
             lambda wire, answer: wire.hold(),
             ("before",),

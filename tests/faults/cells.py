@@ -19,7 +19,7 @@ WHEN: dict[Phase, str] = {
     "after": "the service had acted",
     "some": "the service took only the first one",
     "late": "the service acts a moment later",
-    "too late": "the service acts after the last look",
+    "too late": "the service acts after the last list",
 }
 ENDS = {"kill -9": signal.SIGKILL, "Ctrl-C": signal.SIGINT}
 # When a process is ended: as soon as a request of this step was received, or was carried out and not yet answered.

@@ -6,11 +6,11 @@ from .catalogue import TRUE_ANSWER
 from .steps import STEPS, WRITES, Flow, Phase, Planned, Step
 
 _RESET = "reset after the request is read"
-_LATE = (_RESET, "hung up without an answer", "read time-out", "HTML with 504", "500")
+_LATE = (_RESET, "hung up without an answer", "read timeout", "HTML with 504", "500")
 _SAVING: dict[Phase, tuple[str, ...]] = {
-    "some": (TRUE_ANSWER.name, _RESET, "read time-out", "truncated body", "HTML with 502", "500"),
+    "some": (TRUE_ANSWER.name, _RESET, "read timeout", "truncated body", "HTML with 502", "500"),
     "late": _LATE,
-    "too late": (_RESET, "read time-out", "HTML with 504"),
+    "too late": (_RESET, "read timeout", "HTML with 504"),
 }
 # Faults of a write in which the service processes only the first metric of a request, or processes it late.
 DURING: dict[Step, dict[Phase, tuple[str, ...]]] = {
@@ -34,7 +34,7 @@ _GENERATING: dict[str, _Sequence] = {
     "saved and 500, saved and 502 in HTML": {"save": _plan(("500", "after"), ("HTML with 502", "after"))},
     "429, then saved and reset": {"save": _plan(("429", "before"), (_RESET, "after"))},
     "503 that says when, then saved and no answer": {
-        "save": _plan(("503, Retry-After: 1", "before"), ("read time-out", "after"))
+        "save": _plan(("503, Retry-After: 1", "before"), ("read timeout", "after"))
     },
     "saved and reset, then looking fails twice": {
         "look": _plan(_FINE, ("500", "before"), ("HTML with 502", "before")),
@@ -42,7 +42,7 @@ _GENERATING: dict[str, _Sequence] = {
     },
     "saved and no answer, then looking trickles": {
         "look": _plan(_FINE, ("trickled body", "after")),
-        "save": _plan(("read time-out", "after")),
+        "save": _plan(("read timeout", "after")),
     },
     "one saved and 500, one more saved and reset": {"save": _plan(("500", "some"), (_RESET, "some"))},
     "saved late after a reset, then a reset": {"save": _plan((_RESET, "late"), (_RESET, "before"))},
@@ -73,7 +73,7 @@ _GENERATING_LASTING: dict[str, _Sequence] = {
         "save": _plan((_RESET, "before")),
     },
     "some saved and reset, then looking times out for ever": {
-        "look": _plan(_FINE, ("read time-out", "before")),
+        "look": _plan(_FINE, ("read timeout", "before")),
         "save": _plan((_RESET, "some")),
     },
 }
@@ -88,7 +88,7 @@ _APPLYING: dict[str, _Sequence] = {
         "copy": _plan((_RESET, "after")),
         "list copied": _plan(("500", "before"), ("HTML with 502", "before")),
     },
-    "429, then one copied and no answer": {"copy": _plan(("429", "before"), ("read time-out", "some"))},
+    "429, then one copied and no answer": {"copy": _plan(("429", "before"), ("read timeout", "some"))},
     "updated and reset, then 502 in HTML, then updated": {
         "update": _plan((_RESET, "after"), ("HTML with 502", "before"))
     },
@@ -113,7 +113,7 @@ _APPLYING_LASTING: dict[str, _Sequence] = {
     },
     "one copied and 500, then listing times out for ever": {
         "copy": _plan(("500", "some")),
-        "list copied": _plan(("read time-out", "before")),
+        "list copied": _plan(("read timeout", "before")),
     },
     "the second update is reset for ever": {"update": _plan(_FINE, (_RESET, "after"))},
     "the second delete is reset for ever": {"delete": _plan(_FINE, (_RESET, "after"))},

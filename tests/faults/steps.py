@@ -62,7 +62,7 @@ WRITES: frozenset[Step] = frozenset({"save", "copy", "update", "delete"})
 Phase = Literal["before", "after", "some", "late", "too late"]
 LATE = 0.3  # seconds, less than the client's settle_timeout
 LATER_THAN_THE_TIMEOUT = 0.75  # the same for a client that was left to wait, counted from when the request came in
-TOO_LATE = 2.2  # seconds, more than a time-out and a settle_timeout together
+TOO_LATE = 2.2  # seconds, more than a timeout and a settle_timeout together
 
 
 @attrs.frozen

@@ -64,7 +64,7 @@ def bound(cell: Cell, planned: list[Fault]) -> float:
                    between them (at most 0.5 + 1 s), what the service asks to wait in Retry-After, and a look at
                    the last moment
     waiting        WAIT, one request at the deadline, and a moment of grace for it
-    saving         a look; then (retries + 1) times: an attempt, looking until SETTLE is over, a last look
+    saving         a list; then (retries + 1) times: an attempt, listing until SETTLE is over, a last list
     copying        as saving
     deleting       one request, SETTLE, and a look
     confirming     SETTLE, and a look; and another one before predefined metrics are copied
