@@ -55,9 +55,10 @@ sys.exit(child.exitstatus)
 # Checks that the packages that a page installs exist. The tests do not install anything into their environment.
 PIP = f"""\
 #!/bin/sh
-[ "$1" = install ] && shift
-case " $* " in *" --target "*) ;; *) set -- --dry-run "$@" ;; esac
-exec {sys.executable} -m pip install --quiet --disable-pip-version-check --no-index --no-build-isolation "$@"
+command=$1
+shift
+case "$command $* " in "install "*" --target "*) ;; install*) set -- --dry-run "$@" ;; esac
+exec {sys.executable} -m pip "$command" --quiet --disable-pip-version-check --no-index --no-build-isolation "$@"
 """
 
 
