@@ -163,7 +163,8 @@ def _step(number: int, block: Block, scratch: Path, built: Path | None) -> str:
     if block.mark == "not run":
         return ""
     if block.title:
-        return f"{at}mkdir -p {shlex.quote(str(Path(block.title).parent))}\ncp {path} {shlex.quote(block.title)}\n"
+        target = Path(block.title).expanduser()
+        return f"{at}mkdir -p {shlex.quote(str(target.parent))}\ncp {path} {shlex.quote(str(target))}\n"
     if block.language == "python":
         # Warnings of another library cannot be fixed here.
         strict = "" if "dask" in block.text else "-W error "
