@@ -266,9 +266,9 @@ def test_every_picture_is_shown_and_described() -> None:
         pictures = re.findall(r"!\[([^\]]*)\]\(([^)]+)\)", page.read_text("utf-8"))
         assert all(alternative for alternative, _ in pictures), name(page)
         paths = [path for _, path in pictures]
-        # The site shows one of the two, after the color scheme that the reader chose.
-        assert [path.replace("light", "dark") for path in paths if path.endswith("-light.svg#only-light")] == [
-            path for path in paths if path.endswith("-dark.svg#only-dark")
+        # The site and GitHub show one of the two, after the color scheme that the reader chose.
+        assert [path.replace("light", "dark") for path in paths if path.endswith("-light.svg#gh-light-mode-only")] == [
+            path for path in paths if path.endswith("-dark.svg#gh-dark-mode-only")
         ], name(page)
         shown |= {Path(path.partition("#")[0]).name for path in paths}
     assert shown == {path.name for path in PICTURES.iterdir()} - {"favicon.svg"}
