@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
-from documentation import links
+from documentation import links, options
 from regeneration.documents import Document, load
 
 import cekura_facade
@@ -342,3 +342,12 @@ def test_links_to_files_outside_of_the_site_are_text(site: Path) -> None:
     assert markdown == "One.\n\n\n*Three.*\n"
     with pytest.raises(FileNotFoundError, match=r"nowhere\.md"):
         links.on_page_markdown("[c](../../nowhere.md)", page=page, config=config)
+
+
+def test_a_browser_cannot_break_an_option_after_its_hyphens(site: Path) -> None:
+    html = (site / "guides" / "ci.html").read_text("utf-8")
+    assert '<code><span class="option">--dry-run</span> <span class="option">--output</span></code>' in html
+    assert ".option {\n  white-space: nowrap;" in (site / "style.css").read_text("utf-8")
+    assert options.on_page_content("<code>-y</code>") == '<code><span class="option">-y</span></code>'
+    untouched = "<code>X-API-KEY</code> and <code>3 - 2</code>"
+    assert options.on_page_content(untouched) == untouched
