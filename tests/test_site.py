@@ -281,8 +281,8 @@ def test_the_page_for_missing_addresses_leads_on(site: Path) -> None:
     ("question", "page", "heading"),
     [
         ("install", "install", "Install"),
-        ("authenticate", "reference/configuration", "Authentication and base URL"),
-        ("choose a region", "reference/configuration", "Regions"),
+        ("authenticate", "reference/configuration", "API key and base URL"),
+        ("choose a region", "reference/configuration", "Choose a region"),
         ("resume after a crash", "guides/resume", "Resume a job"),
         ("add an endpoint", "internals/contributing", "Add an endpoint"),
         ("test without the service", "guides/testing", "Test against the sandbox"),
