@@ -34,6 +34,7 @@ TELLING = {
     "docs/internals/design.md",
     "docs/reference/command-line.md",
     "docs/reference/configuration.md",
+    "docs/reference/models.md",
 }
 NOT_RUN = {"CONTRIBUTING.md": 3, "README.md": 1, "docs/guides/your-own-sdk.md": 4, "docs/internals/keeping-up.md": 1}
 
@@ -192,14 +193,35 @@ def test_every_command_and_option_is_in_the_reference() -> None:
 
     commands: list[str] = []
     options: dict[str, set[str]] = {}
+    said: dict[str, str] = {}
     for first, second, *_ in rows(ROOT / "docs" / "reference" / "command-line.md"):
         if first.startswith("`-"):
             named = set(re.findall(r"`([^`]+)`", second))
             meant = set(found) - named if second.startswith("all") else named
             options |= dict.fromkeys(re.findall(r"`(--?[\w-]+)", first), meant)
-        commands += re.findall(r"^`([a-z]+(?: [a-z]+| OPERATION)?)(?= [A-Z]|`)", first)
+        for command in re.findall(r"^`([a-z]+(?: [a-z]+| OPERATION)?)(?= [A-Z]|`)", first):
+            commands.append(command)
+            said[command] = second
     assert commands == names
     assert options == accepted
+    for words, text in said.items():
+        summary = str(every[words.removesuffix(" OPERATION")].help).strip().partition("\n\n")[0]
+        assert text.startswith(" ".join(summary.split())), words
+
+
+def test_every_command_that_a_page_names_exists() -> None:
+    pages = [*PAGES, ROOT / "SECURITY.md", *(ROOT / ".github").rglob("*.md"), *(ROOT / ".github").rglob("*.yml")]
+    every = every_command()
+    groups = {words.split()[0] for words in every if " " in words}
+    named = [
+        (name(page), match[1].split())
+        for page in pages
+        for match in re.finditer(r"(?:`|^|\s)cekura-facade ((?:[a-z]+\b(?![.-]) ?)+)", page.read_text("utf-8"), re.MULTILINE)
+    ]
+    assert len(named) >= 50
+    for where, words in named:
+        first = " ".join(words[: 2 if words[0] in groups - {"api"} else 1])
+        assert first in every, (where, words)
 
 
 def test_every_command_of_the_vendor_has_an_equivalent_or_a_reason() -> None:
