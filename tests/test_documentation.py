@@ -213,11 +213,8 @@ def test_every_command_that_a_page_names_exists() -> None:
     pages = [*PAGES, ROOT / "SECURITY.md", *(ROOT / ".github").rglob("*.md"), *(ROOT / ".github").rglob("*.yml")]
     every = every_command()
     groups = {words.split()[0] for words in every if " " in words}
-    named = [
-        (name(page), match[1].split())
-        for page in pages
-        for match in re.finditer(r"(?:`|^|\s)cekura-facade ((?:[a-z]+\b(?![.-]) ?)+)", page.read_text("utf-8"), re.MULTILINE)
-    ]
+    command = re.compile(r"(?:`|^|\s)cekura-facade ((?:[a-z]+\b(?![.-]) ?)+)", re.MULTILINE)
+    named = [(name(page), words.split()) for page in pages for words in command.findall(page.read_text("utf-8"))]
     assert len(named) >= 50
     for where, words in named:
         first = " ".join(words[: 2 if words[0] in groups - {"api"} else 1])
