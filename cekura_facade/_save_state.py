@@ -71,7 +71,7 @@ class Wanted:
         return [i for i in self.missing() if i in self.failed and may_be_processed(self.failed[i])]
 
     def add_listed(self, found: Sequence[Metric]) -> None:
-        """Add metrics that a list has shown. Those that existed before a save are not kept, because they may be many."""
+        """Add metrics that a list has shown. Those from before a save are not kept, because they may be many."""
         self.listed.update(metric.id for metric in found)
         if self.settled_at or EVERYTHING in self.names:
             self.kept.update((metric.id, metric) for metric in found)
