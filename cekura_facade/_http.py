@@ -133,8 +133,6 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
         while True:
             while (left := self.state.not_before - self.clock.now()) > 0 and self.state.not_before < deadline:
                 await self.sleep(left)
-            if self.state.is_closed or (self._given is not None and self._given.is_closed):
-                raise ConfigurationError("This client is closed. Create a new one.")
             number += 1
             outcome = await self._logged_attempt(request, deadline, number)
             if isinstance(outcome, httpx.Response) and outcome.is_success:
@@ -174,6 +172,8 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     def limits(self, request: httpx.Request, deadline: float) -> tuple[float, float]:
         """Limit an attempt that starts now. Returns how long it may take, in seconds, and when it must end."""
+        if self.state.is_closed or (self._given is not None and self._given.is_closed):
+            raise ConfigurationError("This client is closed. Create a new one.")
         now = self.clock.now()
         until = min(now + self.settings.timeout, deadline)
         left = max(until - now, 0.001)

@@ -64,7 +64,6 @@ def connect_by(http: Any, backend: httpcore.NetworkBackend | httpcore.AsyncNetwo
         return client
 
     http._new_client = new_client_by_backend
-    http._unused = [new_client_by_backend()]
 
 
 def in_process(app: Any) -> Respond:
