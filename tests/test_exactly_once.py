@@ -283,7 +283,7 @@ def test_a_repeated_call_waits_for_an_interrupted_one(make: Make, kind: Kind) ->
     with pytest.raises((KeyboardInterrupt, asyncio.CancelledError)):
         client.create_in_bulk(metrics())
     assert len(client.create_in_bulk(metrics())) == 3
-    service.heal()
+    service.remove_faults()
     assert service.saved == {key(each): 1 for each in metrics()}
 
 
@@ -581,7 +581,7 @@ def test_each_metric_exists_once_or_is_named(
         assert faults
     except facade.CekuraError:
         assert faults
-    service.heal()
+    service.remove_faults()
     if repeated:
         client = VirtualClient(kind, service, runner, settle_timeout=SETTLE)
     saved = client.create_in_bulk(wanted)
