@@ -112,7 +112,7 @@ CHECK = fixed(
     version=value("string", "Version of this package."),
     date=value("string", "Day of the run, such as 2026-11-26."),
     host=value("string", "Host of the base URL."),
-    holds=value("boolean", "Whether all required checks passed and all metrics are deleted."),
+    passed=value("boolean", "Whether all required checks passed and all metrics are deleted."),
     results=array(record("The result of a check.", "id", id=value("string", "Name of the check.")), "The results."),
     remaining=array({"type": "object"}, "Metrics of the run that could not be deleted."),
 )

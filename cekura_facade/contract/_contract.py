@@ -45,9 +45,9 @@ class Contract:
         return () if self._scratch is None else tuple(self._scratch.remaining)
 
     @property
-    def holds(self) -> bool:
-        """Whether all checks ran, everything that the client requires is true, and all metrics are deleted."""
-        required = [result.held for result in self._results if result.dependence == "required"]
+    def passed(self) -> bool:
+        """Whether all checks ran, all required checks passed, and all metrics are deleted."""
+        required = [result.passed for result in self._results if result.level == "required"]
         return len(self._results) == len(CHECKS) and all(required) and not self.remaining
 
     def run(self, on_result: Callable[[Result], None] | None = None) -> Sequence[Result]:
@@ -85,7 +85,7 @@ class Contract:
             "version": __version__,
             "date": datetime.now(UTC).date().isoformat(),
             "host": httpx.URL(self._service.http.settings.base_url).host,
-            "holds": self.holds,
+            "passed": self.passed,
             "results": [asdict(result) for result in self._results],
             "remaining": [asdict(metric) for metric in self.remaining],
         }
