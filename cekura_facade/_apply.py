@@ -23,9 +23,10 @@ async def apply(http: HTTP, plan: Plan, *, prune: bool) -> Applied:
     try:
         new = await compare(http, plan.agent_id, plan.project_id, plan.wanted)
         shown = _steps(plan, prune=prune)
-        unshown = [step for step, what in _steps(new, prune=prune).items() if step not in shown or shown[step] != what]
+        needed = _steps(new, prune=prune).items()
+        unshown = [f"{step[0]} {step[1]!r}" for step, what in needed if step not in shown or shown[step] != what]
         if unshown:
-            raise PlanChangedError(", ".join(f"{verb} {subject!r}" for verb, subject in unshown), new)
+            raise PlanChangedError(f"it also needs {', '.join(unshown)}", new)
         done.unchanged.extend(new.unchanged)
         for saving in (Wanted(new.create), _Copies(new)):
             try:
@@ -67,7 +68,7 @@ async def _check(http: HTTP, plan: Plan, metric: Metric, before: Fields, *, is_d
     now = await read(http, metric.id)
     is_shared = is_deleted and not Scope(plan.agent_id, plan.project_id).owns(now)
     if is_shared or any(now.to_dict().get(name) != value for name, value in before.items()):
-        what = f"metric {metric.id} ({metric.name!r}) is different"
+        what = f"metric {metric.id} ({metric.name!r}) has changed"
         raise PlanChangedError(what, await compare(http, plan.agent_id, plan.project_id, plan.wanted))
 
 
@@ -76,11 +77,11 @@ async def _confirm_deleted(http: HTTP, plan: Plan, done: Applied) -> None:
     for pause in (0.0, http.settings.settle_timeout):
         await http.sleep(pause)
         listed = {metric.id for metric in (await compare(http, plan.agent_id, plan.project_id, [])).only_in_service}
-        left = [f"{metric.id} ({metric.name!r})" for metric in done.deleted if metric.id in listed]
+        left = [f"metric {metric.id} ({metric.name!r})" for metric in done.deleted if metric.id in listed]
         if not left:
             return
     done.deleted[:] = [metric for metric in done.deleted if metric.id not in listed]
-    what = f"deleted metrics still exist: {', '.join(left)}"
+    what = f"it still lists {', '.join(left)}, although a response said that they do not exist"
     raise PlanChangedError(what, await compare(http, plan.agent_id, plan.project_id, plan.wanted))
 
 

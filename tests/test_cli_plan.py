@@ -546,7 +546,7 @@ def test_apply_changes_nothing_if_the_service_changed_after_the_plan(shell: Shel
         saved.metrics[0]["description"] = "Something else."
         terminal.answer_now("y")
         assert terminal.end() == 1
-    assert "The service changed after the plan was computed, so the rest of the plan was not applied." in terminal.flat
+    assert "The service does not match the plan, so the rest of the plan was not applied." in terminal.flat
     assert "The new plan also shows: update Tone (1001)." in terminal.flat
     assert "The new plan: 1 to create, 2 to update; 4 only in the service. Nothing was changed." in terminal.flat
     assert "To apply the new plan: cekura-facade apply m.yaml --agent-id 101" in terminal.flat
