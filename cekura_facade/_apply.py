@@ -22,11 +22,10 @@ async def apply(http: HTTP, plan: Plan, *, prune: bool) -> Applied:
     done = Applied()
     try:
         new = await compare(http, plan.agent_id, plan.project_id, plan.wanted)
-        shown = _steps(plan, prune=prune)
-        needed = _steps(new, prune=prune).items()
-        unshown = [f"{step[0]} {step[1]!r}" for step, what in needed if step not in shown or shown[step] != what]
+        shown = _steps(plan, prune=prune).items()
+        unshown = [step for step in _steps(new, prune=prune).items() if step not in shown]
         if unshown:
-            raise PlanChangedError(f"it also needs {', '.join(unshown)}", new)
+            raise PlanChangedError(f"it also needs {', '.join(f'{key[0]} {key[1]!r}' for key, _ in unshown)}", new)
         done.unchanged.extend(new.unchanged)
         for saving in (Wanted(new.create), _Copies(new)):
             try:
@@ -57,7 +56,7 @@ def _steps(plan: Plan, *, prune: bool) -> dict[tuple[str, object], object]:
     """The steps of a plan, each with the values that it writes or deletes."""
     return {
         **{("create", each["name"]): each for each in plan.create},
-        **{("copy", code): None for code in plan.attach},
+        **{("copy", code): None for code in plan.copy},
         **{("update", change.metric.id): (change.before, change.after) for change in plan.update},
         **{("delete", metric.id): metric.name for metric in (plan.deletable if prune else ())},
     }
@@ -91,7 +90,7 @@ class _Copies(Wanted):
     def __init__(self, plan: Plan) -> None:
         self.place = {"agent_id": plan.agent_id} if plan.agent_id else {"project_id": plan.project_id}
         placed = Scope(plan.agent_id, plan.project_id).placed
-        super().__init__([placed(each) for each in plan.wanted if each.get(CODE) in plan.attach])
+        super().__init__([placed(each) for each in plan.wanted if each.get(CODE) in plan.copy])
 
     def request(self, positions: Sequence[int]) -> dict[str, Any]:
         from cekura_api.api.metrics import copy_predefined_metrics  # An older specification may lack it.

@@ -40,7 +40,7 @@ class RetryBudget:
         self._tenths -= 10
         return True
 
-    def give(self) -> None:
+    def refill(self) -> None:
         """Count a successful response."""
         self._tenths = min(self._tenths + 1, self._most)
 

@@ -147,7 +147,7 @@ PLAN = fixed(
     "The changes that `apply` would make.",
     exit_code=EXIT_CODE,
     create=array(ref("suggestion"), "Fields of the metrics to create."),
-    attach=array({"type": "string"}, "Codes of predefined metrics to copy into the project."),
+    copy=array({"type": "string"}, "Codes of predefined metrics to copy into the project."),
     update=array(
         fixed(
             "A metric to update.",

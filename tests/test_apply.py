@@ -45,12 +45,12 @@ def test_the_plan_after_apply_is_empty(kind: Kind, name: str, scope: dict[str, i
     wanted = [*wanted_for(service.behavior), *predefined]
     with service.client(kind) as metrics:
         plan = metrics.plan(wanted, **scope)
-        assert (len(plan.create), plan.attach, plan.has_changes) == (len(wanted) - 2, ("latency", "csat"), True)
+        assert (len(plan.create), plan.copy, plan.has_changes) == (len(wanted) - 2, ("latency", "csat"), True)
         assert service.writes() == []
         done = metrics.apply(plan)
         assert len(done.created) == len(service.sandbox.metrics) == len(wanted)
         again = metrics.plan(wanted, **scope)
-        assert (again.create, again.attach, again.update) == ((), (), ())
+        assert (again.create, again.copy, again.update) == ((), (), ())
         assert len(again.unchanged) == len(wanted)
         assert metrics.apply(again).created == []
     service.clock.seconds += service.behavior.list_lag

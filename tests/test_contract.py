@@ -562,7 +562,7 @@ def test_the_record_has_no_secret_and_no_text_of_the_customer() -> None:
         for each in (None, change):
             with contract(service, each) as checked:
                 checked.run()
-            text = json.dumps(checked.record())
+            text = json.dumps(checked.to_dict())
             assert len(checked.results) == 25
             for secret in ("telltale", KEY, "987655", "101"):
                 assert secret not in text
@@ -572,7 +572,7 @@ def test_the_record_contains_all_results() -> None:
     service = virtual_service(Behavior())
     with contract(service) as checked:
         checked.run()
-        record: dict[str, Any] = json.loads(json.dumps(checked.record()))
+        record: dict[str, Any] = json.loads(json.dumps(checked.to_dict()))
     assert (record["package"], record["version"], record["host"]) == ("cekura-facade", __version__, "sandbox")
     assert record["passed"] is True
     assert record["remaining"] == []

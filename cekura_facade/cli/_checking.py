@@ -21,7 +21,7 @@ from ._text import json_text, visible
 
 
 def check_contract(report: Report, agent_id: int, *, yes: bool, output: Path | None) -> None:
-    """Ask, run the checks, and show and write the results, however the run ends."""
+    """Ask, run the checks, and show and write the results, even if the run fails."""
     if not (yes or report.output.asks):
         raise WrongUsage("No terminal to ask on. Pass --yes to create and delete metrics.")
     if output is not None:
@@ -50,13 +50,13 @@ def _conclude(report: Report, contract: Contract, output: Path | None) -> None:
         return
     if not contract.passed:
         report.ending = ExitCode.FAILED
-    report.document = contract.record()
+    report.document = contract.to_dict()
     if not report.options.as_json:
         report.output.out.print(_table(report, contract))
         report.notes.append(_summary(contract))
     if output is not None:
         try:
-            output.write_text(json_text(contract.record()) + "\n", "utf-8")
+            output.write_text(json_text(contract.to_dict()) + "\n", "utf-8")
         except OSError as error:
             report.fail(Failed(f"The results could not be written to {visible(output)}: {error.strerror}."))
         else:
@@ -99,7 +99,7 @@ def _summary(contract: Contract) -> str:
 def _not_deleted(metric: Remaining) -> str:
     if metric.id is None:
         return (
-            f"The metric {visible(metric.name)!r} may exist. The response to its creation was lost. No list has it. "
-            "Check again later, and delete it."
+            f"The metric {visible(metric.name)!r} may exist, because the response to its creation was lost. No list "
+            "contains it. List the metrics again later, and delete it."
         )
     return f"Metric {metric.id} ({visible(metric.name)}) could not be deleted. Delete it."

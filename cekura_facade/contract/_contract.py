@@ -78,7 +78,7 @@ class Contract:
                 self._scratch.clean_up()
         return self.results
 
-    def record(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, object]:
         """Return the results as a JSON object for a bug report, without credentials and without customer data."""
         return {
             "package": "cekura-facade",
