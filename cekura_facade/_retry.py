@@ -68,8 +68,8 @@ def pause_before_retry(request: httpx.Request, outcome: Outcome, delay: float) -
         return delay
     if outcome.status_code not in _TRANSIENT:
         return math.inf
-    asked = retry_after(outcome)
-    return delay if asked is None else asked
+    requested = retry_after(outcome)
+    return delay if requested is None else requested
 
 
 def is_unprocessed(outcome: Outcome) -> bool:

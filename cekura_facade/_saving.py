@@ -121,8 +121,8 @@ async def _send(http: HTTP, wanted: Wanted) -> None:
         size = min(size, len(sent))
         reasons = {i: wanted.failed[i] for i in wanted.missing()}
         wanted.refused |= {i for i, error in reasons.items() if not _may_be_sent_again(error, size)}
-        asked = [error.retry_after or 0.0 for error in reasons.values() if isinstance(error, errors.APIStatusError)]
-        pause = max([next(delays), *asked])
+        requested = [error.retry_after or 0.0 for error in reasons.values() if isinstance(error, errors.APIStatusError)]
+        pause = max([next(delays), *requested])
         is_over = retries >= http.settings.max_retries or pause > MAX_PAUSE
         if not wanted.missing() or is_over or not http.budget.take():
             break

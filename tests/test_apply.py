@@ -170,7 +170,7 @@ def changed_meanwhile(kind: Kind, change: Callable[[Service, int], object], *, p
     return caught.value.plan
 
 
-def test_a_step_that_is_not_in_the_plan_is_not_taken(kind: Kind) -> None:
+def test_a_step_that_is_not_in_the_plan_is_not_run(kind: Kind) -> None:
     def edit(service: Service, number: int) -> None:
         service.saved(number)["description"] = "by somebody else"
 

@@ -471,7 +471,7 @@ def test_a_failed_deletion_is_tried_again() -> None:
     assert checked.remaining == ()
 
 
-def test_a_404_of_a_proxy_is_not_taken_for_a_deletion() -> None:
+def test_a_404_of_a_proxy_does_not_count_as_a_deletion() -> None:
     service = virtual_service(Behavior())
     refusals = [httpx.Response(404, text="<html>Not found</html>") for _ in range(5)]
 

@@ -470,7 +470,7 @@ def test_the_metric_with_exactly_the_same_text_comes_first(make: Make) -> None:
     ("existing", "wanted"),
     [("y" * 254 + "a", "y" * 254 + "bcd"), ("y" * 251, "y" * 300), ("y" * 255 + "1", "y" * 255 + "2")],
 )
-def test_a_long_name_is_not_taken_for_another_one(existing: str, wanted: str) -> None:
+def test_a_long_name_does_not_match_another_one(existing: str, wanted: str) -> None:
     assert not is_cut(existing, wanted)
 
 

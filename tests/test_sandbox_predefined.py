@@ -263,7 +263,7 @@ def test_an_update_changes_texts_as_the_behavior_says(sandbox: Sandbox, http: ht
         assert updated[field] == sandbox.metrics[0][field] == TEXTS[change]
 
 
-def test_a_deleted_metric_is_gone_from_every_list(sandbox: Sandbox, http: httpx.Client) -> None:
+def test_a_deleted_metric_is_not_in_any_list(sandbox: Sandbox, http: httpx.Client) -> None:
     created = done(http.post("metrics/", json={**METRIC, "agents": [CLINIC]}), 201)
     done(http.delete(f"metrics/{created['id']}/"), 204)
     assert done(http.get("metrics/", params={"agents": str(CLINIC)})) == []

@@ -242,7 +242,7 @@ def test_new_names_of_the_vendor_are_not_a_change() -> None:
     assert changes_of(json.loads(text)) == []
 
 
-def test_parts_that_come_and_go_upstream_are_not_a_change(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_that_appear_and_disappear_upstream_are_not_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     typed = {"$ref": "#/components/schemas/Progress"}
     # The wording of the overlay is used if the operation is published without its parameter.
     target = next(a for a in load(SPEC / "overlay.yaml")["actions"] if "'generate_metrics_progress'" in a["target"])
@@ -414,7 +414,7 @@ def test_an_update_without_an_optional_operation_reports_it(checkout: Path, tmp_
     assert not (checkout / "generated_client" / "cekura_api" / "api" / "metrics" / "preview_metric.py").exists()
 
 
-def test_the_report_goes_with_output_as_well(checkout: Path, changed: Path, tmp_path: Path) -> None:
+def test_the_report_works_with_output_as_well(checkout: Path, changed: Path, tmp_path: Path) -> None:
     arguments = (changed, "--output", tmp_path / "out", "--report", tmp_path / "report.md")
     assert regenerate(checkout, *arguments, "--fail-on", "breaking").returncode == 1
     assert not (tmp_path / "out" / "cekura_api").exists()

@@ -287,7 +287,7 @@ def _list_scope_both(subject: Subject) -> Observation:
 @_check("list-filters", "The parameter filters narrows a list to the metrics with a name.", "optional")
 def _list_filters(subject: Subject) -> Observation:
     metric = subject.plain()
-    subject.listed_in_time()
+    subject.require_listed()
     try:
         shown = subject.ids(filters=names_filter([metric]), **subject.scope)
     except APIStatusError as error:
@@ -311,7 +311,7 @@ def _list_agents(subject: Subject) -> Observation:
 
 @_check("list-complete", "A list by agent_id and project_id has all metrics.", "optional")
 def _list_complete(subject: Subject) -> Observation:
-    subject.listed_in_time()
+    subject.require_listed()
     shown = subject.ids(**subject.scope)
     number = sum(metric.id in shown for metric in subject.bulk)
     text = f"The list has {number} of {len(subject.bulk)} new metrics."
@@ -321,7 +321,7 @@ def _list_complete(subject: Subject) -> Observation:
 @_check("list-fields", "A list has all fields that GET metrics/{id}/ returns.", "optional")
 def _list_fields(subject: Subject) -> Observation:
     metric = subject.plain()
-    subject.listed_in_time()
+    subject.require_listed()
     listed = subject.service.metrics(filters=names_filter([metric]), **subject.scope)
     found = next((each for each in listed if each["id"] == metric.id), None)
     if found is None:
@@ -334,7 +334,7 @@ def _list_fields(subject: Subject) -> Observation:
 def _refused_array_saves_nothing(subject: Subject) -> Observation:
     if not subject.refused:
         raise NotObserved("The service did not refuse any metric.")
-    subject.listed_in_time()
+    subject.require_listed()
     saved = subject.scratch.listed() & {subject.scratch.key(fields) for fields in subject.refused}
     return Observation(f"{len(saved) or 'None'} of the metrics were saved.", value=len(saved), passed=not saved)
 

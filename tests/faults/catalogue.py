@@ -290,7 +290,7 @@ FAULTS: dict[str, Fault] = {
         Fault("saved, returned in another order", "body", reverse_items, AFTER, steps=("save", "copy")),
     )
 }
-# These are no rows of the matrix. The first one is for a service that saves only a part. The second one delays the
+# These are not rows of the matrix. The first one is for a service that saves only a part. The second one delays the
 # request of a client that is killed meanwhile.
 UNMODIFIED = Fault("unmodified response", "body", no_fault)
 DELAYED = Fault("delayed", "time", lambda connection, response: connection.stall())
