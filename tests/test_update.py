@@ -546,9 +546,9 @@ def test_a_run_that_is_stopped_at_a_stage_changes_nothing(
     unchanged: Path, changed: Path, stage: str, stop: signal.Signals
 ) -> None:
     when = "after" if stage == "pipeline.generate" else "before"
-    command = [str(ROOT / "tests" / "held_update.py"), str(unchanged), stage, when, str(changed)]
+    command = [str(ROOT / "tests" / "paused_update.py"), str(unchanged), stage, when, str(changed)]
     with update_forks().start(command, ROOT, dict(os.environ)) as process:
-        lines = iter(process.stdout.readline, "held\n")
+        lines = iter(process.stdout.readline, "paused\n")
         assert "" not in lines, process.stderr.read()
         process.send_signal(stop)
         _, stderr = process.communicate()
