@@ -144,7 +144,7 @@ async def _find(http: HTTP, scope: Scope, wanted: Sequence[Fields]) -> tuple[lis
     search.scopes = [scope_of(scope.fields).in_project(scope.project)] * len(search.fields)
     await find(http, search, search.missing, settled_at(http, search))
     await claim_unlisted(http, search)
-    every = search.listed | search.details | {metric.id: metric for metric in search.saved.values()}
+    every = search.kept | search.details | {metric.id: metric for metric in search.saved.values()}
     metrics = (metric for _, metric in sorted(every.items()))
     existing = [each for each in metrics if matching.may_be_in_scope(scope_of(fields_of(each)), search.scopes[-1])]
     found, search.saved = search.saved, {}
@@ -267,9 +267,7 @@ def _raise_if_invalid(
             ids = f"{found[i].id}, {rivals[i].id}"
             messages.append(("name", f"several saved metrics have it (id {ids}). Rename or delete all but one"))
         if code and i not in found and not importlib.util.find_spec("cekura_api.api.metrics.copy_predefined_metrics"):
-            messages.append(
-                (CODE, "no saved metric has it, and this version of the client cannot copy predefined metrics")
-            )
+            messages.append((CODE, "no saved metric has it, and this client cannot copy predefined metrics"))
         problems += [Problem(message, field_name, i, name) for field_name, message in messages]
     if problems:
         error = InvalidRequestError(
@@ -290,12 +288,9 @@ def _invalid(scope: Scope, wanted: Fields, existing: Sequence[Metric]) -> Iterat
     named = (("agents", scope.agent, agents_of(wanted)), ("project", scope.project, {project} if project else set()))
     for name, own, others in named:
         if own and others and own not in others:
-            yield name, f"the metric belongs to {', '.join(map(str, sorted(others)))}, not to {own}. Remove this field"
+            yield name, f"it belongs to {', '.join(map(str, sorted(others)))}, not {own}. Remove the field"
     if scope.assistant_id and wanted.get("assistant_id") not in (None, scope.assistant_id):
-        yield (
-            "assistant_id",
-            f"the metric belongs to {wanted['assistant_id']!r}, not to {scope.assistant_id!r}. Remove this field",
-        )
+        yield "assistant_id", f"it belongs to {wanted['assistant_id']!r}, not {scope.assistant_id!r}. Remove the field"
     known = _known(MetricCreate, _UPDATE)
     for name in filter(known.__contains__, wanted):
         kind, value = known[name].kind, score_type(wanted[name])

@@ -294,7 +294,7 @@ def test_the_agents_of_a_metric_of_a_project_are_compared() -> None:
 def test_a_metric_for_another_scope_is_refused(scope: dict[str, int], fields: dict[str, Any], field: str) -> None:
     found = problems(Service(), metric("fine"), metric(**fields), **scope)
     assert [(index, name) for index, name, _ in found] == [(1, field)]
-    assert re.match("the metric belongs to .*, not to .*Remove this field", found[0][2])
+    assert re.match("it belongs to .*, not .*Remove the field", found[0][2])
 
 
 def test_exactly_one_scope(kind: Kind) -> None:
@@ -369,7 +369,7 @@ def test_all_problems_are_listed_and_can_be_pickled() -> None:
     with service.client("sync") as metrics, pytest.raises(facade.InvalidRequestError) as caught:
         metrics.plan([metric("a", eval_type="x"), metric("a"), metric("b", agent=STRANGER)], agent_id=AGENT)
     assert [problem.index for problem in caught.value.problems] == [0, 1, 2]
-    assert "metric 2 ('b'): agents: the metric belongs to 101" in str(caught.value)
+    assert "metric 2 ('b'): agents: it belongs to 101" in str(caught.value)
     assert pickle.loads(pickle.dumps(caught.value)).problems == caught.value.problems
 
 

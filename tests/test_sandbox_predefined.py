@@ -16,7 +16,7 @@ VERSIONS = ("/test_framework/v1", "/test_framework/v2")
 CLINIC, BANK, PARCELS = 101, 102, 103
 CLINIC_PROJECT, BANK_PROJECT = 11, 12
 METRIC = {"name": "Empathy", "eval_type": "binary"}
-HUNG = 300  # seconds, which only a test that hangs reaches
+HANG_LIMIT = 300  # seconds, which only a test that hangs reaches
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def sandbox(running: Sandbox) -> Sandbox:
 def http(running: Sandbox, request: pytest.FixtureRequest) -> Iterator[httpx.Client]:
     """A client for one version of the API."""
     headers = {"X-CEKURA-API-KEY": running.api_key}
-    with httpx.Client(base_url=running.url + request.param, headers=headers, timeout=HUNG) as client:
+    with httpx.Client(base_url=running.url + request.param, headers=headers, timeout=HANG_LIMIT) as client:
         yield client
 
 

@@ -56,7 +56,8 @@ def measure(url: str, *, quick: bool) -> list[Row]:
     few, some, many, most = (10, 20, 40, 80) if quick else (100, 300, 1000, 3000)
     plan = [("facade", number) for number in (few, some, many, most)]
     plan += [("httpx_workers", number) for number in (few, many, most)]
-    plan += [("httpx_workers_without_look", many), ("httpx_gather", few), ("httpx_gather", some)]
+    plan += [("httpx_workers_with_one_list", many), ("httpx_workers_without_list", many)]
+    plan += [("httpx_gather", few), ("httpx_gather", some)]
     results: dict[tuple[str, int], list[dict[str, Any]]] = {each: [] for each in plan}
     for _ in range(1 if quick else 3):
         for each in plan:
@@ -71,27 +72,33 @@ def measure(url: str, *, quick: bool) -> list[Row]:
         beside = [
             f"{name}: {measured[contender, number].shown()}"
             for contender, name in (
-                ("httpx_workers", f"{HTTPX}, ten workers"),
-                ("httpx_workers_without_look", f"{HTTPX}, ten workers that save without listing first"),
-                ("httpx_gather", f"{HTTPX}, gather"),
+                ("httpx_workers", f"{HTTPX}, ten workers with the same requests"),
+                ("httpx_workers_with_one_list", f"{HTTPX}, ten workers with one list and the save"),
+                ("httpx_workers_without_list", f"{HTTPX}, ten workers with the save alone"),
+                ("httpx_gather", f"{HTTPX}, gather, with one list and the save"),
                 ("vendor_gather", f"{VENDOR}, gather"),
             )
             if (contender, number) in measured
         ]
         felt = None
         if number == many:
-            per_minute = {FACADE: 60 / one.each, f"{HTTPX}, ten workers": 60 / measured["httpx_workers", many].each}
+            workers = measured["httpx_workers", many]
+            per_minute = {FACADE: 60 / one.each, f"{HTTPX}, ten workers": 60 / workers.each}
             felt = Felt(f"Agents per minute, {number:,} at once", per_minute, "{:,.0f}".format)
         rows.append(Row(f"{number:,} workflows at once", "none fails", one.shown(), one.failed == 0, beside, felt))
     growth = ours[most].each / ours[few].each
     rows.append(_ratio(f"time of each at {most:,} workflows at once", growth, 1.2, f"that at {few:,}"))
-    workers = measured["httpx_workers", many]
+    workers, beside_workers = measured["httpx_workers", many], f"ten workers in {HTTPX}"
     share = ours[many].each / workers.each
-    rows.append(_ratio(f"time of each at {many:,} workflows at once", share, 1.2, f"ten workers in {HTTPX}"))
+    rows.append(
+        _ratio(
+            f"time of each at {many:,} workflows at once", share, 1.2, f"ten workers in {HTTPX} with the same requests"
+        )
+    )
     workers = measured["httpx_workers", most]
     peak = ours[most].peak / workers.peak
     beside = [f"{FACADE} {megabytes(ours[most].peak)}", f"ten workers {megabytes(workers.peak)}"]
-    rows.append(_ratio(f"memory for {most:,} workflows at once", peak, 1.3, f"ten workers in {HTTPX}", beside))
+    rows.append(_ratio(f"memory for {most:,} workflows at once", peak, 1.3, beside_workers, beside))
     return rows
 
 
