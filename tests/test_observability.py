@@ -116,8 +116,8 @@ def test_an_interrupted_request_has_a_log_line(log: pytest.LogCaptureFixture) ->
 
 
 def test_a_cancelled_request_has_a_log_line_if_it_was_sent(log: pytest.LogCaptureFixture) -> None:
-    """Fifty requests are running, and one waits."""
-    arrived, go_on, number = threading.Semaphore(0), threading.Event(), 50
+    """Twenty requests are running, which is the maximum, and one waits."""
+    arrived, go_on, number = threading.Semaphore(0), threading.Event(), 20
 
     def delayed(request: Received) -> bytes:
         arrived.release()
