@@ -36,7 +36,7 @@ class State:
         not_before: When the service accepts requests again, after a 429.
         unsettled: The time until which an interrupted request may still save a metric, by the key of the metric.
         created: Ids of the metrics that this client has created.
-        hidden: Keys of the metrics that this client has created and that no list has shown yet, by id.
+        unlisted: Keys of the metrics that this client has created and that no list has shown yet, by id.
         list_is_partial: Whether a new metric did not appear in a list within settle_timeout.
         is_closed: Whether the client is closed.
     """
@@ -44,7 +44,7 @@ class State:
     not_before: float = 0.0
     unsettled: dict[object, float] = attrs.field(factory=dict)
     created: set[int] = attrs.field(factory=set)
-    hidden: dict[int, object] = attrs.field(factory=dict)
+    unlisted: dict[int, object] = attrs.field(factory=dict)
     list_is_partial: bool = False
     is_closed: bool = False
 
@@ -136,7 +136,7 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
             number += 1
             outcome = await self._logged_attempt(request, deadline, number)
             if isinstance(outcome, httpx.Response) and outcome.is_success:
-                self.budget.give()
+                self.budget.refill()
                 return outcome
             if may_be_processed and _is_deleted(outcome, self.settings.credential):
                 return httpx.Response(204, request=request)
