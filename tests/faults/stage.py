@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing.managers import BaseManager
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any, cast
 
 import attrs
@@ -19,7 +21,7 @@ from cekura_facade.sandbox import Sandbox
 
 from . import metrics_file
 from .layer import FaultLayer
-from .pace import RealTime, VirtualTime
+from .pace import RealTime, VirtualTime, shared_number
 from .processes import processes
 from .steps import Flow, Script, Step
 
@@ -73,7 +75,8 @@ class Sight:
 class Stage:
     """One sandbox for many cells. Each cell has an agent and a layer of its own, so that none sees another's traces."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: Path) -> None:
+        self._seconds = shared_number(seconds)
         self._sandbox = Sandbox(api_key=KEY, job_seconds=0, agents={}).start()
         self._through = httpx.Client(trust_env=False, timeout=30)
         self._elsewhere, self._sent_elsewhere = _other_origin()
@@ -85,7 +88,7 @@ class Stage:
 
     def open(self, script: Script, patience: float, *, virtual: bool = False) -> Place:
         """Set up a cell. After so many seconds its faults go away by themselves: a client that hangs gets free."""
-        self._time = VirtualTime() if virtual else RealTime()
+        self._time = VirtualTime(self._seconds) if virtual else RealTime()
         self.close()
         self._sent_elsewhere.clear()
         self._agent += 2
@@ -130,13 +133,10 @@ class Stage:
         """Wait until the service has done all that it was late with."""
         self._running().settle()
 
-    def now(self) -> float:
-        """The virtual time."""
-        return self._virtual().now()
-
     def advance(self, seconds: float) -> None:
         """Let virtual time pass."""
-        self._virtual().advance(seconds)
+        assert isinstance(self._time, VirtualTime)
+        self._time.advance(seconds)
 
     def attempt(self, method: str, target: str) -> dict[str, float]:
         """Note that the client begins an attempt. Returns the timeouts that it has in real time."""
@@ -157,10 +157,6 @@ class Stage:
             self._patience.cancel()
             layer.close()
 
-    def _virtual(self) -> VirtualTime:
-        assert isinstance(self._time, VirtualTime)
-        return self._time
-
     def _running(self) -> FaultLayer:
         assert self._layer is not None
         return self._layer
@@ -173,17 +169,36 @@ class _Manager(BaseManager):
 _Manager.register("Stage", Stage)
 
 
+class _Remote:
+    """A stage in another process. Clients read its virtual time a hundred times in a cell, so they share it."""
+
+    def __init__(self, stage: Any, seconds: Path) -> None:
+        self._stage = stage
+        self._seconds = shared_number(seconds)
+
+    def now(self) -> float:
+        """The virtual time."""
+        return float(self._seconds[0])
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stage, name)
+
+
 @contextmanager
 def staged() -> Iterator[Stage]:
     """A stage in a process of its own."""
     manager = _Manager(ctx=processes())
     manager.start(_end_with_parent)
-    try:
-        stage = cast(Stage, manager.Stage())  # type: ignore[attr-defined]
-        yield stage
-        stage.close()
-    finally:
-        manager.shutdown()
+    with NamedTemporaryFile() as file:
+        file.write(bytes(8))
+        file.flush()
+        seconds = Path(file.name)
+        try:
+            stage = cast(Stage, _Remote(manager.Stage(seconds), seconds))  # type: ignore[attr-defined]
+            yield stage
+            stage.close()
+        finally:
+            manager.shutdown()
 
 
 def _end_with_parent() -> None:
