@@ -57,9 +57,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 class _PageForks(Forks):
     """Runs the programs of pages, which differ in variables that matter only to shells and to requests."""
 
-    READ_LATER = re.compile(
-        "CEKURA_.*|COLUMNS|HOME|TMPDIR|PATH|PWD|OLDPWD|SHLVL|_|NO_PROXY|VENV|UV_OFFLINE|PYTEST_.*"
-    )
+    READ_LATER = re.compile("CEKURA_.*|COLUMNS|HOME|TMPDIR|PATH|PWD|OLDPWD|SHLVL|_|NO_PROXY|VENV|UV_OFFLINE|PYTEST_.*")
 
     def serve(self, listening: socket.socket, strict: Path) -> None:
         """Run programs until the socket is shut down, and until all of them have ended."""

@@ -48,9 +48,13 @@ class FaultLayer:
     """
 
     def __init__(
-        self, service: str, through: httpx.Client, script: Script, elsewhere: str, time: RealTime | None = None
+        self,
+        service: Callable[[httpx.Request], httpx.Response],
+        script: Script,
+        elsewhere: str,
+        time: RealTime | None = None,
     ) -> None:
-        self._service, self._through, self._elsewhere = service, through, elsewhere
+        self._service, self._elsewhere = service, elsewhere
         self._time = time or RealTime()
         self._attempt = 0
         self._stalled_in = -1
@@ -62,6 +66,7 @@ class FaultLayer:
         self._next: Step = STEPS[script.flow][0]
         self._past: list[Step] = []
         self._lock = threading.Lock()
+        self._one_request = threading.Lock()
         self._over = threading.Event()
         self._closed = False
         self._wires: list[Wire] = []
@@ -203,9 +208,9 @@ class FaultLayer:
 
     def _forward(self, request: Request) -> Answer:
         headers = [(name, value) for name, value in request.headers if name not in _NOT_PASSED_ON]
-        response = self._through.request(
-            request.method, self._service + request.target, headers=headers, content=request.body
-        )
+        url = "http://sandbox" + request.target
+        with self._one_request:
+            response = self._service(httpx.Request(request.method, url, headers=headers, content=request.body))
         kept = [(name, value) for name, value in response.headers.items() if name not in _NOT_PASSED_BACK]
         return Answer(response.status_code, response.content, tuple(kept))
 

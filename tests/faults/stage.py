@@ -15,7 +15,6 @@ from tempfile import NamedTemporaryFile
 from typing import Any, cast
 
 import attrs
-import httpx
 
 from cekura_facade.sandbox import Sandbox
 
@@ -24,6 +23,7 @@ from .layer import FaultLayer
 from .pace import RealTime, VirtualTime, shared_number
 from .processes import processes
 from .steps import Flow, Script, Step
+from .virtual import in_process
 
 KEY = "sk-matrix-5f2b8c1e9d74"
 WANTED = 3  # metrics in every cell
@@ -77,8 +77,7 @@ class Stage:
 
     def __init__(self, seconds: Path) -> None:
         self._seconds = shared_number(seconds)
-        self._sandbox = Sandbox(api_key=KEY, job_seconds=0, agents={}).start()
-        self._through = httpx.Client(trust_env=False, timeout=30)
+        self._sandbox = Sandbox(api_key=KEY, job_seconds=0, agents={})
         self._elsewhere, self._sent_elsewhere = _other_origin()
         self._agent = 1000
         self._flow: Flow = "generate"
@@ -105,7 +104,7 @@ class Stage:
             found = metrics_file.existing(self._agent, self._agent + 1, self._agent, self._agent + 1)
             self._sandbox.metrics.extend({"id": self._agent * 100 + i, **each} for i, each in enumerate(found))
         self._before = copy.deepcopy(self._sandbox.metrics)
-        self._layer = FaultLayer(self._sandbox.url, self._through, script, self._elsewhere, self._time)
+        self._layer = FaultLayer(in_process(self._sandbox.app), script, self._elsewhere, self._time)
         self._patience = threading.Timer(patience, self._layer.heal)
         self._patience.daemon = True
         self._patience.start()
