@@ -1,4 +1,4 @@
-"""Lets the shell of a page run `cekura-facade` and Python files in forks, because importing takes longer than they do.
+"""Lets the shell of a page or workflow run `cekura-facade` and Python files in forks, which saves the imports.
 
 The programs in the folder pass their arguments, folder, environment and streams to a thread of the test, and wait. What
 a fork cannot run, they run themselves: other arguments of Python, a terminal, and unusual environments.
@@ -46,10 +46,10 @@ posix.execv({real!r}, [{real!r}, *arguments])
 """
 # Runs a file with warnings as errors.
 STRICT = """\
-import runpy, sys, warnings
+import os.path, runpy, sys, warnings
 warnings.simplefilter("error")
 del sys.argv[0]
-sys.path[0] = sys.argv[0].rpartition("/")[0]
+sys.path[0] = os.path.dirname(os.path.abspath(sys.argv[0]))
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
@@ -57,7 +57,11 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 class _PageForks(Forks):
     """Runs the programs of pages, which differ in variables that matter only to shells and to requests."""
 
-    READ_LATER = re.compile("CEKURA_.*|COLUMNS|HOME|TMPDIR|PATH|PWD|OLDPWD|SHLVL|_|NO_PROXY|VENV|UV_OFFLINE|PYTEST_.*")
+    # Python sets LC_CTYPE at its start if there is no language, so that the program has it in addition.
+    READ_LATER = re.compile(
+        "CEKURA_.*|COLUMNS|HOME|TMPDIR|PATH|PWD|OLDPWD|SHLVL|_|NO_PROXY|VENV|UV_OFFLINE|PYTEST_.*"
+        "|AGENT_ID|COMMENTS|GH_.*|GITHUB_.*|NUMBER|OURS|RUNNER_TEMP|LC_CTYPE"
+    )
 
     def serve(self, listening: socket.socket, strict: Path) -> None:
         """Run programs until the socket is shut down, and until all of them have ended."""
@@ -100,16 +104,18 @@ def page_environment() -> dict[str, str]:
 
 
 @functools.cache
-def _forks() -> _PageForks:
-    """The process that runs the programs of all pages in forks. It has imported the command as well."""
+def _forks(variables: frozenset[tuple[str, str]]) -> _PageForks:
+    """The process that runs programs with these variables in forks. It has imported the command as well."""
     command = [f"cekura_facade.cli.{file.stem}" for file in Path(cli.__file__).parent.glob("*.py")]
     command.remove("cekura_facade.cli.__init__")
-    return _PageForks((*LIBRARIES, *command, "cekura_facade.sandbox"), page_environment())
+    return _PageForks((*LIBRARIES, *command, "cekura_facade.sandbox"), dict(variables))
 
 
 @contextmanager
-def page_programs(folder: Path) -> Iterator[None]:
-    """Write the programs into a folder. They work until the end of the context."""
+def page_programs(folder: Path, environment: dict[str, str]) -> Iterator[None]:
+    """Write the programs into a folder. They work until the end of the context, for a shell with this environment."""
+    at_import = {name: environment[name] for name in environment if not _PageForks.READ_LATER.fullmatch(name)}
+    forks = _forks(frozenset(at_import.items()))
     strict = folder / "strict.py"
     strict.write_text(STRICT)
     # A path of a test may be too long for a socket.
@@ -122,7 +128,7 @@ def page_programs(folder: Path) -> Iterator[None]:
             program.chmod(0o755)
         listening.bind(address)
         listening.listen()
-        thread = _thread(_forks().serve, listening, strict)
+        thread = _thread(forks.serve, listening, strict)
         try:
             yield
         finally:

@@ -141,7 +141,7 @@ def follow(page: Path, checkout: Path, scratch: Path, environment: dict[str, str
     start = f"PATH={shlex.quote(str(scratch))}:$PATH\n" if built else ""
     script.write_text(start + "".join(_step(number, block, scratch, built) for number, block in enumerate(steps)))
     # A session of its own, so that what it leaves behind can be ended.
-    programs = page_programs(scratch) if built else contextlib.nullcontext()
+    programs = page_programs(scratch, environment) if built else contextlib.nullcontext()
     with (
         programs,
         subprocess.Popen(

@@ -91,7 +91,7 @@ if run := next_run():
     os.environ.clear()
     os.environ.update(run["env"])
     sys.argv = run["command"]
-    sys.path[0] = os.path.dirname(sys.argv[0])  # noqa: PTH120 - As Python does it.
+    sys.path[0] = os.path.dirname(os.path.abspath(sys.argv[0]))  # noqa: PTH100, PTH120 - As Python does it.
     code: object = None
     try:
         runpy.run_path(sys.argv[0], run_name="__main__")
