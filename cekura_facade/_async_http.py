@@ -21,7 +21,7 @@ from ._logging import redact_trace, wire_is_logged
 from ._pages import Pages
 from ._retry import Outcome
 
-_AT_ONCE = 50  # maximum number of requests at a time
+_AT_ONCE = 20  # maximum number of requests at a time
 
 
 class AsyncHTTP(HTTP):

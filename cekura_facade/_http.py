@@ -23,6 +23,7 @@ from ._logging import BEGUN, log
 from ._retry import MAX_PAUSE, READS, Outcome, RetryBudget, growing, is_unprocessed, pause_before_retry, retry_after
 from ._version import __version__
 
+JSON = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 _MAX_REDIRECTS = 5
 USER_AGENT = f"cekura-facade/{__version__} python/{platform.python_version()} httpx/{httpx.__version__}"
 
@@ -185,7 +186,7 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
             if "json" in request:
                 # The content is ASCII, because a JSON string may contain half of a surrogate pair, which UTF-8 cannot
                 # encode.
-                request["content"] = json.dumps(request.pop("json"), allow_nan=False, separators=(",", ":")).encode()
+                request["content"] = JSON.encode(request.pop("json")).encode()
             if not self.builder.params:  # httpx parses a base URL, a path and parameters one after the other.
                 url = f"{str(self.settings.base_url).removesuffix('/')}/{request['url'].lstrip('/')}"
                 request["url"] = f"{url}?{httpx.QueryParams(request.pop('params', None))}".removesuffix("?")

@@ -144,7 +144,7 @@ async def _find(http: HTTP, scope: Scope, wanted: Sequence[Fields]) -> tuple[lis
     search.scopes = [scope_of(scope.fields).in_project(scope.project)] * len(search.fields)
     await find(http, search, search.missing, settled_at(http, search))
     await claim_hidden(http, search)
-    every = search.listed | search.details | {metric.id: metric for metric in search.saved.values()}
+    every = search.kept | search.details | {metric.id: metric for metric in search.saved.values()}
     metrics = (metric for _, metric in sorted(every.items()))
     existing = [each for each in metrics if matching.may_be_in_scope(scope_of(fields_of(each)), search.scopes[-1])]
     found, search.saved = search.saved, {}

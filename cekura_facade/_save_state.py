@@ -45,7 +45,8 @@ class Wanted:
         self.saved: dict[int, Metric] = {}
         self.failed: dict[int, APIError] = {}  # why it is not yet saved
         self.refused: set[int] = set()
-        self.listed: dict[int, Metric] = {}  # all metrics that lists have shown, by id
+        self.listed: set[int] = set()  # ids of all metrics that lists have shown
+        self.kept: dict[int, Metric] = {}  # the listed metrics that are needed later, by id
         self.listed_before: set[int] = set()  # ids of metrics that existed before
         self.details: dict[int, Metric] = {}  # metrics that were read one by one, by id
         self.filters_work = True
@@ -68,6 +69,12 @@ class Wanted:
     def unclear(self) -> list[int]:
         """Positions whose metric may be saved, although no list has shown it."""
         return [i for i in self.missing() if i in self.failed and may_be_processed(self.failed[i])]
+
+    def add_listed(self, found: Sequence[Metric]) -> None:
+        """Add metrics that a list has shown. Those from before a save are not kept, because they may be many."""
+        self.listed.update(metric.id for metric in found)
+        if self.settled_at or EVERYTHING in self.names:
+            self.kept.update((metric.id, metric) for metric in found)
 
     def unseen(self, positions: Iterable[int]) -> list[int]:
         """The positions whose metrics have not appeared in a list."""
@@ -109,8 +116,8 @@ class Wanted:
         wanted = [self.scopes[i].agents for i in self.unclear()]
         known = own | self.listed_before | {metric.id for metric in self.saved.values()}
         strangers = []
-        for number in self.listed.keys() - known:
-            agents = matching.agents_of(matching.fields_of(self.listed[number]))
+        for number in self.kept.keys() - known:
+            agents = matching.agents_of(matching.fields_of(self.kept[number]))
             # Metrics of other agents are excluded. If a metric does not name an agent, any new one may be it.
             if not agents or any(not each or each & agents for each in wanted):
                 strangers.append(number)
@@ -118,7 +125,7 @@ class Wanted:
 
     def is_blind(self) -> bool:
         """Whether lists may be a fixed page: they show metrics, but filters do not work and nothing new appears."""
-        return not self.filters_work and self.listed.keys() <= self.listed_before
+        return not self.filters_work and self.listed <= self.listed_before
 
     def queries(self, positions: Sequence[int]) -> Iterator[Query]:
         """The arguments of the list_metrics calls that find these metrics.

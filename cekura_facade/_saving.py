@@ -218,7 +218,7 @@ async def _list(http: HTTP, wanted: Wanted, positions: Sequence[int], max_retrie
                 wanted.details[number] = await read(http, number, max_retries)
             except errors.NotFoundError:  # It was deleted meanwhile.
                 found = [metric for metric in found if metric.id != number]
-        wanted.listed |= {metric.id: metric for metric in found}
+        wanted.add_listed(found)
         wanted.claim(found, wanted.missing())
         unseen = wanted.unseen(positions)
         if len(unseen) < len(positions) and "filters" in query:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -16,7 +15,7 @@ from cekura_api.types import UNSET, Unset
 
 from ._errors import InvalidRequestError
 from ._failures import unexpected
-from ._http import HTTP, checked
+from ._http import HTTP, JSON, checked
 from ._jobs import GENERATION, Handle, preview as preview_kind, simplification as simplification_kind, wait
 from ._matching import agents_of, id_of
 from ._saving import SavedMetrics, create_in_bulk
@@ -173,7 +172,7 @@ def _fields(name: str, metric: object) -> dict[str, object]:
         fields = dict(metric) if isinstance(metric, Mapping) else metric.to_dict()
         if not all(isinstance(key, str) for key in fields):
             raise TypeError("the name of a field is not a string")
-        json.dumps(fields, allow_nan=False)
+        JSON.encode(fields)
     except (TypeError, ValueError, AttributeError, RecursionError) as error:
         raise InvalidRequestError(f"{name} cannot be written as JSON: {error}.") from None
     if not _is_text(fields.get("name")):

@@ -20,6 +20,8 @@ from .chart import Felt
 from .report import FACADE, HTTPX, VENDOR, Row, duration, megabytes
 
 _WORKLOAD = Path(__file__).with_name("workload.py")
+_TEN = f"ten workers in {HTTPX} with the same requests"
+_MANY = "{:,} agents in generate_and_create_many"
 _LIMIT = 120.0  # seconds that one measurement may take
 
 
@@ -56,7 +58,9 @@ def measure(url: str, *, quick: bool) -> list[Row]:
     few, some, many, most = (2, 4, 8, 16) if quick else (100, 300, 1000, 3000)
     plan = [("facade", number) for number in (few, some, many, most)]
     plan += [("httpx_workers", number) for number in (few, many, most)]
-    plan += [("httpx_workers_without_look", many), ("httpx_gather", few), ("httpx_gather", some)]
+    plan += [("facade_many", number) for number in (many, most)]
+    plan += [("httpx_workers_with_one_list", many), ("httpx_workers_without_list", many)]
+    plan += [("httpx_gather", few), ("httpx_gather", some)]
     results: dict[tuple[str, int], list[dict[str, Any]]] = {each: [] for each in plan}
     for _ in range(1 if quick else 3):
         for each in plan:
@@ -71,27 +75,29 @@ def measure(url: str, *, quick: bool) -> list[Row]:
         beside = [
             f"{name}: {measured[contender, number].shown()}"
             for contender, name in (
-                ("httpx_workers", f"{HTTPX}, ten workers"),
-                ("httpx_workers_without_look", f"{HTTPX}, ten workers that save without listing first"),
-                ("httpx_gather", f"{HTTPX}, gather"),
+                ("httpx_workers", f"{HTTPX}, ten workers with the same requests"),
+                ("httpx_workers_with_one_list", f"{HTTPX}, ten workers with one list and the save"),
+                ("httpx_workers_without_list", f"{HTTPX}, ten workers with the save alone"),
+                ("httpx_gather", f"{HTTPX}, gather, with one list and the save"),
                 ("vendor_gather", f"{VENDOR}, gather"),
             )
             if (contender, number) in measured
         ]
         felt = None
         if number == many:
-            per_minute = {FACADE: 60 / one.each, f"{HTTPX}, ten workers": 60 / measured["httpx_workers", many].each}
+            workers = measured["httpx_workers", many]
+            per_minute = {FACADE: 60 / one.each, f"{HTTPX}, ten workers": 60 / workers.each}
             felt = Felt(f"Agents per minute, {number:,} at once", per_minute, "{:,.0f}".format)
         rows.append(Row(f"{number:,} workflows at once", "none fails", one.shown(), one.failed == 0, beside, felt))
     growth = ours[most].each / ours[few].each
     rows.append(_ratio(f"time of each at {most:,} workflows at once", growth, 1.2, f"that at {few:,}"))
-    workers = measured["httpx_workers", many]
-    share = ours[many].each / workers.each
-    rows.append(_ratio(f"time of each at {many:,} workflows at once", share, 1.2, f"ten workers in {HTTPX}"))
-    workers = measured["httpx_workers", most]
-    peak = ours[most].peak / workers.peak
-    beside = [f"{FACADE} {megabytes(ours[most].peak)}", f"ten workers {megabytes(workers.peak)}"]
-    rows.append(_ratio(f"memory for {most:,} workflows at once", peak, 1.3, f"ten workers in {HTTPX}", beside))
+    for what, contender in ((f"{many:,} workflows at once", "facade"), (_MANY.format(many), "facade_many")):
+        share = measured[contender, many].each / measured["httpx_workers", many].each
+        rows.append(_ratio(f"time of each at {what}", share, 1.2, _TEN))
+    for what, contender in ((f"{most:,} workflows at once", "facade"), (_MANY.format(most), "facade_many")):
+        peak, floor = measured[contender, most].peak, measured["httpx_workers", most].peak
+        beside = [f"{FACADE} {megabytes(peak)}", f"ten workers {megabytes(floor)}"]
+        rows.append(_ratio(f"memory for {what}", peak / floor, 1.3, _TEN, beside))
     return rows
 
 

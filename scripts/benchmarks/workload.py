@@ -20,6 +20,12 @@ METRICS = 10  # of each workflow
 WORKERS = 10
 
 Outcomes = list[Any]
+Request = tuple[str, str, dict[str, str]]  # method, path and parameters
+_JOB = "JOB"  # placeholder for the beginning of the job's id, which the names of its metrics contain
+_ONE_LIST: list[Request] = [
+    ("GET", PREFIX + "/", {"agent_id": str(AGENT)}),
+    ("POST", PREFIX + "/bulk_create/", {}),
+]
 
 
 async def facade(address: str, number: int) -> Outcomes:
@@ -34,8 +40,32 @@ async def facade(address: str, number: int) -> Outcomes:
     return outcomes
 
 
-async def httpx_workers(address: str, number: int, *, look: bool = True) -> Outcomes:
-    """Ten workers that take one workflow after the other: what a careful user of httpx writes."""
+async def facade_many(address: str, number: int) -> Outcomes:
+    """Ten at a time: what this project offers for many agents."""
+    from cekura_facade import AsyncCekura
+
+    async with AsyncCekura("key", base_url=address) as cekura:
+        outcomes = cekura.metrics.generate_and_create_many([AGENT] * number, num_metrics=METRICS, concurrency=WORKERS)
+        return [each.error or each.metrics async for each in outcomes]
+
+
+async def httpx_workers(address: str, number: int) -> Outcomes:
+    """Ten workers that take one workflow after the other, with the requests that this project sends."""
+    sent = await _requests_of_saving(address)
+    return await _workers(address, number, lambda client: _bare(client, sent))
+
+
+async def httpx_workers_with_one_list(address: str, number: int) -> Outcomes:
+    """Ten workers that list the metrics of the agent once before they save: what a careful user of httpx writes."""
+    return await _workers(address, number, lambda client: _bare(client, _ONE_LIST))
+
+
+async def httpx_workers_without_list(address: str, number: int) -> Outcomes:
+    """Ten workers that save without listing first."""
+    return await _workers(address, number, lambda client: _bare(client, _ONE_LIST[1:]))
+
+
+async def _workers(address: str, number: int, workflow: Callable[[Any], Coroutine[Any, Any, Any]]) -> Outcomes:
     import httpx
 
     left, outcomes = iter(range(number)), Outcomes()
@@ -44,7 +74,7 @@ async def httpx_workers(address: str, number: int, *, look: bool = True) -> Outc
         async def work() -> None:
             for _ in left:
                 try:
-                    outcomes.append(await _bare(client, look=look))
+                    outcomes.append(await workflow(client))
                 except httpx.HTTPError as error:
                     outcomes.append(error)
 
@@ -52,9 +82,26 @@ async def httpx_workers(address: str, number: int, *, look: bool = True) -> Outc
     return outcomes
 
 
-async def httpx_workers_without_look(address: str, number: int) -> Outcomes:
-    """As httpx_workers, without looking at what is saved already: one request less."""
-    return await httpx_workers(address, number, look=False)
+async def _requests_of_saving(address: str) -> list[Request]:
+    """The requests by which this project saves the metrics of a job, with its id replaced."""
+    import httpx
+
+    from cekura_facade import AsyncCekura
+
+    sent: list[Request] = []
+
+    async def note(request: httpx.Request) -> None:
+        sent.append((request.method, request.url.path, dict(request.url.params)))
+
+    async with (
+        httpx.AsyncClient(event_hooks={"request": [note]}) as client,
+        AsyncCekura("key", base_url=address, http_client=client) as cekura,
+    ):
+        job = await cekura.metrics.generate(agent_id=AGENT, num_metrics=METRICS)
+        await cekura.metrics.create_in_bulk(await job.wait())
+    saving = [each for each in sent if "generate_metrics" not in each[1]]
+    written = json.dumps(saving).replace(job.progress_id[:8], _JOB)
+    return [(method, path, params) for method, path, params in json.loads(written)]
 
 
 async def httpx_gather(address: str, number: int) -> Outcomes:
@@ -62,7 +109,7 @@ async def httpx_gather(address: str, number: int) -> Outcomes:
     import httpx
 
     async with httpx.AsyncClient(base_url=address, headers={"X-CEKURA-API-KEY": "key"}) as client:
-        return await asyncio.gather(*(_bare(client, look=True) for _ in range(number)), return_exceptions=True)
+        return await asyncio.gather(*(_bare(client, _ONE_LIST) for _ in range(number)), return_exceptions=True)
 
 
 async def vendor_gather(address: str, number: int) -> Outcomes:
@@ -81,23 +128,40 @@ async def vendor_gather(address: str, number: int) -> Outcomes:
         return await asyncio.gather(*(workflow() for _ in range(number)), return_exceptions=True)
 
 
-async def _bare(client: Any, *, look: bool) -> Any:
+async def _bare(client: Any, saving: list[Request]) -> Any:
     """The requests of one workflow, without a check of anything but the status."""
 
     async def ask(method: str, path: str, **kwargs: Any) -> Any:
-        response = await client.request(method, PREFIX + path, **kwargs)
+        response = await client.request(method, path, **kwargs)
         return response.raise_for_status().json()
 
-    started = await ask("POST", "/generate_metrics/", json={"agent_id": AGENT, "num_metrics": METRICS})
-    while (progress := await ask("GET", "/generate_metrics_progress/", params=started))["status"] != "completed":
+    started = await ask("POST", PREFIX + "/generate_metrics/", json={"agent_id": AGENT, "num_metrics": METRICS})
+    while True:
+        progress = await ask("GET", PREFIX + "/generate_metrics_progress/", params=started)
+        if progress["status"] == "completed":
+            break
         await asyncio.sleep(0.25)
-    if look:
-        await ask("GET", "/", params={"agent_id": AGENT})
-    return await ask("POST", "/bulk_create/", json=progress["metrics"])
+    saved = None
+    for method, path, params in saving:
+        if method == "POST":
+            saved = await ask(method, path, json=progress["metrics"])
+        else:
+            job = started["progress_id"][:8]
+            await ask(method, path, params={name: value.replace(_JOB, job) for name, value in params.items()})
+    return saved
 
 
 CONTENDERS: dict[str, Callable[[str, int], Coroutine[Any, Any, Outcomes]]] = {
-    each.__name__: each for each in (facade, httpx_workers, httpx_workers_without_look, httpx_gather, vendor_gather)
+    each.__name__: each
+    for each in (
+        facade,
+        facade_many,
+        httpx_workers,
+        httpx_workers_with_one_list,
+        httpx_workers_without_list,
+        httpx_gather,
+        vendor_gather,
+    )
 }
 
 
