@@ -53,7 +53,7 @@ class VirtualTime(RealTime):
 
     virtual = True
 
-    def __init__(self, shared: memoryview) -> None:
+    def __init__(self, shared: memoryview[float]) -> None:
         self._shared = shared
         self._seconds = 0.0
         self._due: list[tuple[float, Callable[[], object]]] = []
@@ -98,7 +98,7 @@ class VirtualTime(RealTime):
                 self._due.remove(entry)
 
 
-def shared_number(file: Path) -> memoryview:
+def shared_number(file: Path) -> memoryview[float]:
     """A number in a file of eight bytes, which processes share: asking another process a thousand times is slow."""
     with file.open("r+b") as opened:
         return memoryview(mmap.mmap(opened.fileno(), 8)).cast("d")
