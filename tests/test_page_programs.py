@@ -25,7 +25,7 @@ SHELLS = [
     'NO_COLOR=1 python a/ends.py 5 || echo "exit code $?"',
     "cekura-facade agents list",
     'cekura-facade agents get 999 || echo "exit code $?"',
-    'python a/waits.py & until [ -e begun ]; do sleep 0.01; done; { kill $!; wait $!; } 2>/dev/null || echo "exit code $?"',
+    "python a/waits.py & until [ -e begun ]; do sleep 0.01; done; { kill $!; wait $!; } 2>/dev/null || echo $?",
 ]
 
 
