@@ -22,10 +22,10 @@ async def apply(http: HTTP, plan: Plan, *, prune: bool) -> Applied:
     done = Applied()
     try:
         new = await compare(http, plan.agent_id, plan.project_id, plan.wanted)
-        shown = _steps(plan, prune=prune)
-        unshown = [step for step, what in _steps(new, prune=prune).items() if step not in shown or shown[step] != what]
+        shown = _steps(plan, prune=prune).items()
+        unshown = [step for step in _steps(new, prune=prune).items() if step not in shown]
         if unshown:
-            raise PlanChangedError(", ".join(f"{verb} {subject!r}" for verb, subject in unshown), new)
+            raise PlanChangedError(f"it also needs {', '.join(f'{key[0]} {key[1]!r}' for key, _ in unshown)}", new)
         done.unchanged.extend(new.unchanged)
         for saving in (Wanted(new.create), _Copies(new)):
             try:
@@ -56,7 +56,7 @@ def _steps(plan: Plan, *, prune: bool) -> dict[tuple[str, object], object]:
     """The steps of a plan, each with the values that it writes or deletes."""
     return {
         **{("create", each["name"]): each for each in plan.create},
-        **{("copy", code): None for code in plan.attach},
+        **{("copy", code): None for code in plan.copy},
         **{("update", change.metric.id): (change.before, change.after) for change in plan.update},
         **{("delete", metric.id): metric.name for metric in (plan.deletable if prune else ())},
     }
@@ -67,7 +67,7 @@ async def _check(http: HTTP, plan: Plan, metric: Metric, before: Fields, *, is_d
     now = await read(http, metric.id)
     is_shared = is_deleted and not Scope(plan.agent_id, plan.project_id).owns(now)
     if is_shared or any(now.to_dict().get(name) != value for name, value in before.items()):
-        what = f"metric {metric.id} ({metric.name!r}) is different"
+        what = f"metric {metric.id} ({metric.name!r}) has changed"
         raise PlanChangedError(what, await compare(http, plan.agent_id, plan.project_id, plan.wanted))
 
 
@@ -76,11 +76,11 @@ async def _confirm_deleted(http: HTTP, plan: Plan, done: Applied) -> None:
     for pause in (0.0, http.settings.settle_timeout):
         await http.sleep(pause)
         listed = {metric.id for metric in (await compare(http, plan.agent_id, plan.project_id, [])).only_in_service}
-        left = [f"{metric.id} ({metric.name!r})" for metric in done.deleted if metric.id in listed]
+        left = [f"metric {metric.id} ({metric.name!r})" for metric in done.deleted if metric.id in listed]
         if not left:
             return
     done.deleted[:] = [metric for metric in done.deleted if metric.id not in listed]
-    what = f"deleted metrics still exist: {', '.join(left)}"
+    what = f"it still lists {', '.join(left)}, although a response said that they do not exist"
     raise PlanChangedError(what, await compare(http, plan.agent_id, plan.project_id, plan.wanted))
 
 
@@ -90,7 +90,7 @@ class _Copies(Wanted):
     def __init__(self, plan: Plan) -> None:
         self.place = {"agent_id": plan.agent_id} if plan.agent_id else {"project_id": plan.project_id}
         placed = Scope(plan.agent_id, plan.project_id).placed
-        super().__init__([placed(each) for each in plan.wanted if each.get(CODE) in plan.attach])
+        super().__init__([placed(each) for each in plan.wanted if each.get(CODE) in plan.copy])
 
     def request(self, positions: Sequence[int]) -> dict[str, Any]:
         from cekura_api.api.metrics import copy_predefined_metrics  # An older specification may lack it.

@@ -8,7 +8,6 @@ import functools
 import math
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from typing import NamedTuple
 
 import httpx
 from cekura_api.transport import Endpoint, P, Page, T
@@ -30,9 +29,9 @@ class AsyncHTTP(HTTP):
     def __init__(self, settings: Settings, given: httpx.AsyncClient | None) -> None:
         super().__init__(settings, given)
         self._passed = given  # The same as _given, with a narrower type.
-        # A client is created now, so that an error in the environment is reported immediately.
-        self._unused = [] if given else [self._new_client()]
-        self._loops: dict[asyncio.AbstractEventLoop, _Loop] = {}
+        if given is None:
+            self._new_client()  # An error in the environment is reported now.
+        self._loops: dict[asyncio.AbstractEventLoop, tuple[asyncio.Semaphore, list[httpx.AsyncClient]]] = {}
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         raise ConfigurationError("This is the client of an AsyncCekura. Await the `asyncio` function of the endpoint.")
@@ -67,14 +66,14 @@ class AsyncHTTP(HTTP):
         return await result if isinstance(result, Awaitable) else result
 
     async def attempt(self, request: httpx.Request, deadline: float) -> Outcome:
-        loop = self._running_loop()
+        turns, unused = self._turns_and_clients()
         try:
             async with asyncio.timeout(None if deadline == math.inf else max(deadline - self.clock.now(), 0.0)):
-                await loop.turns.acquire()
+                await turns.acquire()
         except TimeoutError:
             return httpx.PoolTimeout("all connections were in use")
         try:
-            return await self._send(loop.client, request, deadline)
+            return await self._send(unused, request, deadline)
         except RuntimeError as error:
             if self._given is None or "loop" not in str(error):
                 raise
@@ -83,12 +82,13 @@ class AsyncHTTP(HTTP):
                 "AsyncCekura in each event loop, or leave http_client out."
             ) from error
         finally:
-            loop.turns.release()
+            turns.release()
 
-    async def _send(self, client: httpx.AsyncClient, request: httpx.Request, deadline: float) -> Outcome:
+    async def _send(self, unused: list[httpx.AsyncClient], request: httpx.Request, deadline: float) -> Outcome:
         left, until = self.limits(request, deadline)
         if wire_is_logged():
             request.extensions["trace"] = functools.partial(_redact_trace, self)
+        client = self._passed or (unused.pop() if unused else self._new_client())
         body = None
         try:
             # The timeouts of httpx come first, because their errors show whether anything was sent.
@@ -101,41 +101,34 @@ class AsyncHTTP(HTTP):
             outcome = body.outcome(error) if body else without_response(error, self)
         finally:
             self.forget(request)
+            if client is not self._passed:
+                unused.append(client)
+            if self.state.is_closed:
+                await self.disconnect()
         return outcome
 
-    def _running_loop(self) -> _Loop:
-        """The connections of the running event loop. Another event loop cannot use them."""
+    def _turns_and_clients(self) -> tuple[asyncio.Semaphore, list[httpx.AsyncClient]]:
+        """The turns to send a request in the running event loop, and the clients that are not in use there.
+
+        Each client has one connection, because httpx takes long to choose one of many.
+        """
         running = asyncio.get_running_loop()
         if running not in self._loops:
             for ended in [each for each in list(self._loops) if each.is_closed()]:
                 self._loops.pop(ended, None)
-            client = self._passed or (self._unused.pop() if self._unused else self._new_client())
-            self._loops[running] = _Loop(client, asyncio.Semaphore(_AT_ONCE))
+            self._loops[running] = asyncio.Semaphore(_AT_ONCE), []
         return self._loops[running]
 
     def _new_client(self) -> httpx.AsyncClient:
-        limits = httpx.Limits(max_connections=_AT_ONCE, max_keepalive_connections=_AT_ONCE)
         with configuration_errors():
-            return httpx.AsyncClient(verify=TLSContext(ssl.PROTOCOL_TLS_CLIENT), limits=limits)
+            return httpx.AsyncClient(verify=TLSContext(ssl.PROTOCOL_TLS_CLIENT))
 
     async def disconnect(self) -> None:
-        """Close the connections of this event loop. A client that the user passed stays open."""
+        """Close the connections of this event loop. One that is in use is closed after its request."""
         self.state.is_closed = True
-        loop = self._loops.pop(asyncio.get_running_loop(), None)
-        if loop is not None and self._given is None:
-            await loop.client.aclose()
-
-
-class _Loop(NamedTuple):
-    """The objects that belong to one event loop.
-
-    Attributes:
-        client: Its connections.
-        turns: Limits how many requests are sent at the same time.
-    """
-
-    client: httpx.AsyncClient
-    turns: asyncio.Semaphore
+        _, unused = self._turns_and_clients()
+        while unused:
+            await unused.pop().aclose()
 
 
 async def _read(response: httpx.Response, body: Body) -> None:

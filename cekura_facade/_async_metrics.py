@@ -81,7 +81,8 @@ class AsyncMetrics(AsyncGeneratedMetrics):
         metrics, or after `settle_timeout`. More than 100 metrics are sent in several requests.
 
         Args:
-            metrics: What `wait` returned, MetricCreate objects or mappings, at least one. Each field is sent unchanged.
+            metrics: The metrics to save, at least one: what `wait` returned, MetricCreate objects or mappings. Each
+                field is sent unchanged.
 
         Returns:
             The saved metrics in the order given. `created` has those that this call created, `existing` the others.
@@ -107,15 +108,15 @@ class AsyncMetrics(AsyncGeneratedMetrics):
         `vocera_defined_metric_code` is a predefined metric, which is matched by this code alone.
 
         Args:
-            metrics: What `export` or `wait` returned, MetricCreate objects or mappings. Fields that only the service
-                sets, such as `id`, are ignored.
+            metrics: The wanted metrics: what `export` or `wait` returned, MetricCreate objects or mappings. Fields that
+                only the service sets, such as `id`, are ignored.
             agent_id: Agent id. Pass either this or `project_id`. The metrics of an agent are those that are assigned
                 to it, and those of its project that are assigned to no agent.
             project_id: Project id. Pass either this or `agent_id`.
 
         Returns:
             The plan: the metrics to create, copy and update, in the order of the list, and those that only the service
-            has, by id.
+            has, in ascending order of their ids.
 
         Raises:
             InvalidRequestError: An argument is not valid. `problems` lists what is wrong with the metrics: a name that
@@ -138,7 +139,7 @@ class AsyncMetrics(AsyncGeneratedMetrics):
         call again. The client makes only the changes that the plan shows.
 
         Args:
-            plan: What `plan` returned.
+            plan: The plan that `plan` returned.
             prune: Whether to delete the metrics in `plan.deletable` at the end (default False). These are not in the
                 list, and belong to the agent or project alone.
 
@@ -167,11 +168,11 @@ class AsyncMetrics(AsyncGeneratedMetrics):
         Args:
             agent_id: Agent id. Pass either this or `project_id`.
             project_id: Project id. Pass either this or `agent_id`.
-            with_agents: Whether to include `agents` and `configuration`, which name agents (default False). Without
-                them, the list is valid for any agent and project.
+            with_agents: Whether to include `agents` and `configuration`, which contain ids of agents (default False).
+                Without them, the list is valid for any agent and project.
 
         Returns:
-            The fields of each metric, by id.
+            The fields of each metric, in ascending order of the ids.
 
         Raises:
             InvalidRequestError: Not exactly one id was passed, or it is not valid. Nothing was sent.

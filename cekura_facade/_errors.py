@@ -17,7 +17,7 @@ CekuraError
 ├─ GenerationFailedError         a job failed
 ├─ GenerationTimeoutError        a job was not finished in time
 ├─ BulkCreateUncertainError      some metrics may or may not be saved
-└─ PlanChangedError              the service is no longer as a plan shows it
+└─ PlanChangedError              the service does not match a plan
 """
 
 from __future__ import annotations
@@ -232,14 +232,14 @@ class BulkCreateUncertainError(CekuraError):
 
 
 class PlanChangedError(CekuraError):
-    """The service changed after the plan was computed. The plan does not show what is needed now.
+    """The service does not match the plan: it has changed, or a metric is still listed after it was deleted.
 
     Attributes:
         plan: The new plan.
     """
 
     def __init__(self, what: str, plan: Plan) -> None:
-        super().__init__(f"The service changed after the plan was computed: {what}. Review the new plan, and apply it.")
+        super().__init__(f"The service does not match the plan: {what}. Review the new plan, and apply it.")
         self.plan = plan
 
 

@@ -55,7 +55,7 @@ def unexpected(credential: Credential, response: httpx.Response, why: str) -> er
     request, body = response.request, json_of(response, credential)
     message = (
         f"{request.method} {request.url.path} returned status {response.status_code}, but {why}: {_described(body)} "
-        "Check the base URL, and whether a proxy or login page answers in place of the service. "
+        "Check the base URL, and whether a proxy or login page responds in place of the service. "
         f"{_what_next(request)}"
     )
     return _response_error(errors.UnexpectedResponseError, message, response, credential)

@@ -36,7 +36,7 @@ class State:
         not_before: When the service accepts requests again, after a 429.
         unsettled: The time until which an interrupted request may still save a metric, by the key of the metric.
         created: Ids of the metrics that this client has created.
-        hidden: Keys of the metrics that this client has created and that no list has shown yet, by id.
+        unlisted: Keys of the metrics that this client has created and that no list has shown yet, by id.
         list_is_partial: Whether a new metric did not appear in a list within settle_timeout.
         is_closed: Whether the client is closed.
     """
@@ -44,7 +44,7 @@ class State:
     not_before: float = 0.0
     unsettled: dict[object, float] = attrs.field(factory=dict)
     created: set[int] = attrs.field(factory=set)
-    hidden: dict[int, object] = attrs.field(factory=dict)
+    unlisted: dict[int, object] = attrs.field(factory=dict)
     list_is_partial: bool = False
     is_closed: bool = False
 
@@ -133,12 +133,10 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
         while True:
             while (left := self.state.not_before - self.clock.now()) > 0 and self.state.not_before < deadline:
                 await self.sleep(left)
-            if self.state.is_closed or (self._given is not None and self._given.is_closed):
-                raise ConfigurationError("This client is closed. Create a new one.")
             number += 1
             outcome = await self._logged_attempt(request, deadline, number)
             if isinstance(outcome, httpx.Response) and outcome.is_success:
-                self.budget.give()
+                self.budget.refill()
                 return outcome
             if may_be_processed and _is_deleted(outcome, self.settings.credential):
                 return httpx.Response(204, request=request)
@@ -174,6 +172,8 @@ class HTTP(ABC, httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     def limits(self, request: httpx.Request, deadline: float) -> tuple[float, float]:
         """Limit an attempt that starts now. Returns how long it may take, in seconds, and when it must end."""
+        if self.state.is_closed or (self._given is not None and self._given.is_closed):
+            raise ConfigurationError("This client is closed. Create a new one.")
         now = self.clock.now()
         until = min(now + self.settings.timeout, deadline)
         left = max(until - now, 0.001)

@@ -22,7 +22,7 @@ from ._errors import InvalidRequestError, Problem
 from ._http import HTTP, ask, checked
 from ._matching import CODE, Fields, agents_of, comparable, fields_of, id_of, is_cut, scope_of, score_type
 from ._save_state import EVERYTHING, Wanted
-from ._saving import claim_hidden, find, read, settled_at
+from ._saving import claim_unlisted, find, read, settled_at
 
 _Found = dict[int, Metric]  # by the position of the wanted metric
 _UPDATE: type[Model] = getattr(models, "MetricUpdate", MetricCreate)  # An older specification may lack it.
@@ -51,7 +51,7 @@ class Plan:
         agent_id: Id of the agent, or None.
         project_id: Id of the project, or None.
         create: Fields of the metrics to create, in the order given.
-        attach: Codes of predefined metrics to copy into the project, in the order given.
+        copy: Codes of predefined metrics to copy into the project, in the order given.
         update: Metrics to update, in the order given.
         unchanged: Metrics that already match the list, in the order given.
         only_in_service: Metrics that the list does not contain, by id.
@@ -62,7 +62,7 @@ class Plan:
     agent_id: int | None
     project_id: int | None
     create: tuple[dict[str, object], ...] = ()
-    attach: tuple[str, ...] = ()
+    copy: tuple[str, ...] = ()
     update: tuple[MetricChange, ...] = ()
     unchanged: tuple[Metric, ...] = ()
     only_in_service: tuple[Metric, ...] = ()
@@ -72,7 +72,7 @@ class Plan:
     @property
     def has_changes(self) -> bool:
         """Whether the plan creates, copies or updates a metric."""
-        return bool(self.create or self.attach or self.update)
+        return bool(self.create or self.copy or self.update)
 
 
 @frozen
@@ -143,7 +143,7 @@ async def _find(http: HTTP, scope: Scope, wanted: Sequence[Fields]) -> tuple[lis
     search.names[-1] = EVERYTHING
     search.scopes = [scope_of(scope.fields).in_project(scope.project)] * len(search.fields)
     await find(http, search, search.missing, settled_at(http, search))
-    await claim_hidden(http, search)
+    await claim_unlisted(http, search)
     every = search.kept | search.details | {metric.id: metric for metric in search.saved.values()}
     metrics = (metric for _, metric in sorted(every.items()))
     existing = [each for each in metrics if matching.may_be_in_scope(scope_of(fields_of(each)), search.scopes[-1])]
@@ -177,7 +177,7 @@ async def compare(
         agent_id=agent_id,
         project_id=project_id,
         create=tuple(scope.placed(each) for each in missing if CODE not in each),
-        attach=tuple(str(each[CODE]) for each in missing if CODE in each),
+        copy=tuple(str(each[CODE]) for each in missing if CODE in each),
         update=tuple(change for change in changes if change.after),
         unchanged=tuple(change.metric for change in changes if not change.after),
         only_in_service=others,
@@ -262,12 +262,12 @@ def _raise_if_invalid(
         if code and not isinstance(code, str):
             messages.append((CODE, f"{shown(code)}: expected a string"))
         if before != i:
-            messages.append(("name", f"metric {before} is the same. Remove or rename one of them"))
+            messages.append(("name", f"metric {before} has the same one. Remove or rename one of them"))
         if i in rivals and _rank(scope, name, rivals[i]) == _rank(scope, name, found[i]):
             ids = f"{found[i].id}, {rivals[i].id}"
-            messages.append(("name", f"several metrics have it (id {ids}). Rename or delete all but one"))
+            messages.append(("name", f"several saved metrics have it (id {ids}). Rename or delete all but one"))
         if code and i not in found and not importlib.util.find_spec("cekura_api.api.metrics.copy_predefined_metrics"):
-            messages.append((CODE, "it is missing, and this version of the client cannot copy predefined metrics"))
+            messages.append((CODE, "no saved metric has it, and this client cannot copy predefined metrics"))
         problems += [Problem(message, field_name, i, name) for field_name, message in messages]
     if problems:
         error = InvalidRequestError(
@@ -288,9 +288,9 @@ def _invalid(scope: Scope, wanted: Fields, existing: Sequence[Metric]) -> Iterat
     named = (("agents", scope.agent, agents_of(wanted)), ("project", scope.project, {project} if project else set()))
     for name, own, others in named:
         if own and others and own not in others:
-            yield name, f"it is for {', '.join(map(str, sorted(others)))}, and not for {own}"
+            yield name, f"it belongs to {', '.join(map(str, sorted(others)))}, not {own}. Remove the field"
     if scope.assistant_id and wanted.get("assistant_id") not in (None, scope.assistant_id):
-        yield "assistant_id", f"it is for {wanted['assistant_id']!r}, and not for {scope.assistant_id!r}"
+        yield "assistant_id", f"it belongs to {wanted['assistant_id']!r}, not {scope.assistant_id!r}. Remove the field"
     known = _known(MetricCreate, _UPDATE)
     for name in filter(known.__contains__, wanted):
         kind, value = known[name].kind, score_type(wanted[name])

@@ -40,7 +40,7 @@ class RetryBudget:
         self._tenths -= 10
         return True
 
-    def give(self) -> None:
+    def refill(self) -> None:
         """Count a successful response."""
         self._tenths = min(self._tenths + 1, self._most)
 
@@ -68,8 +68,8 @@ def pause_before_retry(request: httpx.Request, outcome: Outcome, delay: float) -
         return delay
     if outcome.status_code not in _TRANSIENT:
         return math.inf
-    asked = retry_after(outcome)
-    return delay if asked is None else asked
+    requested = retry_after(outcome)
+    return delay if requested is None else requested
 
 
 def is_unprocessed(outcome: Outcome) -> bool:

@@ -111,19 +111,19 @@ class Wanted:
                     numbers.append(metric.id)
         return numbers
 
-    def strangers(self, own: set[int]) -> list[int]:
+    def lookalikes(self, own: set[int]) -> list[int]:
         """Ids of new metrics that are not ours, but may be missing ones that look different."""
         wanted = [self.scopes[i].agents for i in self.unclear()]
         known = own | self.listed_before | {metric.id for metric in self.saved.values()}
-        strangers = []
+        lookalikes = []
         for number in self.kept.keys() - known:
             agents = matching.agents_of(matching.fields_of(self.kept[number]))
             # Metrics of other agents are excluded. If a metric does not name an agent, any new one may be it.
             if not agents or any(not each or each & agents for each in wanted):
-                strangers.append(number)
-        return sorted(strangers)
+                lookalikes.append(number)
+        return sorted(lookalikes)
 
-    def is_blind(self) -> bool:
+    def is_list_unreliable(self) -> bool:
         """Whether lists may be a fixed page: they show metrics, but filters do not work and nothing new appears."""
         return not self.filters_work and self.listed <= self.listed_before
 
@@ -146,14 +146,14 @@ class Wanted:
             if agents is not None:
                 yield {"agents": str(agents)}
 
-    def uncertain(self, why: CekuraError, strangers: Sequence[int] = ()) -> BulkCreateUncertainError:
+    def uncertain(self, why: CekuraError, lookalikes: Sequence[int] = ()) -> BulkCreateUncertainError:
         unconfirmed = [self.fields[i] for i in self.unclear()]
         names = _some(repr(fields["name"]) for fields in unconfirmed)
         advice = "Save all of them again later. Metrics that exist by then are not saved twice."
-        if strangers:
+        if lookalikes:
             advice = (
-                f"Meanwhile, new metrics appeared that look different (id {_some(map(str, strangers))}). Check whether "
-                "they are the missing ones. If they are not, save all of them again."
+                f"Meanwhile, new metrics appeared that look different (id {_some(map(str, lookalikes))}). Check "
+                "whether they are the missing ones. If they are not, save all of them again."
             )
         return BulkCreateUncertainError(
             f"{len(unconfirmed)} of {len(self.fields)} metrics may or may not be saved ({names}): {why} Nothing "

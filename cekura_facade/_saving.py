@@ -53,7 +53,7 @@ async def save(http: HTTP, wanted: Wanted) -> SavedMetrics:
     try:
         await _find_scopes(http, wanted)
         await find(http, wanted, wanted.missing, settled_at(http, wanted))
-        await claim_hidden(http, wanted)
+        await claim_unlisted(http, wanted)
         found = dict(wanted.saved)
         wanted.listed_before = set(wanted.listed)
         try:
@@ -121,8 +121,8 @@ async def _send(http: HTTP, wanted: Wanted) -> None:
         size = min(size, len(sent))
         reasons = {i: wanted.failed[i] for i in wanted.missing()}
         wanted.refused |= {i for i, error in reasons.items() if not _may_be_sent_again(error, size)}
-        asked = [error.retry_after or 0.0 for error in reasons.values() if isinstance(error, errors.APIStatusError)]
-        pause = max([next(delays), *asked])
+        requested = [error.retry_after or 0.0 for error in reasons.values() if isinstance(error, errors.APIStatusError)]
+        pause = max([next(delays), *requested])
         is_over = retries >= http.settings.max_retries or pause > MAX_PAUSE
         if not wanted.missing() or is_over or not http.budget.take():
             break
@@ -147,12 +147,12 @@ async def _settle(http: HTTP, wanted: Wanted) -> None:
         if not isinstance(error, errors.APIError):
             raise
     unclear = wanted.unclear()
-    strangers = wanted.strangers(http.state.created) if unclear else []
+    lookalikes = wanted.lookalikes(http.state.created) if unclear else []
     is_redirected = any(is_redirect(wanted.failed[i]) for i in unclear)
     # In these cases, a metric may be saved although no list contains it.
-    if unclear and (strangers or is_redirected or http.state.list_is_partial or wanted.is_blind()):
+    if unclear and (lookalikes or is_redirected or http.state.list_is_partial or wanted.is_list_unreliable()):
         failure = wanted.failed[unclear[0]]
-        raise wanted.uncertain(failure, strangers) from failure
+        raise wanted.uncertain(failure, lookalikes) from failure
 
 
 async def _send_chunk(http: HTTP, wanted: Wanted, positions: Sequence[int]) -> None:
@@ -175,7 +175,7 @@ async def _send_chunk(http: HTTP, wanted: Wanted, positions: Sequence[int]) -> N
     wanted.saved.update(zip((i for i in positions if i not in wanted.saved), left, strict=True))
     keys = {wanted.saved[i].id: wanted.keys[i] for i in positions}
     http.state.created.update(keys)
-    http.state.hidden.update(keys)
+    http.state.unlisted.update(keys)
 
 
 async def find(
@@ -246,31 +246,31 @@ async def read(http: HTTP, metric_id: int, max_retries: int | None = None) -> Me
     return get_metric.parse_response(await http.send(get_metric.build_request(metric_id), max_retries=max_retries))
 
 
-async def claim_hidden(http: HTTP, wanted: Wanted) -> None:
+async def claim_unlisted(http: HTTP, wanted: Wanted) -> None:
     """Claim metrics that this client created and that no list has shown, if they still exist."""
     missing = wanted.missing()
     keys = {wanted.keys[i] for i in missing}
     # The list is a copy, because other threads may save at the same time.
-    hidden = [(number, key) for number, key in list(http.state.hidden.items()) if key in keys]
+    unlisted = [(number, key) for number, key in list(http.state.unlisted.items()) if key in keys]
     for i in missing:
-        for number in [number for number, key in hidden if key == wanted.keys[i]]:
+        for number in [number for number, key in unlisted if key == wanted.keys[i]]:
             if i in wanted.saved or any(metric.id == number for metric in wanted.saved.values()):
                 continue
             try:
                 wanted.saved[i] = await read(http, number)
             except errors.NotFoundError:
-                http.state.hidden.pop(number, None)
+                http.state.unlisted.pop(number, None)
 
 
 async def confirm(http: HTTP, wanted: Wanted) -> None:
     """List until the created metrics appear, so that the next call finds them, in this process or another."""
-    created = [i for i in wanted.saved if wanted.saved[i].id in http.state.hidden]
+    created = [i for i in wanted.saved if wanted.saved[i].id in http.state.unlisted]
     until = http.clock.now() + http.settings.settle_timeout
     with suppress(errors.APIError):
         await find(http, wanted, lambda: wanted.unseen(created), until, max_retries=0)
     unseen = wanted.unseen(created)
     for i in set(created) - set(unseen):
-        http.state.hidden.pop(wanted.saved[i].id, None)
+        http.state.unlisted.pop(wanted.saved[i].id, None)
     if unseen:
         http.state.list_is_partial = True
         message = "%d metrics were created, but no list shows them after %g s. Another process would create them again."

@@ -1,12 +1,12 @@
-"""Run the clients with every fault, on real sockets, and count metrics and secrets that are lost, doubled or leaked.
+"""Run the clients with every fault, on real sockets, and count lost metrics, duplicates and leaked credentials.
 
-python scripts/fault_matrix.py                    all three clients; writes docs/internals/reliability.md
-python scripts/fault_matrix.py --client ours      ours alone, nothing is written
+python scripts/fault_matrix.py                    all clients; writes docs/internals/reliability.md
+python scripts/fault_matrix.py --client ours      only this package; writes nothing
 python scripts/fault_matrix.py --only "save / 500"
-python scripts/fault_matrix.py --only apply       ours alone: a plan, which is applied
+python scripts/fault_matrix.py --only apply       only this package, plan and apply
 
-It also runs every behavior of the sandbox with the faults of a save, in virtual time.
-Exit code 0 if nothing went wrong with ours, 1 otherwise.
+It also runs every behavior of the sandbox with the faults of requests that save metrics, in virtual time.
+Exit code 0 if this package has no violations, otherwise 1.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CLIENTS: dict[str, tuple[ClientKind, ...]] = {"ours": ("ours", "apply"), "vendor
 
 
 def main() -> int:
-    """Run the cells that were asked for. Returns the exit code."""
+    """Run the selected cells. Returns the exit code."""
     arguments = _arguments()
     chosen = [name for each in arguments.client or [] for name in each.split(",")]
     if unknown := set(chosen) - set(CLIENTS):
@@ -50,11 +50,24 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("--client", action="append", metavar="NAME", help=f"{', '.join(CLIENTS)}; may be repeated")
-    parser.add_argument("--only", default="", metavar="TEXT", help="cells with this text in their names")
-    parser.add_argument("--jobs", type=int, default=JOBS, metavar="N", help="cells at once")
-    parser.add_argument("--output", type=Path, default=ROOT / "docs" / "internals" / "reliability.md", metavar="FILE")
-    parser.add_argument("--no-write", action="store_true", help="write no file; without --client, run ours alone")
+    parser.add_argument(
+        "--client",
+        action="append",
+        metavar="NAME",
+        help=f"client to run: {', '.join(CLIENTS)}; may be repeated (default: all, or ours with --only or --no-write)",
+    )
+    parser.add_argument("--only", default="", metavar="TEXT", help="run only cells with this text in their names")
+    parser.add_argument(
+        "--jobs", type=int, default=JOBS, metavar="N", help="number of processes (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=ROOT / "docs" / "internals" / "reliability.md",
+        metavar="FILE",
+        help="page to write",
+    )
+    parser.add_argument("--no-write", action="store_true", help="write no file")
     return parser.parse_args()
 
 

@@ -112,7 +112,7 @@ CHECK = fixed(
     version=value("string", "Version of this package."),
     date=value("string", "Day of the run, such as 2026-11-26."),
     host=value("string", "Host of the base URL."),
-    holds=value("boolean", "Whether all required checks passed and all metrics are deleted."),
+    passed=value("boolean", "Whether all required checks passed and all metrics are deleted."),
     results=array(record("The result of a check.", "id", id=value("string", "Name of the check.")), "The results."),
     remaining=array({"type": "object"}, "Metrics of the run that could not be deleted."),
 )
@@ -147,7 +147,7 @@ PLAN = fixed(
     "The changes that `apply` would make.",
     exit_code=EXIT_CODE,
     create=array(ref("suggestion"), "Fields of the metrics to create."),
-    attach=array({"type": "string"}, "Codes of predefined metrics to copy into the project."),
+    copy=array({"type": "string"}, "Codes of predefined metrics to copy into the project."),
     update=array(
         fixed(
             "A metric to update.",

@@ -27,9 +27,9 @@ from cekura_facade.sandbox import Sandbox
 from tests.faults import virtual
 
 Kind = Literal["sync", "async"]
-HUNG = 600.0  # seconds, which only a test that hangs reaches
+HANG_LIMIT = 600.0  # seconds, which only a test that hangs reaches
 NEVER = 1e9  # job_seconds of a sandbox in which only finish_jobs finishes jobs
-_A_LOOK = 0.05  # seconds that a read waits before it checks whether any bytes will arrive
+_POLL_SECONDS = 0.05  # seconds that a read waits before it checks whether any bytes will arrive
 
 
 class VirtualClock(virtual.VirtualClock):
@@ -49,9 +49,9 @@ class VirtualClock(virtual.VirtualClock):
         self.timed_out = threading.Event()
 
     @property
-    def patience(self) -> float:
+    def connect_timeout(self) -> float:
         """How long to wait for a connection, in real seconds."""
-        return _A_LOOK if self.silent.is_set() else HUNG
+        return _POLL_SECONDS if self.silent.is_set() else HANG_LIMIT
 
     def time_out(self, seconds: float | None) -> None:
         """Make the current read time out after this many seconds."""
@@ -132,8 +132,8 @@ def _read_by(clock: VirtualClock, http: Any) -> None:
     def limit_patiently(request: httpx.Request, deadline: float) -> tuple[float, float]:
         _, until = limits(request, deadline)
         phases = request.extensions["timeout"]
-        request.extensions["timeout"] = dict.fromkeys(phases, HUNG) | {"read": phases["read"]}
-        return HUNG, until
+        request.extensions["timeout"] = dict.fromkeys(phases, HANG_LIMIT) | {"read": phases["read"]}
+        return HANG_LIMIT, until
 
     http.limits = limit_patiently
     if http._given is None:  # noqa: SLF001 - A client that a caller passes has a backend of its own.
@@ -147,14 +147,14 @@ class _Backend(httpcore.SyncBackend):
         self._clock = clock
 
     def connect_tcp(self, *args: Any, **options: Any) -> httpcore.NetworkStream:
-        stream = super().connect_tcp(*args, **options | {"timeout": self._clock.patience})
+        stream = super().connect_tcp(*args, **options | {"timeout": self._clock.connect_timeout})
         read = stream.read
 
         def read_patiently(max_bytes: int, timeout: float | None = None) -> bytes:
             while True:
                 silent = self._clock.silent.is_set()  # Before the read: what was sent earlier is still read.
                 try:
-                    return read(max_bytes, _A_LOOK)
+                    return read(max_bytes, _POLL_SECONDS)
                 except httpcore.ReadTimeout:
                     if silent:
                         self._clock.time_out(timeout)
@@ -171,14 +171,14 @@ class _AsyncBackend(httpcore.AnyIOBackend):
         self._clock = clock
 
     async def connect_tcp(self, *args: Any, **options: Any) -> httpcore.AsyncNetworkStream:
-        stream = await super().connect_tcp(*args, **options | {"timeout": self._clock.patience})
+        stream = await super().connect_tcp(*args, **options | {"timeout": self._clock.connect_timeout})
         read = stream.read
 
         async def read_patiently(max_bytes: int, timeout: float | None = None) -> bytes:
             while True:
                 silent = self._clock.silent.is_set()
                 try:
-                    return await read(max_bytes, _A_LOOK)
+                    return await read(max_bytes, _POLL_SECONDS)
                 except httpcore.ReadTimeout:
                     if silent:
                         self._clock.time_out(timeout)
@@ -280,7 +280,7 @@ def silence(clock: VirtualClock, content: bytes = b"") -> Iterator[bytes]:
     clock.timed_out.clear()
     yield content
     clock.silent.set()
-    clock.timed_out.wait(HUNG)
+    clock.timed_out.wait(HANG_LIMIT)
 
 
 @attrs.define

@@ -45,12 +45,12 @@ def test_the_plan_after_apply_is_empty(kind: Kind, name: str, scope: dict[str, i
     wanted = [*wanted_for(service.behavior), *predefined]
     with service.client(kind) as metrics:
         plan = metrics.plan(wanted, **scope)
-        assert (len(plan.create), plan.attach, plan.has_changes) == (len(wanted) - 2, ("latency", "csat"), True)
+        assert (len(plan.create), plan.copy, plan.has_changes) == (len(wanted) - 2, ("latency", "csat"), True)
         assert service.writes() == []
         done = metrics.apply(plan)
         assert len(done.created) == len(service.sandbox.metrics) == len(wanted)
         again = metrics.plan(wanted, **scope)
-        assert (again.create, again.attach, again.update) == ((), (), ())
+        assert (again.create, again.copy, again.update) == ((), (), ())
         assert len(again.unchanged) == len(wanted)
         assert metrics.apply(again).created == []
     service.clock.seconds += service.behavior.list_lag
@@ -160,7 +160,9 @@ def changed_meanwhile(kind: Kind, change: Callable[[Service, int], object], *, p
         assert (len(plan.update), [metric.id for metric in plan.deletable]) == (1, [number])
         change(service, known)
         before = service.snapshot()
-        with pytest.raises(facade.PlanChangedError, match="changed after the plan was computed") as caught:
+        with pytest.raises(
+            facade.PlanChangedError, match=r"does not match the plan: it also needs (update|delete|create) "
+        ) as caught:
             metrics.apply(plan, prune=prune)
     assert service.writes() == []
     assert service.snapshot() == before
@@ -168,7 +170,7 @@ def changed_meanwhile(kind: Kind, change: Callable[[Service, int], object], *, p
     return caught.value.plan
 
 
-def test_a_step_that_is_not_in_the_plan_is_not_taken(kind: Kind) -> None:
+def test_a_step_that_is_not_in_the_plan_is_not_run(kind: Kind) -> None:
     def edit(service: Service, number: int) -> None:
         service.saved(number)["description"] = "by somebody else"
 
@@ -276,7 +278,7 @@ def test_a_metric_that_is_still_listed_is_not_reported_as_deleted(kind: Kind) ->
 
         service.interfere = interfere
         with pytest.raises(
-            facade.PlanChangedError, match=rf"deleted metrics still exist: {old[0]} \('Old 0'\)\. Review"
+            facade.PlanChangedError, match=rf"it still lists metric {old[0]} \('Old 0'\), although"
         ) as caught:
             metrics.apply(plan, prune=True)
         assert caught.value.applied is not None

@@ -401,7 +401,7 @@ def test_list(shell: Shell, sandbox: Sandbox) -> None:
         assert [each["id"] for each in json.loads(shell.run("list", *scope, "--json").stdout)] == [1001, 1002]
 
 
-def test_a_reader_that_has_gone_is_not_an_error(shell: Shell, sandbox: Sandbox) -> None:
+def test_a_closed_pipe_is_not_an_error(shell: Shell, sandbox: Sandbox) -> None:
     shell.run("create", "-", input="- {name: Tone, eval_type: binary, agent: 101}")
     for command in (["list", "--agent-id", "101"], ["list", "--agent-id", "101", "--json"], ["doctor"]):
         with shell.start(COMMAND, *command) as process:

@@ -37,12 +37,12 @@ def test_a_table_and_a_file_with_the_results(shell: Shell, sandbox: Sandbox) -> 
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in result.stdout.splitlines()]
     # The length of the first line of a sentence depends on the widths of the other columns.
     found = [row[2:] for row in rows if row and row[0].startswith("A metric that is sent")]
-    assert found == [["not true", "works either way"]]
+    assert found == [["failed", "optional"]]
     assert "creates up to 4 metrics" in result.stderr
     assert "All required checks passed." in result.stderr
     text = (shell.folder / "results.json").read_text("utf-8")
     record = json.loads(text)
-    assert record["holds"] is True
+    assert record["passed"] is True
     assert record["host"] == "127.0.0.1"
     assert {each["id"]: each["value"] for each in record["results"]}["placement"] == "project"
     assert not any(secret in text + result.stdout for secret in (sandbox.api_key, "telltale", sandbox.url))
@@ -53,8 +53,8 @@ def test_a_failed_required_check_fails_the_command(shell: Shell, sandbox: Sandbo
     result = shell.run("check", "--agent-id", "101", "--yes", "--json")
     assert result.returncode == 1
     record: dict[str, Any] = json.loads(result.stdout)
-    assert record["holds"] is False
-    assert {each["id"]: each["held"] for each in record["results"]}["agent-project"] is False
+    assert record["passed"] is False
+    assert {each["id"]: each["passed"] for each in record["results"]}["agent-project"] is False
     assert sandbox.metrics == []
     table = shell.run("check", "--agent-id", "101", "--yes")
     assert table.returncode == 1

@@ -267,6 +267,6 @@ def test_a_file_named_json_is_json(tmp_path: Path) -> None:
 
 def test_a_rescue_uses_an_unused_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    names = [str(_files.rescue([{"name": str(number)}], "")) for number in range(3)]
+    names = [str(_files.write_unsaved([{"name": str(number)}], "")) for number in range(3)]
     assert names == ["cekura-suggestions.yaml", "cekura-suggestions-2.yaml", "cekura-suggestions-3.yaml"]
     assert [_files.parse(Path(name).read_text())[0]["name"] for name in names] == ["0", "1", "2"]

@@ -221,7 +221,7 @@ def test_foreign_text_is_code_in_markdown() -> None:
         agent_id=101,
         project_id=None,
         create=({"name": HOSTILE, HOSTILE: HOSTILE, "description": f"```\n~~~\n{HOSTILE}\n````"},),
-        attach=(HOSTILE,),
+        copy=(HOSTILE,),
         update=plan_of("a\n```\nb\n" + HOSTILE, "a\n```\nc\n" + HOSTILE, name=HOSTILE, key=HOSTILE).update,
         only_in_service=(Metric.from_dict({"id": 8, "name": HOSTILE}), Metric.from_dict({"id": 9, "name": "`"})),
     )
@@ -355,7 +355,7 @@ def test_two_existing_metrics_of_one_name_are_named_with_the_place(shell: Shell,
 # Applying
 
 
-def test_apply_carries_out_the_plan_and_can_be_repeated(shell: Shell, saved: Sandbox) -> None:
+def test_apply_changes_what_the_plan_shows_and_can_be_repeated(shell: Shell, saved: Sandbox) -> None:
     first, second, plan = run_each(shell, [APPLY, [*APPLY, "--json"], PLAN])
     assert (first.code, second.code, plan.code) == (0, 0, 0)
     assert first.out == "1007  created  New\n1002  updated  Closing\n"
@@ -525,7 +525,7 @@ def test_an_interrupted_apply_reports_the_finished_steps(shell: Shell, saved: Sa
     assert document["updated"] == []
     assert err.partition("Interrupted.\n")[2] == (
         "Metrics: 1 created. Not done: 1 updated.\n"
-        "It is not known whether the interrupted step was carried out.\n"
+        "It is not known whether the service processed the interrupted step.\n"
         "To continue without repeating finished steps:\n"
         f"  cekura-facade apply m.yaml --agent-id 101 --yes --base-url {url}\n"
     )
@@ -546,7 +546,7 @@ def test_apply_changes_nothing_if_the_service_changed_after_the_plan(shell: Shel
         saved.metrics[0]["description"] = "Something else."
         terminal.answer_now("y")
         assert terminal.end() == 1
-    assert "The service changed after the plan was computed, so the rest of the plan was not applied." in terminal.flat
+    assert "The service does not match the plan, so the rest of the plan was not applied." in terminal.flat
     assert "The new plan also shows: update Tone (1001)." in terminal.flat
     assert "The new plan: 1 to create, 2 to update; 4 only in the service. Nothing was changed." in terminal.flat
     assert "To apply the new plan: cekura-facade apply m.yaml --agent-id 101" in terminal.flat

@@ -128,7 +128,7 @@ def test_quiet_prints_results_and_errors_only(shell: Shell, sandbox: Sandbox) ->
         "from cekura_facade.cli import _creating, _report, _suggesting\n"
         "def run(work):\n"
         "    options = _report.Options(None, None, as_json=False, verbose=False, quiet=True)\n"
-        "    try: _report.carry_out(options, work)\n"
+        "    try: _report.run_and_report(options, work)\n"
         "    except BaseException as end: print('exit', getattr(end, 'exit_code', end))\n"
         "handling = _suggesting.Handling(True, False, Path('out.yaml'), 60)\n"
         "for agent in (101, 999):\n"

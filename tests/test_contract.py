@@ -42,8 +42,8 @@ def results(behavior: Behavior, change: Change | None = None) -> dict[str, Resul
 
 
 def different(some: dict[str, Result]) -> dict[str, Value]:
-    """The values of the assumptions that are not true."""
-    return {result.id: result.value for result in some.values() if result.held is False}
+    """The values of the checks that failed."""
+    return {result.id: result.value for result in some.values() if result.passed is False}
 
 
 # Behaviors
@@ -76,8 +76,8 @@ def test_each_behavior_is_reported_and_the_client_handles_it(name: str) -> None:
         found = {result.id: result for result in checked.run()}
     assert different(found) == ALWAYS | SEEN[name]
     assert found["list-lag"].value == BEHAVIORS[name].list_lag
-    assert [each.id for each in found.values() if each.held is None] == ["retry-after"]
-    assert checked.holds
+    assert [each.id for each in found.values() if each.passed is None] == ["retry-after"]
+    assert checked.passed
     assert service.sandbox.metrics == []
 
 
@@ -108,7 +108,7 @@ def test_existing_metrics_are_not_changed_or_deleted() -> None:
         before = [dict(metric) for metric in service.sandbox.metrics]
         with contract(service) as checked:
             checked.run()
-        assert checked.holds
+        assert checked.passed
         assert service.sandbox.metrics == before
 
 
@@ -267,43 +267,43 @@ OTHERS: list[tuple[str, Change, Value, bool]] = [
 ]
 
 
-@pytest.mark.parametrize(("check", "change", "value", "held"), OTHERS)
-def test_another_service_is_reported(check: str, change: Change, value: Value, held: bool) -> None:
+@pytest.mark.parametrize(("check", "change", "value", "passed"), OTHERS)
+def test_another_service_is_reported(check: str, change: Change, value: Value, passed: bool) -> None:
     result = results(Behavior(), change)[check]
-    assert result.held is held
+    assert result.passed is passed
     if value is not None:
         assert result.value == value
 
 
-@pytest.mark.parametrize(("lag", "value", "held"), [(4.9, 5.0, True), (10.0, 11.0, False), (29.0, 29.0, False)])
-def test_a_list_that_lags_is_reported_with_its_seconds(lag: float, value: float, held: bool) -> None:
+@pytest.mark.parametrize(("lag", "value", "passed"), [(4.9, 5.0, True), (10.0, 11.0, False), (29.0, 29.0, False)])
+def test_a_list_that_lags_is_reported_with_its_seconds(lag: float, value: float, passed: bool) -> None:
     result = results(Behavior(list_lag=lag))["list-lag"]
-    assert (result.value, result.held) == (value, held)
+    assert (result.value, result.passed) == (value, passed)
 
 
 def test_a_list_that_lags_too_long_leaves_nothing_behind() -> None:
     found = results(Behavior(list_lag=1000))
-    assert (found["list-lag"].value, found["list-lag"].held) == (None, False)
-    assert found["list-scope-both"].held is None
+    assert (found["list-lag"].value, found["list-lag"].passed) == (None, False)
+    assert found["list-scope-both"].passed is None
 
 
 def test_only_required_checks_decide() -> None:
     service = virtual_service(Behavior(list_lag=10))
     with contract(service) as checked:
-        assert not checked.holds  # Nothing was checked yet.
+        assert not checked.passed  # Nothing was checked yet.
         checked.run()
-    assert not checked.holds
+    assert not checked.passed
 
 
-@pytest.mark.parametrize(("headers", "held"), [({"Retry-After": "1"}, True), ({}, False)])
-def test_too_many_requests_are_observed(headers: dict[str, str], held: bool) -> None:
+@pytest.mark.parametrize(("headers", "passed"), [({"Retry-After": "1"}, True), ({}, False)])
+def test_too_many_requests_are_observed(headers: dict[str, str], passed: bool) -> None:
     limits = [httpx.Response(429, headers=headers, json={"detail": "Slow down."})]
 
     def change(request: httpx.Request, respond: Respond) -> httpx.Response:
         return limits.pop() if limits and request.url.path.endswith(METRICS) else respond(request)
 
     result = results(Behavior(), change)["retry-after"]
-    assert (result.held, result.value) == (held, int(held))
+    assert (result.passed, result.value) == (passed, int(passed))
 
 
 def test_an_agent_that_cannot_be_read_ends_the_run_before_anything_is_created() -> None:
@@ -406,7 +406,7 @@ def test_a_lost_response_to_a_creation_leaves_nothing_behind(name: str, fault: C
         run(checked)
     assert [metric["name"] for metric in service.sandbox.metrics] == ["Tone"]
     assert checked.remaining == ()
-    assert not checked.holds
+    assert not checked.passed
 
 
 def test_a_creation_that_is_processed_late_leaves_nothing_behind() -> None:
@@ -441,7 +441,7 @@ def test_metrics_that_cannot_be_deleted_are_named() -> None:
         named = {metric.name[:60] for metric in checked.remaining}
         left_behind += len(service.sandbox.metrics)
         assert {metric["name"][:60] for metric in service.sandbox.metrics} <= named, number
-        assert not (service.sandbox.metrics and checked.holds), number
+        assert not (service.sandbox.metrics and checked.passed), number
     assert left_behind > 50
 
 
@@ -471,7 +471,7 @@ def test_a_failed_deletion_is_tried_again() -> None:
     assert checked.remaining == ()
 
 
-def test_a_404_of_a_proxy_is_not_taken_for_a_deletion() -> None:
+def test_a_404_of_a_proxy_does_not_count_as_a_deletion() -> None:
     service = virtual_service(Behavior())
     refusals = [httpx.Response(404, text="<html>Not found</html>") for _ in range(5)]
 
@@ -536,7 +536,7 @@ def test_a_metric_of_others_in_a_response_is_not_deleted() -> None:
     with contract(service, change) as checked:
         checked.run()
     assert [metric["name"] for metric in service.sandbox.metrics] == ["Tone"]
-    assert not checked.holds
+    assert not checked.passed
 
 
 # The record
@@ -562,7 +562,7 @@ def test_the_record_has_no_secret_and_no_text_of_the_customer() -> None:
         for each in (None, change):
             with contract(service, each) as checked:
                 checked.run()
-            text = json.dumps(checked.record())
+            text = json.dumps(checked.to_dict())
             assert len(checked.results) == 25
             for secret in ("telltale", KEY, "987655", "101"):
                 assert secret not in text
@@ -572,16 +572,16 @@ def test_the_record_contains_all_results() -> None:
     service = virtual_service(Behavior())
     with contract(service) as checked:
         checked.run()
-        record: dict[str, Any] = json.loads(json.dumps(checked.record()))
+        record: dict[str, Any] = json.loads(json.dumps(checked.to_dict()))
     assert (record["package"], record["version"], record["host"]) == ("cekura-facade", __version__, "sandbox")
-    assert record["holds"] is True
+    assert record["passed"] is True
     assert record["remaining"] == []
     assert record["results"][9] == {
         "id": "placement",
         "assumption": "A metric that is sent with agent belongs to that agent.",
-        "dependence": "either",
+        "level": "optional",
         "observed": "The service stored the metric with the agent.",
         "value": "as_sent",
-        "held": True,
+        "passed": True,
     }
     assert len({result["id"] for result in record["results"]}) == len(record["results"])

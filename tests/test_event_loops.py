@@ -41,7 +41,7 @@ def test_one_client_works_in_two_event_loops_at_once(sandbox: Sandbox) -> None:
         for _ in range(5):
             await asyncio.to_thread(both.wait)
             results.append(len(await cekura.metrics.list(agent_id=101)))
-        await asyncio.to_thread(both.wait)  # The other thread may still use the client.
+        await asyncio.to_thread(both.wait)
         await cekura.aclose()
 
     threads = [threading.Thread(target=lambda: asyncio.run(use())) for _ in range(2)]

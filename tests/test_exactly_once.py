@@ -283,7 +283,7 @@ def test_a_repeated_call_waits_for_an_interrupted_one(make: Make, kind: Kind) ->
     with pytest.raises((KeyboardInterrupt, asyncio.CancelledError)):
         client.create_in_bulk(metrics())
     assert len(client.create_in_bulk(metrics())) == 3
-    service.heal()
+    service.remove_faults()
     assert service.saved == {key(each): 1 for each in metrics()}
 
 
@@ -470,7 +470,7 @@ def test_the_metric_with_exactly_the_same_text_comes_first(make: Make) -> None:
     ("existing", "wanted"),
     [("y" * 254 + "a", "y" * 254 + "bcd"), ("y" * 251, "y" * 300), ("y" * 255 + "1", "y" * 255 + "2")],
 )
-def test_a_long_name_is_not_taken_for_another_one(existing: str, wanted: str) -> None:
+def test_a_long_name_does_not_match_another_one(existing: str, wanted: str) -> None:
     assert not is_cut(existing, wanted)
 
 
@@ -581,7 +581,7 @@ def test_each_metric_exists_once_or_is_named(
         assert faults
     except facade.CekuraError:
         assert faults
-    service.heal()
+    service.remove_faults()
     if repeated:
         client = VirtualClient(kind, service, runner, settle_timeout=SETTLE)
     saved = client.create_in_bulk(wanted)

@@ -1,6 +1,6 @@
-"""No fault on the way leads to loss, to anything saved twice, to a foreign exception, a leak or a call without end.
+"""No fault leads to lost or duplicate metrics, foreign exceptions, leaks or calls that never end.
 
-The cells are those of `scripts/fault_matrix.py`. The judge is tested as well, with clients that make mistakes.
+The cells are those of `scripts/fault_matrix.py`. Clients that make mistakes test the judge.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from cekura_facade import Cekura, CekuraError
 from tests.faults.applying import CLIENTS
 from tests.faults.catalogue import FAULTS
 from tests.faults.cells import ENDS, WHEN, Cell, all_cells
-from tests.faults.clients import Client, Ending, OursSync, Vendor, key_of
-from tests.faults.pace import HUNG
+from tests.faults.clients import Client, OursSync, Outcome, Vendor, key_of
+from tests.faults.harness import KEY, Harness, ServiceInfo, start_harness
 from tests.faults.report import TEMPLATE, document
 from tests.faults.run import run_all
-from tests.faults.stage import KEY, Place, Stage, staged
-from tests.faults.steps import Phase, Planned, Script, Step
+from tests.faults.steps import Phase, PlannedFault, Script, Step
+from tests.faults.timing import HANG_LIMIT
 from tests.faults.trial import Verdict, run_cell
 from tests.faults.violation import Kind
 
@@ -46,8 +46,8 @@ def test_no_fault_while_waiting_loses_the_job() -> None:
     assert violations([cell for cell in OURS if cell.where == "poll" and not cell.ended_by]) == []
 
 
-def test_no_fault_while_looking_does_harm() -> None:
-    assert violations([cell for cell in OURS if cell.where == "look" and not cell.ended_by]) == []
+def test_no_fault_while_listing_does_harm() -> None:
+    assert violations([cell for cell in OURS if cell.where == "list" and not cell.ended_by]) == []
 
 
 @pytest.mark.parametrize("when", [text for phase, text in WHEN.items() if phase != "too late"])
@@ -55,7 +55,7 @@ def test_no_fault_while_saving_loses_a_metric_or_saves_it_twice(when: str) -> No
     assert violations([c for c in OURS if c.where == "save" and c.when == when and not c.ended_by]) == []
 
 
-def test_no_sequence_of_faults_does() -> None:
+def test_no_sequence_of_faults_does_harm() -> None:
     assert violations([cell for cell in OURS if cell.where == "sequence"]) == []
 
 
@@ -64,7 +64,7 @@ def test_a_process_that_is_ended_loses_nothing(ended_by: str) -> None:
     assert violations([cell for cell in OURS if cell.ended_by and cell.fault == ended_by]) == []
 
 
-def test_beyond_the_limit_what_is_named_is_true_all_the_same() -> None:
+def test_results_are_correct_beyond_the_guarantee() -> None:
     assert violations([cell for cell in OURS if cell.limit]) == []
 
 
@@ -76,78 +76,80 @@ def test_every_fault_is_met_by_both_clients_while_saving() -> None:
 
 
 @pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    with staged() as running:
-        yield running
+def harness() -> Iterator[Harness]:
+    with start_harness() as harness:
+        yield harness
 
 
 def cell(step: Step = "save", fault: str = "reset after the request is read", phase: Phase = "after") -> Cell:
-    return Cell("test", fault, step, WHEN[phase], Script({step: (Planned(fault, phase),)}))
+    return Cell("test", fault, step, WHEN[phase], Script({step: (PlannedFault(fault, phase),)}))
 
 
 class Sloppy(OursSync):
-    """Does everything right, except for what a test takes from it."""
+    """A correct client, unless a test replaces its workflow."""
 
     name = "sloppy"
     errors = (CekuraError, OSError)
 
-    def __init__(self, workflow: Callable[[Place, Ending], list[Any]] | None = None) -> None:
+    def __init__(self, workflow: Callable[[ServiceInfo, Outcome], list[Any]] | None = None) -> None:
         self._workflow = workflow
 
-    def workflow(self, place: Place, ending: Ending) -> list[Any]:
-        return self._workflow(place, ending) if self._workflow else super().workflow(place, ending)
+    def run_workflow(self, service: ServiceInfo, outcome: Outcome) -> list[Any]:
+        return self._workflow(service, outcome) if self._workflow else super().run_workflow(service, outcome)
 
 
-def found(client: Client, stage: Stage, where: Cell | None = None) -> set[Kind]:
-    return {violation.kind for violation in run_cell(where or cell(), client, stage).violations}
+def found(client: Client, harness: Harness, where: Cell | None = None) -> set[Kind]:
+    return {violation.kind for violation in run_cell(where or cell(), client, harness).violations}
 
 
-def test_a_client_that_does_right_is_not_accused(stage: Stage) -> None:
-    assert found(Sloppy(), stage) == set()
+def test_a_correct_client_has_no_violations(harness: Harness) -> None:
+    assert found(Sloppy(), harness) == set()
 
 
-def test_a_client_that_saves_again_without_looking_is_caught(stage: Stage) -> None:
+def test_a_client_that_saves_again_without_listing_is_caught(harness: Harness) -> None:
     where = cell(fault="500")
-    verdict = run_cell(Cell("test", "500", "save", "", Script(where.script.steps, looks=False)), Vendor(), stage)
+    verdict = run_cell(
+        Cell("test", "500", "save", "", Script(where.script.steps, lists_first=False)), Vendor(), harness
+    )
     assert {(each.kind, each.count) for each in verdict.violations} >= {("saved twice", 3)}
 
 
-def test_a_client_that_takes_a_fault_for_a_result_is_caught(stage: Stage) -> None:
-    def ignore(place: Place, ending: Ending) -> list[Any]:
-        with Cekura(place.key, base_url=place.url) as client:
-            client.metrics.generate(agent_id=place.agent_id, num_metrics=3).wait()
+def test_a_client_that_ignores_a_fault_is_caught(harness: Harness) -> None:
+    def ignore(service: ServiceInfo, outcome: Outcome) -> list[Any]:
+        with Cekura(service.key, base_url=service.url) as client:
+            client.metrics.generate(agent_id=service.agent_id, num_metrics=3).wait()
         with httpx.Client() as http:
-            http.get(f"{place.url}/test_framework/v1/metrics/", headers={"X-CEKURA-API-KEY": place.key})
+            http.get(f"{service.url}/test_framework/v1/metrics/", headers={"X-CEKURA-API-KEY": service.key})
         return [1, 2, 3]
 
-    assert found(Sloppy(ignore), stage, cell("look", "500")) == {"lost", "not named"}
+    assert found(Sloppy(ignore), harness, cell("list", "500")) == {"lost", "not named"}
 
 
-def test_a_client_that_forgets_the_job_and_the_suggestions_is_caught(stage: Stage) -> None:
-    def forget(place: Place, ending: Ending) -> list[Any]:
+def test_a_client_that_forgets_the_job_and_the_suggestions_is_caught(harness: Harness) -> None:
+    def forget(service: ServiceInfo, outcome: Outcome) -> list[Any]:
         try:
-            return OursSync().workflow(place, ending)
+            return OursSync().run_workflow(service, outcome)
         except CekuraError as error:
             error.progress_id, error.metrics = None, ()
             raise
 
-    kinds = [each.what for each in run_cell(cell("look", "401"), Sloppy(forget), stage).violations]
+    kinds = [each.what for each in run_cell(cell("list", "401"), Sloppy(forget), harness).violations]
     assert kinds == ["the progress id is not on the error", "the suggestions are not on the error"]
 
 
-def test_a_client_that_names_what_is_not_saved_is_caught(stage: Stage) -> None:
-    def pretend(place: Place, ending: Ending) -> list[Any]:
+def test_a_client_that_reports_metrics_that_do_not_exist_is_caught(harness: Harness) -> None:
+    def pretend(service: ServiceInfo, outcome: Outcome) -> list[Any]:
         try:
-            return OursSync().workflow(place, ending)
+            return OursSync().run_workflow(service, outcome)
         except CekuraError as error:
-            error.created = [_Made(key_of(metric)) for metric in error.metrics]  # type: ignore[misc]
+            error.created = [_NotSaved(key_of(metric)) for metric in error.metrics]  # type: ignore[misc]
             raise
 
     where = cell("save", "401", "before")
-    assert found(Sloppy(pretend), stage, where) == {"not named"}
+    assert found(Sloppy(pretend), harness, where) == {"not named"}
 
 
-class _Made:
+class _NotSaved:
     id = 5
 
     def __init__(self, key: tuple[Any, Any, Any]) -> None:
@@ -157,30 +159,30 @@ class _Made:
         return dict(zip(("name", "description", "eval_type"), self.key, strict=True))
 
 
-def test_a_foreign_exception_is_caught(stage: Stage) -> None:
-    def fail(place: Place, ending: Ending) -> list[Any]:
+def test_a_foreign_exception_is_caught(harness: Harness) -> None:
+    def fail(service: ServiceInfo, outcome: Outcome) -> list[Any]:
         raise ZeroDivisionError
 
-    assert found(Sloppy(fail), stage) == {"foreign", "not met"}
+    assert found(Sloppy(fail), harness) == {"foreign", "not met"}
 
 
-def shows(place: Place, ending: Ending) -> list[Any]:
-    raise OSError(f"{place.key} is not accepted")
+def shows(service: ServiceInfo, outcome: Outcome) -> list[Any]:
+    raise OSError(f"{service.key} is not accepted")
 
 
-def hides(place: Place, ending: Ending) -> list[Any]:
+def hides(service: ServiceInfo, outcome: Outcome) -> list[Any]:
     try:
-        raise ValueError(place.key)
+        raise ValueError(service.key)
     except ValueError:
         raise OSError("something is wrong") from None
 
 
-def logs(place: Place, ending: Ending) -> list[Any]:
-    logging.getLogger("sloppy").debug("using %s", place.key)
+def logs(service: ServiceInfo, outcome: Outcome) -> list[Any]:
+    logging.getLogger("sloppy").debug("using %s", service.key)
     raise OSError
 
 
-def leaves_a_socket(place: Place, ending: Ending) -> list[Any]:
+def leaves_a_socket(service: ServiceInfo, outcome: Outcome) -> list[Any]:
     KEPT.append(socket.socket())
     raise OSError
 
@@ -189,47 +191,49 @@ KEPT: list[socket.socket] = []
 
 
 @pytest.mark.parametrize("workflow", [shows, hides, logs, leaves_a_socket])
-def test_a_leak_is_caught(stage: Stage, workflow: Callable[[Place, Ending], list[Any]]) -> None:
-    assert found(Sloppy(workflow), stage) == {"leak", "not met"}
+def test_a_leak_is_caught(harness: Harness, workflow: Callable[[ServiceInfo, Outcome], list[Any]]) -> None:
+    assert found(Sloppy(workflow), harness) == {"leak", "not met"}
     while KEPT:
         KEPT.pop().close()
 
 
-def test_a_key_that_follows_a_redirect_is_caught(stage: Stage) -> None:
-    verdict = run_cell(cell("save", "307 to another origin", "before"), Vendor(), stage)
+def test_a_key_that_is_sent_to_another_origin_is_caught(harness: Harness) -> None:
+    verdict = run_cell(cell("save", "307 to another origin", "before"), Vendor(), harness)
     assert "leak: the key was sent to another origin" in map(str, verdict.violations)
 
 
-def test_a_call_that_takes_too_long_is_caught(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_call_that_takes_too_long_is_caught(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.faults.trial.bound", lambda cell, planned: 0.0)
-    assert found(Sloppy(), stage) == {"deadline"}
+    assert found(Sloppy(), harness) == {"deadline"}
 
 
-def test_a_fault_that_was_never_met_is_no_success(stage: Stage) -> None:
-    nothing = Cell("test", "500", "save", "", Script({"save": ()}))
-    assert found(Sloppy(), stage, nothing) == {"not met"}
+def test_a_fault_that_no_request_meets_is_reported(harness: Harness) -> None:
+    without_fault = Cell("test", "500", "save", "", Script({"save": ()}))
+    assert found(Sloppy(), harness, without_fault) == {"not met"}
 
 
-def ask(place: Place, body: str = "{}", timeout: float = HUNG) -> httpx.Response:
+def send(service: ServiceInfo, body: str = "{}", timeout: float = HANG_LIMIT) -> httpx.Response:
     path = "/test_framework/v1/metrics/generate_metrics/"
     headers = {"X-CEKURA-API-KEY": KEY, "Content-Type": "application/json"}
-    return httpx.post(place.url + path, headers=headers, content=body, timeout=timeout, trust_env=False)
+    return httpx.post(service.url + path, headers=headers, content=body, timeout=timeout, trust_env=False)
 
 
-def test_the_layer_lets_requests_meet_what_is_planned_and_then_passes_them_on(stage: Stage) -> None:
-    planned = (Planned("HTML with 502", "before"), None, Planned("500", "after"))
-    place = stage.open(Script({"generate": planned}), patience=HUNG)
-    body = f'{{"agent_id": {place.agent_id}, "num_metrics": 1}}'
-    assert [ask(place, body).status_code for _ in range(4)] == [502, 200, 500, 200]
-    assert stage.sight().applied == 2
+def test_the_layer_applies_planned_faults_and_forwards_other_requests(harness: Harness) -> None:
+    planned = (PlannedFault("HTML with 502", "before"), None, PlannedFault("500", "after"))
+    service = harness.open(Script({"generate": planned}), time_limit=HANG_LIMIT)
+    body = f'{{"agent_id": {service.agent_id}, "num_metrics": 1}}'
+    assert [send(service, body).status_code for _ in range(4)] == [502, 200, 500, 200]
+    assert harness.state().faults_met == 2
 
 
-def test_a_lasting_fault_stays_until_it_is_taken_away(stage: Stage) -> None:
-    place = stage.open(Script({"generate": (Planned("500", "before"),)}, lasting=True), patience=HUNG)
-    body = f'{{"agent_id": {place.agent_id}, "num_metrics": 1}}'
-    assert [ask(place, body).status_code for _ in range(3)] == [500] * 3
-    stage.heal()
-    assert ask(place, body).status_code == 200
+def test_a_persistent_fault_is_repeated_until_it_is_removed(harness: Harness) -> None:
+    service = harness.open(
+        Script({"generate": (PlannedFault("500", "before"),)}, persistent=True), time_limit=HANG_LIMIT
+    )
+    body = f'{{"agent_id": {service.agent_id}, "num_metrics": 1}}'
+    assert [send(service, body).status_code for _ in range(3)] == [500] * 3
+    harness.remove_faults()
+    assert send(service, body).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -239,31 +243,35 @@ def test_a_lasting_fault_stays_until_it_is_taken_away(stage: Stage) -> None:
         ("connect timeout", httpx.ConnectTimeout),
         ("reset before the request is read", httpx.TransportError),
         ("reset after the request is read", httpx.ReadError),
-        ("hung up without an answer", httpx.RemoteProtocolError),
+        ("closed without a response", httpx.RemoteProtocolError),
         ("read timeout", httpx.ReadTimeout),
         ("truncated body", httpx.RemoteProtocolError),
         ("garbage instead of HTTP", httpx.RemoteProtocolError),
         ("truncated gzip", None),
     ],
 )
-def test_a_fault_is_what_its_name_says(stage: Stage, fault: str, error: type[Exception] | None) -> None:
-    place = stage.open(Script({"generate": (Planned(fault, FAULTS[fault].phases[-1]),)}, lasting=True), patience=HUNG)
+def test_each_fault_causes_the_error_in_its_name(harness: Harness, fault: str, error: type[Exception] | None) -> None:
+    service = harness.open(
+        Script({"generate": (PlannedFault(fault, FAULTS[fault].phases[-1]),)}, persistent=True), time_limit=HANG_LIMIT
+    )
     if error is not None:
         with pytest.raises(error):
-            ask(place, timeout=0.1 if issubclass(error, httpx.TimeoutException) else HUNG)
-    stage.heal()
-    assert ask(place).status_code == 400  # the service's own answer
+            send(service, timeout=0.1 if issubclass(error, httpx.TimeoutException) else HANG_LIMIT)
+    harness.remove_faults()
+    assert send(service).status_code == 400  # the response of the service
 
 
-def test_the_service_acts_late_on_a_request_whose_client_is_gone(stage: Stage) -> None:
-    place = stage.open(Script({"generate": (Planned("hung up without an answer", "late"),)}), patience=HUNG)
+def test_a_request_is_processed_late_after_the_client_has_disconnected(harness: Harness) -> None:
+    service = harness.open(
+        Script({"generate": (PlannedFault("closed without a response", "late"),)}), time_limit=HANG_LIMIT
+    )
     with pytest.raises(httpx.RemoteProtocolError):
-        ask(place, f'{{"agent_id": {place.agent_id}, "num_metrics": 2}}')
-    stage.settle()
-    assert len(stage.sight().wanted) == 2
+        send(service, f'{{"agent_id": {service.agent_id}, "num_metrics": 2}}')
+    harness.finish_late_requests()
+    assert len(harness.state().wanted) == 2
 
 
-def test_the_document_is_what_a_run_came_to_and_names_tests_that_exist() -> None:
+def test_the_page_shows_the_results_and_names_existing_tests() -> None:
     verdicts = {kind: [Verdict(each, "result", 1.0, ()) for each in all_cells(kind)] for kind in CLIENTS}
     text = document(verdicts, [["behavior", "cells"], ["`default`", 7]])
     assert "| `default` | 7 |" in text
@@ -274,7 +282,7 @@ def test_the_document_is_what_a_run_came_to_and_names_tests_that_exist() -> None
         assert f"def {test}(" in (ROOT / file).read_text()
 
 
-def test_the_committed_document_says_that_nothing_went_wrong() -> None:
+def test_the_committed_page_shows_no_violations() -> None:
     text = (ROOT / "docs" / "internals" / "reliability.md").read_text()
     assert text.startswith(TEMPLATE.read_text().partition("$totals")[0])
     assert f"| this package | {len(OURS)} | 0 | 0 | 0 | 0 | 0 | 0 | 0 | 0 |" in text

@@ -1,6 +1,6 @@
 """No fault while a plan is computed and applied leads to loss, or to a change that is not shown or not named.
 
-A part of the cells of `scripts/fault_matrix.py` runs. The judge is judged as well: clients that do wrong are caught.
+It runs a part of the cells of `scripts/fault_matrix.py`. Clients that make mistakes test the judge.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from tests.as_code import AGENT, NEIGHBOR, OTHER_PROJECT, PROJECT, Service
 from tests.faults.applying import ApplyingSync
 from tests.faults.catalogue import FAULTS
 from tests.faults.cells import WHEN, Cell, all_cells
-from tests.faults.clients import Ending
+from tests.faults.clients import Outcome
+from tests.faults.harness import Harness, ServiceInfo, start_harness
 from tests.faults.metrics_file import CHANGED, NEW, existing, wanted
 from tests.faults.run import run_all
-from tests.faults.stage import Place, Stage, staged
-from tests.faults.steps import STEPS, WRITES, Phase, Planned, Script, Step, step_of
+from tests.faults.steps import STEPS, WRITES, Phase, PlannedFault, Script, Step, step_of
 from tests.faults.trial import run_cell
 
 CELLS = all_cells("apply")
@@ -58,139 +58,144 @@ def test_the_steps_are_the_requests_of_a_plan_that_is_applied() -> None:
     service = Service()
     for each in existing(AGENT, NEIGHBOR, PROJECT, OTHER_PROJECT):
         service.save(**each)
-    past: list[Step] = []
+    earlier: list[Step] = []
 
     def note(request: httpx.Request, respond: Callable[[httpx.Request], httpx.Response]) -> httpx.Response:
-        step = step_of("apply", request.method, request.url.path, past)
+        step = step_of("apply", request.method, request.url.path, earlier)
         assert step is not None
-        past.append(step)
+        earlier.append(step)
         return respond(request)
 
     service.interfere = note
     with service.client("sync") as metrics:
         done = metrics.apply(metrics.plan(wanted(), agent_id=AGENT), prune=True)
     assert [len(each) for each in (done.created, done.updated, done.deleted, done.unchanged)] == [5, 2, 2, 1]
-    assert tuple(dict.fromkeys(past)) == STEPS["apply"]
-
-
-# The judge.
+    assert tuple(dict.fromkeys(earlier)) == STEPS["apply"]
 
 
 @pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    with staged() as running:
-        yield running
+def harness() -> Iterator[Harness]:
+    with start_harness() as harness:
+        yield harness
 
 
 class Sloppy(ApplyingSync):
-    """Applies a plan, and then does something more."""
+    """Applies a plan, and then does something else."""
 
     name = "sloppy"
 
-    def __init__(self, more: Callable[[Cekura, int, Ending], object] = lambda client, agent, ending: None) -> None:
+    def __init__(self, more: Callable[[Cekura, int, Outcome], object] = lambda client, agent, outcome: None) -> None:
         self._more = more
 
-    def workflow(self, place: Place, ending: Ending) -> list[Any]:
+    def run_workflow(self, service: ServiceInfo, outcome: Outcome) -> list[Any]:
         error = None
         try:
-            super().workflow(place, ending)
+            super().run_workflow(service, outcome)
         except CekuraError as raised:
-            error = ending.error = raised
-        with self._client(place) as client:
-            self._more(client, place.agent_id, ending)
+            error = outcome.error = raised
+        with self._client(service) as client:
+            self._more(client, service.agent_id, outcome)
         if error is not None:
             raise error
         return []
 
 
 def cell(step: Step = "update", fault: str = "reset after the request is read", phase: Phase = "after") -> Cell:
-    return Cell("test", fault, step, WHEN[phase], Script({step: (Planned(fault, phase),)}, flow="apply"))
+    return Cell("test", fault, step, WHEN[phase], Script({step: (PlannedFault(fault, phase),)}, workflow="apply"))
 
 
-def found(client: Sloppy, stage: Stage, where: Cell | None = None) -> set[str]:
-    return {str(violation) for violation in run_cell(where or cell(), client, stage).violations}
+def found(client: Sloppy, harness: Harness, where: Cell | None = None) -> set[str]:
+    return {str(violation) for violation in run_cell(where or cell(), client, harness).violations}
 
 
-def test_a_client_that_does_right_is_not_accused(stage: Stage) -> None:
-    assert found(Sloppy(), stage) == set()
-    assert found(Sloppy(), stage, cell("copy", "401", "before")) == set()
+def test_a_correct_client_has_no_violations(harness: Harness) -> None:
+    assert found(Sloppy(), harness) == set()
+    assert found(Sloppy(), harness, cell("copy", "401", "before")) == set()
 
 
 def _named(client: Cekura, name: str, agents: list[int]) -> int:
     return next(each.id for each in client.metrics.list() if (each.name, each.agents) == (name, agents))
 
 
-def deletes_what_others_have(client: Cekura, agent: int, ending: Ending) -> None:
+def deletes_a_metric_of_another_agent(client: Cekura, agent: int, outcome: Outcome) -> None:
     client.metrics.delete(_named(client, "Shared", [agent, agent + 1]))
 
 
-def changes_what_others_have(client: Cekura, agent: int, ending: Ending) -> None:
+def changes_a_metric_of_another_agent(client: Cekura, agent: int, outcome: Outcome) -> None:
     client.metrics.update(_named(client, CHANGED[0], [agent + 1]), description="after")
 
 
-def changes_another_field(client: Cekura, agent: int, ending: Ending) -> None:
+def changes_another_field(client: Cekura, agent: int, outcome: Outcome) -> None:
     client.metrics.update(_named(client, CHANGED[0], [agent]), eval_type="numeric")
 
 
-def creates_something_else(client: Cekura, agent: int, ending: Ending) -> None:
+def creates_another_metric(client: Cekura, agent: int, outcome: Outcome) -> None:
     client.metrics.create_in_bulk([{"name": "Surprise", "eval_type": "binary", "agents": [agent]}])
 
 
 @pytest.mark.parametrize(
-    "more", [deletes_what_others_have, changes_what_others_have, changes_another_field, creates_something_else]
+    "more",
+    [
+        deletes_a_metric_of_another_agent,
+        changes_a_metric_of_another_agent,
+        changes_another_field,
+        creates_another_metric,
+    ],
 )
-def test_a_change_that_no_plan_shows_is_caught(stage: Stage, more: Callable[[Cekura, int, Ending], None]) -> None:
-    assert any(each.startswith("not shown: metric ") for each in found(Sloppy(more), stage))
+def test_a_change_that_no_plan_shows_is_caught(harness: Harness, more: Callable[[Cekura, int, Outcome], None]) -> None:
+    assert any(each.startswith("not shown: metric ") for each in found(Sloppy(more), harness))
 
 
-def test_a_change_without_a_plan_is_caught(stage: Stage) -> None:
-    def change(client: Cekura, agent: int, ending: Ending) -> None:
+def test_a_change_without_a_plan_is_caught(harness: Harness) -> None:
+    def change(client: Cekura, agent: int, outcome: Outcome) -> None:
         client.metrics.update(_named(client, CHANGED[0], [agent]), description="after")
 
-    assert "not shown: something was changed without a plan" in found(Sloppy(change), stage, cell("plan: list", "401"))
+    assert "not shown: something was changed without a plan" in found(
+        Sloppy(change), harness, cell("plan: list", "401")
+    )
 
 
-def test_a_metric_that_is_created_twice_is_caught(stage: Stage) -> None:
-    def create(client: Cekura, agent: int, ending: Ending) -> None:
+def test_a_metric_that_is_created_twice_is_caught(harness: Harness) -> None:
+    def create(client: Cekura, agent: int, outcome: Outcome) -> None:
         client.api.get_httpx_client().post(
             "/test_framework/v1/metrics/bulk_create/",
             json=[{"name": NEW[0], "eval_type": "binary", "description": f"Is it {NEW[0]}?", "agents": [agent]}],
         )
 
-    assert "saved twice: 1 more than the 5 wanted are created" in found(Sloppy(create), stage)
+    assert "saved twice: 1 more than the 5 wanted are created" in found(Sloppy(create), harness)
 
 
-def test_a_metric_that_comes_back_is_caught(stage: Stage) -> None:
-    def change(client: Cekura, agent: int, ending: Ending) -> None:
+def test_an_update_that_is_undone_is_caught(harness: Harness) -> None:
+    def change(client: Cekura, agent: int, outcome: Outcome) -> None:
         client.metrics.update(_named(client, CHANGED[0], [agent]), description="before")
 
-    assert "lost: 1 of 2 are not updated" in found(Sloppy(change), stage)
+    assert "lost: 1 of 2 are not updated" in found(Sloppy(change), harness)
 
 
-def test_an_error_without_what_was_done_is_caught(stage: Stage) -> None:
-    def forget(client: Cekura, agent: int, ending: Ending) -> None:
-        vars(ending.error)["applied"] = None
+def test_an_error_without_the_changes_is_caught(harness: Harness) -> None:
+    def forget(client: Cekura, agent: int, outcome: Outcome) -> None:
+        vars(outcome.error)["applied"] = None
 
-    assert found(Sloppy(forget), stage, cell("copy", "401", "before")) == {
-        "not named: what was done is not on the error"
+    assert found(Sloppy(forget), harness, cell("copy", "401", "before")) == {
+        "not named: the changes are not on the error"
     }
 
 
-def test_what_an_error_leaves_out_is_caught(stage: Stage) -> None:
-    def forget(client: Cekura, agent: int, ending: Ending) -> None:
-        vars(ending.error)["applied"].created.pop()
-        vars(ending.error)["applied"].updated.pop()
+def test_an_error_with_too_few_changes_is_caught(harness: Harness) -> None:
+    def forget(client: Cekura, agent: int, outcome: Outcome) -> None:
+        vars(outcome.error)["applied"].created.pop()
+        vars(outcome.error)["applied"].updated.pop()
 
-    violations = found(Sloppy(forget), stage, cell("delete", "401", "before"))
+    violations = found(Sloppy(forget), harness, cell("delete", "401", "before"))
     assert len(violations) == 1
-    assert "were changed, and are not on the error" in violations.pop()
+    assert "were changed, but are not on the error" in violations.pop()
 
 
-def test_an_error_that_names_too_much_is_caught(stage: Stage) -> None:
-    def pretend(client: Cekura, agent: int, ending: Ending) -> None:
-        applied = vars(ending.error)["applied"]
+def test_an_error_with_too_many_changes_is_caught(harness: Harness) -> None:
+    def pretend(client: Cekura, agent: int, outcome: Outcome) -> None:
+        applied = vars(outcome.error)["applied"]
         applied.deleted.extend(applied.unchanged)
 
-    violations = found(Sloppy(pretend), stage, cell("copy", "401", "before"))
+    violations = found(Sloppy(pretend), harness, cell("copy", "401", "before"))
     assert len(violations) == 1
-    assert "to which nothing was done" in violations.pop()
+    assert "which are unchanged" in violations.pop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -65,6 +66,30 @@ def test_a_client_that_is_closed_during_a_request_does_not_retry(client: Callabl
         with pytest.raises(facade.ConfigurationError, match="closed"):
             cekura.metrics.list(agent_id=1)
     assert len(server.received) == 1
+
+
+def test_closing_closes_a_connection_in_use_after_its_request(recwarn: pytest.WarningsRecorder) -> None:
+    arrived, go_on = threading.Event(), threading.Event()
+
+    def delayed(request: Received) -> bytes:
+        arrived.set()
+        go_on.wait()
+        return reply(200, [])
+
+    async def main(url: str) -> None:
+        cekura = facade.AsyncCekura("key", base_url=url)
+        running = asyncio.create_task(cekura.metrics.list(agent_id=1))
+        await asyncio.to_thread(arrived.wait)
+        await cekura.aclose()
+        go_on.set()
+        assert await running == []
+        with pytest.raises(facade.ConfigurationError, match="closed"):
+            await cekura.metrics.list(agent_id=1)
+
+    with scripted(delayed) as server:
+        asyncio.run(main(server.url))
+        gc.collect()
+    assert [str(each.message) for each in recwarn] == []
 
 
 def test_an_http_client_that_is_closed_is_explained(client: Callable[..., Either], kind: str) -> None:

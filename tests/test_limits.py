@@ -28,7 +28,7 @@ from cekura_facade._jobs import GENERATION, Handle, wait
 from cekura_facade._saving import create_in_bulk
 from cekura_facade._workflow import generate, generation_request
 from tests.fake_http import FakeHTTP, Slow, run
-from tests.support import HUNG, Either, Received, Reply, VirtualClock, reply, scripted, silence, trickled
+from tests.support import HANG_LIMIT, Either, Received, Reply, VirtualClock, reply, scripted, silence, trickled
 
 JOB = "0f8fad5b-d9cb-469f-a165-70867728950e"
 DONE = {"agent_id": 1, "status": "completed", "current_step": "", "metrics": [], "error": None}
@@ -116,7 +116,7 @@ def test_an_error_with_a_late_or_broken_body_keeps_its_status(
 
     def trickle(request: Received) -> Iterator[bytes]:
         yield head + b"\r\n "
-        status_is_known.wait(HUNG)
+        status_is_known.wait(HANG_LIMIT)
         yield from trickled(b" " * 99, clock, 0.1)
 
     bodies: dict[str, Reply] = {

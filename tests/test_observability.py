@@ -116,10 +116,10 @@ def test_an_interrupted_request_has_a_log_line(log: pytest.LogCaptureFixture) ->
 
 
 def test_a_cancelled_request_has_a_log_line_if_it_was_sent(log: pytest.LogCaptureFixture) -> None:
-    """Fifty requests are running, and one waits."""
-    arrived, go_on, number = threading.Semaphore(0), threading.Event(), 50
+    """Twenty requests are running, which is the maximum, and one waits."""
+    arrived, go_on, number = threading.Semaphore(0), threading.Event(), 20
 
-    def held(request: Received) -> bytes:
+    def delayed(request: Received) -> bytes:
         arrived.release()
         go_on.wait()
         return reply(200, [])
@@ -140,7 +140,7 @@ def test_a_cancelled_request_has_a_log_line_if_it_was_sent(log: pytest.LogCaptur
             go_on.set()
             await asyncio.gather(*sent[1:])
 
-    with scripted(held) as server:
+    with scripted(delayed) as server:
         asyncio.run(main(server.url))
     assert lines(log)[0] == ("GET", METRICS, None, "CancelledError", 1)
     assert lines(log)[1:] == [("GET", METRICS, 200, None, 1)] * (number - 1)

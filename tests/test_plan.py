@@ -34,7 +34,7 @@ def metric(name: str = "a", **fields: Any) -> dict[str, Any]:
 
 def changes(service: Service, *wanted: Any, **scope: int) -> list[tuple[dict[str, object], dict[str, object]]]:
     plan = plan_of(service, *wanted, **scope)
-    assert (plan.create, plan.attach) == ((), ())
+    assert (plan.create, plan.copy) == ((), ())
     return [(change.before, change.after) for change in plan.update]
 
 
@@ -244,7 +244,7 @@ def test_predefined_metrics_are_compared_by_their_code_alone() -> None:
         metrics.apply(plan)
         assert not metrics.plan([PREDEFINED, metric("Renamed", description="x")], agent_id=AGENT).has_changes
     assert len(service.sandbox.metrics) == 2
-    assert plan_of(Service(), PREDEFINED, metric("Latency")).attach == ("latency",)
+    assert plan_of(Service(), PREDEFINED, metric("Latency")).copy == ("latency",)
 
 
 def test_without_the_operation_a_missing_predefined_metric_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -294,7 +294,7 @@ def test_the_agents_of_a_metric_of_a_project_are_compared() -> None:
 def test_a_metric_for_another_scope_is_refused(scope: dict[str, int], fields: dict[str, Any], field: str) -> None:
     found = problems(Service(), metric("fine"), metric(**fields), **scope)
     assert [(index, name) for index, name, _ in found] == [(1, field)]
-    assert re.match("it is for .*, and not for ", found[0][2])
+    assert re.match("it belongs to .*, not .*Remove the field", found[0][2])
 
 
 def test_exactly_one_scope(kind: Kind) -> None:
@@ -318,8 +318,8 @@ def test_an_agent_that_does_not_exist(kind: Kind) -> None:
 def test_two_wanted_metrics_of_one_name_are_refused() -> None:
     found = problems(Service(), metric("a"), metric("b "), metric(" b"), PREDEFINED, {**PREDEFINED, "name": "x"})
     assert found == [
-        (2, "name", "metric 1 is the same. Remove or rename one of them"),
-        (4, "name", "metric 3 is the same. Remove or rename one of them"),
+        (2, "name", "metric 1 has the same one. Remove or rename one of them"),
+        (4, "name", "metric 3 has the same one. Remove or rename one of them"),
     ]
 
 
@@ -327,7 +327,9 @@ def test_a_name_that_two_existing_metrics_have_is_refused() -> None:
     service = Service()
     ids = [service.save(name="a", agents=[AGENT]) for _ in range(2)]
     found = problems(service, metric("b"), metric("a"))
-    assert found == [(1, "name", f"several metrics have it (id {ids[0]}, {ids[1]}). Rename or delete all but one")]
+    assert found == [
+        (1, "name", f"several saved metrics have it (id {ids[0]}, {ids[1]}). Rename or delete all but one")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -367,7 +369,7 @@ def test_all_problems_are_listed_and_can_be_pickled() -> None:
     with service.client("sync") as metrics, pytest.raises(facade.InvalidRequestError) as caught:
         metrics.plan([metric("a", eval_type="x"), metric("a"), metric("b", agent=STRANGER)], agent_id=AGENT)
     assert [problem.index for problem in caught.value.problems] == [0, 1, 2]
-    assert "metric 2 ('b'): agents: it is for 101" in str(caught.value)
+    assert "metric 2 ('b'): agents: it belongs to 101" in str(caught.value)
     assert pickle.loads(pickle.dumps(caught.value)).problems == caught.value.problems
 
 

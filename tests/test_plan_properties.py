@@ -106,7 +106,7 @@ def test_after_apply_the_next_plan_is_empty(
     assert before.keys() - after.keys() == deleted == {metric.id for metric in done.deleted}
     assert after.keys() - before.keys() == created
     assert {number for number in before.keys() & after.keys() if before[number] != after[number]} <= changed
-    assert len(created) == len(plan.create) + len(plan.attach)
+    assert len(created) == len(plan.create) + len(plan.copy)
     service.clock.seconds += 60
     with service.client(kind) as metrics:
         assert not metrics.plan(wanted, **scope).has_changes

@@ -176,7 +176,7 @@ def test_a_404_of_a_proxy_does_not_count_as_deleted(kind: Kind, method: str) -> 
             return httpx.Response(404, html="<h1>Not found</h1>") if is_old else respond(request)
 
         service.interfere = interfere
-        with pytest.raises(facade.PlanChangedError, match="deleted metrics still exist: 1001") as caught:
+        with pytest.raises(facade.PlanChangedError, match="it still lists metric 1001") as caught:
             metrics.apply(plan, prune=True)
     assert caught.value.applied is not None
     assert caught.value.applied.deleted == []

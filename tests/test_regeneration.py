@@ -693,7 +693,7 @@ def test_an_incomplete_package_is_replaced(checkout: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["--client", "nowhere"], ["--clinet", "x"], ["--client"], ["x"]])
-def test_the_demo_does_not_run_on_another_client_than_asked(arguments: list[str]) -> None:
+def test_the_demo_does_not_run_on_another_client_than_requested(arguments: list[str]) -> None:
     command = [str(ROOT / "scripts" / "demo"), *arguments]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 2

@@ -22,7 +22,7 @@ AGENTS = f"{V1}/aiagents/"
 CLINIC, BANK, SURVEY = 101, 102, 104
 UNKNOWN_JOB = "11111111-2222-4333-8444-555555555555"
 METRIC = {"name": "Empathy", "eval_type": "binary"}
-HUNG = 300  # seconds, which only a test that hangs reaches
+HANG_LIMIT = 300  # seconds, which only a test that hangs reaches
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,9 @@ def sandbox(running: Sandbox) -> Sandbox:
 
 @pytest.fixture(scope="module")
 def http(running: Sandbox) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=running.url, headers={"X-CEKURA-API-KEY": running.api_key}, timeout=HUNG) as client:
+    with httpx.Client(
+        base_url=running.url, headers={"X-CEKURA-API-KEY": running.api_key}, timeout=HANG_LIMIT
+    ) as client:
         yield client
 
 
@@ -377,7 +379,7 @@ def test_agents_one_by_one_and_in_pages(sandbox: Sandbox, http: httpx.Client) ->
 
 def ask(sandbox: Sandbox, method: str, path: str, body: Any = None) -> httpx.Response:
     headers = {"X-CEKURA-API-KEY": sandbox.api_key}
-    return httpx.request(method, sandbox.url + path, headers=headers, json=body, timeout=HUNG)
+    return httpx.request(method, sandbox.url + path, headers=headers, json=body, timeout=HANG_LIMIT)
 
 
 @pytest.mark.parametrize("path", [METRICS, METRICS + "1", AGENTS, AGENTS + "101", PROGRESS])
@@ -393,7 +395,7 @@ def ask(sandbox: Sandbox, method: str, path: str, body: Any = None) -> httpx.Res
     ],
 )
 def test_every_route_requires_the_key(sandbox: Sandbox, path: str, headers: Any, fits: bool) -> None:
-    with httpx.Client(verify=False, timeout=HUNG) as http:
+    with httpx.Client(verify=False, timeout=HANG_LIMIT) as http:
         answer = http.get(sandbox.url + path, headers=headers)
     assert (answer.status_code != 401) is fits
     assert fits or list(answer.json()) == ["detail"]
@@ -467,7 +469,7 @@ def test_a_response_does_not_wait_for_an_acknowledgement(running: Sandbox, http:
 
 
 def is_closed(connection: socket.socket) -> bool:
-    connection.settimeout(HUNG)
+    connection.settimeout(HANG_LIMIT)
     try:
         return connection.recv(1) == b""
     except ConnectionError:
@@ -477,7 +479,7 @@ def is_closed(connection: socket.socket) -> bool:
 def stop(sandbox: Sandbox) -> None:
     stopping = threading.Thread(target=sandbox.stop, daemon=True)
     stopping.start()
-    stopping.join(HUNG)
+    stopping.join(HANG_LIMIT)
     assert not stopping.is_alive()
 
 
@@ -490,7 +492,7 @@ def test_nothing_is_left_after_stop() -> None:
             sandbox.start()
         address = httpx.URL(sandbox.url)
         headers = {"X-CEKURA-API-KEY": "key"}
-        with httpx.Client(base_url=sandbox.url, headers=headers, timeout=HUNG) as idle:
+        with httpx.Client(base_url=sandbox.url, headers=headers, timeout=HANG_LIMIT) as idle:
             assert idle.get(f"{AGENTS}1").json() == {"id": 1, "agent_name": "Mine"}
             with socket.create_connection((address.host, address.port or 0)) as busy:
                 busy.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf")

@@ -12,7 +12,7 @@ from cekura_facade.sandbox import ManualClock, Sandbox
 
 V1 = "/test_framework/v1"
 METRIC = {"name": "Empathy", "eval_type": "binary", "type": "llm_judge"}
-HUNG = 300  # seconds, which only a test that hangs reaches
+HANG_LIMIT = 300  # seconds, which only a test that hangs reaches
 LONG = "Was the agent kind? " * 20
 FORMS = [(base, slash) for base in ("metrics", "metrics-external") for slash in ("/", "")]
 
@@ -25,7 +25,9 @@ def running() -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="module")
 def http(running: Sandbox) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=running.url, headers={"X-CEKURA-API-KEY": running.api_key}, timeout=HUNG) as client:
+    with httpx.Client(
+        base_url=running.url, headers={"X-CEKURA-API-KEY": running.api_key}, timeout=HANG_LIMIT
+    ) as client:
         yield client
 
 
@@ -80,7 +82,7 @@ def test_a_trigger_is_suggested_and_nothing_is_saved(
 def test_a_task_passes_its_stages_as_time_advances() -> None:
     with Sandbox(job_seconds=10, clock=ManualClock()) as sandbox, httpx.Client(base_url=sandbox.url) as http:
         http.headers["X-CEKURA-API-KEY"] = sandbox.api_key
-        http.timeout = httpx.Timeout(HUNG)
+        http.timeout = httpx.Timeout(HANG_LIMIT)
         started = http.post(f"{V1}/metrics/simplify_prompt/", json={"original_prompt": LONG}).json()
         seen = []
         for _ in range(3):

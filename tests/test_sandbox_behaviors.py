@@ -16,7 +16,7 @@ METRICS = f"{V1}/metrics/"
 BULK = f"{V1}/metrics/bulk_create/"
 CLINIC, BANK = 101, 102
 METRIC = {"name": "Empathy", "eval_type": "binary"}
-HUNG = 300  # seconds, which only a test that hangs reaches
+HANG_LIMIT = 300  # seconds, which only a test that hangs reaches
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def sandbox(running: Sandbox) -> Sandbox:
 @pytest.fixture(scope="module")
 def http(running: Sandbox) -> Iterator[httpx.Client]:
     headers = {"X-CEKURA-API-KEY": running.api_key}
-    with httpx.Client(base_url=running.url, headers=headers, timeout=HUNG) as client:
+    with httpx.Client(base_url=running.url, headers=headers, timeout=HANG_LIMIT) as client:
         yield client
 
 
@@ -146,7 +146,7 @@ def test_a_metric_of_an_agent_without_a_project_stays_with_the_agent() -> None:
     agents = {7: {"agent_name": "Billing"}}
     with Sandbox(agents=agents, behavior=Behavior(placement="project")) as sandbox:
         headers = {"X-CEKURA-API-KEY": sandbox.api_key}
-        response = httpx.post(sandbox.url + METRICS, json={**METRIC, "agent": 7}, headers=headers, timeout=HUNG)
+        response = httpx.post(sandbox.url + METRICS, json={**METRIC, "agent": 7}, headers=headers, timeout=HANG_LIMIT)
     assert (response.json()["agents"], sandbox.metrics[0]["agent"]) == ([7], 7)
     assert "warning" not in response.headers
 

@@ -16,7 +16,7 @@ AGENTS = f"{V2}/aiagents/"
 CLINIC, BANK = 101, 102
 METRIC = {"name": "Empathy", "eval_type": "binary"}
 LONG = "Was the agent kind? " * 20
-HUNG = 300  # seconds, which only a test that hangs reaches
+HANG_LIMIT = 300  # seconds, which only a test that hangs reaches
 
 
 @pytest.fixture(scope="module")
@@ -41,14 +41,14 @@ def credential(sandbox: Sandbox, kind: str) -> dict[str, str]:
 def client(running: Sandbox, request: pytest.FixtureRequest) -> Iterator[httpx.Client]:
     """A client with either kind of credential."""
     with httpx.Client(
-        base_url=running.url, headers=credential(running, request.param), timeout=HUNG, follow_redirects=False
+        base_url=running.url, headers=credential(running, request.param), timeout=HANG_LIMIT, follow_redirects=False
     ) as http:
         yield http
 
 
 @pytest.fixture(scope="module")
 def http(running: Sandbox) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=running.url, headers=credential(running, "key"), timeout=HUNG) as client:
+    with httpx.Client(base_url=running.url, headers=credential(running, "key"), timeout=HANG_LIMIT) as client:
         yield client
 
 
@@ -97,7 +97,7 @@ def test_only_an_access_token_needs_a_scope_to_poll(sandbox: Sandbox, http: http
     start, body = PROGRESS[poll]
     job = done(http.post(f"{METRICS}{start}/", json=body))
     path = f"{METRICS}{poll}/"
-    with httpx.Client(base_url=sandbox.url, headers=credential(sandbox, "token"), timeout=HUNG) as token:
+    with httpx.Client(base_url=sandbox.url, headers=credential(sandbox, "token"), timeout=HANG_LIMIT) as token:
         for client, scope in [(http, {}), *((client, scope) for client in (http, token) for scope in SCOPES)]:
             assert done(client.get(path, params={**job, **scope}))["status"] == "completed"
         for scope in ({}, {"agent_id": ""}, {"assistant_id": ""}):

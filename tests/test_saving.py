@@ -349,7 +349,7 @@ def test_two_equal_metrics_are_two() -> None:
         {"project": 7},
     ],
 )
-def test_another_metric_is_not_taken_for_it(other: dict[str, Any]) -> None:
+def test_different_metrics_do_not_match(other: dict[str, Any]) -> None:
     there = service()
     there.save([metrics(1, project=6)[0] | other])
     assert [metric.id for metric in save(there.http(), metrics(1, project=6))] == [1002]
@@ -442,7 +442,7 @@ def test_more_than_a_hundred_metrics_are_sent_in_chunks() -> None:
     assert [metric.name for metric in saved] == [each["name"] for each in metrics(250)]
 
 
-def test_a_chunk_that_is_refused_loses_none_of_the_others() -> None:
+def test_a_chunk_that_is_refused_does_not_affect_the_others() -> None:
     refusal = httpx.Response(400, json=[{}, {"name": ["no"]}, *[{}] * 98])
     there = service(fine, before(refusal), fine)
     with pytest.raises(facade.BadRequestError) as caught:
@@ -453,7 +453,7 @@ def test_a_chunk_that_is_refused_loses_none_of_the_others() -> None:
 
 
 @pytest.mark.parametrize("outcome", [httpx.Response(500), NO_RESPONSE], ids=["500", "no response"])
-def test_a_chunk_whose_response_is_lost_loses_none_of_the_others(outcome: Outcome) -> None:
+def test_a_chunk_whose_response_is_lost_does_not_affect_the_others(outcome: Outcome) -> None:
     there = service(after(outcome, 30), fine)
     saved = save(there.http(), metrics(250))
     assert [metric.name for metric in saved] == [each["name"] for each in metrics(250)]

@@ -22,7 +22,7 @@ from regeneration.documents import dump, load, load_specification, parse
 from regeneration.errors import RegenerationError
 
 from tests.regenerating import ROOT, copied_checkout, one_line, run
-from tests.support import HUNG, closed_port, reply, scripted
+from tests.support import HANG_LIMIT, closed_port, reply, scripted
 
 
 def refusal(text: str) -> str:
@@ -331,7 +331,7 @@ def test_a_missing_response_ends_with_a_timeout(beginning: bytes, monkeypatch: p
 
     def silent() -> Iterator[bytes]:
         yield beginning or b"H"
-        done.wait(HUNG)
+        done.wait(HANG_LIMIT)
 
     with scripted(silent()) as server:
         try:

@@ -242,7 +242,7 @@ def test_new_names_of_the_vendor_are_not_a_change() -> None:
     assert changes_of(json.loads(text)) == []
 
 
-def test_parts_that_come_and_go_upstream_are_not_a_change(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_that_appear_and_disappear_upstream_are_not_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     typed = {"$ref": "#/components/schemas/Progress"}
     # The wording of the overlay is used if the operation is published without its parameter.
     target = next(a for a in load(SPEC / "overlay.yaml")["actions"] if "'generate_metrics_progress'" in a["target"])
@@ -414,7 +414,7 @@ def test_an_update_without_an_optional_operation_reports_it(checkout: Path, tmp_
     assert not (checkout / "generated_client" / "cekura_api" / "api" / "metrics" / "preview_metric.py").exists()
 
 
-def test_the_report_goes_with_output_as_well(checkout: Path, changed: Path, tmp_path: Path) -> None:
+def test_the_report_works_with_output_as_well(checkout: Path, changed: Path, tmp_path: Path) -> None:
     arguments = (changed, "--output", tmp_path / "out", "--report", tmp_path / "report.md")
     assert regenerate(checkout, *arguments, "--fail-on", "breaking").returncode == 1
     assert not (tmp_path / "out" / "cekura_api").exists()
@@ -546,9 +546,9 @@ def test_a_run_that_is_stopped_at_a_stage_changes_nothing(
     unchanged: Path, changed: Path, stage: str, stop: signal.Signals
 ) -> None:
     when = "after" if stage == "pipeline.generate" else "before"
-    command = [str(ROOT / "tests" / "held_update.py"), str(unchanged), stage, when, str(changed)]
+    command = [str(ROOT / "tests" / "paused_update.py"), str(unchanged), stage, when, str(changed)]
     with update_forks().start(command, ROOT, dict(os.environ)) as process:
-        lines = iter(process.stdout.readline, "held\n")
+        lines = iter(process.stdout.readline, "paused\n")
         assert "" not in lines, process.stderr.read()
         process.send_signal(stop)
         _, stderr = process.communicate()

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-# What writing fails with if nobody reads. Windows has no code of its own for it.
+# The error codes of a pipe that its reader has closed. Windows uses a general one.
 NO_READER: set[int] = {errno.EPIPE, errno.EIO, errno.EBADF} | ({errno.EINVAL} if os.name == "nt" else set())
 
 
@@ -56,7 +56,7 @@ def _run() -> None:
 
 
 def _cannot_write(error: OSError) -> int:
-    """Print that standard output cannot be written to, unless its reader has gone. Returns the exit code."""
+    """Print that standard output cannot be written to, unless its reader has closed it. Returns the exit code."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())  # Otherwise, Python would write again at exit.
     if error.errno in NO_READER:

@@ -1,4 +1,4 @@
-"""Implements `apply`: shows the plan, asks, carries it out, and always reports what was done."""
+"""Implements `apply`: shows the plan, asks, applies it, and always reports what was done."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Outcome:
         prune: Whether metrics are deleted.
         applied: What was done.
         unconfirmed: Metrics that may or may not be created.
-        has_begun: Whether a step may have been carried out.
+        has_begun: Whether the service may have processed a step.
         again: The words of the command that continues.
     """
 
@@ -53,7 +53,7 @@ class Outcome:
 
 
 def apply_file(report: Report, path: Path, scope: Scope, *, yes: bool, prune: bool) -> None:
-    """Show the plan for a file, ask, and carry it out."""
+    """Show the plan for a file, ask, and apply it."""
     if not (yes or report.output.asks):
         raise WrongUsage("No terminal to ask on. Pass --yes to apply the plan without asking. Nothing was sent.")
     file = read_file(report, path, scope, prune=prune)
@@ -99,7 +99,7 @@ def _apply(report: Report, cekura: Cekura, file: MetricsFile, outcome: Outcome) 
             outcome.unconfirmed = error.unconfirmed
         if isinstance(error, PlanChangedError):
             report.fail(error)
-            report.notes += _plan_text.news(outcome.plan, error.plan, prune=outcome.prune)
+            report.notes += _plan_text.new_steps(outcome.plan, error.plan, prune=outcome.prune)
         elif isinstance(error, BadRequestError):
             report.fail(error, _locate(file, outcome.plan, error))
         else:
@@ -114,7 +114,7 @@ def _locate(file: MetricsFile, plan: Plan, error: BadRequestError) -> str:
     error.problems = [attrs.evolve(each, index=file.index_of(each.name or "")) for each in problems]
     found = [each.index for each in error.problems] or [file.index_of(updated or "")]
     if error.url.endswith("/copy/"):  # Its body has only codes.
-        found = [i for i, each in enumerate(file.entries) if each.fields.get(CODE) in plan.attach]
+        found = [i for i, each in enumerate(file.entries) if each.fields.get(CODE) in plan.copy]
     return ", ".join(dict.fromkeys(file.at(file.place_of(each)) for each in found if each is not None))
 
 
@@ -136,7 +136,7 @@ def _conclude(report: Report, outcome: Outcome) -> None:
         names = ", ".join(visible(each.get("name") or each.get(CODE)) for each in outcome.unconfirmed)
         report.notes.append(f"It is not known whether these metrics were created: {names}.")
     if report.signal is not None and outcome.has_begun:
-        report.notes.append("It is not known whether the interrupted step was carried out.")
+        report.notes.append("It is not known whether the service processed the interrupted step.")
     if has_failed and outcome.has_begun:
         heading, works_as_is = _advice(report, outcome)
         report.continue_with(heading, *outcome.again, works_as_is=works_as_is)
@@ -169,7 +169,7 @@ def _summary(outcome: Outcome, *, is_known: bool) -> str:
     """The counts of finished and unfinished steps."""
     plan, applied = outcome.plan, outcome.applied
     wanted = (
-        (len(plan.create) + len(plan.attach), len(applied.created), "created"),
+        (len(plan.create) + len(plan.copy), len(applied.created), "created"),
         (len(plan.update), len(applied.updated), "updated"),
         (len(plan.deletable) if outcome.prune else 0, len(applied.deleted), "deleted"),
     )

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cekura_facade import Cekura
-from cekura_facade.contract import Contract, Dependence, Remaining, Result
+from cekura_facade.contract import Contract, Remaining, Result
 
 from . import _files
 from ._asking import ask
@@ -19,15 +19,9 @@ from ._errors import ExitCode, Failed, WrongUsage
 from ._report import Report
 from ._text import json_text, visible
 
-_DEPENDENCES: dict[Dependence, str] = {
-    "required": "required",
-    "either": "works either way",
-    "informational": "not used",
-}
-
 
 def check_contract(report: Report, agent_id: int, *, yes: bool, output: Path | None) -> None:
-    """Ask, run the checks, and show and write the results, however the run ends."""
+    """Ask, run the checks, and show and write the results, even if the run fails."""
     if not (yes or report.output.asks):
         raise WrongUsage("No terminal to ask on. Pass --yes to create and delete metrics.")
     if output is not None:
@@ -54,15 +48,15 @@ def _conclude(report: Report, contract: Contract, output: Path | None) -> None:
         report.notes.append(_not_deleted(metric))
     if not contract.results:
         return
-    if not contract.holds:
+    if not contract.passed:
         report.ending = ExitCode.FAILED
-    report.document = contract.record()
+    report.document = contract.to_dict()
     if not report.options.as_json:
         report.output.out.print(_table(report, contract))
         report.notes.append(_summary(contract))
     if output is not None:
         try:
-            output.write_text(json_text(contract.record()) + "\n", "utf-8")
+            output.write_text(json_text(contract.to_dict()) + "\n", "utf-8")
         except OSError as error:
             report.fail(Failed(f"The results could not be written to {visible(output)}: {error.strerror}."))
         else:
@@ -73,40 +67,39 @@ def _table(report: Report, contract: Contract) -> RenderableType:
     if report.output.is_narrow:
         return Group(*(part for result in contract.results for part in _paragraph(result)))
     table = Table(box=box.ROUNDED if report.output.is_unicode else box.ASCII)
-    for title in ("Assumption", "Observed", "Result", "Client"):
+    for title in ("Assumption", "Observed", "Result", "Level"):
         table.add_column(title, overflow="fold")
     for result in contract.results:
         words, style = _verdict(result)
-        dependence = _DEPENDENCES[result.dependence]
-        table.add_row(Text(result.assumption), Text(visible(result.observed)), Text(words, style), Text(dependence))
+        table.add_row(Text(result.assumption), Text(visible(result.observed)), Text(words, style), Text(result.level))
     return table
 
 
 def _paragraph(result: Result) -> tuple[RenderableType, ...]:
     words, style = _verdict(result)
-    verdict = Text.assemble((words, style), f" ({_DEPENDENCES[result.dependence]})")
+    verdict = Text.assemble((words, style), f" ({result.level})")
     lines = (verdict, Text(visible(result.observed), "dim"))
     return (Text(result.assumption, "bold"), *(Padding(line, (0, 0, 0, 2)) for line in lines), Text())
 
 
 def _verdict(result: Result) -> tuple[str, str]:
-    if result.held:
-        return "true", "green"
-    style = "red" if result.dependence == "required" else "yellow"
-    return ("not observed" if result.held is None else "not true"), style
+    if result.passed:
+        return "passed", "green"
+    style = "red" if result.level == "required" else "yellow"
+    return ("not observed" if result.passed is None else "failed"), style
 
 
 def _summary(contract: Contract) -> str:
-    failed = [each.id for each in contract.results if each.dependence == "required" and not each.held]
+    failed = [each.id for each in contract.results if each.level == "required" and not each.passed]
     if failed:
         return f"These required checks failed or could not be observed: {', '.join(failed)}."
-    return "All required checks passed." if contract.holds else "Not all checks ran."
+    return "All required checks passed." if contract.passed else "Not all checks ran."
 
 
 def _not_deleted(metric: Remaining) -> str:
     if metric.id is None:
         return (
-            f"The metric {visible(metric.name)!r} may exist. The response to its creation was lost. No list has it. "
-            "Check again later, and delete it."
+            f"The metric {visible(metric.name)!r} may exist, because the response to its creation was lost. No list "
+            "contains it. List the metrics again later, and delete it."
         )
     return f"Metric {metric.id} ({visible(metric.name)}) could not be deleted. Delete it."

@@ -38,7 +38,7 @@ from ._text import one_line, visible
 
 # Since no metric has this name, the list is empty and cheap for the service.
 _NO_METRIC = {"operator": "and", "conditions": [{"field": "name", "op": "in", "value": [str(uuid.uuid4())]}]}
-_CHECK_URL = "Check the base URL, and whether a proxy or login page answers in place of the service."
+_CHECK_URL = "Check the base URL, and whether a proxy or login page responds in place of the service."
 
 
 _SECRET = re.compile(r"^\s*[\"']?(?:api_key|access_token)\b", re.MULTILINE)

@@ -12,7 +12,7 @@ import cekura_facade as errors
 
 from ._text import one_line, plural, visible
 
-_CHANGED = "The service changed after the plan was computed, so the rest of the plan was not applied."
+_CHANGED = "The service does not match the plan, so the rest of the plan was not applied."
 _NOT_FOUND = "Check the id and the base URL. This account may not have access to it."
 # In a path, an id follows the name of its resource.
 _RESOURCES = {"aiagents": "agent", "metrics": "metric", "projects": "project"}

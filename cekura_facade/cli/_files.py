@@ -141,7 +141,7 @@ def check_output(path: Path) -> None:
         raise WrongUsage(f"--output {visible(path)} cannot be written to. Pass a file in an existing folder.")
 
 
-def rescue(metrics: Sequence[Mapping[str, Any]], header: str) -> Path:
+def write_unsaved(metrics: Sequence[Mapping[str, Any]], header: str) -> Path:
     """Write metrics to a new file in the current folder or, if that fails, in the folder for temporary files."""
     content = as_text(metrics, header)
     try:

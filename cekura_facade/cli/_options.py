@@ -147,7 +147,7 @@ def with_common_options(function: Callable[..., Work], connects: bool = True) ->
 
 def execute(prepare: Callable[[], Work], common: dict[str, Any]) -> NoReturn:
     """Do the work that `prepare` returns, with the common options, and end the process with the exit code."""
-    from ._report import Options, carry_out
+    from ._report import Options, run_and_report
 
     options = Options(
         base_url=common.get("base_url"),
@@ -160,4 +160,4 @@ def execute(prepare: Callable[[], Work], common: dict[str, Any]) -> NoReturn:
     def work(report: Report) -> None:
         prepare()(report)  # Errors of `prepare` are reported as well.
 
-    carry_out(options, work)
+    run_and_report(options, work)

@@ -116,7 +116,7 @@ class Output:
             self.say("Long descriptions are cut. They are complete in the editor, in files and with --json.")
 
     def finish(self) -> OSError | None:
-        """Flush both streams. Returns why results could not be written, unless their reader has gone."""
+        """Flush both streams. Returns why results could not be written, unless their reader has closed the pipe."""
         for console in (self.out, self.err):
             console.flush()
         failure = self.out.failure

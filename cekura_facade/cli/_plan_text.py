@@ -60,7 +60,7 @@ def blocks(plan: Plan, *, prune: bool) -> Iterator[Block]:
     for fields in plan.create:
         lines = [line for key, value in fields.items() if key != "name" for line in _added(key, value)]
         yield Block("+", "create", str(fields["name"]), lines=lines)
-    for code in plan.attach:
+    for code in plan.copy:
         yield Block("+", "create", code, "a predefined metric, which is copied into the project")
     for change in plan.update:
         lines = [line for key in change.after for line in _changed(key, change.before.get(key), change.after[key])]
@@ -78,7 +78,7 @@ def summary(plan: Plan, *, prune: bool) -> str:
     """The counts of a plan, as a sentence."""
     deleted = len(plan.deletable) if prune else 0
     parts = (
-        (len(plan.create) + len(plan.attach), "to create"),
+        (len(plan.create) + len(plan.copy), "to create"),
         (len(plan.update), "to update"),
         (deleted, "to delete"),
         (len(plan.unchanged), "unchanged"),
@@ -89,7 +89,7 @@ def summary(plan: Plan, *, prune: bool) -> str:
     return f"{text}." if has_work(plan, prune=prune) else f"Nothing to do: {text or 'there are no metrics'}."
 
 
-def news(shown: Plan, now: Plan, *, prune: bool) -> list[str]:
+def new_steps(shown: Plan, now: Plan, *, prune: bool) -> list[str]:
     """The blocks of a plan that an earlier one does not have, as sentences."""
     before = list(blocks(shown, prune=prune))
     steps = [each for each in blocks(now, prune=prune) if each.verb != "keep" and each not in before]
@@ -181,7 +181,7 @@ def difference(old: str, new: str) -> list[Line]:
         old, new = old.rstrip("\n"), new.rstrip("\n")
     before, after = _units(old, divided=is_long), _units(new, divided=is_long)
     if before == after:  # Only the white space between the divided parts differs.
-        return _closer(json.dumps(old, ensure_ascii=False), json.dumps(new, ensure_ascii=False))
+        return _excerpts(json.dumps(old, ensure_ascii=False), json.dumps(new, ensure_ascii=False))
     lines: list[Line] = []
     end = 0
     for group in difflib.SequenceMatcher(None, before, after).get_grouped_opcodes(_CONTEXT):
@@ -192,7 +192,7 @@ def difference(old: str, new: str) -> list[Line]:
             if tag == "equal":
                 lines += [Line(" ", _cut(text)) for text in gone]
             elif len(gone) == len(come):
-                pairs = [_closer(*pair) for pair in zip(gone, come, strict=True)]
+                pairs = [_excerpts(*pair) for pair in zip(gone, come, strict=True)]
                 lines += [pair[0] for pair in pairs] + [pair[1] for pair in pairs]
             else:
                 lines += [Line("-", text) for text in gone] + [Line("+", text) for text in come]
@@ -206,7 +206,7 @@ def _units(text: str, *, divided: bool) -> list[str]:
     return [unit for line in lines for unit in _SENTENCE.split(line) if unit or not line] if divided else lines
 
 
-def _closer(old: str, new: str) -> list[Line]:
+def _excerpts(old: str, new: str) -> list[Line]:
     """Two versions of a line. Long ones are cut to the difference and its context."""
     if max(len(old), len(new)) <= _LINE:
         return [Line("-", old), Line("+", new)]
@@ -252,7 +252,7 @@ def record(plan: Plan) -> dict[str, Any]:
 
     return {
         "create": list(plan.create),
-        "attach": list(plan.attach),
+        "copy": list(plan.copy),
         "update": [
             {
                 "id": change.metric.id,

@@ -102,7 +102,7 @@ class Report:
         failures: Each error, with what it is about, if that is not the whole command.
         next: The commands that continue from here.
         notes: Other messages for the end.
-        rescued: Metrics that could not be written to a file, as text to copy.
+        to_copy: Metrics that could not be written to a file, as text to copy.
         at_end: Functions that are always called at the end, and not interrupted.
         ending: The exit code, if it does not follow from the failures.
         signal: The number of the signal that interrupted the command.
@@ -116,7 +116,7 @@ class Report:
     failures: list[tuple[str, Exception]] = field(default_factory=list)
     next: list[Next] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    rescued: str = ""
+    to_copy: str = ""
     at_end: list[Callable[[], None]] = field(default_factory=list)
     ending: ExitCode | None = None
     signal: int | None = None
@@ -200,8 +200,8 @@ class Report:
         say = output.alert if self.exit_code != ExitCode.DONE else output.say
         for note in self.notes:
             say(note)
-        if self.rescued:
-            output.verbatim(self.rescued)
+        if self.to_copy:
+            output.verbatim(self.to_copy)
         heading = ""
         for each in self.next if say == output.alert or not output.quiet else ():
             if each.heading != heading:
@@ -242,7 +242,7 @@ class Report:
         }
 
 
-def carry_out(options: Options, work: Callable[[Report], None]) -> NoReturn:
+def run_and_report(options: Options, work: Callable[[Report], None]) -> NoReturn:
     """Do the work of a command, report its outcome, and end the process with the exit code."""
     output = Output(quiet=options.quiet)
     report = Report(options, output)

@@ -124,10 +124,10 @@ def keep(report: Report, saving: Saving, metrics: list[dict[str, Any]], about: s
     except OSError:
         path = None
     try:
-        path = path or _files.rescue(metrics, header)
+        path = path or _files.write_unsaved(metrics, header)
     except OSError as error:
         report.notes.append(f"The metrics could not be written to a file: {error.strerror}. Copy them from here:")
-        report.rescued = _files.as_text(metrics, header)
+        report.to_copy = _files.as_text(metrics, header)
         return
     saving.file = str(path)
     report.notes.append(f"{plural(len(metrics), 'metric')} written to {visible(path)}.")

@@ -6,13 +6,13 @@ from cekura_facade.contract import Contract
 
 with Cekura() as cekura:
     for result in Contract(cekura, agent_id=101).run():
-        print(result.id, result.held, result.observed)
+        print(result.id, result.passed, result.observed)
 ```
 """
 
 from __future__ import annotations
 
 from ._contract import Contract
-from ._result import Dependence, Remaining, Result, Value
+from ._result import Level, Remaining, Result, Value
 
-__all__ = ["Contract", "Dependence", "Remaining", "Result", "Value"]
+__all__ = ["Contract", "Level", "Remaining", "Result", "Value"]

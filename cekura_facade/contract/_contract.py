@@ -45,9 +45,9 @@ class Contract:
         return () if self._scratch is None else tuple(self._scratch.remaining)
 
     @property
-    def holds(self) -> bool:
-        """Whether all checks ran, everything that the client requires is true, and all metrics are deleted."""
-        required = [result.held for result in self._results if result.dependence == "required"]
+    def passed(self) -> bool:
+        """Whether all checks ran, all required checks passed, and all metrics are deleted."""
+        required = [result.passed for result in self._results if result.level == "required"]
         return len(self._results) == len(CHECKS) and all(required) and not self.remaining
 
     def run(self, on_result: Callable[[Result], None] | None = None) -> Sequence[Result]:
@@ -78,14 +78,14 @@ class Contract:
                 self._scratch.clean_up()
         return self.results
 
-    def record(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, object]:
         """Return the results as a JSON object for a bug report, without credentials and without customer data."""
         return {
             "package": "cekura-facade",
             "version": __version__,
             "date": datetime.now(UTC).date().isoformat(),
             "host": httpx.URL(self._service.http.settings.base_url).host,
-            "holds": self.holds,
+            "passed": self.passed,
             "results": [asdict(result) for result in self._results],
             "remaining": [asdict(metric) for metric in self.remaining],
         }

@@ -6,8 +6,8 @@ from typing import Literal
 
 from attrs import frozen
 
-Dependence = Literal["required", "either", "informational"]
-"""`"required"`: the client relies on it. `"either"`: the client works either way. `"informational"`: not used."""
+Level = Literal["required", "optional", "informational"]
+"""`"required"`: the client relies on it. `"optional"`: the client works either way. `"informational"`: not used."""
 Value = bool | float | str | list[str] | None
 """An observed value, for programs. It can be written as JSON."""
 
@@ -19,20 +19,20 @@ class Result:
     Attributes:
         id: Name of the check, such as `"placement"`. It does not change between versions.
         assumption: The assumption about the service, in one sentence.
-        dependence: Whether the client relies on the assumption. `"required"`: the client does not work as documented
-            without it. `"either"`: the client works whether it is true or not. `"informational"`: the client does not
-            use it.
+        level: Whether the client relies on the assumption. `"required"`: if the check fails, the client does not work
+            as documented. `"optional"`: the client works whether the check passes or fails. `"informational"`: the
+            client does not use it.
         observed: What the service did, in one sentence.
-        value: What the service did, for programs. `None` if it was not observed.
-        held: Whether the assumption is true. `None` if it was not observed.
+        value: What the service did, as a value for programs. `None` if nothing was observed.
+        passed: Whether the assumption is true. `None` if nothing was observed.
     """
 
     id: str
     assumption: str
-    dependence: Dependence
+    level: Level
     observed: str
     value: Value
-    held: bool | None
+    passed: bool | None
 
 
 @frozen(kw_only=True)

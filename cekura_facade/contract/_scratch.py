@@ -28,12 +28,12 @@ class Scratch:
     Args:
         service: The service.
         scope: Arguments for a list that contains the metrics.
-        patience: How long to search for a metric if the response to its creation was lost, in seconds.
+        wait: How long to search for a metric if the response to its creation was lost, in seconds.
     """
 
-    def __init__(self, service: Service, scope: dict[str, int], patience: float) -> None:
+    def __init__(self, service: Service, scope: dict[str, int], wait: float) -> None:
         self.token = secrets.token_hex(8)
-        self._service, self._scope, self._patience = service, scope, patience
+        self._service, self._scope, self._wait = service, scope, wait
         self._names: dict[str, str] = {}  # names of all metrics, by key
         self._unclear: set[str] = set()  # keys of the metrics that may exist under an unknown id
         self._ids: dict[int, str] = {}  # keys of the metrics that may exist, by id
@@ -132,7 +132,7 @@ class Scratch:
     def _delete_all(self) -> None:
         """Delete and list until nothing may be left, the time is up, or a deletion is not allowed."""
         clock = self._service.http.clock
-        until, pauses = clock.now() + self._patience, growing(0.25, 2.0)
+        until, pauses = clock.now() + self._wait, growing(0.25, 2.0)
         while True:
             last = clock.now() >= until
             try:

@@ -103,7 +103,7 @@ class Subject:
 
     def shows(self, metric: Metric, **scope: Any) -> bool:
         """Whether a list that is filtered by name contains a metric. Such a list is not cut short."""
-        self.listed_in_time()
+        self.require_listed()
         try:
             return metric.id in self.ids(filters=names_filter([metric]), **scope)
         except BadRequestError:
@@ -113,7 +113,7 @@ class Subject:
         """Ids of the metrics in a list."""
         return {metric["id"] for metric in self.service.metrics(**query)}
 
-    def listed_in_time(self) -> None:
+    def require_listed(self) -> None:
         """Raise NotObserved unless all metrics of `bulk` have appeared in a list."""
         self._created(0)
         if self.lag is None:

@@ -197,9 +197,7 @@ def resolve(document: Document, reference: str) -> Any:
     for part in reference.removeprefix("#/").split("/"):
         key = part.replace("~1", "/").replace("~0", "~")
         if not reference.startswith("#/") or not isinstance(node, dict) or key not in node:
-            raise RegenerationError(
-                f"`$ref: {reference}` has no target in this document. The publication is incomplete. Use a later one."
-            )
+            raise RegenerationError(f"`$ref: {reference}` has no target in this document. Use a later version.")
         node = node[key]
     return node
 

@@ -171,7 +171,9 @@ def redirected(start: httpx.URL, url: httpx.URL, response: httpx.Response) -> ht
     try:
         target = url.join(response.headers.get("Location", ""))
     except (httpx.InvalidURL, ValueError):
-        raise RegenerationError(f"{shown(str(start))} redirects to something that is not a URL.") from None
+        raise RegenerationError(
+            f"{shown(str(start))} redirects to something that is not a URL. Pass the final URL."
+        ) from None
     upgraded = (url.scheme, target.scheme) == ("http", "https") and _port(url) == 80 and _port(target) == 443
     same = (url.scheme, _port(url)) == (target.scheme, _port(target)) or upgraded
     if target.host != url.host or not same:

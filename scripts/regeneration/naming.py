@@ -23,7 +23,7 @@ def name_operations(document: Document, operations: Operations) -> int:
     schemas: dict[str, Schema] = {}
     names = _names_of_bodies(operations)
     if operations.vendor_schemas:
-        _make_way(document, {bare(name) for name in names} | reserved(operations))
+        _rename_conflicting(document, {bare(name) for name in names} | reserved(operations))
     for entry in operations.entries:
         operation = document["paths"][entry.path][entry.method]
         renamed += operation.get("operationId") != entry.name or operation.get("tags") != [entry.tag]
@@ -76,7 +76,7 @@ def _annotate(operation: dict[str, Any], entry: Operation, parameters: set[str])
         )
 
 
-def _make_way(document: Document, names: set[str]) -> None:
+def _rename_conflicting(document: Document, names: set[str]) -> None:
     """Number the vendor's schemas if their classes would have one of these `bare` names, or that of another schema."""
     components = document.get("components", {}).get("schemas", {})
     taken = set(names)
@@ -187,7 +187,9 @@ def _ensure_body(operation: dict[str, Any], entry: Operation, direction: Directi
         if is_success(status) and str(status) not in ("204", "205")
     }
     if not bodies:
-        raise RegenerationError(f"{entry} has no success response, but operations.yaml names its body.")
+        raise RegenerationError(
+            f"{entry} has no success response, but spec/operations.yaml names its body. Remove this name."
+        )
     for body in bodies.values():
         if not body.get("content"):
             body["content"] = {JSON: {}}

@@ -26,7 +26,7 @@ def normalise(document: Document, covered: Operations) -> tuple[Document, dict[s
     """Apply every rule, in order. Returns the new document, and how often each rule fired."""
     naming = Rule(
         "stable-names",
-        "operationIds, tags and schema names change from one publication to the next",
+        "operationIds, tags and schema names change from one version to the next",
         lambda result: name_operations(result, covered),
     )
     check_strings(document)

@@ -47,9 +47,11 @@ def _mapping(document: dict[str, Any], key: str, kind: type, problem: str) -> di
 def _check_different(path: Path, entries: tuple[Operation, ...]) -> None:
     """Raise RegenerationError if two entries have a name or a path in common."""
     if name := _repeated(entry.name for entry in entries):
-        raise RegenerationError(f"{path}: two operations have the name {name}.")
+        raise RegenerationError(f"{path}: two operations have the name {name}. Rename one.")
     if method := _repeated((entry.tag, entry.resource_method) for entry in entries if entry.resource_method):
-        raise RegenerationError(f"{path}: two operations of {method[0]} have the resource method {method[1]}.")
+        raise RegenerationError(
+            f"{path}: two operations of {method[0]} have the resource method {method[1]}. Rename one."
+        )
     if place := _repeated((entry.method, shape(listed)) for entry in entries for listed in entry.paths):
         raise RegenerationError(f"{path}: {place[0].upper()} {place[1]} is listed twice. Remove one of the two.")
 

@@ -41,7 +41,7 @@ def apply_overlay(document: Document, overlay: Document) -> tuple[Document, list
         try:
             matches = list(jsonpath.finditer(target, result))
         except jsonpath.JSONPathError as error:
-            raise RegenerationError(f"spec/overlay.yaml: {target} is not JSONPath: {error}") from None
+            raise RegenerationError(f"spec/overlay.yaml: {target} is not valid JSONPath: {error}") from None
         changed = False
         # The last match comes first, so that the places of earlier matches in an array remain valid.
         for match in reversed(matches):
@@ -66,7 +66,7 @@ def drop_unused(document: Document, before: Document) -> None:
 
 def _remove(match: jsonpath.JSONPathMatch) -> bool:
     if match.parent is None:
-        raise RegenerationError("spec/overlay.yaml: an action would remove the whole document.")
+        raise RegenerationError("spec/overlay.yaml: an action would remove the whole document. Correct its target.")
     holder: Any = match.parent.obj
     del holder[match.parts[-1]]
     return True
@@ -79,7 +79,7 @@ def _update(target: str, node: object, update: Any) -> bool:
         return True
     if isinstance(node, dict) and isinstance(update, dict):
         return _merge(node, update)
-    raise RegenerationError(f"spec/overlay.yaml: {target} is a single value. Only objects and arrays have updates.")
+    raise RegenerationError(f"spec/overlay.yaml: {target} is a single value. Only objects and arrays can be updated.")
 
 
 def _merge(node: dict[str, Any], update: dict[str, Any]) -> bool:

@@ -103,12 +103,12 @@ def _disturbed(essential: Derivation, wider: Derivation) -> list[str]:
     changed = {
         name
         for name, member in before.items()
-        if member.type != KNOWN_VALUE and not (name in after and _serves_as(after[name], member))
+        if member.type != KNOWN_VALUE and not (name in after and _is_compatible(after[name], member))
     }
     return sorted(name for name in changed if before[name].owner not in changed)
 
 
-def _serves_as(new: Member, old: Member) -> bool:
+def _is_compatible(new: Member, old: Member) -> bool:
     """Whether a member has the type of another one, or is passed by callers and additionally allows null."""
     is_nullable = new.given and new.type == f"{old.type} | None"
     return new.required == old.required and (new.type == old.type or is_nullable)

@@ -93,7 +93,7 @@ def _components(document: Document, paths: dict[str, Any]) -> dict[str, Any]:
         parts = reference.removeprefix("#/").split("/")
         if len(parts) != 3 or parts[0] != "components":
             raise RegenerationError(
-                f"`$ref: {reference}` does not refer to a component. Other references are not supported."
+                f"`$ref: {reference}` does not refer to a component. Use another version, or correct a copy of it."
             )
         kind = found.setdefault(parts[1], {})
         name = parts[2].replace("~1", "/").replace("~0", "~")

@@ -27,7 +27,7 @@ def check_strings(document: Document) -> None:
         if re.search(r"[\ud800-\udfff]", text):
             raise RegenerationError(
                 f"Half of a surrogate pair in {text!r:.80}, at {'/'.join(where)!r:.200}: UTF-8 cannot encode it. "
-                "The publication is broken. Use another one."
+                "Use another version."
             )
 
 
@@ -55,7 +55,7 @@ def check_paths(document: Document) -> None:
                 f"{method.upper()} {path!r:.200}: a request would not be sent to this path. "
                 "A path must start with one slash. It must not contain a segment `.` or `..`, `?`, `#`, a backslash, a "
                 "space, or braces that are not around a parameter. "
-                "Remove the operation from the document, or use another publication."
+                "Remove the operation from the document, or use another version."
             )
 
 

@@ -58,7 +58,9 @@ def _check_fields(schemas: dict[str, Schema], operations: Operations) -> None:
                     "Remove it from `promises`, or state it in spec/overlay.yaml."
                 )
             if field not in schemas[name].get("required", []):
-                raise RegenerationError(f"{name}.{field} is promised, but {name} is not a response.")
+                raise RegenerationError(
+                    f"{name}.{field} is promised, but {name} is not a response. Remove it from `promises`."
+                )
 
 
 def check_openapi(document: Document) -> None:

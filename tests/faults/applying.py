@@ -8,29 +8,29 @@ from urllib.parse import urlsplit
 
 from cekura_facade import APIError, Applied, BulkCreateUncertainError, PlanChangedError
 
-from .clients import GENERATING, SETTINGS, Client, Done, Ending, OursAsync, OursSync, key_of
+from .clients import GENERATING, SETTINGS, Changes, Client, OursAsync, OursSync, Outcome, key_of
+from .harness import ServiceInfo
 from .metrics_file import wanted
-from .stage import Place
-from .steps import Flow
-from .traces import Held, held_since
+from .steps import Workflow
+from .traces import OpenResources, opened_since
 
 
-def tell(ending: Ending) -> None:
-    """Take over what the error of `apply` tells its user."""
-    error = cause = ending.error
+def read_apply_error(outcome: Outcome) -> None:
+    """Copy the information of an error of `apply` to the outcome."""
+    error = cause = outcome.error
     while cause is not None and not hasattr(cause, "applied"):
-        cause = cause.__context__  # After Ctrl-C, asyncio raises an exception of its own.
+        cause = cause.__context__  # After Ctrl-C, asyncio raises another exception.
     applied = getattr(cause, "applied", None)
     if isinstance(applied, Applied):
-        ending.done = _done(applied)
+        outcome.changes = _changes(applied)
     if isinstance(error, BulkCreateUncertainError):
-        ending.unconfirmed = [key_of(fields) for fields in error.unconfirmed]
+        outcome.unconfirmed = [key_of(fields) for fields in error.unconfirmed]
     if isinstance(error, APIError):
-        ending.request = f"{error.method} {urlsplit(error.url or '').path}"
+        outcome.request = f"{error.method} {urlsplit(error.url or '').path}"
 
 
-def _done(applied: Applied) -> Done:
-    return Done(
+def _changes(applied: Applied) -> Changes:
+    return Changes(
         [(metric.id, metric.name) for metric in applied.created],
         [metric.id for metric in applied.updated],
         [metric.id for metric in applied.deleted],
@@ -41,56 +41,56 @@ def _done(applied: Applied) -> Done:
 class ApplyingSync(OursSync):
     """Cekura."""
 
-    flow: Flow = "apply"
+    workflow: Workflow = "apply"
 
-    def workflow(self, place: Place, ending: Ending) -> list[Any]:
-        with self._client(place, **SETTINGS) as client:
-            plan = client.metrics.plan(wanted(place.padding), agent_id=place.agent_id)
-            ending.planned = True
-            ending.done = _done(client.metrics.apply(plan, prune=True))
+    def run_workflow(self, service: ServiceInfo, outcome: Outcome) -> list[Any]:
+        with self._client(service, **SETTINGS) as client:
+            plan = client.metrics.plan(wanted(service.padding), agent_id=service.agent_id)
+            outcome.planned = True
+            outcome.changes = _changes(client.metrics.apply(plan, prune=True))
         return []
 
-    def recover(self, place: Place, ending: Ending) -> None:
-        with self._client(place) as client:
-            plan = client.metrics.plan(wanted(place.padding), agent_id=place.agent_id)
+    def recover(self, service: ServiceInfo, outcome: Outcome) -> None:
+        with self._client(service) as client:
+            plan = client.metrics.plan(wanted(service.padding), agent_id=service.agent_id)
             try:
                 client.metrics.apply(plan, prune=True)
             except PlanChangedError as error:
                 client.metrics.apply(error.plan, prune=True)
 
-    def told(self, ending: Ending) -> None:
-        tell(ending)
+    def read_error(self, outcome: Outcome) -> None:
+        read_apply_error(outcome)
 
 
 class ApplyingAsync(OursAsync):
     """AsyncCekura."""
 
-    flow: Flow = "apply"
+    workflow: Workflow = "apply"
 
-    async def _workflow(self, place: Place, ending: Ending) -> list[Any]:
-        before = Held.now()
+    async def _workflow(self, service: ServiceInfo, outcome: Outcome) -> list[Any]:
+        before = OpenResources.now()
         try:
-            async with self._client(place, **SETTINGS) as client:
-                plan = await client.metrics.plan(wanted(place.padding), agent_id=place.agent_id)
-                ending.planned = True
-                ending.done = _done(await client.metrics.apply(plan, prune=True))
+            async with self._client(service, **SETTINGS) as client:
+                plan = await client.metrics.plan(wanted(service.padding), agent_id=service.agent_id)
+                outcome.planned = True
+                outcome.changes = _changes(await client.metrics.apply(plan, prune=True))
         finally:
-            ending.left += await held_since(before)
+            outcome.leftovers += await opened_since(before)
         return []
 
-    def recover(self, place: Place, ending: Ending) -> None:
-        asyncio.run(self._apply_again(place))
+    def recover(self, service: ServiceInfo, outcome: Outcome) -> None:
+        asyncio.run(self._apply_again(service))
 
-    async def _apply_again(self, place: Place) -> None:
-        async with self._client(place) as client:
-            plan = await client.metrics.plan(wanted(place.padding), agent_id=place.agent_id)
+    async def _apply_again(self, service: ServiceInfo) -> None:
+        async with self._client(service) as client:
+            plan = await client.metrics.plan(wanted(service.padding), agent_id=service.agent_id)
             try:
                 await client.metrics.apply(plan, prune=True)
             except PlanChangedError as error:
                 await client.metrics.apply(error.plan, prune=True)
 
-    def told(self, ending: Ending) -> None:
-        tell(ending)
+    def read_error(self, outcome: Outcome) -> None:
+        read_apply_error(outcome)
 
 
 ClientKind = Literal["ours", "apply", "vendor", "raw"]
@@ -102,6 +102,6 @@ CLIENTS: dict[ClientKind, tuple[Client, ...]] = {
 }
 
 
-def client_of(flow: Flow, name: str) -> Client:
-    """The client of a name that runs a workflow."""
-    return next(each for some in CLIENTS.values() for each in some if (each.flow, each.name) == (flow, name))
+def client_of(workflow: Workflow, name: str) -> Client:
+    """The client with this name that runs this workflow."""
+    return next(each for some in CLIENTS.values() for each in some if (each.workflow, each.name) == (workflow, name))

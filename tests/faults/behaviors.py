@@ -41,7 +41,7 @@ RESPONSES: dict[str, Callable[[], httpx.Response]] = {
     "connection lost": _raising(httpx.RemoteProtocolError("gone")),
     "500": _responding(500, b'{"detail": "oops"}'),
     "502 in HTML": _responding(502, HTML, content_type="text/html"),
-    "503 that says when": _responding(503, b"", retry_after="1"),
+    "503, Retry-After: 1": _responding(503, b"", retry_after="1"),
     "504": _responding(504),
     "408": _responding(408),
     "429": _responding(429, b"", retry_after="1"),
@@ -157,7 +157,7 @@ def run_cell(cell: Cell, runner: asyncio.Runner) -> Counter[Problem]:
     named: Counter[str] = Counter()
     client = VirtualClient(cell.kind, service, runner, settle_timeout=SETTLE)
     _call(client, service, wanted, problems, named, faulty=bool(cell.faults))
-    service.heal()
+    service.remove_faults()
     if cell.repeated_by == "another client":
         client = VirtualClient(cell.kind, service, runner, settle_timeout=SETTLE)
     _call(client, service, wanted, problems, named, faulty=False)
@@ -193,8 +193,8 @@ def _call(
         problems["foreign exceptions"] += 1
         return
     ids = [metric.id for metric in saved]
-    there = {metric["id"] for metric in service.sandbox.metrics}
-    problems["wrong result"] += len(set(ids)) != len(wanted) or not there.issuperset(ids)
+    saved_ids = {metric["id"] for metric in service.sandbox.metrics}
+    problems["wrong result"] += len(set(ids)) != len(wanted) or not saved_ids.issuperset(ids)
 
 
 def run_all(cells: Iterable[Cell]) -> dict[Cell, Counter[Problem]]:

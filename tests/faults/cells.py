@@ -1,4 +1,4 @@
-"""The cells of the matrix: which there are."""
+"""The cells of the matrix: a client, a fault, a step, and whether the service processes the request."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ from collections.abc import Iterator
 import attrs
 
 from .applying import CLIENTS, ClientKind
-from .catalogue import EVERY, FAULTS, HELD, Fault
+from .catalogue import ALL_FAULTS, DELAYED, FAULTS, Fault
 from .clients import Client
-from .sequences import DURING, SEQUENCES
-from .steps import STEPS, WRITES, Flow, Phase, Planned, Script, Step
+from .sequences import PARTIAL_OR_LATE, SEQUENCES
+from .steps import STEPS, WRITES, Phase, PlannedFault, Script, Step, Workflow
 
 WHEN: dict[Phase, str] = {
-    "before": "the service did not act",
-    "after": "the service had acted",
-    "some": "the service took only the first one",
-    "late": "the service acts a moment later",
-    "too late": "the service acts after the last list",
+    "before": "not processed",
+    "after": "processed",
+    "first": "only the first metric processed",
+    "late": "processed a moment later",
+    "too late": "processed after the last list",
 }
 ENDS = {"kill -9": signal.SIGKILL, "Ctrl-C": signal.SIGINT}
-# When a process is ended: as soon as a request of this step was received, or was carried out and not yet answered.
-MOMENTS: dict[Flow, tuple[tuple[Step, Phase], ...]] = {
+# When a process is ended: the request of this step was received or processed, and the response is delayed.
+MOMENTS: dict[Workflow, tuple[tuple[Step, Phase], ...]] = {
     "generate": (
         ("generate", "before"),
         ("generate", "after"),
         ("poll", "before"),
-        ("look", "before"),
+        ("list", "before"),
         ("save", "before"),
-        ("save", "some"),
+        ("save", "first"),
         ("save", "after"),
     ),
     "apply": (
         ("plan: list", "before"),
         ("list", "before"),
         ("save", "before"),
-        ("save", "some"),
+        ("save", "first"),
         ("save", "after"),
         ("copy", "before"),
-        ("copy", "some"),
+        ("copy", "first"),
         ("copy", "after"),
         ("check before update", "before"),
         ("update", "before"),
@@ -54,17 +54,17 @@ MOMENTS: dict[Flow, tuple[tuple[Step, Phase], ...]] = {
 
 @attrs.frozen
 class Cell:
-    """One client, and what it meets.
+    """One client and its faults.
 
     Attributes:
         client: Its name.
         fault: The name of the fault, or of the sequence of faults.
-        where: The step that meets it, or "sequence".
-        when: Whether the service acts, and when; empty for a sequence.
-        script: The faults, as the layer takes them.
-        lasting: The fault stays until the call has ended.
-        limit: Beyond the guarantee: what is lost or saved twice is shown, and not counted.
-        ended_by: The signal that ends the client's process while its request is held up.
+        where: The step with the fault, or "sequence".
+        when: Whether the service processes the request, and when. Empty for a sequence.
+        script: The faults, for the fault layer.
+        persistent: The fault is repeated until the call ends.
+        limit: Beyond the guarantee: lost and duplicate metrics are shown, and not counted.
+        ended_by: The signal that ends the client's process while the response is delayed.
     """
 
     client: str
@@ -72,50 +72,56 @@ class Cell:
     where: str
     when: str
     script: Script
-    lasting: bool = False
+    persistent: bool = False
     limit: bool = False
     ended_by: signal.Signals | None = None
 
     @property
     def name(self) -> str:
-        flow = "apply" if self.script.flow == "apply" else ""
-        parts = (self.client, flow, self.where, self.fault, self.when, "for ever" if self.lasting else "")
+        workflow = "apply" if self.script.workflow == "apply" else ""
+        parts = (self.client, workflow, self.where, self.fault, self.when, "persistent" if self.persistent else "")
         return " / ".join(part for part in parts if part)
 
 
 def all_cells(kind: ClientKind) -> list[Cell]:
-    """Every cell of the clients of one kind: each client meets every fault."""
+    """All cells of the clients of one kind."""
     clients = CLIENTS[kind]
-    flow = clients[0].flow
-    rows = list(_rows(flow, devouring=clients[0].kind == "ours"))
-    cells = [_one(client, *row) for row in rows for client in clients if client.looks or row[1] != "look"]
-    for (lasting, sequences), client in itertools.product(SEQUENCES[flow].items(), clients):
+    workflow = clients[0].workflow
+    rows = list(_rows(workflow, exhausting=clients[0].kind == "ours"))
+    cells = [_one(client, *row) for row in rows for client in clients if client.lists_first or row[1] != "list"]
+    for (persistent, sequences), client in itertools.product(SEQUENCES[workflow].items(), clients):
         for name, steps in sequences.items():
-            if client.looks or "look" not in steps:
-                script = Script(steps, lasting, client.looks, flow=flow)
-                cells.append(Cell(client.name, name, "sequence", "", script, lasting))
+            if client.lists_first or "list" not in steps:
+                script = Script(steps, persistent, client.lists_first, workflow=workflow)
+                cells.append(Cell(client.name, name, "sequence", "", script, persistent))
     if clients[0].kind == "ours":
-        for client, (name, ended_by), (step, phase) in itertools.product(clients, ENDS.items(), MOMENTS[flow]):
-            script = Script({step: (Planned(HELD.name, phase),)}, flow=flow)
+        for client, (name, ended_by), (step, phase) in itertools.product(clients, ENDS.items(), MOMENTS[workflow]):
+            script = Script({step: (PlannedFault(DELAYED.name, phase),)}, workflow=workflow)
             cells.append(Cell(client.name, name, step, WHEN[phase], script, ended_by=ended_by))
     return cells
 
 
-def _rows(flow: Flow, *, devouring: bool) -> Iterator[tuple[Fault, Step, Phase, bool]]:
+def _rows(workflow: Workflow, *, exhausting: bool) -> Iterator[tuple[Fault, Step, Phase, bool]]:
     for fault in FAULTS.values():
-        if fault.devours and not devouring:
+        if fault.exhausts_memory and not exhausting:
             continue
-        steps = [step for step in STEPS[flow] if not fault.steps or step in fault.steps]
-        for lasting, step in itertools.product((False, True) if fault.lasting else (False,), steps):
+        steps = [step for step in STEPS[workflow] if not fault.steps or step in fault.steps]
+        for persistent, step in itertools.product((False, True) if fault.persistent else (False,), steps):
             for phase in fault.phases if step in WRITES else fault.phases[-1:]:
-                yield fault, step, phase, lasting
-    for step, phases in DURING.items():
-        for during, names in phases.items() if step in STEPS[flow] else ():
+                yield fault, step, phase, persistent
+    for step, phases in PARTIAL_OR_LATE.items():
+        for during, names in phases.items() if step in STEPS[workflow] else ():
             for name in names:
-                yield EVERY[name], step, during, False
+                yield ALL_FAULTS[name], step, during, False
 
 
-def _one(client: Client, fault: Fault, step: Step, phase: Phase, lasting: bool) -> Cell:
-    script = Script({step: (Planned(fault.name, phase),)}, lasting, client.looks, large=fault.unread, flow=client.flow)
+def _one(client: Client, fault: Fault, step: Step, phase: Phase, persistent: bool) -> Cell:
+    script = Script(
+        {step: (PlannedFault(fault.name, phase),)},
+        persistent,
+        client.lists_first,
+        large=fault.unread,
+        workflow=client.workflow,
+    )
     when = WHEN[phase] if step in WRITES else ""
-    return Cell(client.name, fault.name, step, when, script, lasting, limit=phase == "too late")
+    return Cell(client.name, fault.name, step, when, script, persistent, limit=phase == "too late")

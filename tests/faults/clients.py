@@ -1,4 +1,4 @@
-"""The clients that the matrix drives: what each does in a cell, and what its user does after an error."""
+"""The clients in the matrix: the workflow that each runs, and what its user does after an error."""
 
 from __future__ import annotations
 
@@ -20,39 +20,39 @@ from cekura_api.models import GenerateMetricsRequest, MetricCreate
 
 from cekura_facade import AsyncCekura, Cekura, CekuraError
 
-from .pace import ATTEMPT, HUNG, StageClock, keep_pace
-from .stage import WANTED, Place
-from .steps import Flow
-from .traces import Held, held_since, logged
+from .harness import NUM_METRICS, ServiceInfo
+from .steps import Workflow
+from .timing import HANG_LIMIT, TIMEOUT, HarnessClock, use_virtual_time
+from .traces import OpenResources, logged, opened_since
 
-SETTLE = 1.0  # seconds: `settle_timeout`
-WAIT = 2.0  # seconds: how long a job is waited for
-RETRIES = 2
-LARGEST = 24 * 1024 * 1024
+SETTLE_TIMEOUT = 1.0  # seconds
+JOB_TIMEOUT = 2.0  # seconds
+MAX_RETRIES = 2
+MAX_RESPONSE_BYTES = 24 * 1024 * 1024
 SETTINGS: dict[str, Any] = {
-    "timeout": ATTEMPT,
-    "settle_timeout": SETTLE,
-    "max_retries": RETRIES,
-    "max_response_bytes": LARGEST,
+    "timeout": TIMEOUT,
+    "settle_timeout": SETTLE_TIMEOUT,
+    "max_retries": MAX_RETRIES,
+    "max_response_bytes": MAX_RESPONSE_BYTES,
 }
 Key = tuple[Any, Any, Any]
 
 
 def key_of(metric: Any) -> Key:
-    """What tells metrics apart: name, description and eval_type of a mapping or an object."""
+    """Name, description and eval_type of a metric, which distinguish the metrics of a cell."""
     fields = metric if isinstance(metric, dict) else metric.to_dict()
     return fields.get("name"), fields.get("description"), fields.get("eval_type")
 
 
 @attrs.frozen
-class Done:
-    """What `apply` says that it did.
+class Changes:
+    """The changes that `apply` reports.
 
     Attributes:
-        created: Id and name of each metric that was created or copied.
-        updated: Ids.
-        deleted: Ids.
-        unchanged: Names.
+        created: The id and name of each metric that it created or copied.
+        updated: The ids of the updated metrics.
+        deleted: The ids of the deleted metrics.
+        unchanged: The names of the unchanged metrics.
     """
 
     created: list[tuple[int, str]]
@@ -62,35 +62,35 @@ class Done:
 
 
 @attrs.define
-class Ending:
+class Outcome:
     """How a call ended.
 
     Attributes:
-        result: The ids of the metrics that it returned; None if it did not return.
-        error: What it raised.
-        progress_id: The job that its user knows of now.
-        suggested: The suggestions that its user has now.
-        created: Ids and keys of the metrics that the error says are saved.
-        unconfirmed: Keys of those that the error says may be saved.
-        planned: A plan was returned.
-        done: What `apply` says that it did, in its result or on its error.
-        request: Method and path of the request that the error is about.
-        elapsed: How long it took, in seconds.
-        left: Sockets, threads and tasks that are still there after the client was closed.
-        log: All that was logged.
+        result: The ids of the returned metrics, or None if the call raised an error.
+        error: The error that it raised, or None.
+        progress_id: The progress id that the user knows.
+        suggestions: The suggestions that the user has.
+        created: The ids and keys of the metrics that exist, according to the error.
+        unconfirmed: The keys of the metrics that may exist, according to the error.
+        planned: Whether `plan` returned.
+        changes: The changes that `apply` reports, in its result or on its error.
+        request: The method and path of the request that the error is about.
+        elapsed: The duration in seconds.
+        leftovers: The sockets, threads and tasks that still exist after the client was closed.
+        log: The log.
     """
 
     result: list[Any] | None = None
     error: BaseException | None = None
     progress_id: str | None = None
-    suggested: list[Any] = attrs.field(factory=list)
+    suggestions: list[Any] = attrs.field(factory=list)
     created: list[tuple[Any, Key]] = attrs.field(factory=list)
     unconfirmed: list[Key] = attrs.field(factory=list)
     planned: bool = False
-    done: Done | None = None
+    changes: Changes | None = None
     request: str = ""
     elapsed: float = 0.0
-    left: list[str] = attrs.field(factory=list)
+    leftovers: list[str] = attrs.field(factory=list)
     log: list[str] = attrs.field(factory=list)
 
 
@@ -98,68 +98,68 @@ class Client:
     """A client under test.
 
     Attributes:
-        name: What reports call it.
-        kind: Whose it is.
-        flow: The workflow that it runs.
-        looks: Whether it lists the metrics before it saves.
-        packages: The packages whose frames in a traceback are its own.
-        errors: The errors that are its own.
+        name: Its name in reports.
+        kind: The package that it belongs to.
+        workflow: The workflow that it runs.
+        lists_first: Whether it lists the metrics before it saves.
+        packages: The packages whose frames in a traceback are searched for the key.
+        errors: The errors that it may raise.
     """
 
     name: str
     kind: Literal["ours", "vendor", "raw"]
-    flow: Flow = "generate"
-    looks = False
+    workflow: Workflow = "generate"
+    lists_first = False
     packages: Sequence[str]
     errors: tuple[type[BaseException], ...]
 
-    def run(self, place: Place, clock: int = 0, catching: type[BaseException] = Exception) -> Ending:
-        """Run the workflow, close the client, and see what is left."""
-        ending = Ending()
-        with logged() as ending.log, jumping(clock):
-            now = StageClock(place.stage).now if place.stage else time.monotonic
-            started, before = now(), Held.now()
+    def run(self, service: ServiceInfo, clock_jump: int = 0, catching: type[BaseException] = Exception) -> Outcome:
+        """Run the workflow, close the client, and find leftovers."""
+        outcome = Outcome()
+        with logged() as outcome.log, jumping_clock(clock_jump):
+            now = HarnessClock(service.harness).now if service.harness else time.monotonic
+            started, before = now(), OpenResources.now()
             try:
-                ending.result = self.workflow(place, ending)
+                outcome.result = self.run_workflow(service, outcome)
             except catching as error:
-                ending.error = error
-            ending.elapsed = now() - started
-            ending.left += Held.now() - before
-        self.told(ending)
-        return ending
+                outcome.error = error
+            outcome.elapsed = now() - started
+            outcome.leftovers += OpenResources.now() - before
+        self.read_error(outcome)
+        return outcome
 
     @abstractmethod
-    def workflow(self, place: Place, ending: Ending) -> list[Any]:
-        """Run the workflow, and close the client, whatever happens. Returns the ids of what was saved."""
+    def run_workflow(self, service: ServiceInfo, outcome: Outcome) -> list[Any]:
+        """Run the workflow, and always close the client. Returns the ids of the saved metrics."""
 
     @abstractmethod
-    def recover(self, place: Place, ending: Ending) -> None:
-        """Do what the error says, with a new client: the fault is gone."""
+    def recover(self, service: ServiceInfo, outcome: Outcome) -> None:
+        """Do what the error says, with a new client, after the faults were removed."""
 
-    def told(self, ending: Ending) -> None:
-        """Take over what the error tells its user."""
+    def read_error(self, outcome: Outcome) -> None:
+        """Copy the information of the error to the outcome."""
 
 
 class Ours(Client):
     """The facade."""
 
     kind = "ours"
-    looks = True
+    lists_first = True
     packages = ("cekura_facade",)
     errors: tuple[type[BaseException], ...] = (CekuraError,)
 
     @staticmethod
-    def _wait(place: Place) -> float:
+    def _wait(service: ServiceInfo) -> float:
         """How long to wait for the job, in seconds."""
-        return WAIT if place.stage else HUNG
+        return JOB_TIMEOUT if service.harness else HANG_LIMIT
 
-    def told(self, ending: Ending) -> None:
-        error = ending.error
+    def read_error(self, outcome: Outcome) -> None:
+        error = outcome.error
         if not isinstance(error, CekuraError):
             return
-        ending.progress_id, ending.suggested = error.progress_id, list(error.metrics)
-        ending.created = [(metric.id, key_of(metric)) for metric in getattr(error, "created", ())]
-        ending.unconfirmed = [key_of(fields) for fields in getattr(error, "unconfirmed", ())]
+        outcome.progress_id, outcome.suggestions = error.progress_id, list(error.metrics)
+        outcome.created = [(metric.id, key_of(metric)) for metric in getattr(error, "created", ())]
+        outcome.unconfirmed = [key_of(fields) for fields in getattr(error, "unconfirmed", ())]
 
 
 class OursSync(Ours):
@@ -167,23 +167,23 @@ class OursSync(Ours):
 
     name = "ours-sync"
 
-    def workflow(self, place: Place, ending: Ending) -> list[Any]:
-        with self._client(place, **SETTINGS) as client:
+    def run_workflow(self, service: ServiceInfo, outcome: Outcome) -> list[Any]:
+        with self._client(service, **SETTINGS) as client:
             saved = client.metrics.generate_and_create(
-                agent_id=place.agent_id, num_metrics=WANTED, timeout=self._wait(place)
+                agent_id=service.agent_id, num_metrics=NUM_METRICS, timeout=self._wait(service)
             )
             return [metric.id for metric in saved]
 
-    def recover(self, place: Place, ending: Ending) -> None:
-        if ending.progress_id is not None:
-            with self._client(place) as client:
-                client.metrics.create_in_bulk(client.metrics.job(ending.progress_id).wait(timeout=HUNG))
+    def recover(self, service: ServiceInfo, outcome: Outcome) -> None:
+        if outcome.progress_id is not None:
+            with self._client(service) as client:
+                client.metrics.create_in_bulk(client.metrics.job(outcome.progress_id).wait(timeout=HANG_LIMIT))
 
     @staticmethod
-    def _client(place: Place, **settings: Any) -> Cekura:
-        client = Cekura(place.key, base_url=place.url, **settings)
-        if place.stage:
-            keep_pace(client.transport, place.stage)
+    def _client(service: ServiceInfo, **settings: Any) -> Cekura:
+        client = Cekura(service.key, base_url=service.url, **settings)
+        if service.harness:
+            use_virtual_time(client.transport, service.harness)
         return client
 
 
@@ -192,34 +192,34 @@ class OursAsync(Ours):
 
     name = "ours-async"
 
-    def workflow(self, place: Place, ending: Ending) -> list[Any]:
-        return asyncio.run(self._workflow(place, ending))
+    def run_workflow(self, service: ServiceInfo, outcome: Outcome) -> list[Any]:
+        return asyncio.run(self._workflow(service, outcome))
 
-    async def _workflow(self, place: Place, ending: Ending) -> list[Any]:
-        before = Held.now()
+    async def _workflow(self, service: ServiceInfo, outcome: Outcome) -> list[Any]:
+        before = OpenResources.now()
         try:
-            async with self._client(place, **SETTINGS) as client:
+            async with self._client(service, **SETTINGS) as client:
                 saved = await client.metrics.generate_and_create(
-                    agent_id=place.agent_id, num_metrics=WANTED, timeout=self._wait(place)
+                    agent_id=service.agent_id, num_metrics=NUM_METRICS, timeout=self._wait(service)
                 )
                 return [metric.id for metric in saved]
         finally:
-            # Here, because the loop ends with all that was forgotten.
-            ending.left += await held_since(before)
+            # The loop closes everything when it ends, so leftovers must be found before.
+            outcome.leftovers += await opened_since(before)
 
-    def recover(self, place: Place, ending: Ending) -> None:
-        if ending.progress_id is not None:
-            asyncio.run(self._recover(place, ending.progress_id))
+    def recover(self, service: ServiceInfo, outcome: Outcome) -> None:
+        if outcome.progress_id is not None:
+            asyncio.run(self._recover(service, outcome.progress_id))
 
-    async def _recover(self, place: Place, progress_id: str) -> None:
-        async with self._client(place) as client:
-            await client.metrics.create_in_bulk(await client.metrics.job(progress_id).wait(timeout=HUNG))
+    async def _recover(self, service: ServiceInfo, progress_id: str) -> None:
+        async with self._client(service) as client:
+            await client.metrics.create_in_bulk(await client.metrics.job(progress_id).wait(timeout=HANG_LIMIT))
 
     @staticmethod
-    def _client(place: Place, **settings: Any) -> AsyncCekura:
-        client = AsyncCekura(place.key, base_url=place.url, **settings)
-        if place.stage:
-            keep_pace(client.transport, place.stage)
+    def _client(service: ServiceInfo, **settings: Any) -> AsyncCekura:
+        client = AsyncCekura(service.key, base_url=service.url, **settings)
+        if service.harness:
+            use_virtual_time(client.transport, service.harness)
         return client
 
 
@@ -231,26 +231,26 @@ class Vendor(Client):
     packages = ("cekura",)
     errors = (cekura.CekuraError,)
 
-    def workflow(self, place: Place, ending: Ending) -> list[Any]:
-        with self._client(place, ATTEMPT) as client:
-            started = client.metrics.generate(agent_id=place.agent_id, num_metrics=WANTED)
-            ending.progress_id = started["progress_id"]
-            ending.suggested = self._suggestions(client, ending.progress_id)
-            return [metric["id"] for metric in client.metrics.bulk_create(ending.suggested)]
+    def run_workflow(self, service: ServiceInfo, outcome: Outcome) -> list[Any]:
+        with self._client(service, TIMEOUT) as client:
+            started = client.metrics.generate(agent_id=service.agent_id, num_metrics=NUM_METRICS)
+            outcome.progress_id = started["progress_id"]
+            outcome.suggestions = self._suggestions(client, outcome.progress_id)
+            return [metric["id"] for metric in client.metrics.bulk_create(outcome.suggestions)]
 
-    def recover(self, place: Place, ending: Ending) -> None:
-        if ending.progress_id is None:
+    def recover(self, service: ServiceInfo, outcome: Outcome) -> None:
+        if outcome.progress_id is None:
             return
-        with self._client(place, 10) as client:
-            client.metrics.bulk_create(ending.suggested or self._suggestions(client, ending.progress_id))
+        with self._client(service, 10) as client:
+            client.metrics.bulk_create(outcome.suggestions or self._suggestions(client, outcome.progress_id))
 
     @staticmethod
-    def _client(place: Place, timeout: float) -> Any:
-        return cekura.Cekura(api_key=place.key, base_url=place.url, timeout=timeout)
+    def _client(service: ServiceInfo, timeout: float) -> Any:
+        return cekura.Cekura(api_key=service.key, base_url=service.url, timeout=timeout)
 
     @staticmethod
     def _suggestions(client: Any, progress_id: Any) -> list[Any]:
-        deadline = time.monotonic() + WAIT
+        deadline = time.monotonic() + JOB_TIMEOUT
         while time.monotonic() < deadline:
             progress = client.metrics.generate_progress(progress_id=progress_id)
             if progress["status"] == "completed":
@@ -260,32 +260,32 @@ class Vendor(Client):
 
 
 class Raw(Client):
-    """The generated client alone. It has no errors of its own: all that it raises is foreign."""
+    """The generated client alone. It has no error classes, so all of its errors are foreign."""
 
     name = "raw"
     kind = "raw"
     packages = ("cekura_api",)
     errors = ()
 
-    def workflow(self, place: Place, ending: Ending) -> list[Any]:
-        with self._client(place, ATTEMPT) as client:
-            body = GenerateMetricsRequest(agent_id=place.agent_id, num_metrics=WANTED)
+    def run_workflow(self, service: ServiceInfo, outcome: Outcome) -> list[Any]:
+        with self._client(service, TIMEOUT) as client:
+            body = GenerateMetricsRequest(agent_id=service.agent_id, num_metrics=NUM_METRICS)
             started: Any = generate_metrics.sync(client=client, body=body)
-            ending.progress_id = str(started.progress_id)
-            ending.suggested = self._suggestions(client, ending.progress_id)
-            return self._save(client, ending.suggested)
+            outcome.progress_id = str(started.progress_id)
+            outcome.suggestions = self._suggestions(client, outcome.progress_id)
+            return self._save(client, outcome.suggestions)
 
-    def recover(self, place: Place, ending: Ending) -> None:
-        if ending.progress_id is None:
+    def recover(self, service: ServiceInfo, outcome: Outcome) -> None:
+        if outcome.progress_id is None:
             return
-        with self._client(place, 10) as client:
-            self._save(client, ending.suggested or self._suggestions(client, ending.progress_id))
+        with self._client(service, 10) as client:
+            self._save(client, outcome.suggestions or self._suggestions(client, outcome.progress_id))
 
     @staticmethod
-    def _client(place: Place, timeout: float) -> Any:
+    def _client(service: ServiceInfo, timeout: float) -> Any:
         return AuthenticatedClient(
-            base_url=place.url,
-            token=place.key,
+            base_url=service.url,
+            token=service.key,
             prefix="",
             auth_header_name="X-CEKURA-API-KEY",
             timeout=httpx.Timeout(timeout),
@@ -293,7 +293,7 @@ class Raw(Client):
 
     @staticmethod
     def _suggestions(client: Any, progress_id: str) -> list[Any]:
-        deadline = time.monotonic() + WAIT
+        deadline = time.monotonic() + JOB_TIMEOUT
         while time.monotonic() < deadline:
             progress: Any = generate_metrics_progress.sync(client=client, progress_id=progress_id)
             if progress.status == "completed":
@@ -302,8 +302,8 @@ class Raw(Client):
         raise TimeoutError("the job was not finished in time")
 
     @staticmethod
-    def _save(client: Any, suggested: list[Any]) -> list[Any]:
-        body = [MetricCreate.from_dict(metric.to_dict()) for metric in suggested]
+    def _save(client: Any, suggestions: list[Any]) -> list[Any]:
+        body = [MetricCreate.from_dict(metric.to_dict()) for metric in suggestions]
         saved: Any = create_metrics_in_bulk.sync(client=client, body=body)
         return [metric.id for metric in saved]
 
@@ -312,24 +312,24 @@ GENERATING: tuple[Client, ...] = (OursSync(), OursAsync(), Vendor(), Raw())
 
 
 @contextmanager
-def jumping(seconds: int) -> Iterator[None]:
-    """Let the wall clock jump by so many seconds, from its second reading on; the monotonic clock goes its way."""
+def jumping_clock(seconds: int) -> Iterator[None]:
+    """Make the wall clock jump by this many seconds after its first reading. The monotonic clock does not change."""
     if not seconds:
         yield
         return
-    true, readings = time.time, 0
+    original, readings = time.time, 0
 
     def jumped() -> float:
         nonlocal readings
         readings += 1
-        return true() + (seconds if readings > 1 else 0)
+        return original() + (seconds if readings > 1 else 0)
 
     with mock.patch("time.time", jumped):
         yield
 
 
-def alone() -> None:
-    """Keep what the user's environment says about keys, addresses and proxies out of this process."""
+def clear_environment() -> None:
+    """Remove keys, base URLs and proxies from the environment of this process."""
     for name in list(os.environ):
         if name.lower().endswith("_proxy") or name.startswith("CEKURA_"):
             del os.environ[name]

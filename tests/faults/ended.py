@@ -16,16 +16,14 @@ import attrs
 from cekura_facade import AsyncCekura, Cekura, CekuraError
 
 from .cells import Cell
-from .clients import SETTINGS, Client, Done, Ending, alone
+from .clients import SETTINGS, Changes, Client, Outcome, clear_environment
+from .harness import NUM_METRICS, Harness, ServiceInfo
 from .judge import judge_ended, judge_recovery, leaks
-from .pace import HUNG
 from .processes import processes
-from .stage import WANTED, Place, Stage
-from .traces import everything_of
+from .timing import HANG_LIMIT
+from .traces import readable_texts
 from .trial import Verdict
 from .violation import Violation
-
-_PATIENCE = HUNG  # seconds, which only a process that hangs reaches
 
 
 @attrs.frozen
@@ -33,116 +31,116 @@ class _LastMessage:
     """The last message of an interrupted process."""
 
     progress_id: str | None
-    done: Done | None
+    changes: Changes | None
     violations: list[Violation]
 
 
-def run_ended(cell: Cell, client: Client, stage: Stage) -> Verdict:
+def run_ended(cell: Cell, client: Client, harness: Harness) -> Verdict:
     """Run a cell: start a process, end it during the delayed request, and continue in another one."""
     assert cell.ended_by is not None
-    place = stage.open(cell.script, patience=_PATIENCE)
+    service = harness.open(cell.script, time_limit=HANG_LIMIT)
     killed = cell.ended_by == signal.SIGKILL
     receiver, sender = processes().Pipe(duplex=False)
-    process = processes().Process(target=_begin if killed else _interrupted, args=(client, place, sender))
+    process = processes().Process(target=_begin if killed else _interrupted, args=(client, service, sender))
     process.start()
     sender.close()
     violations = []
-    if not stage.wait_met(_PATIENCE):
-        violations.append(Violation("not met", "the process never came to this request"))
+    if not harness.wait_for_fault(HANG_LIMIT):
+        violations.append(Violation("not met", "the process never sent this request"))
     assert process.pid is not None
     os.kill(process.pid, cell.ended_by)
-    ending = Ending(error=KeyboardInterrupt())
+    outcome = Outcome(error=KeyboardInterrupt())
     started = time.monotonic()
-    said = _last_message(receiver)
-    ending.elapsed = time.monotonic() - started
-    process.join(_PATIENCE)
+    message = _last_message(receiver)
+    outcome.elapsed = time.monotonic() - started
+    process.join(HANG_LIMIT)
     if process.is_alive():
         process.kill()
         process.join()
-    if isinstance(said, _LastMessage):
-        violations += said.violations
-        ending.progress_id, ending.done = said.progress_id, said.done
+    if isinstance(message, _LastMessage):
+        violations += message.violations
+        outcome.progress_id, outcome.changes = message.progress_id, message.changes
     elif killed:
-        ending.progress_id = said
+        outcome.progress_id = message
     else:
-        violations.append(Violation("foreign", f"the process ended with {process.exitcode} and said nothing"))
-    # The request is delayed for this time, so that the client cannot wait for its response.
-    if not killed and ending.elapsed >= _PATIENCE:
-        violations.append(Violation("deadline", f"it took {ending.elapsed:.1f} s to end"))
-    violations += judge_ended(client.flow, cell.where, ending, stage.sight(), killed=killed)
-    stage.heal()
-    problem = _in_another_process(_resume, client, place, ending.progress_id)
-    stage.settle()
-    violations += judge_recovery(client.flow, ending, stage.sight(), problem)
-    stage.close()
-    return Verdict(cell, "killed" if killed else "interrupted", ending.elapsed, tuple(violations))
+        violations.append(Violation("foreign", f"the process ended with {process.exitcode} and sent no message"))
+    # The response is delayed longer, so a client that waits for it is too late.
+    if not killed and outcome.elapsed >= HANG_LIMIT:
+        violations.append(Violation("deadline", f"it took {outcome.elapsed:.1f} s to end"))
+    violations += judge_ended(client.workflow, cell.where, outcome, harness.state(), killed=killed)
+    harness.remove_faults()
+    problem = _in_another_process(_resume, client, service, outcome.progress_id)
+    harness.finish_late_requests()
+    violations += judge_recovery(client.workflow, outcome, harness.state(), problem)
+    harness.close()
+    return Verdict(cell, "killed" if killed else "interrupted", outcome.elapsed, tuple(violations))
 
 
 def _last_message(receiver: Connection) -> Any:
-    """The last message of a process before its end of the pipe was closed."""
-    said = None
+    """The last message of a process before it closed the pipe."""
+    message = None
     with receiver:
-        while receiver.poll(_PATIENCE):
+        while receiver.poll(HANG_LIMIT):
             try:
-                said = receiver.recv()
+                message = receiver.recv()
             except EOFError:
                 break
-    return said
+    return message
 
 
 def _in_another_process(target: Callable[..., None], *args: object) -> Exception | None:
     process = processes().Process(target=target, args=args)
     process.start()
-    process.join(_PATIENCE)
+    process.join(HANG_LIMIT)
     if process.is_alive():
         process.kill()
         process.join()
     return None if process.exitcode == 0 else CekuraError(f"the second process ended with {process.exitcode}")
 
 
-def _begin(client: Client, place: Place, sender: Connection) -> None:
+def _begin(client: Client, service: ServiceInfo, sender: Connection) -> None:
     """Run the workflow step by step, and send the progress id as soon as it is known."""
-    alone()
+    clear_environment()
     # The request is delayed until this process is killed.
-    SETTINGS["timeout"] = _PATIENCE
-    if client.flow == "apply":
-        client.workflow(place, Ending())
+    SETTINGS["timeout"] = HANG_LIMIT
+    if client.workflow == "apply":
+        client.run_workflow(service, Outcome())
     else:
-        _generate(client.name, place, sender)
+        _generate(client.name, service, sender)
 
 
-def _generate(name: str, place: Place, sender: Connection) -> None:
+def _generate(name: str, service: ServiceInfo, sender: Connection) -> None:
     if name == "ours-sync":
-        with Cekura(place.key, base_url=place.url, **SETTINGS) as client:
-            job = client.metrics.generate(agent_id=place.agent_id, num_metrics=WANTED)
+        with Cekura(service.key, base_url=service.url, **SETTINGS) as client:
+            job = client.metrics.generate(agent_id=service.agent_id, num_metrics=NUM_METRICS)
             sender.send(job.progress_id)
-            client.metrics.create_in_bulk(job.wait(timeout=_PATIENCE))
+            client.metrics.create_in_bulk(job.wait(timeout=HANG_LIMIT))
         return
 
     async def awaited() -> None:
-        async with AsyncCekura(place.key, base_url=place.url, **SETTINGS) as client:
-            job = await client.metrics.generate(agent_id=place.agent_id, num_metrics=WANTED)
+        async with AsyncCekura(service.key, base_url=service.url, **SETTINGS) as client:
+            job = await client.metrics.generate(agent_id=service.agent_id, num_metrics=NUM_METRICS)
             sender.send(job.progress_id)
-            await client.metrics.create_in_bulk(await job.wait(timeout=_PATIENCE))
+            await client.metrics.create_in_bulk(await job.wait(timeout=HANG_LIMIT))
 
     asyncio.run(awaited())
 
 
-def _interrupted(client: Client, place: Place, sender: Connection) -> None:
+def _interrupted(client: Client, service: ServiceInfo, sender: Connection) -> None:
     """Run the workflow in one call until Ctrl-C. Then send the information of the exception."""
-    alone()
+    clear_environment()
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    SETTINGS["timeout"] = _PATIENCE
-    ending = client.run(place, catching=BaseException)
-    violations = list(leaks(client, ending))
-    if not isinstance(ending.error, KeyboardInterrupt):
-        violations.append(Violation("foreign", f"Ctrl-C became {ending.error!r}"))
-    texts = [text for where, text in everything_of(ending.error, ()) if where.endswith("as text")]
+    SETTINGS["timeout"] = HANG_LIMIT
+    outcome = client.run(service, catching=BaseException)
+    violations = list(leaks(client, outcome))
+    if not isinstance(outcome.error, KeyboardInterrupt):
+        violations.append(Violation("foreign", f"Ctrl-C raised {outcome.error!r}"))
+    texts = [text for where, text in readable_texts(outcome.error, ()) if where.endswith("as text")]
     found = re.search("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "\n".join(texts))
-    sender.send(_LastMessage(found.group() if found else None, ending.done, violations))
+    sender.send(_LastMessage(found.group() if found else None, outcome.changes, violations))
 
 
-def _resume(client: Client, place: Place, progress_id: str | None) -> None:
+def _resume(client: Client, service: ServiceInfo, progress_id: str | None) -> None:
     """Resume the job by its id, or apply the list again, in another process."""
-    alone()
-    client.recover(place, Ending(progress_id=progress_id))
+    clear_environment()
+    client.recover(service, Outcome(progress_id=progress_id))

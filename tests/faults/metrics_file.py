@@ -1,4 +1,4 @@
-"""What `apply` meets: a list of metrics, and a service in which every kind of step is needed."""
+"""The metrics that `apply` wants, and existing metrics that need every kind of step."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ SAME = "Same"
 
 
 def wanted(padding: str = "") -> list[dict[str, Any]]:
-    """The list that is applied: metrics to create, to copy, to update, and one that is as wanted.
+    """The metrics of the plan: some to create, some to copy, some to update, and one that is unchanged.
 
     Args:
-        padding: Is added to the first of those that are created, and of those that are updated.
+        padding: Text to add to the first metric that is created, and to the first one that is updated.
     """
     new = [{"name": name, "eval_type": "binary", "description": f"Is it {name}?"} for name in NEW]
     copied = [{"name": name, CODE: code} for name, code in COPIED.items()]
@@ -30,7 +30,7 @@ def wanted(padding: str = "") -> list[dict[str, Any]]:
 
 
 def existing(agent: int, neighbor: int, project: int, other_project: int) -> list[dict[str, Any]]:
-    """What the service has before, without ids: metrics to update and to delete, and some to leave alone."""
+    """The existing metrics, without ids: some to update, some to delete, and some that must not change."""
     alone, shared, of_neighbor = {"agents": [agent]}, {"agents": [agent, neighbor]}, {"agents": [neighbor]}
     different: list[dict[str, Any]] = [
         *({"name": name, "padding": "", **alone} for name in CHANGED),
@@ -47,6 +47,6 @@ def existing(agent: int, neighbor: int, project: int, other_project: int) -> lis
     return [{**common, **each} for each in different]
 
 
-def is_left_alone(metric: dict[str, Any], agent: int) -> bool:
-    """Whether nothing may happen to an existing metric."""
+def must_not_change(metric: dict[str, Any], agent: int) -> bool:
+    """Whether `apply` must not change an existing metric."""
     return metric["agents"] != [agent] or metric["name"] not in (*CHANGED, *OLD)

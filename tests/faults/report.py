@@ -11,9 +11,9 @@ import attrs
 from rich.table import Table
 
 from .applying import ClientKind
-from .catalogue import EVERY
+from .catalogue import ALL_FAULTS
 from .cells import WHEN, Cell
-from .sequences import DURING
+from .sequences import PARTIAL_OR_LATE
 from .steps import STEPS
 from .trial import Verdict
 from .violation import KINDS, Kind, Violation
@@ -44,8 +44,8 @@ _SECTIONS = {
     "redirect": "Redirects",
     "status": "Statuses",
     "clock": "Clocks",
-    "during": "While the service is saving",
-    "sequence": "One after the other",
+    "partly or late": "Partly or late processed writes",
+    "sequence": "Sequences of faults",
     "ended": "The process ends, and a second one continues",
     "beyond": "Beyond the guarantee",
 }
@@ -67,9 +67,9 @@ _STEPS = {
     "check before delete": "it reads a metric, before it deletes it",
     "delete": "it deletes a metric",
     "list deleted": "it lists the metrics, after it deleted some",
-    "sequence": "several of them",
+    "sequence": "several steps",
 }
-_DURING = {WHEN[phase] for phases in DURING.values() for phase in phases}
+_PARTIAL_OR_LATE = {WHEN[phase] for phases in PARTIAL_OR_LATE.values() for phase in phases}
 
 
 @attrs.frozen
@@ -94,12 +94,12 @@ def totals_line(kind: ClientKind, verdicts: Sequence[Verdict]) -> str:
 
 def table(verdicts: dict[ClientKind, list[Verdict]]) -> Table:
     """Every fault, with its results for each kind of client."""
-    shown = Table("fault", *(NAMES[kind] for kind in verdicts), title="Cells in which nothing went wrong")
+    shown = Table("fault", *(NAMES[kind] for kind in verdicts), title="Cells without violations")
     for section, rows in groupby(_rows(verdicts), key=lambda row: row.section):
         shown.add_section()
         shown.add_row(f"[bold]{_SECTIONS[section]}[/]")
         for row in rows:
-            shown.add_row(row.name, *(_kept(row.verdicts[kind]) for kind in verdicts))
+            shown.add_row(row.name, *(_without_violations(row.verdicts[kind]) for kind in verdicts))
     return shown
 
 
@@ -110,12 +110,12 @@ def document(verdicts: dict[ClientKind, list[Verdict]], behaviors: Sequence[Sequ
     parts = []
     for section, group in groupby(_rows(verdicts), key=lambda row: row.section):
         head = ["fault", *(NAMES[kind] for kind in verdicts)]
-        body = [[row.name, *(_kept(row.verdicts[kind]) for kind in verdicts)] for row in group]
+        body = [[row.name, *(_without_violations(row.verdicts[kind]) for kind in verdicts)] for row in group]
         parts.append(f"### {_SECTIONS[section]}\n\n{_markdown([head, *body])}")
-    steps: list[list[object]] = [["step of `apply`", "cells", "nothing went wrong"]]
+    steps: list[list[object]] = [["step of `apply`", "cells", "without violations"]]
     for step in (*STEPS["apply"], "sequence"):
         cells = [verdict for verdict in verdicts["apply"] if verdict.cell.where == step and not verdict.cell.limit]
-        steps.append([_STEPS[step], len(cells), _kept(cells)])
+        steps.append([_STEPS[step], len(cells), _without_violations(cells)])
     text = Template(TEMPLATE.read_text(encoding="utf-8"))
     return text.substitute(
         totals=_markdown(rows), steps=_markdown(steps), behaviors=_markdown(behaviors), cells="\n\n".join(parts)
@@ -134,27 +134,27 @@ def _rows(verdicts: dict[ClientKind, list[Verdict]]) -> list[Row]:
 
 def _place(cell: Cell) -> tuple[str, str]:
     """The section of a cell, and the name of its row."""
-    name = cell.fault + (", for ever" if cell.lasting and cell.where != "sequence" else "")
+    name = cell.fault + (", persistent" if cell.persistent and cell.where != "sequence" else "")
     if cell.limit:
         return "beyond", f"{name}; {cell.when}"
     if cell.ended_by:
         return "ended", name
     if cell.where == "sequence":
         return "sequence", name
-    if cell.when in _DURING:
-        return "during", f"{name}; {cell.when}"
-    return EVERY[cell.fault].group, name
+    if cell.when in _PARTIAL_OR_LATE:
+        return "partly or late", f"{name}; {cell.when}"
+    return ALL_FAULTS[cell.fault].group, name
 
 
-def _kept(verdicts: list[Verdict]) -> str:
+def _without_violations(verdicts: list[Verdict]) -> str:
     """`7 of 7`, or `2 of 7: saved twice 6, leaks 1`."""
     if not verdicts:
         return "-"
     wrong = [verdict for verdict in verdicts if verdict.violations or verdict.beyond]
     text = f"{len(verdicts) - len(wrong)} of {len(verdicts)}"
     counts = _counted(each for verdict in wrong for each in (*verdict.violations, *verdict.beyond))
-    said = ", ".join(f"{HEADINGS[kind]} {count}" for kind, count in counts.items() if count)
-    return f"{text}: {said}" if said else text
+    kinds = ", ".join(f"{HEADINGS[kind]} {count}" for kind, count in counts.items() if count)
+    return f"{text}: {kinds}" if kinds else text
 
 
 def _counted(violations: Iterable[Violation]) -> dict[Kind, int]:

@@ -1,18 +1,18 @@
-"""The requests of each workflow, in order, and what is planned for them in a cell."""
+"""The requests of each workflow, in order, and the faults that are planned for them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import attrs
 
-Flow = Literal["generate", "apply"]
-Step = Literal[
-    "generate",
-    "poll",
-    "look",
-    "save",
+Workflow = Literal["generate", "apply"]
+# Suggestions are requested and saved. The existing metrics are listed before anything is saved.
+GenerateStep = Literal["generate", "poll", "list", "save"]
+# A plan is computed and applied, which computes it again. The client lists what it created or copied, and reads each
+# metric before it updates or deletes it.
+ApplyStep = Literal[
     "plan: agent",
     "plan: list",
     "plan: read",
@@ -21,6 +21,7 @@ Step = Literal[
     "read",
     "agent again",
     "list again",
+    "save",
     "list created",
     "copy",
     "list copied",
@@ -30,44 +31,22 @@ Step = Literal[
     "delete",
     "list deleted",
 ]
-STEPS: dict[Flow, tuple[Step, ...]] = {
-    # Suggestions are requested and saved. Listing what exists, and saving, are the last steps.
-    "generate": ("generate", "poll", "look", "save"),
-    # A plan is computed and applied, which computes it again. What is written is listed, or was read just before.
-    "apply": (
-        "plan: agent",
-        "plan: list",
-        "plan: read",
-        "agent",
-        "list",
-        "read",
-        "agent again",
-        "list again",
-        "save",
-        "list created",
-        "copy",
-        "list copied",
-        "check before update",
-        "update",
-        "check before delete",
-        "delete",
-        "list deleted",
-    ),
-}
+Step = GenerateStep | ApplyStep
+STEPS: dict[Workflow, tuple[Step, ...]] = {"generate": get_args(GenerateStep), "apply": get_args(ApplyStep)}
 UPDATES = 2  # how many metrics `apply` updates
 WRITES: frozenset[Step] = frozenset({"save", "copy", "update", "delete"})
 
-# When the service acts on a request that meets a fault: never, in full before the fault, on the first metric alone,
-# a moment after the client was let go, or only once the client has looked for the last time.
-Phase = Literal["before", "after", "some", "late", "too late"]
+# When the service processes a request that meets a fault: never, before the fault, before the fault but only the first
+# metric, a moment after the client lost the connection, or only after the client's last list.
+Phase = Literal["before", "after", "first", "late", "too late"]
 LATE = 0.3  # seconds, less than the client's settle_timeout
-LATER_THAN_THE_TIMEOUT = 0.75  # the same for a client that was left to wait, counted from when the request came in
+LATER_THAN_THE_TIMEOUT = 0.75  # the same for a client that waits until it times out, from the start of the request
 TOO_LATE = 2.2  # seconds, more than a timeout and a settle_timeout together
 
 
 @attrs.frozen
-class Planned:
-    """A fault that one request will meet, by its name in the catalogue."""
+class PlannedFault:
+    """The name of a fault in the catalogue, and whether the service processes the request."""
 
     fault: str
     phase: Phase
@@ -75,62 +54,62 @@ class Planned:
 
 @attrs.frozen
 class Script:
-    """What the requests of each step will meet, one after the other; None lets one pass, as does the end of a list.
+    """The faults of the requests of each step, in order. None, and the end of a list, mean no fault.
 
     Attributes:
-        lasting: The last fault of each list stays until it is taken away.
-        looks: The client lists the metrics between the last poll and the first save.
-        large: What is saved is so large that it cannot fit into the buffers of a socket.
-        flow: The workflow.
+        persistent: The last fault of each step is repeated until the faults are removed.
+        lists_first: Whether the client lists the metrics between the last poll and the first save.
+        large: The saved metrics do not fit into the buffers of a socket.
+        workflow: The workflow.
     """
 
-    steps: Mapping[Step, tuple[Planned | None, ...]]
-    lasting: bool = False
-    looks: bool = True
+    steps: Mapping[Step, tuple[PlannedFault | None, ...]]
+    persistent: bool = False
+    lists_first: bool = True
     large: bool = False
-    flow: Flow = "generate"
+    workflow: Workflow = "generate"
 
 
-def step_of(flow: Flow, method: str, target: str, past: Sequence[Step] = ()) -> Step | None:
+def step_of(workflow: Workflow, method: str, target: str, earlier: Sequence[Step] = ()) -> Step | None:
     """Which step of a workflow a request is, or None.
 
     Args:
-        flow: The workflow.
+        workflow: The workflow.
         method: The method of the request.
         target: Its path and query.
-        past: The steps of the requests before it, in order. One that failed and is sent again is not among them.
+        earlier: The steps of the requests before it, in order, without failed attempts.
     """
     path = target.partition("?")[0].rstrip("/")
     if path.endswith("/bulk_create") and method == "POST":
         return "save"
-    return (_generating if flow == "generate" else _applying)(method, path, past)
+    return (_generating if workflow == "generate" else _applying)(method, path, earlier)
 
 
-def _generating(method: str, path: str, past: Sequence[Step]) -> Step | None:
+def _generating(method: str, path: str, earlier: Sequence[Step]) -> Step | None:
     if path.endswith("/generate_metrics") and method == "POST":
         return "generate"
     if path.endswith("/generate_metrics_progress"):
         return "poll"
-    return "look" if path.endswith("/metrics") and method == "GET" else None
+    return "list" if path.endswith("/metrics") and method == "GET" else None
 
 
-def _applying(method: str, path: str, past: Sequence[Step]) -> Step | None:
-    """The same reads occur several times. What came before tells which one it is."""
+def _applying(method: str, path: str, earlier: Sequence[Step]) -> Step | None:
+    """The same request occurs at several steps. The earlier steps tell which one it is."""
     if method != "GET":
         writes: dict[str, Step] = {"POST": "copy", "PATCH": "update", "DELETE": "delete"}
         return writes.get(method)
     follows: dict[Step, Step]
     if "/aiagents/" in path:
         follows = {"agent": "agent again", "plan: agent": "agent"}
-        return _following(past, follows, "plan: agent")
+        return _following(earlier, follows, "plan: agent")
     if path.endswith("/metrics"):
         follows = {"delete": "list deleted", "copy": "list copied", "save": "list created"}
         follows |= {"agent again": "list again", "agent": "list"}
-        return _following(past, follows, "plan: list")
-    if past.count("update") == UPDATES:
+        return _following(earlier, follows, "plan: list")
+    if earlier.count("update") == UPDATES:
         return "check before delete"
-    return _following(past, {"copy": "check before update", "agent": "read"}, "plan: read")
+    return _following(earlier, {"copy": "check before update", "agent": "read"}, "plan: read")
 
 
-def _following(past: Sequence[Step], follows: Mapping[Step, Step], otherwise: Step) -> Step:
-    return next((step for earlier, step in follows.items() if earlier in past), otherwise)
+def _following(earlier: Sequence[Step], follows: Mapping[Step, Step], otherwise: Step) -> Step:
+    return next((step for before, step in follows.items() if before in earlier), otherwise)

@@ -18,7 +18,7 @@ import httpx
 
 
 @attrs.frozen
-class Held:
+class OpenResources:
     """The open sockets, threads and tasks. Subtract an earlier object to get the new ones."""
 
     sockets: frozenset[int]
@@ -26,7 +26,7 @@ class Held:
     tasks: frozenset[str]
 
     @classmethod
-    def now(cls) -> Held:
+    def now(cls) -> OpenResources:
         try:
             tasks = asyncio.all_tasks() - {asyncio.current_task()}
         except RuntimeError:  # no loop is running
@@ -34,7 +34,7 @@ class Held:
         threads = (f"{thread.name} ({thread.ident})" for thread in threading.enumerate())
         return cls(frozenset(_sockets()), frozenset(threads), frozenset(repr(task) for task in tasks))
 
-    def __sub__(self, earlier: Held) -> list[str]:
+    def __sub__(self, earlier: OpenResources) -> list[str]:
         return [
             *(f"socket {number}" for number in self.sockets - earlier.sockets),
             *(f"thread {name}" for name in self.threads - earlier.threads),
@@ -42,20 +42,20 @@ class Held:
         ]
 
 
-async def held_since(earlier: Held) -> list[str]:
+async def opened_since(earlier: OpenResources) -> list[str]:
     """The new objects in a running loop, after the loop has finished its pending work, such as closing sockets."""
-    await _turns()
-    left = Held.now() - earlier
+    await _run_pending_tasks()
+    left = OpenResources.now() - earlier
     if any(each.startswith("task ") for each in left):
         # An async generator that was not read to its end is closed in a task of the loop's own, once it is collected.
         gc.collect()
-        await _turns()
+        await _run_pending_tasks()
         left = [each for each in left if not each.startswith("task ")]
-        left += [each for each in Held.now() - earlier if each.startswith("task ")]
+        left += [each for each in OpenResources.now() - earlier if each.startswith("task ")]
     return left
 
 
-async def _turns() -> None:
+async def _run_pending_tasks() -> None:
     for _ in range(10):
         await asyncio.sleep(0)
 
@@ -90,8 +90,8 @@ def logged() -> Iterator[list[str]]:
         root.removeHandler(handler)
 
 
-def everything_of(error: BaseException | None, packages: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """All that a logger or an error reporter could show of an error: where it stands, and what it says there.
+def readable_texts(error: BaseException | None, packages: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Everything that a logger or an error reporter could show of an error: the place, and the text there.
 
     Args:
         error: The error. Its causes and contexts are searched as well.

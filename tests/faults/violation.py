@@ -1,4 +1,4 @@
-"""The kinds of things that must not be."""
+"""What a client must not do."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 @attrs.frozen
 class Violation:
-    """One thing that must not be. `count` is how many metrics it is about, or 1."""
+    """Something that a client did wrong. `count` is the number of affected metrics, or 1."""
 
     kind: Kind
     what: str

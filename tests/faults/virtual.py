@@ -23,7 +23,7 @@ KEY = "sandbox-api-key"
 
 
 class VirtualClock(Clock):
-    """A clock that nobody waits for: a pause moves it on at once. Calling it returns the time, as a Sandbox wants.
+    """A clock whose pauses take no real time. Calling it returns the time, as a Sandbox requires.
 
     Attributes:
         seconds: The time. A test may set it.
@@ -64,7 +64,6 @@ def connect_by(http: Any, backend: httpcore.NetworkBackend | httpcore.AsyncNetwo
         return client
 
     http._new_client = new_client_by_backend
-    http._unused = [new_client_by_backend()]
 
 
 def in_process(app: Any) -> Respond:
@@ -171,7 +170,7 @@ class VirtualService:
         request = httpx.Request("POST", url, headers={**headers, "Content-Type": "application/json"})
         assert self._respond(self._rebuilt(request, items)).is_success
 
-    def heal(self) -> None:
+    def remove_faults(self) -> None:
         """Remove the faults, and save the metrics that are still late."""
         self.faults.clear()
         self.clock.seconds += 1000

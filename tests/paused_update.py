@@ -1,6 +1,6 @@
-"""The command that updates the client, holding still before or after a stage until its input is closed.
+"""The command that updates the client. It pauses before or after a stage until its input is closed.
 
-held_update.py CHECKOUT STAGE before|after SPECIFICATION
+paused_update.py CHECKOUT STAGE before|after SPECIFICATION
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # A shell's background job has it ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)  # A shell ignores it in background jobs.
 checkout, place, when, specification = sys.argv[1:]
 sys.path.insert(0, str(ROOT / "scripts"))
 module_name, _, name = place.partition(".")
@@ -21,23 +21,23 @@ module = import_module(f"regeneration.{module_name}")
 stage = getattr(module, name)
 
 
-def held(*args: Any, **settings: Any) -> Any:
-    """Do what the stage does, and hold still before or after it."""
+def paused(*args: Any, **settings: Any) -> Any:
+    """Run the stage, and pause before or after it."""
     if when == "before":
-        hold()
+        wait_for_input_to_close()
         return stage(*args, **settings)
     result = stage(*args, **settings)
-    hold()
+    wait_for_input_to_close()
     return result
 
 
-def hold() -> None:
-    """Say so, and wait until the input is closed."""
-    print("held", flush=True)
+def wait_for_input_to_close() -> None:
+    """Print that the command is paused, and wait until its input is closed."""
+    print("paused", flush=True)
     sys.stdin.read()
 
 
-setattr(module, name, held)
+setattr(module, name, paused)
 regenerate: Any = import_module("regenerate")
 regenerate.ROOT = Path(checkout)
 regenerate.SPEC = regenerate.ROOT / "spec"

@@ -17,13 +17,13 @@ from cekura_facade._sync_http import SyncHTTP
 
 from .virtual import connect_by
 
-ATTEMPT = 0.5  # `timeout` of the clients, in seconds
-HUNG = 600.0  # seconds, which only a client that hangs reaches
-_A_LOOK = 0.05  # real seconds that a read waits before it checks whether any bytes will arrive
+TIMEOUT = 0.5  # `timeout` of the clients, in seconds
+HANG_LIMIT = 600.0  # seconds, reached only by a client that hangs
+_POLL_SECONDS = 0.05  # real seconds after which a read checks whether more bytes will arrive
 
 
 class RealTime:
-    """Time as it passes."""
+    """Real time."""
 
     virtual = False
 
@@ -104,80 +104,83 @@ def shared_number(file: Path) -> memoryview[float]:
         return memoryview(mmap.mmap(opened.fileno(), 8)).cast("d")
 
 
-class StageClock(Clock):
-    """The virtual time of a stage in another process."""
+class HarnessClock(Clock):
+    """The virtual time of a harness in another process."""
 
-    def __init__(self, stage: Any) -> None:
-        self._stage = stage
+    def __init__(self, harness: Any) -> None:
+        self._harness = harness
 
     def now(self) -> float:
-        return float(self._stage.now())
+        return float(self._harness.now())
 
     def sleep(self, seconds: float) -> None:
-        self._stage.advance(seconds)
+        self._harness.advance(seconds)
 
     async def asleep(self, seconds: float) -> None:
-        self._stage.advance(seconds)
+        self._harness.advance(seconds)
         await asyncio.sleep(0)
 
 
-def keep_pace(http: Any, stage: Any) -> None:
-    """Make a client of this package use the virtual time of a stage.
+def use_virtual_time(http: Any, harness: Any) -> None:
+    """Make a client of this package use the virtual time of a harness.
 
-    An attempt times out when the stage reports that no more bytes will arrive, and never before.
+    An attempt times out when the harness reports that no more bytes will arrive, and never before.
     """
-    http.clock = StageClock(stage)
+    http.clock = HarnessClock(harness)
     limits = http.limits
 
-    def limit_patiently(request: httpx.Request, deadline: float) -> tuple[float, float]:
+    def limits_in_virtual_time(request: httpx.Request, deadline: float) -> tuple[float, float]:
         _, until = limits(request, deadline)
-        phases = {**dict.fromkeys(request.extensions["timeout"], HUNG), "read": request.extensions["timeout"]["read"]}
-        request.extensions["timeout"] = phases | stage.attempt(request.method, request.url.raw_path.decode())
-        return HUNG, until
+        phases = {
+            **dict.fromkeys(request.extensions["timeout"], HANG_LIMIT),
+            "read": request.extensions["timeout"]["read"],
+        }
+        request.extensions["timeout"] = phases | harness.begin_attempt(request.method, request.url.raw_path.decode())
+        return HANG_LIMIT, until
 
-    http.limits = limit_patiently
-    connect_by(http, (_Backend if isinstance(http, SyncHTTP) else _AsyncBackend)(stage))
+    http.limits = limits_in_virtual_time
+    connect_by(http, (_Backend if isinstance(http, SyncHTTP) else _AsyncBackend)(harness))
 
 
 class _Backend(httpcore.SyncBackend):
-    def __init__(self, stage: Any) -> None:
-        self._stage = stage
+    def __init__(self, harness: Any) -> None:
+        self._harness = harness
 
     def connect_tcp(self, *args: Any, **options: Any) -> httpcore.NetworkStream:
         stream = super().connect_tcp(*args, **options)
         read = stream.read
 
-        def read_patiently(max_bytes: int, timeout: float | None = None) -> bytes:
+        def read_until_stalled(max_bytes: int, timeout: float | None = None) -> bytes:
             stalled = False
             while True:
                 try:
-                    return read(max_bytes, _A_LOOK)
+                    return read(max_bytes, _POLL_SECONDS)
                 except httpcore.ReadTimeout:
                     if stalled:
                         raise
-                    stalled = self._stage.stalled()  # Bytes that were sent before are read first.
+                    stalled = self._harness.stalled()  # Read the bytes that were already sent first.
 
-        stream.read = read_patiently  # type: ignore[method-assign]
+        stream.read = read_until_stalled  # type: ignore[method-assign]
         return stream
 
 
 class _AsyncBackend(httpcore.AnyIOBackend):
-    def __init__(self, stage: Any) -> None:
-        self._stage = stage
+    def __init__(self, harness: Any) -> None:
+        self._harness = harness
 
     async def connect_tcp(self, *args: Any, **options: Any) -> httpcore.AsyncNetworkStream:
         stream = await super().connect_tcp(*args, **options)
         read = stream.read
 
-        async def read_patiently(max_bytes: int, timeout: float | None = None) -> bytes:
+        async def read_until_stalled(max_bytes: int, timeout: float | None = None) -> bytes:
             stalled = False
             while True:
                 try:
-                    return await read(max_bytes, _A_LOOK)
+                    return await read(max_bytes, _POLL_SECONDS)
                 except httpcore.ReadTimeout:
                     if stalled:
                         raise
-                    stalled = self._stage.stalled()
+                    stalled = self._harness.stalled()
 
-        stream.read = read_patiently  # type: ignore[method-assign]
+        stream.read = read_until_stalled  # type: ignore[method-assign]
         return stream
