@@ -20,6 +20,8 @@ from pathlib import Path
 
 import attrs
 
+from tests.page_programs import page_programs
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(
@@ -117,10 +119,20 @@ def prerequisites(page: Path) -> list[Block]:
     return first + (section(QUICKSTART, START) if (QUICKSTART, START) in named else [])
 
 
+def check_installation(checkout: Path, folder: Path, environment: dict[str, str]) -> None:
+    """Run the line of INSTALL that installs. It does the same on each page."""
+    pip = folder / "pip"
+    pip.write_text(PIP)
+    pip.chmod(0o755)
+    path = f"{folder}:{environment['PATH']}"
+    subprocess.run(["sh", "-ec", INSTALL.splitlines()[-1]], cwd=checkout, env=environment | {"PATH": path}, check=True)
+
+
 def follow(page: Path, checkout: Path, scratch: Path, environment: dict[str, str], built: Path | None) -> None:
     """Do what a page says, in a copy of the checkout, after what it names as its prerequisites.
 
-    Without the folder of an earlier `./scripts/build`, build and install as on the page.
+    Without the folder of an earlier `./scripts/build`, build and install as on the page. With it, `check_installation`
+    has run.
     """
     steps = prerequisites(page) + blocks(page)
     for program, text in (("pip", PIP), ("answers.py", ANSWERS)):
@@ -130,9 +142,13 @@ def follow(page: Path, checkout: Path, scratch: Path, environment: dict[str, str
     start = f"PATH={shlex.quote(str(scratch))}:$PATH\n" if built else ""
     script.write_text(start + "".join(_step(number, block, scratch, built) for number, block in enumerate(steps)))
     # A session of its own, so that what it leaves behind can be ended.
-    with subprocess.Popen(
-        ["sh", "-e", str(script)], cwd=checkout, env=environment, start_new_session=True, stdin=subprocess.DEVNULL
-    ) as shell:
+    programs = page_programs(scratch, environment) if built else contextlib.nullcontext()
+    with (
+        programs,
+        subprocess.Popen(
+            ["sh", "-e", str(script)], cwd=checkout, env=environment, start_new_session=True, stdin=subprocess.DEVNULL
+        ) as shell,
+    ):
         try:
             code = shell.wait(timeout=1800)
         finally:
@@ -178,7 +194,7 @@ def _step(number: int, block: Block, scratch: Path, built: Path | None) -> str:
     if built:
         programs = f"{shlex.quote(str(scratch))}:{shlex.quote(str(Path(sys.executable).parent))}"
         ready = f"mkdir -p ~/try-cekura\nPATH={programs}:$PATH\n"
-        text = text.replace(INSTALL, f"{ready}{INSTALL.splitlines()[-1]}\n")
+        text = text.replace(INSTALL, ready)
         text = re.sub(r"^\./scripts/build$", f"cp -r {shlex.quote(str(built))} dist", text, flags=re.MULTILINE)
     for pattern, quick in QUICKER:
         text = pattern.sub(quick, text)

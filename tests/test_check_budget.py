@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from unittest import mock
 
+import check_budget
 import pytest
-from check_budget import CEILING, code_lines, derived, hand_written, main, template_lines
+from check_budget import CEILING, code_lines, derived, hand_written, main, responsibility, template_lines
 
 ROOT = Path(__file__).parent.parent
 TEMPLATE = "scripts/regeneration/templates/model.py.jinja"
@@ -16,6 +20,13 @@ def write(root: Path, name: str, text: str) -> None:
     """Write a file, and the folders that it is in."""
     (root / name).parent.mkdir(parents=True, exist_ok=True)
     (root / name).write_text(text)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def counted_once() -> Iterator[None]:
+    """Count the lines of each text once. Most tests count the same ones."""
+    with mock.patch.multiple(check_budget, code_lines=cache(code_lines), responsibility=cache(responsibility)):
+        yield
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 import re
 import shutil
 import subprocess
@@ -22,7 +21,8 @@ from tests import test_metrics_workflow
 from tests.commands import every_command, leaves, options_of
 from tests.installing import distributions, require_registry
 from tests.once import once
-from tests.pages import INSTALL, PAGES, ROOT, as_shown, blocks, follow, name, prerequisites
+from tests.page_programs import page_environment
+from tests.pages import INSTALL, PAGES, ROOT, as_shown, blocks, check_installation, follow, name, prerequisites
 
 FOLLOWED = [page for page in PAGES if any(block.is_run for block in blocks(page))]
 # These pages are not tutorials. They get a sandbox and a specification.
@@ -70,10 +70,10 @@ def test_a_page_works_from_top_to_bottom(
         built = distributions(tmp_path_factory)
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    ours = ("PYTHONPATH", "PYTHONUNBUFFERED", "VIRTUAL_ENV", "CI")
-    environment = {key: value for key, value in os.environ.items() if key not in ours}
     # No page needs the audit of `./scripts/build`, which sends requests to a registry.
-    environment |= {"VENV": sys.prefix, "UV_OFFLINE": "1"}
+    environment = page_environment() | {"VENV": sys.prefix, "UV_OFFLINE": "1"}
+    if built:
+        once(tmp_path_factory, "installable", lambda folder: check_installation(checkout, folder, environment))
     with Sandbox(job_seconds=0.3) as sandbox:
         if name(page) in TELLING:
             (home / ".cekura").mkdir()

@@ -35,7 +35,7 @@ OURS = all_cells("ours")
 def violations(cells: list[Cell]) -> list[str]:
     """Everything that went wrong in these cells, with the name of the cell."""
     assert cells
-    return [f"{verdict.cell.name}: {each}" for verdict in run_all(cells, jobs=4) for each in verdict.violations]
+    return [f"{verdict.cell.name}: {each}" for verdict in run_all(cells, jobs=2) for each in verdict.violations]
 
 
 def test_no_fault_while_starting_a_job_does_harm() -> None:

@@ -42,7 +42,7 @@ def some_cells() -> list[Cell]:
 
 
 def test_no_fault_while_a_plan_is_applied_does_harm() -> None:
-    verdicts = run_all(some_cells(), jobs=4)
+    verdicts = run_all(some_cells(), jobs=2)
     assert [f"{verdict.cell.name}: {each}" for verdict in verdicts for each in verdict.violations] == []
 
 

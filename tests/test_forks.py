@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -63,6 +64,46 @@ def test_the_command_does_the_same_in_a_fork(env: dict[str, str], tmp_path: Path
     wanted = process(command, tmp_path, env, tmp_path / "given")
     found = forks().run(command, tmp_path, env, "")
     assert (found.stdout, found.stderr, found.returncode) == (wanted.stdout, wanted.stderr, wanted.returncode)
+
+
+ENDS = [
+    "sys.exit('a message')",
+    "sys.exit(519)",
+    "atexit.register(print, 'at exit')",
+    "threading.Timer(0.01, print, ['in a thread']).start()",
+    "kept = ThreadPoolExecutor(); kept.submit(print, 'in a pool')",
+    "sys.stdout.close(); sys.exit(3)",
+    "raise KeyError('missing')",
+    "raise KeyboardInterrupt",
+    "cycle = Printing(); cycle.cycle = cycle; del cycle",
+]
+PRINTING = """
+import atexit, sys, threading
+from concurrent.futures import ThreadPoolExecutor
+class Printing:
+    def __del__(self): print('deleted')
+"""
+
+
+@pytest.mark.parametrize("device", ["", "/dev/full"])
+@pytest.mark.parametrize("end", ENDS)
+def test_a_fork_ends_as_a_new_process_does(env: dict[str, str], tmp_path: Path, end: str, device: str) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(f"{PRINTING}print('begun')\n{end}\n")
+    found = forks().run([str(script)], tmp_path, env, device=device)
+    with Path(device or os.devnull).open("w") as full:
+        wanted = subprocess.run(
+            [sys.executable, str(script)],
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=full if device else subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (found.stdout, found.returncode) == (wanted.stdout or "", wanted.returncode)
+    # The traceback of a fork starts with the frames that run the script.
+    assert found.stderr.splitlines()[-1:] == wanted.stderr.splitlines()[-1:]
 
 
 def test_variables_that_libraries_read_at_import_are_not_left_to_a_fork(env: dict[str, str]) -> None:

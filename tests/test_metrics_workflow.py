@@ -20,6 +20,7 @@ import pytest
 import yaml
 
 from cekura_facade.sandbox import Sandbox
+from tests.page_programs import page_programs
 from tests.workflow_runner import FOLDER, WORKFLOWS, outside_of_fences
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -120,9 +121,10 @@ class Machine:
         }
         assert not any("${{" in value for value in environment.values())
         command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
-        return subprocess.run(
-            command, cwd=self.folder / "checkout", env=environment, capture_output=True, text=True, check=False
-        )
+        with page_programs(self.folder / "programs", environment):
+            return subprocess.run(
+                command, cwd=self.folder / "checkout", env=environment, capture_output=True, text=True, check=False
+            )
 
     def outputs(self) -> str:
         return self._taken("output")

@@ -63,5 +63,5 @@ def measure(url: str, *, quick: bool) -> list[Row]:
     contenders = {name: runs(program) for name, program in _PROGRAMS.items()}
     for run in contenders.values():
         run()  # compiles what was never compiled
-    times = Times(contenders, 2 if quick else 40)
+    times = Times(contenders, 1 if quick else 40)
     return [times.row("cold start: import, construct, first request, process exit", 1.20)]

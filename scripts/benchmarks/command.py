@@ -29,7 +29,7 @@ _HELP = "metrics", "update", "--help"
 
 def measure(_url: str, *, quick: bool) -> list[Row]:
     """Measure a command that lists agents, and the help of one."""
-    rounds = 2 if quick else 40
+    rounds = 1 if quick else 40
     with Sandbox() as sandbox:
         environment = {**os.environ, "CEKURA_API_URL": sandbox.url, "CEKURA_API_KEY": sandbox.api_key}
 

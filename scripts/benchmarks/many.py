@@ -55,7 +55,7 @@ class _Measured:
 
 def measure(url: str, *, quick: bool) -> list[Row]:
     """Measure many workflows at once."""
-    few, some, many, most = (10, 20, 40, 80) if quick else (100, 300, 1000, 3000)
+    few, some, many, most = (2, 4, 8, 16) if quick else (100, 300, 1000, 3000)
     plan = [("facade", number) for number in (few, some, many, most)]
     plan += [("httpx_workers", number) for number in (few, many, most)]
     plan += [("facade_many", number) for number in (many, most)]

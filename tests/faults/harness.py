@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing.managers import BaseManager
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any, cast
 
 import attrs
-import httpx
 
 from cekura_facade.sandbox import Sandbox
 
@@ -21,7 +22,8 @@ from . import metrics_file
 from .layer import FaultLayer
 from .processes import processes
 from .steps import Script, Step, Workflow
-from .timing import RealTime, VirtualTime
+from .timing import RealTime, VirtualTime, shared_number
+from .virtual import in_process
 
 KEY = "sk-matrix-5f2b8c1e9d74"
 NUM_METRICS = 3  # number of metrics in each cell
@@ -73,9 +75,9 @@ class ServiceState:
 class Harness:
     """One sandbox for many cells. Each cell has its own agent and fault layer, so cells do not affect each other."""
 
-    def __init__(self) -> None:
-        self._sandbox = Sandbox(api_key=KEY, job_seconds=0, agents={}).start()
-        self._http = httpx.Client(trust_env=False, timeout=30)
+    def __init__(self, seconds: Path) -> None:
+        self._seconds = shared_number(seconds)
+        self._sandbox = Sandbox(api_key=KEY, job_seconds=0, agents={})
         self._other_url, self._sent_to_other_origin = _other_origin()
         self._agent = 1000
         self._workflow: Workflow = "generate"
@@ -91,7 +93,7 @@ class Harness:
             time_limit: Seconds after which the faults are removed, so that a client that hangs can finish.
             virtual: Whether the client uses virtual time.
         """
-        self._time = VirtualTime() if virtual else RealTime()
+        self._time = VirtualTime(self._seconds) if virtual else RealTime()
         self.close()
         self._sent_to_other_origin.clear()
         self._agent += 2
@@ -108,7 +110,7 @@ class Harness:
             found = metrics_file.existing(self._agent, self._agent + 1, self._agent, self._agent + 1)
             self._sandbox.metrics.extend({"id": self._agent * 100 + i, **each} for i, each in enumerate(found))
         self._before = copy.deepcopy(self._sandbox.metrics)
-        self._layer = FaultLayer(self._sandbox.url, self._http, script, self._other_url, self._time)
+        self._layer = FaultLayer(in_process(self._sandbox.app), script, self._other_url, self._time)
         self._time_limit = threading.Timer(time_limit, self._layer.remove_faults)
         self._time_limit.daemon = True
         self._time_limit.start()
@@ -138,13 +140,10 @@ class Harness:
         """Wait until the service has processed all late requests."""
         self._current_layer().finish_late_requests()
 
-    def now(self) -> float:
-        """The virtual time."""
-        return self._virtual().now()
-
     def advance(self, seconds: float) -> None:
         """Advance the virtual time."""
-        self._virtual().advance(seconds)
+        assert isinstance(self._time, VirtualTime)
+        self._time.advance(seconds)
 
     def begin_attempt(self, method: str, target: str) -> dict[str, float]:
         """Note that the client begins an attempt. Returns its timeouts in real time."""
@@ -165,10 +164,6 @@ class Harness:
             self._time_limit.cancel()
             layer.close()
 
-    def _virtual(self) -> VirtualTime:
-        assert isinstance(self._time, VirtualTime)
-        return self._time
-
     def _current_layer(self) -> FaultLayer:
         assert self._layer is not None
         return self._layer
@@ -181,17 +176,36 @@ class _Manager(BaseManager):
 _Manager.register("Harness", Harness)
 
 
+class _Remote:
+    """A harness in another process. Clients read its virtual time a hundred times in a cell, so they share it."""
+
+    def __init__(self, harness: Any, seconds: Path) -> None:
+        self._harness = harness
+        self._seconds = shared_number(seconds)
+
+    def now(self) -> float:
+        """The virtual time."""
+        return float(self._seconds[0])
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._harness, name)
+
+
 @contextmanager
 def start_harness() -> Iterator[Harness]:
     """A harness in another process."""
     manager = _Manager(ctx=processes())
     manager.start(_end_with_parent)
-    try:
-        harness = cast(Harness, manager.Harness())  # type: ignore[attr-defined]
-        yield harness
-        harness.close()
-    finally:
-        manager.shutdown()
+    with NamedTemporaryFile() as file:
+        file.write(bytes(8))
+        file.flush()
+        seconds = Path(file.name)
+        try:
+            harness = cast(Harness, _Remote(manager.Harness(seconds), seconds))  # type: ignore[attr-defined]
+            yield harness
+            harness.close()
+        finally:
+            manager.shutdown()
 
 
 def _end_with_parent() -> None:

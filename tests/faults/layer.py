@@ -48,9 +48,13 @@ class FaultLayer:
     """
 
     def __init__(
-        self, service: str, http: httpx.Client, script: Script, other_origin: str, time: RealTime | None = None
+        self,
+        service: Callable[[httpx.Request], httpx.Response],
+        script: Script,
+        other_origin: str,
+        time: RealTime | None = None,
     ) -> None:
-        self._service, self._http, self._other_origin = service, http, other_origin
+        self._service, self._other_origin = service, other_origin
         self._time = time or RealTime()
         self._attempt = 0
         self._stalled_in = -1
@@ -64,6 +68,7 @@ class FaultLayer:
         self._next: Step = STEPS[script.workflow][0]
         self._earlier: list[Step] = []
         self._lock = threading.Lock()
+        self._one_request = threading.Lock()
         self._ended = threading.Event()
         self._closed = False
         self._connections: list[Connection] = []
@@ -205,9 +210,9 @@ class FaultLayer:
 
     def _forward(self, request: Request) -> Response:
         headers = [(name, value) for name, value in request.headers if name not in _REQUEST_HEADERS_TO_DROP]
-        response = self._http.request(
-            request.method, self._service + request.target, headers=headers, content=request.body
-        )
+        url = "http://sandbox" + request.target
+        with self._one_request:
+            response = self._service(httpx.Request(request.method, url, headers=headers, content=request.body))
         kept = [(name, value) for name, value in response.headers.items() if name not in _RESPONSE_HEADERS_TO_DROP]
         return Response(response.status_code, response.content, tuple(kept))
 

@@ -5,7 +5,17 @@ from __future__ import annotations
 import multiprocessing
 from multiprocessing.context import ForkContext, ForkServerContext
 
-_IMPORTED = ["cekura", "cekura_facade.sandbox", "concurrent.futures.process", "h11", "unittest.mock"]
+_IMPORTED = [
+    "anyio._backends._asyncio",
+    "backoff",
+    "cekura",
+    "cekura_facade.sandbox",
+    "concurrent.futures.process",
+    "encodings.idna",
+    "h11",
+    "tests.faults.run",
+    "unittest.mock",
+]
 
 
 def processes() -> ForkContext | ForkServerContext:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import mmap
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpcore
@@ -51,13 +53,19 @@ class VirtualTime(RealTime):
 
     virtual = True
 
-    def __init__(self) -> None:
+    def __init__(self, shared: memoryview[float]) -> None:
+        self._shared = shared
         self._seconds = 0.0
         self._due: list[tuple[float, Callable[[], object]]] = []
         self._lock = threading.RLock()
 
-    def now(self) -> float:
-        return self._seconds
+    @property
+    def _seconds(self) -> float:
+        return float(self._shared[0])
+
+    @_seconds.setter
+    def _seconds(self, seconds: float) -> None:
+        self._shared[0] = seconds
 
     def advance(self, seconds: float) -> None:
         """Advance the time, and do everything that is due."""
@@ -88,6 +96,12 @@ class VirtualTime(RealTime):
         with self._lock:
             if entry in self._due:
                 self._due.remove(entry)
+
+
+def shared_number(file: Path) -> memoryview[float]:
+    """A number in a file of eight bytes, which processes share: asking another process a thousand times is slow."""
+    with file.open("r+b") as opened:
+        return memoryview(mmap.mmap(opened.fileno(), 8)).cast("d")
 
 
 class HarnessClock(Clock):
