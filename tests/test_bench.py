@@ -27,9 +27,7 @@ ROWS = (
     "workflows at once none fails",
     "time of each at [0-9]+ workflows at once <= 1.20 x that at",
     "time of each at [0-9]+ workflows at once <= 1.20 x ten workers",
-    "time of each at [0-9]+ agents in generate_and_create_many <= 1.20 x ten workers",
     "memory for [0-9]+ workflows at once <= 1.30 x ten workers",
-    "memory for [0-9]+ agents in generate_and_create_many <= 1.30 x ten workers",
 )
 
 

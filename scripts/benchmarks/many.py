@@ -21,7 +21,6 @@ from .report import FACADE, HTTPX, VENDOR, Row, duration, megabytes
 
 _WORKLOAD = Path(__file__).with_name("workload.py")
 _TEN = f"ten workers in {HTTPX} with the same requests"
-_MANY = "{:,} agents in generate_and_create_many"
 _LIMIT = 120.0  # seconds that one measurement may take
 
 
@@ -58,7 +57,6 @@ def measure(url: str, *, quick: bool) -> list[Row]:
     few, some, many, most = (2, 4, 8, 16) if quick else (100, 300, 1000, 3000)
     plan = [("facade", number) for number in (few, some, many, most)]
     plan += [("httpx_workers", number) for number in (few, many, most)]
-    plan += [("facade_many", number) for number in (many, most)]
     plan += [("httpx_workers_with_one_list", many), ("httpx_workers_without_list", many)]
     plan += [("httpx_gather", few), ("httpx_gather", some)]
     results: dict[tuple[str, int], list[dict[str, Any]]] = {each: [] for each in plan}
@@ -91,13 +89,11 @@ def measure(url: str, *, quick: bool) -> list[Row]:
         rows.append(Row(f"{number:,} workflows at once", "none fails", one.shown(), one.failed == 0, beside, felt))
     growth = ours[most].each / ours[few].each
     rows.append(_ratio(f"time of each at {most:,} workflows at once", growth, 1.2, f"that at {few:,}"))
-    for what, contender in ((f"{many:,} workflows at once", "facade"), (_MANY.format(many), "facade_many")):
-        share = measured[contender, many].each / measured["httpx_workers", many].each
-        rows.append(_ratio(f"time of each at {what}", share, 1.2, _TEN))
-    for what, contender in ((f"{most:,} workflows at once", "facade"), (_MANY.format(most), "facade_many")):
-        peak, floor = measured[contender, most].peak, measured["httpx_workers", most].peak
-        beside = [f"{FACADE} {megabytes(peak)}", f"ten workers {megabytes(floor)}"]
-        rows.append(_ratio(f"memory for {what}", peak / floor, 1.3, _TEN, beside))
+    share = ours[many].each / measured["httpx_workers", many].each
+    rows.append(_ratio(f"time of each at {many:,} workflows at once", share, 1.2, _TEN))
+    peak, floor = ours[most].peak, measured["httpx_workers", most].peak
+    beside = [f"{FACADE} {megabytes(peak)}", f"ten workers {megabytes(floor)}"]
+    rows.append(_ratio(f"memory for {most:,} workflows at once", peak / floor, 1.3, _TEN, beside))
     return rows
 
 

@@ -40,15 +40,6 @@ async def facade(address: str, number: int) -> Outcomes:
     return outcomes
 
 
-async def facade_many(address: str, number: int) -> Outcomes:
-    """Ten at a time: what this project offers for many agents."""
-    from cekura_facade import AsyncCekura
-
-    async with AsyncCekura("key", base_url=address) as cekura:
-        outcomes = cekura.metrics.generate_and_create_many([AGENT] * number, num_metrics=METRICS, concurrency=WORKERS)
-        return [each.error or each.metrics async for each in outcomes]
-
-
 async def httpx_workers(address: str, number: int) -> Outcomes:
     """Ten workers that take one workflow after the other, with the requests that this project sends."""
     sent = await _requests_of_saving(address)
@@ -155,7 +146,6 @@ CONTENDERS: dict[str, Callable[[str, int], Coroutine[Any, Any, Outcomes]]] = {
     each.__name__: each
     for each in (
         facade,
-        facade_many,
         httpx_workers,
         httpx_workers_with_one_list,
         httpx_workers_without_list,
