@@ -85,6 +85,7 @@ def test_the_whole_public_interface_is_in_the_reference() -> None:
     public |= {f"cekura_facade.sandbox.{name}" for name in sandbox.__all__}
     public |= {f"cekura_facade.contract.{name}" for name in contract.__all__}
     assert set(listed) == public | {
+        "cekura_api.model.Model",
         "cekura_api.models.known_values",
         "cekura_facade.sandbox.pytest_plugin.cekura_sandbox",
     }
