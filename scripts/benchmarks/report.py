@@ -126,6 +126,11 @@ def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
+def _lines(table: str) -> str:
+    """The table with each contender on a line of its own, because the columns of the page are narrow."""
+    return table.replace("; ", "<br>")
+
+
 def write(rows: Sequence[Row], path: Path, picture: Path, command: str) -> None:
     """Write the page from its template, and its chart."""
     felt = [row.felt for row in rows if row.felt is not None]
@@ -133,8 +138,8 @@ def write(rows: Sequence[Row], path: Path, picture: Path, command: str) -> None:
     template = string.Template(TEMPLATE.read_text("utf-8"))
     day = f"{datetime.now(UTC):%Y-%m-%d}"
     page = template.substitute(
-        noticed=markdown(NOTICED, [each.cells(FACADE) for each in felt]),
-        table=markdown(HEADINGS, [row.cells() for row in rows]),
+        noticed=_lines(markdown(NOTICED, [each.cells(FACADE) for each in felt])),
+        table=_lines(markdown(HEADINGS, [row.cells() for row in rows])),
         machine=machine(),
         command=command,
         day=day,

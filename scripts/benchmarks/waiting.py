@@ -54,7 +54,7 @@ def measure(_url: str, *, quick: bool) -> list[Row]:
     shares = [delay / length for length, delay in theirs.items() if delay < float("inf")]
     beside = (
         f"{VENDOR}, its command line: mean {sum(shares) / len(shares):.0%}, worst {max(shares):.0%}, "
-        f"up to {max(returned):.1f} s; gives up on {given_up / number:.0%} of the jobs, after 150 s"
+        f"up to {max(returned):.1f} s, gives up on {given_up / number:.0%} of the jobs, after 150 s"
     )
     what = f"delay between a job's completion and wait returning, jobs of {SHORTEST:g} s to {LONGEST:g} s"
     minutes = [length for length in lengths if _MINUTE / 2 <= length <= _MINUTE * 2]
