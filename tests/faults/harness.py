@@ -196,16 +196,16 @@ def start_harness() -> Iterator[Harness]:
     """A harness in another process."""
     manager = _Manager(ctx=processes())
     manager.start(_end_with_parent)
-    with NamedTemporaryFile() as file:
-        file.write(bytes(8))
-        file.flush()
-        seconds = Path(file.name)
-        try:
+    try:
+        with NamedTemporaryFile() as file:
+            file.write(bytes(8))
+            file.flush()
+            seconds = Path(file.name)
             harness = cast(Harness, _Remote(manager.Harness(seconds), seconds))  # type: ignore[attr-defined]
-            yield harness
-            harness.close()
-        finally:
-            manager.shutdown()
+        yield harness
+        harness.close()
+    finally:
+        manager.shutdown()
 
 
 def _end_with_parent() -> None:
