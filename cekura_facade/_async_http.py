@@ -29,8 +29,8 @@ class AsyncHTTP(HTTP):
     def __init__(self, settings: Settings, given: httpx.AsyncClient | None) -> None:
         super().__init__(settings, given)
         self._passed = given  # The same as _given, with a narrower type.
-        if given is None:
-            self._new_client()  # An error in the environment is reported now.
+        # All clients are created now, so that they use the same environment, and an error in it is reported now.
+        self._unused = [self._new_clients()]
         self._loops: dict[asyncio.AbstractEventLoop, tuple[asyncio.Semaphore, list[httpx.AsyncClient]]] = {}
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -88,7 +88,7 @@ class AsyncHTTP(HTTP):
         left, until = self.limits(request, deadline)
         if wire_is_logged():
             request.extensions["trace"] = functools.partial(_redact_trace, self)
-        client = self._passed or (unused.pop() if unused else self._new_client())
+        client = unused.pop()
         body = None
         try:
             # The timeouts of httpx come first, because their errors show whether anything was sent.
@@ -101,8 +101,7 @@ class AsyncHTTP(HTTP):
             outcome = body.outcome(error) if body else without_response(error, self)
         finally:
             self.forget(request)
-            if client is not self._passed:
-                unused.append(client)
+            unused.append(client)
             if self.state.is_closed:
                 await self.disconnect()
         return outcome
@@ -116,18 +115,21 @@ class AsyncHTTP(HTTP):
         if running not in self._loops:
             for ended in [each for each in list(self._loops) if each.is_closed()]:
                 self._loops.pop(ended, None)
-            self._loops[running] = asyncio.Semaphore(_AT_ONCE), []
+            unused = self._unused.pop() if self._unused else self._new_clients()
+            self._loops[running] = asyncio.Semaphore(_AT_ONCE), unused
         return self._loops[running]
 
-    def _new_client(self) -> httpx.AsyncClient:
+    def _new_clients(self) -> list[httpx.AsyncClient]:
+        """A client for each turn. A client that the user passed is used for all of them."""
+        context = TLSContext(ssl.PROTOCOL_TLS_CLIENT)
         with configuration_errors():
-            return httpx.AsyncClient(verify=TLSContext(ssl.PROTOCOL_TLS_CLIENT))
+            return [self._passed or httpx.AsyncClient(verify=context) for _ in range(_AT_ONCE)]
 
     async def disconnect(self) -> None:
         """Close the connections of this event loop. One that is in use is closed after its request."""
         self.state.is_closed = True
         _, unused = self._turns_and_clients()
-        while unused:
+        while unused and self._passed is None:
             await unused.pop().aclose()
 
 

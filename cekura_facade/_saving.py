@@ -115,9 +115,7 @@ async def _send(http: HTTP, wanted: Wanted) -> None:
     delays = growing(0.5, 8.0, jitter=True)
     for retries in itertools.count():
         sent = wanted.missing()
-        for start in range(0, len(sent), size):
-            await _send_chunk(http, wanted, sent[start : start + size])
-        await _settle(http, wanted)
+        await _send_once(http, wanted, sent, size)
         size = min(size, len(sent))
         reasons = {i: wanted.failed[i] for i in wanted.missing()}
         wanted.refused |= {i for i, error in reasons.items() if not _may_be_sent_again(error, size)}
@@ -136,13 +134,17 @@ async def _send(http: HTTP, wanted: Wanted) -> None:
         raise wanted.failed[min(failed)]
 
 
-async def _settle(http: HTTP, wanted: Wanted) -> None:
-    """Find the metrics that failed requests saved. Raises BulkCreateUncertainError if that cannot be known."""
-    unclear = wanted.unclear()
+async def _send_once(http: HTTP, wanted: Wanted, sent: Sequence[int], size: int) -> None:
+    """Send metrics, and find those that failed requests saved.
+
+    Raises BulkCreateUncertainError if that cannot be known.
+    """
     try:
-        await find(http, wanted, wanted.missing, wanted.settled_at if unclear else 0.0)
+        for start in range(0, len(sent), size):
+            await _send_chunk(http, wanted, sent[start : start + size])
+        await find(http, wanted, wanted.missing, wanted.settled_at if wanted.unclear() else 0.0)
     except errors.CekuraError as error:  # The client may be closed meanwhile.
-        if unclear:
+        if wanted.unclear():
             raise wanted.uncertain(error) from error
         if not isinstance(error, errors.APIError):
             raise
@@ -266,7 +268,7 @@ async def confirm(http: HTTP, wanted: Wanted) -> None:
     """List until the created metrics appear, so that the next call finds them, in this process or another."""
     created = [i for i in wanted.saved if wanted.saved[i].id in http.state.unlisted]
     until = http.clock.now() + http.settings.settle_timeout
-    with suppress(errors.APIError):
+    with suppress(errors.CekuraError):  # The client may be closed meanwhile.
         await find(http, wanted, lambda: wanted.unseen(created), until, max_retries=0)
     unseen = wanted.unseen(created)
     for i in set(created) - set(unseen):

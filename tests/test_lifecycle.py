@@ -56,6 +56,51 @@ def test_closing_during_a_save_does_not_hide_that_it_may_be_saved(client: Callab
     assert isinstance(caught.value.__cause__, facade.ConfigurationError)
 
 
+def test_closing_between_two_requests_of_a_save_names_what_may_be_saved(client: Callable[..., Either]) -> None:
+    """The response to the first 100 metrics is lost, and the client is closed before the others are sent."""
+    metrics: list[dict[str, object]] = [{**METRIC, "name": f"m{i}"} for i in range(150)]
+
+    def answer(request: Received) -> bytes:
+        if request.method == "GET":
+            return reply(200, [])
+        cekura.client.transport.state.is_closed = True
+        return b""
+
+    with scripted(answer) as server:
+        cekura = client("key", base_url=server.url)
+        with pytest.raises(facade.BulkCreateUncertainError) as caught:
+            cekura.metrics.create_in_bulk(metrics)
+    assert caught.value.unconfirmed == metrics[:100]
+
+
+def test_closing_after_a_save_does_not_hide_what_was_saved(client: Callable[..., Either]) -> None:
+    def answer(request: Received) -> bytes:
+        if request.method == "GET":
+            return reply(200, [])
+        cekura.client.transport.state.is_closed = True
+        return reply(201, [{**METRIC, "id": 9}])
+
+    with scripted(answer) as server:
+        cekura = client("key", base_url=server.url)
+        assert [metric.id for metric in cekura.metrics.create_in_bulk([METRIC])] == [9]
+
+
+def test_event_loops_use_the_environment_of_construction(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All connections of the first event loop go through the proxy that was set when the client was created."""
+    with scripted(*[reply(200, [])] * 3) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        monkeypatch.setenv("NO_PROXY", "")
+        cekura = facade.AsyncCekura("key", base_url="http://cekura.invalid")
+        monkeypatch.delenv("HTTP_PROXY")
+
+        async def main() -> None:
+            async with cekura:
+                await asyncio.gather(*(cekura.metrics.list(agent_id=1) for _ in range(3)))
+
+        asyncio.run(main())
+        assert len(proxy.received) == 3
+
+
 def test_a_client_that_is_closed_during_a_request_does_not_retry(client: Callable[..., Either]) -> None:
     def answer(request: Received) -> bytes:
         cekura.client.transport.state.is_closed = True

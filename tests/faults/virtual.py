@@ -56,14 +56,16 @@ def connect_by(http: Any, backend: httpcore.NetworkBackend | httpcore.AsyncNetwo
     if isinstance(http, SyncHTTP):
         http.sender._transport._pool._network_backend.backend = backend  # type: ignore[attr-defined]
         return
-    new_client = http._new_client
+    new_clients = http._new_clients
 
-    def new_client_by_backend() -> Any:
-        client = new_client()
-        client._transport._pool._network_backend = backend
-        return client
+    def new_clients_by_backend() -> Any:
+        clients = new_clients()
+        for client in clients:
+            client._transport._pool._network_backend = backend
+        return clients
 
-    http._new_client = new_client_by_backend
+    http._new_clients = new_clients_by_backend
+    http._unused = [new_clients_by_backend()]
 
 
 def in_process(app: Any) -> Respond:
