@@ -80,7 +80,7 @@ async def _confirm_deleted(http: HTTP, plan: Plan, done: Applied) -> None:
         if not left:
             return
     done.deleted[:] = [metric for metric in done.deleted if metric.id not in listed]
-    what = f"it still lists {', '.join(left)}, although a response said that they do not exist"
+    what = f"it still lists {', '.join(left)}, although responses reported them as deleted or missing"
     raise PlanChangedError(what, await compare(http, plan.agent_id, plan.project_id, plan.wanted))
 
 
